@@ -1,0 +1,326 @@
+"""Two small data sets, and what it takes to feed them to a classifier, in plain NumPy arrays.
+
+The files lie in the package's folder `datasets`; its SOURCES.md says where they come from.
+
+>>> X, y, names = iris()
+>>> X_train, y_train, X_test, y_test = train_test_split(X, y)
+>>> X_train, X_test = standardise(X_train, X_test)
+>>> for X_batch, y_batch in minibatches(X_train, y_train, batch_size=32, rng=0):
+...     print(X_batch.shape, y_batch.shape)
+(32, 4) (32,)
+(32, 4) (32,)
+(32, 4) (32,)
+(24, 4) (24,)
+"""
+
+import gzip
+from collections.abc import Callable, Iterator
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "DATASETS",
+    "digits",
+    "feature_names",
+    "iris",
+    "minibatches",
+    "standardise",
+    "train_test_split",
+]
+
+Dataset: TypeAlias = tuple[NDArray[np.float32], NDArray[np.int64], tuple[str, ...]]
+DX = TypeVar("DX", bound=np.generic)
+DY = TypeVar("DY", bound=np.generic)
+Real = TypeVar("Real", bound=np.floating[Any])
+
+
+def iris() -> Dataset:
+    """Fisher's measurements of 150 iris flowers, 50 of each of three species.
+
+    Returns:
+        X: (150, 4) float32, the lengths in centimetres that `feature_names("iris")` lists.
+        y: (150,) int64, the species as an index into `names`.
+        names: the three species.
+
+    The arrays are new at each call, and yours to change.
+
+    Source: R. A. Fisher (1936), "The use of multiple measurements in taxonomic problems",
+    Annals of Eugenics 7(2), 179-188.
+
+    >>> X, y, names = iris()
+    >>> X.shape, names
+    ((150, 4), ('setosa', 'versicolor', 'virginica'))
+    >>> X[0].tolist(), names[y[0]]
+    ([5.09..., 3.5, 1.39..., 0.20...], 'setosa')
+    """
+    return _fresh("iris")
+
+
+def digits() -> Dataset:
+    """1,797 handwritten digits, as images of 8×8 pixels.
+
+    Returns:
+        X: (1797, 64) float32, the rows of each image one after another; `X.reshape(-1, 8, 8)`
+            are the images. A value counts the inked dots, 0 to 16, under that pixel.
+        y: (1797,) int64, the digit, which is also its index in `names`.
+        names: "0" to "9".
+
+    The arrays are new at each call, and yours to change.
+
+    Source: E. Alpaydin and C. Kaynak (1998), "Optical Recognition of Handwritten Digits", the
+    test set.
+
+    >>> X, y, names = digits()
+    >>> X.shape, "".join(names)
+    ((1797, 64), '0123456789')
+    >>> for row in X[0].reshape(8, 8):
+    ...     print("".join(".:+#@"[int(ink) // 4] for ink in row))
+    ..:#+...
+    ..##+#:.
+    ..#..++.
+    .:#..++.
+    .:+..++.
+    .:+..#:.
+    ..#:+#..
+    ..:#+...
+    >>> y[0].item()
+    0
+    """
+    return _fresh("digits")
+
+
+DATASETS: dict[str, Callable[[], Dataset]] = {"iris": iris, "digits": digits}
+"""The data sets by name."""
+
+_FILES = {"iris": "iris.csv", "digits": "digits.csv.gz"}
+
+
+def feature_names(name: str) -> tuple[str, ...]:
+    """What the columns of a data set's X hold, in their order.
+
+    Args:
+        name: one of `DATASETS`.
+
+    Raises:
+        ValueError: there is no such data set.
+
+    >>> feature_names("iris")
+    ('sepal length (cm)', 'sepal width (cm)', 'petal length (cm)', 'petal width (cm)')
+    >>> feature_names("digits")[63]
+    'pixel 7 7'
+    """
+    if name not in _FILES:
+        raise ValueError(f"unknown data set {name!r}: expected one of {', '.join(_FILES)}")
+    return _parse(_FILES[name]).features
+
+
+def train_test_split(
+    X: NDArray[DX], y: NDArray[DY], test_fraction: float = 0.2, seed: int = 0
+) -> tuple[NDArray[DX], NDArray[DY], NDArray[DX], NDArray[DY]]:
+    """Split the rows in two, with each class in both parts in its proportion.
+
+    A class of n rows sends the integer nearest to `n * test_fraction` to the test part, but at
+    least one row, and leaves at least one in the training part. Both parts are shuffled; the same
+    seed splits in the same way.
+
+    Args:
+        X: (n, ...) the examples.
+        y: (n,) their classes, of any dtype.
+        test_fraction: the share of the test part, between 0 and 1, neither included.
+        seed: of the shuffle, as `np.random.default_rng` takes it.
+
+    Returns:
+        (X_train, y_train, X_test, y_test), new arrays of the given dtypes.
+
+    Raises:
+        ValueError: X and y differ in length, y is not one label a row, there are no rows,
+            test_fraction is out of range, or a class has one row only.
+
+    >>> X, y, _ = iris()
+    >>> X_train, y_train, X_test, y_test = train_test_split(X, y, test_fraction=0.3)
+    >>> np.bincount(y_train).tolist(), np.bincount(y_test).tolist()
+    ([35, 35, 35], [15, 15, 15])
+    """
+    X, y = _paired(X, y)
+    if y.ndim != 1:
+        raise ValueError(
+            f"y has shape {y.shape}: expected one label a row, shape ({len(y)},); "
+            "turn one-hot rows into labels with y.argmax(axis=1)"
+        )
+    if not 0 < test_fraction < 1:
+        raise ValueError(
+            f"test_fraction is {test_fraction!r}: expected a number between 0 and 1, neither "
+            "included; to test on all rows or on none, use X and y as they are"
+        )
+    if len(y) == 0:
+        raise ValueError("X and y have no rows: expected at least two of each class")
+    classes, members = np.unique(y, return_inverse=True)
+    counts = np.bincount(members)
+    _refuse_lone_rows(classes, members, counts)
+
+    rng = np.random.default_rng(seed)
+    test_counts = np.clip(np.rint(counts * test_fraction).astype(int), 1, counts - 1)
+    in_test = np.zeros(len(y), dtype=bool)
+    for k, test_count in enumerate(test_counts):
+        in_test[rng.permutation(np.flatnonzero(members == k))[:test_count]] = True
+    order = rng.permutation(len(y))
+    train, test = order[~in_test[order]], order[in_test[order]]
+    return X[train], y[train], X[test], y[test]
+
+
+def minibatches(
+    X: NDArray[DX],
+    y: NDArray[DY],
+    batch_size: int,
+    rng: np.random.Generator | int | None = None,
+    drop_last: bool = False,
+) -> Iterator[tuple[NDArray[DX], NDArray[DY]]]:
+    """One pass over the rows, batch after batch, each row once.
+
+    Args:
+        X: (n, ...) the examples.
+        y: (n, ...) their targets.
+        batch_size: the rows of a batch; the last one has what is left.
+        rng: shuffles the rows: a Generator, from which each call draws another order, or a seed,
+            which gives the same order at every call. With None they keep their order.
+        drop_last: leave out a last batch that is short, and so every batch when batch_size > n.
+
+    Returns:
+        An iterator over (X_batch, y_batch), new arrays of the given dtypes.
+
+    Raises:
+        ValueError: X and y differ in length, or batch_size is below 1.
+        TypeError: batch_size is not an integer.
+
+    The errors are raised by the call itself, before the first batch is asked for.
+
+    >>> X, y = np.arange(5) * 10, np.arange(5)
+    >>> [y_batch.tolist() for X_batch, y_batch in minibatches(X, y, batch_size=2)]
+    [[0, 1], [2, 3], [4]]
+    """
+    X, y = _paired(X, y)
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer):
+        raise TypeError(
+            f"batch_size is {batch_size!r}: expected an integer; "
+            "round a computed size with int(...) or //"
+        )
+    if batch_size < 1:
+        raise ValueError(
+            f"batch_size is {batch_size}: expected at least 1; for one batch of all rows, "
+            "give len(X)"
+        )
+    n = len(X)
+    order = np.arange(n) if rng is None else np.random.default_rng(rng).permutation(n)
+    stop = n - n % batch_size if drop_last else n
+    batches = (order[start : start + batch_size] for start in range(0, stop, batch_size))
+    return ((X[rows], y[rows]) for rows in batches)
+
+
+def standardise(X_train: NDArray[Real], *others: NDArray[Real]) -> tuple[NDArray[Real], ...]:
+    """Shift and scale each column to mean 0 and standard deviation 1 over the training part.
+
+    The other parts go through the same shift and scale, (x − mean) / std, so that nothing of
+    them is learnt. A column that is constant in X_train has no scale and becomes 0 everywhere.
+
+    Args:
+        X_train: (n, ...) a floating array; its mean and its std (ddof 0) over the rows are used.
+        others: (m, ...) more arrays with the same columns, such as the test part.
+
+    Returns:
+        (X_train, *others), standardised, new arrays of the given shapes and dtypes.
+
+    Raises:
+        TypeError: an array does not hold floats, whose dtype the result could not keep.
+        ValueError: X_train has no rows, or another array has other columns.
+
+    >>> train, test = standardise(np.array([[1.0, 5.0], [3.0, 5.0]]), np.array([[4.0, 6.0]]))
+    >>> train.tolist(), test.tolist()
+    ([[-1.0, 0.0], [1.0, 0.0]], [[2.0, 0.0]])
+    """
+    arrays = [np.asarray(array) for array in (X_train, *others)]
+    for position, array in enumerate(arrays):
+        _check_part(position, array, columns=arrays[0].shape[1:])
+    train = arrays[0]
+    if len(train) == 0:
+        raise ValueError(
+            f"X_train has shape {train.shape}: expected at least one row to take the mean of"
+        )
+
+    wide = np.result_type(train.dtype, np.float64)
+    mean, std = train.mean(axis=0, dtype=wide), train.std(axis=0, dtype=wide)
+    # A rounded mean leaves a constant column with a tiny std, so equality is asked of the values.
+    constant = (train.min(axis=0) == train.max(axis=0)) | (std == 0)
+    scale = np.where(constant, 1, std)
+    return tuple(
+        np.where(constant, 0, (array - mean) / scale).astype(array.dtype) for array in arrays
+    )
+
+
+class _Parsed(NamedTuple):
+    X: NDArray[np.float32]
+    y: NDArray[np.int64]
+    classes: tuple[str, ...]
+    features: tuple[str, ...]
+
+
+@cache
+def _parse(filename: str) -> _Parsed:
+    """Read a file of `datasets`: a remark, the column names, then rows that end in their class."""
+    raw = (files("tinygrad_ce") / "datasets" / filename).read_bytes()
+    text = (gzip.decompress(raw) if filename.endswith(".gz") else raw).decode()
+    _remark, header, *rows = text.splitlines()
+    cells, labels = zip(*(row.rsplit(",", 1) for row in rows), strict=True)
+    X = np.loadtxt(cells, delimiter=",", dtype=np.float32)
+    classes, y = np.unique(labels, return_inverse=True)
+    *features, _class = header.split(",")
+    return _Parsed(X, y.astype(np.int64), tuple(classes.tolist()), tuple(features))
+
+
+def _fresh(name: str) -> Dataset:
+    parsed = _parse(_FILES[name])
+    return parsed.X.copy(), parsed.y.copy(), parsed.classes
+
+
+def _paired(X: NDArray[DX], y: NDArray[DY]) -> tuple[NDArray[DX], NDArray[DY]]:
+    X, y = np.asarray(X), np.asarray(y)
+    for name, array in (("X", X), ("y", y)):
+        if array.ndim == 0:
+            raise ValueError(f"{name} is a scalar: expected an array with one entry a row")
+    if len(X) != len(y):
+        raise ValueError(
+            f"X has {len(X)} rows and y has {len(y)}: expected one target a row; "
+            "check that both were cut from the same rows"
+        )
+    return X, y
+
+
+def _refuse_lone_rows(
+    classes: NDArray[Any], members: NDArray[np.intp], counts: NDArray[np.intp]
+) -> None:
+    if counts.min() < 2:
+        lone = int(counts.argmin())
+        row = int(np.flatnonzero(members == lone)[0])
+        raise ValueError(
+            f"class {classes.tolist()[lone]!r} has a single row, row {row}: expected at least two "
+            "of each class, one for each part; drop the row or add another"
+        )
+
+
+def _check_part(position: int, array: NDArray[Any], columns: tuple[int, ...]) -> None:
+    name = f"others[{position - 1}]" if position else "X_train"
+    if not np.issubdtype(array.dtype, np.floating):
+        raise TypeError(
+            f"{name} has dtype {array.dtype}: expected a floating one, since standardised values "
+            "are fractions; convert it first, as in X.astype(np.float32)"
+        )
+    if array.ndim == 0:
+        raise ValueError(f"{name} is a scalar: expected an array with one entry a row")
+    if array.shape[1:] != columns:
+        raise ValueError(
+            f"{name} has rows of shape {array.shape[1:]}: expected {columns}, as in X_train; "
+            "give every part the same columns"
+        )
