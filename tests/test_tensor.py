@@ -1,0 +1,415 @@
+"""What a Tensor holds, what it hands out, and what it refuses."""
+
+import copy
+import gc
+import pickle
+import threading
+import weakref
+
+import numpy as np
+import pytest
+
+import tinygrad_ce as tg
+
+T = tg.Tensor
+
+
+@pytest.mark.parametrize(
+    ("data", "dtype"),
+    [
+        (np.zeros(2, np.float32), np.float32),
+        (np.zeros(2, np.float16), np.float16),
+        (np.zeros(2, int), np.int64),
+        (np.zeros(2, np.uint8), np.uint8),
+        (np.zeros(2, bool), np.bool_),
+        ([1, 2], np.float64),
+        ([1.5, 2], np.float64),
+        ([True, False], np.bool_),
+        (3, np.float64),
+        (3.0, np.float64),
+        (np.float32(3), np.float32),
+        ([], np.float64),
+        (T([1.0], dtype=np.float32), np.float32),
+    ],
+)
+def test_dtype_of_what_it_is_made_from(data, dtype):
+    assert T(data).dtype == dtype
+
+
+@pytest.mark.parametrize(
+    ("f", "dtype"),
+    [
+        (lambda x: x * 2, np.float32),
+        (lambda x: 0.5 + x, np.float32),
+        (lambda x: x**2, np.float32),
+        (lambda x: np.maximum(x, 0.0), np.float32),
+        (lambda x: x.mean(), np.float32),
+        (lambda x: x * np.float64(2), np.float64),
+        (lambda x: x * np.zeros(2), np.float64),
+        (lambda x: x * np.ones(2, int), np.float64),
+    ],
+)
+def test_promotion_follows_numpy(f, dtype):
+    x = T(np.ones(2, np.float32), requires_grad=True)
+    y = f(x)
+    assert y.dtype == dtype
+    y.sum().backward()
+    assert x.grad.dtype == np.float32
+
+
+@pytest.mark.parametrize("bad", ["a", None, [None], {"a": 1}, object(), np.array(["x"])])
+def test_refuses_what_is_not_numeric(bad):
+    with pytest.raises(TypeError, match="numbers"):
+        T(bad)
+
+
+def test_refuses_a_list_of_tensors_since_their_gradient_would_be_lost():
+    with pytest.raises(TypeError, match=r"tg\.stack"):
+        T([T(1.0, requires_grad=True), 2.0])
+
+
+@pytest.mark.parametrize("dtype", [int, bool, np.uint8, complex])
+def test_requires_grad_is_for_floating_point(dtype):
+    with pytest.raises(TypeError, match="floating point"):
+        T([1], dtype=dtype, requires_grad=True)
+    with pytest.raises(TypeError, match="floating point"):
+        T([1], dtype=dtype).requires_grad = True
+
+
+# ── Nothing that is handed out can change what the graph holds ────────────────────────────────────
+
+
+def test_the_array_it_was_made_from_can_change_without_effect():
+    a = np.array([1.0, 2.0])
+    x = T(a, requires_grad=True)
+    y = (x * x).sum()
+    a[:] = 100
+    y.backward()
+    assert x.grad.tolist() == [2, 4]
+
+
+def test_an_array_taken_over_becomes_read_only_with_its_base():
+    base = np.arange(4.0)
+    x = T(base[1:], copy=False)
+    with pytest.raises(ValueError, match="read-only"):
+        base[2] = 5
+    assert np.shares_memory(x.data, base)
+
+
+@pytest.mark.parametrize("operand", [np.array([1.0, 2.0]), [1.0, 2.0]])
+def test_operands_are_copied(operand):
+    x = T([3.0, 4.0], requires_grad=True)
+    y = (x * operand).sum()
+    operand[0] = 100.0
+    y.backward()
+    assert x.grad.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("index", [np.array([0, 0]), np.array([True, False]), [1, 1]])
+def test_an_index_can_change_without_effect(index):
+    x = T([3.0, 4.0], requires_grad=True)
+    y = x[index].sum()
+    expected = x.data[index].sum()
+    first = np.array(index)
+    index[0] = not index[0]
+    y.backward()
+    assert y.item() == expected
+    np.testing.assert_array_equal(x.grad, np.bincount(np.arange(2)[first], minlength=2))
+
+
+@pytest.mark.parametrize(
+    "array_of",
+    [
+        lambda x: x.data,
+        lambda x: x.numpy(),
+        lambda x: (x * 2).data,
+        lambda x: x.T.data,
+        lambda x: x[1:].data,
+        lambda x: x.sum().data,
+        lambda x: x.grad,
+        lambda x: np.asarray(x.detach()),
+    ],
+)
+def test_arrays_handed_out_are_read_only_for_good(array_of):
+    x = T(np.ones((2, 2)), requires_grad=True)
+    (x * x).sum().backward()
+    array = array_of(x)
+    with pytest.raises(ValueError, match="read-only"):
+        array[...] = 5
+    with pytest.raises(ValueError, match="WRITEABLE"):
+        array.flags.writeable = True
+
+
+def test_a_parameter_assigned_between_forward_and_backward_has_no_effect_on_the_gradient():
+    w = T(3.0, requires_grad=True)
+    y = w * w
+    w.data = 100.0
+    y.backward()
+    assert w.grad == 6
+
+
+def test_a_graph_of_the_gradient_refuses_a_parameter_assigned_in_between():
+    w = T(3.0, requires_grad=True)
+    y = w * w
+    w.data = 100.0
+    with pytest.raises(RuntimeError, match="assigned a new value"):
+        tg.gradients(y, [w], create_graph=True)
+
+
+def test_assigning_data_copies_and_keeps_shape_and_dtype():
+    w = T([1.0, 2.0], requires_grad=True)
+    new = np.array([3.0, 4.0])
+    w.data = new
+    new[0] = 100
+    assert w.data.tolist() == [3, 4]
+    for bad in (np.zeros(3), np.zeros(2, np.float32), np.zeros((1, 2)), 1.0):
+        with pytest.raises(ValueError, match="shape and dtype"):
+            w.data = bad
+    assert w.data.tolist() == [3, 4]
+
+
+def test_data_of_a_computed_tensor_cannot_be_assigned():
+    y = T(1.0, requires_grad=True) * 2
+    with pytest.raises(RuntimeError, match="computed"):
+        y.data = 3.0
+    with pytest.raises(RuntimeError, match="leaves only"):
+        y.requires_grad = False
+
+
+def test_an_assigned_gradient_is_a_copy_of_the_right_shape():
+    w = T([1.0, 2.0], requires_grad=True)
+    g = np.ones(2)
+    w.grad = g
+    g[0] = 7
+    assert w.grad.tolist() == [1, 1]
+    w.grad = w.grad * 0.5
+    assert w.grad.tolist() == [0.5, 0.5]
+    with pytest.raises(ValueError, match="shape of its tensor"):
+        w.grad = np.ones(3)
+    w.grad = None
+    assert w.grad is None
+
+
+# ── What it refuses, and says ─────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("action", "error", "says"),
+    [
+        (lambda t: t.__setitem__(0, 1.0), TypeError, "np.where"),
+        (bool, ValueError, "ambiguous"),
+        (float, ValueError, "2 elements"),
+        (int, ValueError, "2 elements"),
+        (lambda t: t.item(), ValueError, "2 elements"),
+        (lambda t: [10, 20][t], TypeError, "integer"),
+        (np.asarray, TypeError, "drop its gradient"),
+        (lambda t: np.linalg.norm(t), TypeError, "np.norm does not work on Tensors"),
+        (lambda t: np.arctan(t), TypeError, "np.arctan does not work on Tensors"),
+        (lambda t: np.multiply.reduce(t), TypeError, "np.multiply.reduce"),
+        (lambda t: np.add(t, 1, out=np.zeros(2)), TypeError, "never change"),
+        (lambda t: np.zeros(2).__iadd__(t), TypeError, "never change"),
+        (lambda t: t @ T(1.0), ValueError, "matmul"),
+        (lambda t: t @ np.ones(3), ValueError, "do not match"),
+        (lambda t: t + np.ones(3), ValueError, "broadcast"),
+        (lambda t: t.sum(3), ValueError, "out of bounds"),
+        (lambda t: t[5], IndexError, "out of bounds"),
+        (lambda t: t.reshape(3), ValueError, "reshape"),
+        (lambda t: t.astype(complex), TypeError, "real numbers"),
+        (lambda t: t.backward(), RuntimeError, "2 elements"),
+        (lambda t: t.backward(np.ones(3)), ValueError, "shape"),
+        (lambda t: t.detach().backward(), RuntimeError, "nothing to differentiate"),
+        (lambda t: t.detach().retain_grad(), RuntimeError, "needs no gradient"),
+        (lambda t: len(t.sum()), TypeError, "0-d"),
+        (lambda t: iter(t.sum()), TypeError, "0-d"),
+        (lambda t: tg.stack([t, T([1.0])]), ValueError, "one shape"),
+    ],
+)
+def test_refuses_with_an_explanation(action, error, says):
+    t = T([1.0, 2.0], requires_grad=True)
+    with pytest.raises(error, match=says):
+        action(t)
+    assert t.grad is None
+
+
+def test_single_elements_convert_to_python_numbers():
+    assert float(T([[2.5]])) == 2.5
+    assert int(T(3)) == 3
+    assert T([[4]], dtype=int).item() == 4
+    assert bool(T(0.0)) is False
+    assert [10, 20, 30][T(1, dtype=int)] == 20
+    assert len(T([1.0, 2.0])) == 2
+    assert [t.item() for t in T([1.0, 2.0])] == [1, 2]
+
+
+# ── NumPy's protocols ─────────────────────────────────────────────────────────────────────────────
+
+A = np.array([[0.2, 0.7, 0.1], [0.5, 0.4, 0.9]])
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda a: np.exp(a) + np.ones(3),
+        lambda a: np.ones(3) - a,
+        lambda a: np.float64(2) / a,
+        lambda a: np.matmul(a, np.ones((3, 2))),
+        lambda a: np.ones((4, 2)) @ a,
+        lambda a: np.log(a) * np.sqrt(a) - np.log1p(a) + np.expm1(a),
+        lambda a: np.tanh(a) + np.sin(a) + np.cos(a),
+        lambda a: np.where(a > 0.3, a, 0),
+        lambda a: np.concatenate([a, np.ones((1, 3))]),
+        lambda a: np.stack([a, a], axis=-1),
+        lambda a: np.sum(a, axis=0),
+        lambda a: np.mean(a, axis=1, keepdims=True),
+        lambda a: np.max(a),
+        lambda a: np.amin(a, axis=1),
+        lambda a: np.var(a, axis=0, ddof=1),
+        lambda a: np.std(a, axis=1),
+        lambda a: np.argmax(a, axis=1),
+        lambda a: np.clip(a, 0.3, 0.6),
+        lambda a: np.reshape(a, (3, 2)),
+        lambda a: np.ravel(a),
+        lambda a: np.transpose(a),
+        lambda a: np.transpose(a, (1, 0)),
+        lambda a: np.swapaxes(a, 0, 1),
+        lambda a: np.expand_dims(a, 1),
+        lambda a: np.squeeze(a[None]),
+        lambda a: np.broadcast_to(a, (2, 2, 3)),
+        lambda a: np.maximum(a, 0.5) + np.minimum(0.5, a),
+        lambda a: np.square(a) + np.reciprocal(a) + np.abs(-a) + np.negative(a),
+        lambda a: np.power(a, 2) + np.add.reduce(a) + np.maximum.reduce(a),
+        lambda a: (a > 0.3) & ~np.isnan(a),
+    ],
+)
+def test_numpy_functions_on_tensors_agree_with_numpy_on_arrays(f):
+    y = f(T(A, requires_grad=True))
+    assert isinstance(y, T)
+    np.testing.assert_array_equal(y.data, f(A))
+
+
+def test_an_array_on_the_left_gives_one_tensor_not_an_array_of_tensors():
+    y = np.ones((2, 3)) * T(np.ones(3), requires_grad=True)
+    assert isinstance(y, T)
+    assert y.shape == (2, 3)
+
+
+# ── Copies ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, lambda t: pickle.loads(pickle.dumps(t))]
+)
+def test_a_leaf_round_trips_and_a_node_becomes_its_value(copied):
+    w = T([1.0, 2.0], requires_grad=True, name="w")
+    y = w * w
+    y.sum().backward(retain_graph=True)
+    leaf, node = copied(w), copied(y)
+    assert (leaf.name, leaf.requires_grad, leaf.dtype) == ("w", True, w.dtype)
+    assert leaf.data.tolist() == [1, 2]
+    assert leaf.grad.tolist() == [2, 4]
+    assert (node.requires_grad, node.inputs, node.data.tolist()) == (False, (), [1, 4])
+    leaf.data = [5.0, 5.0]
+    assert w.data.tolist() == [1, 2]
+
+
+def test_repr_shows_value_dtype_name_and_origin():
+    w = T([1, 2], dtype=np.float32, requires_grad=True, name="w")
+    assert repr(w) == "Tensor([1., 2.], dtype=float32, name='w', requires_grad=True)"
+    assert repr(w * 2) == "Tensor([2., 4.], dtype=float32, from multiply)"
+    assert len(repr(T(np.zeros((1000, 1000))))) < 500
+
+
+# ── Modes ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_no_grad_records_nothing_and_ends_with_its_block_even_by_an_exception():
+    x = T(1.0, requires_grad=True)
+    with pytest.raises(ZeroDivisionError), tg.no_grad(), tg.scope("inner"):
+        assert not (x * 2).requires_grad
+        raise ZeroDivisionError
+    y = x * 2
+    assert y.requires_grad
+    assert y.scope is None
+
+
+def test_modes_can_be_entered_again_and_decorate():
+    off = tg.no_grad()
+    x = T(1.0, requires_grad=True)
+    with off, off:
+        assert not (x * 2).requires_grad
+    assert (x * 2).requires_grad
+
+    @tg.no_grad()
+    def f(depth):
+        return f(depth - 1) if depth else (x * 2).requires_grad
+
+    assert f(3) is False
+    assert (x * 2).requires_grad
+
+
+def test_two_calls_of_a_scope_are_two_scopes_of_one_name():
+    x = T(1.0, requires_grad=True)
+
+    @tg.scope("square")
+    def square(x):
+        return x * x
+
+    with tg.scope("outer"):
+        a, b = square(x), square(x)
+    assert a.scope.path == b.scope.path == "outer/square"
+    assert a.scope is not b.scope
+    assert a.scope.parent is b.scope.parent
+
+
+def test_a_scope_needs_a_name():
+    with pytest.raises(TypeError, match="str"):
+        tg.scope(3)
+
+
+def test_threads_do_not_see_each_other_s_modes():
+    errors = []
+
+    def work(seed):
+        rng = np.random.default_rng(seed)
+        for i in range(200):
+            w = T(rng.normal(size=3), requires_grad=True)
+            with tg.scope(f"thread {seed}"):
+                with tg.no_grad():
+                    if (w * w).requires_grad:
+                        errors.append("recorded under no_grad")
+                y = (w * w).sum()
+            if y.scope.name != f"thread {seed}" or not y.requires_grad:
+                errors.append("a mode of another thread")
+            y.backward()
+            if not np.array_equal(w.grad, 2 * w.data):
+                errors.append(f"wrong gradient at {i}")
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+
+
+# ── Memory ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_graph_is_freed_without_the_garbage_collector():
+    gc.collect()
+    gc.disable()
+    try:
+        x = T(np.ones(3), requires_grad=True)
+        y = (x * x).exp()
+        seen = weakref.ref(y)
+        total = y.sum()
+        del y
+        assert seen() is not None
+        total.backward()
+        assert seen() is None
+        z = (x * x).exp()
+        seen = weakref.ref(z)
+        del z
+        assert seen() is None
+    finally:
+        gc.enable()

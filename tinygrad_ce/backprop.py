@@ -1,0 +1,167 @@
+"""Backpropagation: walk a graph from its output to its leaves, and pass gradients back.
+
+This module knows of a node only what a node remembers: its value, the primitive that made it,
+the inputs it was made from, and the arguments with which the primitive was called (the inputs'
+values, as they were then, and the parameters). It knows no Tensor, and runs in two worlds: handed
+an array as the cotangent, it computes arrays; handed a Tensor, it computes with the nodes
+themselves, and what it does becomes a graph in its turn.
+
+The bookkeeping that would otherwise stand in every derivative rule stands here, once: undoing a
+broadcast, casting to the input's dtype, skipping what needs no gradient, adding up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+
+from .primitives import sum_to
+
+Node = Any  # a Tensor, seen from below
+Value = Any  # an array, or a Tensor while a graph of the gradient is wanted
+
+_creation = attrgetter("index")
+
+
+class FreedGraphError(RuntimeError):
+    """The graph was freed by an earlier backward()."""
+
+    def __init__(self, node: Node) -> None:
+        super().__init__(
+            f"the graph behind {node.label()} has been freed by an earlier backward(); "
+            "call backward(retain_graph=True) the first time to walk it again, "
+            "or compute the output anew"
+        )
+
+
+def graph(*outputs: Node, grad_only: bool = False) -> list[Node]:
+    """All nodes from which the outputs were made, in the order in which they were made.
+
+    Parameters
+    ----------
+    outputs
+        Tensors.
+    grad_only
+        Leave out whatever needs no gradient.
+
+    Raises
+    ------
+    FreedGraphError
+        A part of the graph was freed by backward().
+
+    Notes
+    -----
+    Inputs are made before what is made from them, so the order of creation is a topological one,
+    and sorting by it replaces a depth-first search. No recursion: a graph may be a million deep.
+
+    >>> import tinygrad_ce as tg
+    >>> x = tg.Tensor([1.0, 2.0], requires_grad=True, name="x")
+    >>> [str(node.primitive) for node in graph((x * x).sum())]
+    ['None', '<primitive multiply>', '<primitive sum>']
+    """
+    seen: set[int] = set()
+    nodes: list[Node] = []
+    todo = [node for node in outputs if node._requires_grad or not grad_only]
+    while todo:
+        node = todo.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        nodes.append(node)
+        inputs = node.inputs
+        if inputs is None:
+            raise FreedGraphError(node)
+        todo += [s for s in inputs if s._requires_grad] if grad_only else inputs
+    nodes.sort(key=_creation)
+    return nodes
+
+
+def leading_to(wanted: Iterable[Node], nodes: Sequence[Node]) -> list[Node]:
+    """Those of the nodes (in order of creation) that depend on a wanted one, or are wanted."""
+    reached = {id(node) for node in wanted}
+    for node in nodes:
+        if any(id(source) in reached for source in node.inputs):
+            reached.add(id(node))
+    return [node for node in nodes if id(node) in reached]
+
+
+# Infinities and nans are answers here, not mistakes: the slope of √x at 0 is inf.
+@np.errstate(all="ignore")
+def backpropagate(
+    output: Node,
+    cotangent: Value,
+    nodes: list[Node],
+    wanted: Sequence[Node],
+    *,
+    create_graph: bool = False,
+    free: bool = False,
+) -> list[Value | None]:
+    """Pass the cotangent back from the output through the nodes; return the wanted gradients.
+
+    Parameters
+    ----------
+    output
+        The node where the walk begins.
+    cotangent
+        ∂L/∂output, of the output's shape: an array, or with `create_graph` a Tensor.
+    nodes
+        The part of the graph to walk, in order of creation; used up by the walk.
+    wanted
+        The nodes whose gradients to return.
+    create_graph
+        Compute with Tensors, so that the gradients have a graph themselves.
+    free
+        Free each node as soon as its gradient has been passed on, so that memory shrinks as
+        gradients appear.
+
+    Returns
+    -------
+    list
+        A gradient for each wanted node, None where none arrives.
+    """
+    walked = {id(node) for node in nodes}
+    keep = {id(node) for node in wanted}
+    gradients: dict[int, Value] = {id(output): cotangent}
+    while nodes:
+        node = nodes.pop()
+        if not node.inputs:
+            continue
+        key = id(node)
+        g = gradients.get(key) if key in keep else gradients.pop(key, None)
+        if g is None:
+            continue
+        if create_graph:
+            y, arguments = node, node.current_arguments()
+        else:
+            y, arguments = node._value, node._arguments
+        # No strict=: an index has no rule, and the keyword takes 0.1 µs, a sixth of an edge's time.
+        for source, rule in zip(node.inputs, node.primitive.rules):  # noqa: B905
+            key = id(source)
+            if key in walked and rule is not None:
+                d = rule(g, y, *arguments)
+                x = source._value
+                if d.shape != x.shape:
+                    d = sum_to(d, x.shape)
+                if d.dtype is not x.dtype:
+                    d = _cast(d, x.dtype)
+                before = gradients.get(key)
+                gradients[key] = d if before is None else before + d
+        if free:
+            node.inputs = None
+            node._arguments = ()
+    return [gradients.get(id(node)) for node in wanted]
+
+
+def _cast(d: Value, dtype: np.dtype[Any]) -> Value:
+    """A gradient in its tensor's dtype."""
+    if d.dtype == dtype:
+        return d
+    if d.dtype.kind == "c":
+        raise TypeError(
+            f"a gradient has become {d.dtype} on its way to a tensor of {dtype}: backprop is for "
+            "functions of real numbers; complex ones can be computed, but not differentiated"
+        )
+    return d.astype(dtype)

@@ -1,0 +1,788 @@
+"""Tensor: an array that remembers how it was made.
+
+A Tensor is a node of the graph: its value, the primitive that made it, and the Tensors it was made
+from. Operators and methods look up their primitive, compute its value, and `record` the node;
+backprop.py walks what was recorded.
+
+Two decisions carry the rest:
+
+* **The arrays of a graph never change.** A Tensor copies what it is given, hands out read-only
+  views, and assigning to ``t.data`` binds a new array. So no mutation can change a gradient
+  silently: it raises, or the graph does not see it.
+* **0-d values are NumPy scalars, not 0-d arrays,** inside. Arithmetic on them takes a tenth of the
+  time. ``t.data`` is an array all the same. Python numbers in ``t * 2`` stay Python numbers, so
+  that NumPy's promotion treats them as weak: float32 stays float32.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from . import primitives as p
+from .backprop import backpropagate, graph
+from .modes import MODE, Scope
+from .primitives import HOLE, Primitive
+
+Array = NDArray[Any]
+Axis = int | tuple[int, ...] | None
+
+_next_index = count().__next__
+_new: Callable[[type[Tensor]], Tensor] = object.__new__
+
+
+def _binary(primitive: Primitive) -> Callable[[Tensor, Any], Tensor]:
+    """The operator of a primitive; on the path of every step, so without apply()'s generality."""
+    value = primitive.value
+
+    def operator(self: Tensor, other: Any) -> Tensor:
+        if type(other) is not Tensor:
+            other = as_tensor(other)
+        a, b = self._value, other._value
+        return record(primitive, value(a, b), (self, other), (a, b))
+
+    return operator
+
+
+def _reflected(primitive: Primitive) -> Callable[[Tensor, Any], Tensor]:
+    """The operator for when the Tensor stands on the right."""
+    operator = _binary(primitive)
+    return lambda self, other: operator(as_tensor(other), self)
+
+
+def _unary(primitive: Primitive, doc: str | None = None) -> Callable[[Tensor], Tensor]:
+    """The operator or method of a primitive of one Tensor."""
+    value = primitive.value
+
+    def operator(self: Tensor) -> Tensor:
+        x = self._value
+        return record(primitive, value(x), (self,), (x,))
+
+    operator.__doc__ = doc
+    return operator
+
+
+@final
+class Tensor:
+    """An array that remembers how it was made.
+
+    Parameters
+    ----------
+    data
+        An array of numbers (keeps its dtype), a number or a list (become float64), or a Tensor
+        (whose value is taken, without its graph).
+    requires_grad
+        Whether gradients with respect to this Tensor are wanted. Only for floating point.
+    dtype
+        Convert to this dtype.
+    name
+        A name for messages and drawings.
+    copy
+        With False, take the array over instead of copying it; it becomes read-only.
+
+    Raises
+    ------
+    TypeError
+        Data that is not numeric; `requires_grad` on integers, booleans or complex numbers.
+
+    Examples
+    --------
+    >>> import tinygrad_ce as tg
+    >>> x = tg.Tensor([1.0, 2.0], requires_grad=True)
+    >>> loss = (x * x).sum()
+    >>> loss.backward()
+    >>> x.grad
+    array([2., 4.])
+
+    Attributes
+    ----------
+    primitive, inputs, params
+        What made it: the entry in primitives.py (None for a leaf), the Tensors it was made from in
+        the order of the arguments (a * a has two), and the parameters, such as an axis. `inputs`
+        is None once backward() has freed the graph.
+    scope
+        The scope in which it was made, or None.
+    index
+        The number of its creation: larger than that of any of its inputs.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_arguments",
+        "_grad",
+        "_keeps_grad",
+        "_requires_grad",
+        "_value",
+        "index",
+        "inputs",
+        "name",
+        "primitive",
+        "scope",
+    )
+
+    _value: Any
+    _arguments: tuple[Any, ...]
+    _grad: Any
+    _keeps_grad: bool
+    _requires_grad: bool
+    index: int
+    inputs: tuple[Tensor, ...] | None
+    name: str | None
+    primitive: Primitive | None
+    scope: Scope | None
+
+    __hash__ = object.__hash__
+
+    def __init__(
+        self,
+        data: ArrayLike | Tensor,
+        requires_grad: bool = False,
+        *,
+        dtype: DTypeLike | None = None,
+        name: str | None = None,
+        copy: bool = True,
+    ) -> None:
+        value = _numbers(data, dtype, copy)
+        if requires_grad:
+            _check_differentiable(value.dtype)
+        _make_leaf(self, value)
+        self._requires_grad = self._keeps_grad = requires_grad
+        self.name = name
+
+    # ── What it holds ─────────────────────────────────────────────────────────────────────────
+
+    @property
+    def data(self) -> Array:
+        """The value, as a read-only array. Assigning binds a copy; the graph keeps the old one."""
+        return _handed_out(self._value)
+
+    @data.setter
+    def data(self, data: ArrayLike | Tensor) -> None:
+        if self.primitive is not None:
+            raise RuntimeError(
+                f"cannot assign to the data of {self.label()}, which was computed; "
+                "only leaves such as parameters can be assigned: detach() it first"
+            )
+        self.rebind(_numbers(data, self.dtype if np.isscalar(data) else None, True))
+
+    def rebind(self, value: Any) -> None:
+        """Take over `value`, an array of the same shape and dtype, as this leaf's new value."""
+        if np.shape(value) != self.shape or value.dtype != self.dtype:
+            raise ValueError(
+                f"{self.label()} holds {self.dtype}{list(self.shape)}; it cannot be assigned "
+                f"{value.dtype}{list(np.shape(value))}: shape and dtype stay the same"
+            )
+        self._value = value
+
+    @property
+    def grad(self) -> Array | None:
+        """The gradient that backward() has accumulated, as a read-only array, or None.
+
+        To change it, assign: ``p.grad = p.grad * 0.5``; to clear it, assign None.
+        """
+        return None if self._grad is None else _handed_out(self._grad)
+
+    @grad.setter
+    def grad(self, gradient: ArrayLike | None) -> None:
+        if gradient is not None:
+            gradient = np.array(gradient, dtype=self.dtype)[()]
+            if np.shape(gradient) != self.shape:
+                raise ValueError(
+                    f"a gradient has the shape of its tensor: {self.label()} has shape "
+                    f"{self.shape}, the gradient {np.shape(gradient)}"
+                )
+        self._grad = gradient
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients flow to this Tensor. Can be set on leaves."""
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, wanted: bool) -> None:
+        if self.primitive is not None:
+            raise RuntimeError(
+                f"requires_grad can be set on leaves only, not on {self.label()}, which was "
+                "computed: use detach() for a leaf with its value"
+            )
+        if wanted:
+            _check_differentiable(self.dtype)
+        self._requires_grad = self._keeps_grad = bool(wanted)
+
+    @property
+    def params(self) -> tuple[Any, ...]:
+        """The parameters with which the primitive was called, behind its inputs."""
+        return self._arguments[len(self.inputs or ()) :]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length along each axis."""
+        try:
+            shape: tuple[int, ...] = self._value.shape
+        except AttributeError:  # a Python number
+            return ()
+        return shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The NumPy dtype of the value."""
+        try:
+            dtype: np.dtype[Any] = self._value.dtype
+        except AttributeError:  # a Python number
+            return np.result_type(self._value)
+        return dtype
+
+    def numpy(self) -> Array:
+        """The value as a read-only array, the same as `data`."""
+        return self.data
+
+    def item(self) -> Any:
+        """The value of a Tensor with one element, as a Python number.
+
+        Raises
+        ------
+        ValueError
+            It has another number of elements.
+        """
+        if self.size != 1:
+            raise ValueError(
+                f"{self.label()} has {self.size} elements; item(), float(), int() and bool() need "
+                "exactly one: index it first, or use .data for the whole array"
+            )
+        return self.data.item()
+
+    def detach(self) -> Tensor:
+        """A leaf with the same value, through which no gradient flows."""
+        return of_one(p.stop, self)
+
+    def retain_grad(self) -> None:
+        """Ask backward() to store `.grad` here too, though this Tensor is no leaf."""
+        if not self._requires_grad:
+            raise RuntimeError(f"{self.label()} needs no gradient, so none can be retained")
+        self._keeps_grad = True
+
+    # ── As a node of the graph ────────────────────────────────────────────────────────────────
+
+    def backward(self, gradient: ArrayLike | None = None, retain_graph: bool = False) -> None:
+        """Accumulate ∂self/∂leaf into the `.grad` of every leaf that requires it.
+
+        Parameters
+        ----------
+        gradient
+            The cotangent ∂L/∂self, of this shape. May be left out when there is one element.
+        retain_graph
+            Keep the graph for another walk. Otherwise it is freed on the way.
+
+        Raises
+        ------
+        RuntimeError
+            Nothing here requires a gradient, or no gradient is given for more than one element.
+        FreedGraphError
+            The graph was freed by an earlier backward().
+        ValueError
+            The gradient has another shape.
+
+        >>> import tinygrad_ce as tg
+        >>> x = tg.Tensor(3.0, requires_grad=True)
+        >>> (x**3).backward()
+        >>> x.grad
+        array(27.)
+        """
+        if not self._requires_grad:
+            raise RuntimeError(
+                f"{self.label()} does not depend on any tensor with requires_grad=True, "
+                "or was computed under no_grad(); there is nothing to differentiate"
+            )
+        cotangent = self.cotangent(gradient)
+        nodes = graph(self, grad_only=True)
+        keepers = [node for node in nodes if node._keeps_grad]
+        gradients = backpropagate(self, cotangent, nodes, keepers, free=not retain_graph)
+        for node, g in zip(keepers, gradients, strict=True):
+            if g is not None:
+                node._grad = g if node._grad is None else node._grad + g
+
+    def cotangent(self, gradient: ArrayLike | Tensor | None = None) -> Any:
+        """The value at which a walk back from here begins: `gradient` checked, or 1 by default."""
+        dtype = self._value.dtype
+        if gradient is None:
+            if self._value.size != 1:
+                raise RuntimeError(
+                    f"{self.label()} has {self.size} elements: reduce it to one, for instance by "
+                    f"sum() or mean(), or give the gradient, an array of shape {self.shape}"
+                )
+            return np.ones(self.shape, dtype) if self.shape else dtype.type(1)
+        g = np.array(gradient, dtype=dtype)[()]
+        if g.shape != self.shape:
+            raise ValueError(
+                f"the gradient of {self.label()} must have its shape {self.shape}, got {g.shape}"
+            )
+        return g
+
+    def current_arguments(self) -> tuple[Any, ...]:
+        """The arguments as Tensors, for rules that shall record a graph of their own."""
+        inputs = self.inputs or ()
+        for source, value in zip(inputs, self._arguments, strict=False):
+            if source._value is not value:
+                raise RuntimeError(
+                    f"{source.label()} was assigned a new value after {self.label()} was computed "
+                    "from it; a graph of the gradient would mix the two: compute the output anew"
+                )
+        return inputs + self._arguments[len(inputs) :]
+
+    def free(self) -> None:
+        """Forget what this Tensor was made from."""
+        self.inputs = None
+        self._arguments = ()
+
+    def label(self) -> str:
+        """What to call this Tensor in a message."""
+        if self.name is not None:
+            return f"tensor {self.name!r}"
+        made = f"{self.primitive.name} result" if self.primitive else "tensor"
+        return f"the {made} of shape {self.shape}"
+
+    def __primitive__(self, primitive: Primitive, arguments: tuple[Any, ...]) -> Tensor:
+        """Apply a primitive to arguments, the first of which is a Tensor."""
+        n = len(arguments) - len(primitive.params)
+        return apply(primitive, *map(as_tensor, arguments[:n]), params=arguments[n:])
+
+    # ── Operators ─────────────────────────────────────────────────────────────────────────────
+
+    __array_priority__ = 1000
+
+    __add__, __radd__ = _binary(p.add), _reflected(p.add)
+    __sub__, __rsub__ = _binary(p.subtract), _reflected(p.subtract)
+    __mul__, __rmul__ = _binary(p.multiply), _reflected(p.multiply)
+    __truediv__, __rtruediv__ = _binary(p.divide), _reflected(p.divide)
+    __and__, __rand__ = _binary(p.logical_and), _reflected(p.logical_and)
+    __or__, __ror__ = _binary(p.logical_or), _reflected(p.logical_or)
+    __lt__, __le__ = _binary(p.less), _binary(p.less_equal)
+    __gt__, __ge__ = _binary(p.greater), _binary(p.greater_equal)
+    __eq__ = _binary(p.equal)  # type: ignore[assignment]
+    __ne__ = _binary(p.not_equal)  # type: ignore[assignment]
+    __neg__, __abs__, __invert__ = _unary(p.negative), _unary(p.abs_), _unary(p.logical_not)
+
+    def __pos__(self) -> Tensor:
+        return self
+
+    def __pow__(self, exponent: Any) -> Tensor:
+        if isinstance(exponent, int | float):
+            return of_one(p.power, self, exponent)
+        return apply(p.pow_, self, as_tensor(exponent))
+
+    def __rpow__(self, base: Any) -> Tensor:
+        return apply(p.pow_, as_tensor(base), self)
+
+    def __matmul__(self, other: Any) -> Tensor:
+        return matmul(self, as_tensor(other))
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return matmul(as_tensor(other), self)
+
+    def __getitem__(self, index: Any) -> Tensor:
+        arrays, pattern = _split_index(index)
+        return apply(p.getitem, self, *arrays, params=(pattern,))
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise TypeError(
+            "a Tensor cannot be assigned into, since the graph remembers its value; write "
+            "t = np.where(mask, value, t) instead, or build the array before making it a Tensor"
+        )
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of a 0-d Tensor")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self.shape:
+            raise TypeError("iteration over a 0-d Tensor")
+        return (self[i] for i in range(self.shape[0]))
+
+    def __bool__(self) -> bool:
+        if self.size != 1:
+            raise ValueError(
+                f"the truth of {self.label()} with {self.size} elements is ambiguous: compare and "
+                "reduce first, or choose element by element with np.where"
+            )
+        return bool(self.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iu":
+            raise TypeError(f"only integer Tensors can be an index, not {self.dtype}")
+        return int(self.item())
+
+    def __repr__(self) -> str:
+        text = np.array2string(self.data, separator=", ", prefix="Tensor(", threshold=100)
+        parts = [text]
+        if self.dtype not in (np.float64, np.int64, np.bool_):
+            parts.append(f"dtype={self.dtype}")
+        if self.name is not None:
+            parts.append(f"name={self.name!r}")
+        if self.primitive is not None:
+            parts.append(f"from {self.primitive.name}")
+        elif self._requires_grad:
+            parts.append("requires_grad=True")
+        return f"Tensor({', '.join(parts)})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        leaf_grad = self._requires_grad and self.primitive is None
+        grad = self._grad if leaf_grad else None
+        return _restored, (np.array(self._value), leaf_grad, self.name, grad)
+
+    # ── NumPy's protocols ─────────────────────────────────────────────────────────────────────
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
+        if self._requires_grad:
+            raise TypeError(
+                f"converting {self.label()} to an array would drop its gradient without a word; "
+                "say t.data, or t.detach(), if that is meant"
+            )
+        if copy is False and dtype not in (None, self.dtype):
+            raise ValueError(f"{self.dtype} cannot be viewed as {np.dtype(dtype)} without a copy")
+        return np.array(self.data, dtype=dtype) if copy or dtype is not None else self.data
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        function = UFUNCS.get((ufunc, method))
+        if function is None:
+            name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
+            raise _unsupported(f"np.{name}")
+        if kwargs.get("out") is not None or "where" in kwargs:
+            raise TypeError(
+                f"np.{ufunc.__name__} on a Tensor takes neither out= nor where=, since arrays in a "
+                "graph never change: use the result, or np.where"
+            )
+        return function(*inputs, **kwargs)
+
+    def __array_function__(
+        self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any
+    ) -> Any:
+        implementation = FUNCTIONS.get(function)
+        if implementation is None:
+            raise _unsupported(f"np.{function.__name__}")
+        return implementation(*args, **kwargs)
+
+    # ── Elementwise functions ─────────────────────────────────────────────────────────────────
+
+    exp = _unary(p.exp, "e to the power of each element.")
+    expm1 = _unary(p.expm1, "exp(x) - 1, accurate near 0.")
+    log = _unary(p.log, "The natural logarithm; -inf at 0 and nan below, without a warning.")
+    log1p = _unary(p.log1p, "log(1 + x), accurate near 0.")
+    sqrt = _unary(p.sqrt, "The square root; its derivative at 0 is inf.")
+    sin = _unary(p.sin, "The sine.")
+    cos = _unary(p.cos, "The cosine.")
+    tanh = _unary(p.tanh, "The hyperbolic tangent.")
+    sigmoid = _unary(p.sigmoid, "1 / (1 + exp(-x)), without overflow.")
+    relu = _unary(p.relu, "max(x, 0); its derivative at 0 is 0.")
+    abs = _unary(p.abs_, "The absolute value; its derivative at 0 is 0.")
+
+    def clip(self, lo: float | None = None, hi: float | None = None) -> Tensor:
+        """Limit to [lo, hi]; the derivative is 1 inside and at both ends, 0 outside."""
+        return of_one(p.clip, self, lo, hi)
+
+    # ── Reductions ────────────────────────────────────────────────────────────────────────────
+
+    def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """The sum over all axes, or over the given one or ones."""
+        return of_one(p.sum_, self, axis, keepdims)
+
+    def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """The maximum; elements that tie for it share the gradient equally."""
+        return of_one(p.max_, self, axis, keepdims)
+
+    def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """The minimum; elements that tie for it share the gradient equally."""
+        return of_one(p.min_, self, axis, keepdims)
+
+    def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """The sum divided by the number of elements; nan where there are none."""
+        return self.sum(axis, keepdims) / _number_along(self.shape, axis)
+
+    def var(self, axis: Axis = None, keepdims: bool = False, *, ddof: int = 0) -> Tensor:
+        """The variance: the squared distances from the mean, divided by the number minus ddof."""
+        distance = self - self.mean(axis, keepdims=True)
+        n = max(_number_along(self.shape, axis) - ddof, 0)
+        return (distance * distance).sum(axis, keepdims) / n
+
+    def std(self, axis: Axis = None, keepdims: bool = False, *, ddof: int = 0) -> Tensor:
+        """The square root of the variance."""
+        return self.var(axis, keepdims, ddof=ddof).sqrt()
+
+    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
+        """The index of the first maximum, an integer Tensor without a gradient."""
+        return of_one(p.argmax, self, axis, keepdims)
+
+    def argmin(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
+        """The index of the first minimum, an integer Tensor without a gradient."""
+        return of_one(p.argmin, self, axis, keepdims)
+
+    # ── Shapes ────────────────────────────────────────────────────────────────────────────────
+
+    def reshape(self, *shape: int | tuple[int, ...]) -> Tensor:
+        """The same elements in another shape; one length may be -1."""
+        return of_one(p.reshape, self, _one_tuple(shape))
+
+    def flatten(self) -> Tensor:
+        """The elements along one axis."""
+        return self.reshape(-1)
+
+    def transpose(self, *axes: int | tuple[int, ...] | None) -> Tensor:
+        """The axes in another order, by default reversed."""
+        order = _one_tuple(axes) if axes not in ((), (None,)) else range(self.ndim)[::-1]
+        return of_one(p.transpose, self, tuple(a % self.ndim for a in order))
+
+    @property
+    def T(self) -> Tensor:
+        """The axes in reverse order."""
+        return self.transpose()
+
+    @property
+    def mT(self) -> Tensor:
+        """The matrix transpose: the last two axes swapped."""
+        return self.swapaxes(-1, -2)
+
+    def swapaxes(self, a: int, b: int) -> Tensor:
+        """Two axes swapped."""
+        axes = list(range(self.ndim))
+        axes[a], axes[b] = axes[b], axes[a]
+        return of_one(p.transpose, self, tuple(axes))
+
+    def expand_dims(self, axis: int | tuple[int, ...]) -> Tensor:
+        """New axes of length 1 at these places of the result."""
+        return self.reshape(np.expand_dims(np.empty(self.shape, bool), axis).shape)
+
+    def squeeze(self, axis: Axis = None) -> Tensor:
+        """Without the axes of length 1, all or these."""
+        return self.reshape(np.empty(self.shape, bool).squeeze(axis).shape)
+
+    def broadcast_to(self, *shape: int | tuple[int, ...]) -> Tensor:
+        """Repeated along new axes and axes of length 1 to this shape."""
+        return of_one(p.broadcast_to, self, _one_tuple(shape))
+
+    def astype(self, dtype: DTypeLike) -> Tensor:
+        """Converted to another dtype; no gradient flows to or from integers and booleans."""
+        dtype = np.dtype(dtype)
+        if dtype.kind == "c" and self._requires_grad:
+            raise TypeError(
+                f"{self.label()} cannot become {dtype}: gradients are those of real numbers; "
+                "detach() it first"
+            )
+        source = self if dtype.kind == "f" else self.detach()
+        return of_one(p.cast, source, dtype)
+
+
+# NumPy's functions on Tensors, filled by operations.py: by (ufunc, method), and by function.
+UFUNCS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {}
+FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {}
+
+
+# ── Recording ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def record(
+    primitive: Primitive, value: Any, inputs: tuple[Tensor, ...], arguments: tuple[Any, ...]
+) -> Tensor:
+    """The Tensor of a value just computed: a node if a gradient may be wanted, else a leaf."""
+    mode = MODE.get()
+    node = _new(Tensor)
+    node._value = value
+    node._grad = node.name = None
+    node._keeps_grad = False
+    node.index = _next_index()
+    node.scope = mode.scope
+    if mode.grad and primitive.differentiable:
+        for source in inputs:
+            if source._requires_grad:
+                node._requires_grad = True
+                node.primitive = primitive
+                node.inputs = inputs
+                node._arguments = arguments
+                return node
+    node._requires_grad = False
+    node.primitive = None
+    node.inputs = ()
+    node._arguments = ()
+    return node
+
+
+def apply(primitive: Primitive, *inputs: Tensor, params: tuple[Any, ...] = ()) -> Tensor:
+    """Compute a primitive on Tensors and record it."""
+    arguments = (*[source._value for source in inputs], *params)
+    return record(primitive, primitive.value(*arguments), inputs, arguments)
+
+
+def of_one(primitive: Primitive, source: Tensor, *params: Any) -> Tensor:
+    """Compute a primitive of one Tensor and record it."""
+    arguments = (source._value, *params)
+    return record(primitive, primitive.value(*arguments), (source,), arguments)
+
+
+def constant(value: Any) -> Tensor:
+    """A leaf without a gradient that takes over `value`: an array, a scalar or a number."""
+    node = _new(Tensor)
+    _make_leaf(node, value)
+    return node
+
+
+def as_tensor(data: Any) -> Tensor:
+    """`data` if it is a Tensor, else a constant: a Python number as it is, an array as a copy."""
+    if type(data) is Tensor:
+        return data
+    if type(data) in _NUMBERS:
+        return constant(data)
+    if type(data) is np.ndarray and data.ndim and data.dtype.kind in "biufc":
+        return constant(data.copy())
+    return constant(_numbers(data, None, True))
+
+
+_NUMBERS = frozenset((bool, int, float, complex))
+
+
+def _make_leaf(node: Tensor, value: Any) -> None:
+    node._value = value
+    node._arguments = ()
+    node._grad = None
+    node._keeps_grad = node._requires_grad = False
+    node.index = _next_index()
+    node.inputs = ()
+    node.name = None
+    node.primitive = None
+    node.scope = None
+
+
+def _restored(value: Array, requires_grad: bool, name: str | None, grad: Any) -> Tensor:
+    leaf = Tensor(value, requires_grad, name=name, copy=False)
+    leaf._grad = grad
+    return leaf
+
+
+# ── From and to NumPy ─────────────────────────────────────────────────────────────────────────────
+
+
+def _numbers(data: ArrayLike | Tensor, dtype: DTypeLike | None, copy: bool) -> Any:
+    """Data as a node holds it: an array of numbers, or a NumPy scalar where it is 0-d."""
+    if isinstance(data, Tensor):
+        data = data._value
+    elif isinstance(data, list | tuple) and any(isinstance(part, Tensor) for part in data):
+        raise TypeError(
+            "a list of Tensors as data would drop their gradients; join them with tg.stack "
+            "or tg.concatenate"
+        )
+    array = np.array(data, dtype=dtype, copy=copy or None)
+    if array.dtype.kind not in "biufc":
+        raise TypeError(f"a Tensor holds numbers, got {array.dtype} from {type(data).__name__}")
+    if array.dtype.kind in "iu" and dtype is None and isinstance(data, int | list | tuple):
+        array = array.astype(np.float64)
+    return array[()] if array.ndim == 0 else array if copy else _locked(array)
+
+
+def _check_differentiable(dtype: np.dtype[Any]) -> None:
+    if dtype.kind != "f":
+        raise TypeError(
+            f"requires_grad=True is for floating point, not {dtype}: "
+            "integers and booleans are for indices, labels and masks; use dtype=float"
+        )
+
+
+def _locked(array: Array) -> Array:
+    """The array, made read-only together with the arrays of which it is a view."""
+    owner: Any = array
+    while isinstance(owner, np.ndarray):
+        owner.setflags(write=False)
+        owner = owner.base
+    return array
+
+
+def _handed_out(value: Any) -> Array:
+    """A read-only array that cannot be made writeable again."""
+    return _locked(np.asarray(value)).view()
+
+
+# ── Helpers of methods ────────────────────────────────────────────────────────────────────────────
+
+
+def matmul(a: Tensor, b: Tensor) -> Tensor:
+    """The matrix product; a vector counts as a row on the left and as a column on the right."""
+    if a.ndim >= 2 and b.ndim >= 2:
+        return apply(p.matmul, a, b)
+    if a.ndim == 0 or b.ndim == 0:
+        raise ValueError(f"matmul needs vectors or matrices, got shapes {a.shape} and {b.shape}")
+    row = a.reshape(1, -1) if a.ndim == 1 else a
+    column = b.reshape(-1, 1) if b.ndim == 1 else b
+    if row.shape[-1] != column.shape[-2]:
+        raise ValueError(f"matmul: shapes {a.shape} and {b.shape} do not match")
+    y = apply(p.matmul, row, column)
+    shape = y.shape[:-2] + (y.shape[-2],) * (a.ndim > 1) + (y.shape[-1],) * (b.ndim > 1)
+    return y.reshape(shape)
+
+
+def _split_index(index: Any) -> tuple[list[Tensor], tuple[Any, ...]]:
+    """The arrays in an index, as Tensors, and the index with a hole in the place of each."""
+    parts = index if type(index) is tuple else (index,)
+    arrays: list[Tensor] = []
+    pattern: list[Any] = []
+    for part in parts:
+        if part is None or part is Ellipsis or type(part) in (int, slice):
+            pattern.append(part)
+        elif type(part) is Tensor:
+            arrays.append(part)
+            pattern.append(HOLE)
+        else:
+            array = np.array(part)
+            # An empty list is an index of nothing, though NumPy takes it for floats.
+            arrays.append(
+                constant(
+                    array.astype(np.intp) if array.size == 0 and type(part) is list else array[()]
+                )
+            )
+            pattern.append(HOLE)
+    return arrays, tuple(pattern)
+
+
+def _number_along(shape: tuple[int, ...], axis: Axis) -> int:
+    """The number of elements that a reduction over these axes takes together."""
+    if axis is None:
+        return math.prod(shape)
+    return math.prod(shape[a] for a in (axis if isinstance(axis, tuple) else (axis,)))
+
+
+def _one_tuple(shape: tuple[Any, ...]) -> tuple[int, ...]:
+    """A shape given as f(2, 3) or as f((2, 3))."""
+    if len(shape) == 1 and not isinstance(shape[0], int | np.integer):
+        return tuple(shape[0])
+    return shape
+
+
+def _unsupported(name: str) -> TypeError:
+    known = {f"np.{f.__name__}" for f in FUNCTIONS} | {
+        f"np.{u.__name__}" if method == "__call__" else f"np.{u.__name__}.{method}"
+        for u, method in UFUNCS
+    }
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    hint = f"supported and near: {', '.join(near)}; or " if near else ""
+    return TypeError(
+        f"{name} does not work on Tensors, and would drop their gradient: "
+        f"{hint}use t.data, if no gradient is needed"
+    )
