@@ -1,0 +1,52 @@
+"""A from-scratch autograd engine on NumPy that takes the gradient of cross-entropy apart.
+
+>>> import tinygrad_ce as tg
+>>> z = tg.Tensor([2.0, 1.0, 0.1], requires_grad=True, name="logits")
+>>> loss = z.exp().sum().log() - z[0]
+>>> loss.backward()
+>>> z.grad  # softmax(z) minus one-hot
+array([-0.340..., 0.242..., 0.098...])
+"""
+
+from . import closed_form, data, functional, nn, optim
+from .backprop import FreedGraphError
+from .check import Comparison, GradcheckError, compare, gradcheck
+
+# DRAW from .draw import Drawing, draw
+from .modes import no_grad, scope
+from .operations import concatenate, matmul, maximum, minimum, stack, where
+from .tensor import Tensor
+from .transforms import grad, gradients, hessian, hvp, jacobian, value_and_grad, vjp
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Tensor",
+    "no_grad",
+    "scope",
+    "where",
+    "maximum",
+    "minimum",
+    "concatenate",
+    "stack",
+    "matmul",
+    "gradients",
+    "grad",
+    "value_and_grad",
+    "vjp",
+    "jacobian",
+    "hessian",
+    "hvp",
+    "FreedGraphError",
+    "functional",
+    "closed_form",
+    "nn",
+    "optim",
+    "data",
+    "compare",
+    "Comparison",
+    "gradcheck",
+    "GradcheckError",
+    # DRAW "draw",
+    # DRAW "Drawing",
+]

@@ -1,0 +1,307 @@
+"""Checks: autograd against the closed form (`compare`), and against differences (`gradcheck`).
+
+Both are for users too: to compare a derivation with what backprop finds, and to test a function
+or a new primitive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .tensor import Tensor, as_tensor
+from .transforms import grad, gradients
+
+Array = NDArray[Any]
+
+# ── compare ───────────────────────────────────────────────────────────────────────────────────────
+
+# Of the largest entry, in units of the dtype's epsilon: room for a few dozen roundings.
+CLOSE = 64.0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How far two arrays are apart.
+
+    Attributes
+    ----------
+    name, shape
+        What was compared.
+    exact
+        Whether all bits that matter agree: equal values, nan at the same places.
+    close
+        Whether no element differs by more than the tolerance, which is relative to the largest
+        entry. Never so for arrays of different shapes or dtypes.
+    max_abs, max_rel, max_ulp
+        The largest difference: as it is, relative to the closed form's element, and in units in
+        the last place, that is, how many floating point numbers lie between the two. nan where
+        the arrays cannot be compared.
+    note
+        Why they cannot be compared, or "".
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    exact: bool
+    close: bool
+    max_abs: float
+    max_rel: float
+    max_ulp: float
+    note: str = ""
+
+    def __str__(self) -> str:
+        return table([self])
+
+
+def compare(
+    autograd: Any, closed: Any, name: str = "", *, tolerance: float | None = None
+) -> Comparison:
+    """Compare a gradient with what it should be, element by element, without broadcasting.
+
+    Parameters
+    ----------
+    autograd, closed
+        Arrays or Tensors of one shape and one dtype. Others compare as neither exact nor close.
+    name
+        What to call the row in a table.
+    tolerance
+        For `close`: max |Δ| / max |closed|. By default 64 epsilons of the dtype.
+
+    >>> print(compare([1.0, 2.0], [1.0, 2.0 + 2**-50], "x"))
+    name  shape  exact  close  max |Δ|   max rel   max ulp
+    x     (2,)   no     yes    8.88e-16  4.44e-16  2
+
+    >>> compare([1.0, 2.0], [[1.0, 2.0]]).close
+    False
+    """
+    a, b = _array(autograd), _array(closed)
+    note = ""
+    if a.shape != b.shape:
+        note = f"shape {a.shape} against {b.shape}"
+    elif a.dtype != b.dtype:
+        note = f"dtype {a.dtype} against {b.dtype}"
+    if note:
+        nan = float("nan")
+        return Comparison(name, a.shape, False, False, nan, nan, nan, note)
+    exact = bool(np.array_equal(a, b, equal_nan=a.dtype.kind == "f"))
+    if exact or not a.size:
+        return Comparison(name, a.shape, exact, exact, 0.0, 0.0, 0.0)
+    if a.dtype.kind != "f":
+        a, b = a.astype(np.float64), b.astype(np.float64)
+    with np.errstate(all="ignore"):
+        same = (a == b) | (np.isnan(a) & np.isnan(b))
+        difference = np.where(same, 0, np.abs(a - b))
+        relative = np.where(same, 0, difference / np.abs(b))
+        scale = np.max(np.abs(b), initial=0, where=np.isfinite(b))
+    limit = (CLOSE * np.finfo(a.dtype).eps if tolerance is None else tolerance) * scale
+    largest = float(np.max(difference))  # nan, if a nan stands against a number
+    return Comparison(
+        name,
+        a.shape,
+        exact,
+        bool(largest <= limit),
+        largest,
+        float(np.max(relative)),
+        _max_ulp(a, b),
+    )
+
+
+def table(comparisons: Iterable[Comparison]) -> str:
+    """The comparisons as aligned text, a row each."""
+    rows = [("name", "shape", "exact", "close", "max |Δ|", "max rel", "max ulp")]
+    for c in comparisons:
+        figures = (f"{c.max_abs:.3g}", f"{c.max_rel:.3g}", f"{c.max_ulp:.6g}")
+        rows.append(
+            (
+                c.name,
+                str(c.shape),
+                "yes" if c.exact else "no",
+                "yes" if c.close else "no",
+                *((c.note, "", "") if c.note else figures),
+            )
+        )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+
+
+def _array(x: ArrayLike | Tensor) -> Array:
+    return x.data if isinstance(x, Tensor) else np.asarray(x)
+
+
+def _max_ulp(a: Array, b: Array) -> float:
+    """The largest number of steps from one floating point number to the next between a and b."""
+    if np.any(np.isnan(a) != np.isnan(b)):
+        return float("inf")
+    finite = ~np.isnan(a)
+    steps = [_ordinal(x[finite]) for x in (a, b)]
+    # As Python integers: the distance from -max to max does not fit into 64 bits.
+    return float(max((abs(int(i) - int(j)) for i, j in zip(*steps, strict=True)), default=0))
+
+
+def _ordinal(x: Array) -> Array:
+    """Integers in the order of the floating point numbers, 0 for both zeros."""
+    bits = x.view(f"i{x.dtype.itemsize}")
+    ordinal: Array = np.where(bits < 0, np.iinfo(bits.dtype).min - bits, bits)
+    return ordinal
+
+
+# ── gradcheck ─────────────────────────────────────────────────────────────────────────────────────
+
+
+class GradcheckError(AssertionError):
+    """A derivative that backprop found disagrees with differences.
+
+    Attributes
+    ----------
+    function
+        The name of the function.
+    order, argument, index
+        Of which derivative, by which argument, at which of its elements.
+    expected, got
+        The difference quotient, and what backprop found.
+    """
+
+    def __init__(
+        self,
+        function: str,
+        order: int,
+        argument: int,
+        index: tuple[int, ...],
+        expected: float,
+        got: float,
+    ) -> None:
+        self.function = function
+        self.order = order
+        self.argument = argument
+        self.index = index
+        self.expected = expected
+        self.got = got
+        super().__init__(
+            f"{function}: derivative of order {order} by argument {argument} at index {index}: "
+            f"expected {expected!r} (central differences), got {got!r}"
+        )
+
+
+def gradcheck(f: Callable[..., Tensor], *inputs: Any, order: int = 1, rtol: float = 1e-6) -> bool:
+    """Check the derivatives that backprop finds against central differences.
+
+    The output is reduced to a number by random weights, so that no error can hide in a sum, and
+    each element of each input is moved to both sides.
+
+    Parameters
+    ----------
+    f
+        A function of Tensors that returns a Tensor.
+    inputs
+        Arrays, numbers or Tensors in float64. Others, such as labels, are passed on as they are.
+    order
+        1, or 2 to check the derivative of the derivative too.
+    rtol
+        The error allowed, relative to the largest derivative by the same argument.
+
+    Returns
+    -------
+    bool
+        True.
+
+    Raises
+    ------
+    GradcheckError
+        A derivative is wrong.
+    TypeError
+        An input in float32 or float16, whose rounding would drown the differences; or no input to
+        differentiate by.
+
+    >>> gradcheck(lambda a, b: a * b.exp(), [1.0, 2.0], [0.5, -0.5], order=2)
+    True
+    """
+    values = [_checkable(i, x) for i, x in enumerate(inputs)]
+    argnums = tuple(i for i, x in enumerate(values) if x.dtype.kind == "f")
+    if not argnums:
+        raise TypeError("gradcheck needs at least one floating point input to differentiate by")
+    if order not in (1, 2):
+        raise ValueError(f"order is 1 or 2, got {order!r}")
+    name = getattr(f, "__name__", repr(f))
+    rng = np.random.default_rng(0)
+    g = _weighted(f, values, rng)
+    _check(g, values, argnums, name, 1, rtol)
+    if order == 2:
+        weights = [rng.uniform(0.5, 1.5, values[i].shape) for i in argnums]
+
+        def slope(*xs: Any) -> Tensor:
+            parts = grad(g, argnums)(*xs)
+            total = as_tensor(0.0)
+            for w, d in zip(weights, parts, strict=True):
+                total = total + (w * d).sum()
+            return total
+
+        _check(slope, values, argnums, name, 2, rtol)
+    return True
+
+
+def _checkable(i: int, x: Any) -> Array:
+    array = np.array(_array(x))
+    if array.dtype in (np.float16, np.float32):
+        raise TypeError(
+            f"gradcheck: input {i} is {array.dtype}, whose rounding is larger than the "
+            "differences to be measured: convert it to float64"
+        )
+    return array
+
+
+def _weighted(
+    f: Callable[..., Tensor], values: list[Array], rng: np.random.Generator
+) -> Callable[..., Tensor]:
+    """f's output times random weights, summed up."""
+    shape = f(*map(as_tensor, values)).shape
+    weights = rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], shape)
+    return lambda *xs: (f(*xs) * weights).sum()
+
+
+def _check(
+    g: Callable[..., Tensor],
+    values: list[Array],
+    argnums: tuple[int, ...],
+    name: str,
+    order: int,
+    rtol: float,
+) -> None:
+    xs = [Tensor(v, requires_grad=i in argnums) for i, v in enumerate(values)]
+    y = g(*xs)
+    chosen = [xs[i] for i in argnums]
+    found = gradients(y, chosen) if y.requires_grad else [np.zeros(x.shape) for x in chosen]
+    for i, got in zip(argnums, found, strict=True):
+        expected, noise = _central_differences(g, values, i)
+        limit = rtol * np.max(np.abs(expected), initial=0, where=np.isfinite(expected)) + noise
+        wrong = ~(np.abs(got - expected) <= limit)
+        if wrong.any():
+            index = tuple(int(k) for k in np.argwhere(wrong)[0])
+            raise GradcheckError(name, order, i, index, float(expected[index]), float(got[index]))
+
+
+def _central_differences(
+    g: Callable[..., Tensor], values: list[Array], i: int
+) -> tuple[Array, float]:
+    """(g(x + h) - g(x - h)) / 2h for each element, and how far rounding may move it."""
+    x = values[i]
+    result = np.empty(x.shape)
+    largest = 0.0
+    for index in np.ndindex(x.shape):
+        h = 1e-5 * max(1.0, abs(float(x[index])))
+        sides = []
+        for moved in (x[index] + h, x[index] - h):
+            shifted = x.copy()
+            shifted[index] = moved
+            arguments = [*values[:i], shifted, *values[i + 1 :]]
+            sides.append(g(*map(as_tensor, arguments)).item())
+        largest = max(largest, *map(abs, sides))
+        result[index] = (sides[0] - sides[1]) / ((x[index] + h) - (x[index] - h))
+    return result, 16 * float(np.finfo(float).eps) * largest / 1e-5

@@ -1,0 +1,201 @@
+"""Optimizers: from gradients to new parameters.
+
+An update is written in operators on plain arrays, and the new value is bound to the parameter: the
+arrays of a graph never change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from .tensor import Tensor
+
+
+class Optimizer:
+    """Holds parameters and updates them from their gradients.
+
+    Attributes
+    ----------
+    params
+        The list of parameters. One whose `.grad` is None is left as it is.
+    lr
+        The learning rate; can be assigned between steps.
+    """
+
+    def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float = 0.0) -> None:
+        self.params = list(params)
+        if not self.params:
+            raise ValueError("an optimizer needs at least one parameter, got none")
+        for parameter in self.params:
+            if not isinstance(parameter, Tensor):
+                raise TypeError(f"parameters are Tensors, got {type(parameter).__name__}")
+            if not parameter.requires_grad or parameter.primitive is not None:
+                raise ValueError(
+                    f"{parameter.label()} is no parameter: that is a leaf with requires_grad=True"
+                )
+        if len({id(parameter) for parameter in self.params}) < len(self.params):
+            raise ValueError("a parameter is given twice, and would be updated twice a step")
+        self.lr = _at_least_zero("lr", lr)
+        self.weight_decay = _at_least_zero("weight_decay", weight_decay)
+
+    def zero_grad(self) -> None:
+        """Clear the gradients: set them to None."""
+        for parameter in self.params:
+            parameter._grad = None
+
+    def step(self) -> None:
+        """Update each parameter that has a gradient."""
+        for i, parameter in enumerate(self.params):
+            g = parameter._grad
+            if g is not None:
+                value = parameter._value
+                parameter._value = self._updated(i, value, g)
+
+    def _updated(self, i: int, value: Any, g: Any) -> Any:
+        """The new value of the i-th parameter."""
+        raise NotImplementedError
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent: p ← p - lr·v with v ← momentum·v + g.
+
+    Parameters
+    ----------
+    params
+        Leaves with requires_grad, as `module.parameters()` returns them.
+    lr
+        The learning rate.
+    momentum
+        How much of the last velocity remains; 0 for plain gradient descent.
+    weight_decay
+        λ: adds λ·p to the gradient.
+
+    >>> import tinygrad_ce as tg
+    >>> p = tg.Tensor([1.0, 2.0], requires_grad=True)
+    >>> optimizer = SGD([p], lr=0.1)
+    >>> (p * p).sum().backward()
+    >>> optimizer.step()
+    >>> p.data
+    array([0.8, 1.6])
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        lr: float,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(params, lr, weight_decay)
+        self.momentum = _at_least_zero("momentum", momentum)
+        self.velocity: list[Any] = [None] * len(self.params)
+
+    def _updated(self, i: int, value: Any, g: Any) -> Any:
+        if self.weight_decay:
+            g = g + self.weight_decay * value
+        if self.momentum:
+            v = self.velocity[i]
+            g = self.velocity[i] = g if v is None else self.momentum * v + g
+        return value - self.lr * g
+
+
+class Adam(Optimizer):
+    """Adam: steps scaled by running averages of the gradient and of its square.
+
+    m ← β₁m + (1-β₁)g, v ← β₂v + (1-β₂)g², p ← p - lr · m̂ / (√v̂ + ε), where m̂ = m / (1-β₁ᵗ) and
+    v̂ = v / (1-β₂ᵗ) correct for the start at 0 (Kingma and Ba, 2015, algorithm 1).
+
+    Parameters
+    ----------
+    params
+        Leaves with requires_grad.
+    lr, betas, eps
+        The learning rate, (β₁, β₂), and ε.
+    weight_decay
+        λ: adds λ·p to the gradient.
+
+    >>> import tinygrad_ce as tg
+    >>> p = tg.Tensor([1.0, 2.0], requires_grad=True)
+    >>> optimizer = Adam([p], lr=0.1)
+    >>> (p * p).sum().backward()
+    >>> optimizer.step()
+    >>> p.data
+    array([0.9, 1.9])
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(params, lr, weight_decay)
+        if not all(0 <= beta < 1 for beta in betas):
+            raise ValueError(f"betas lie in [0, 1), got {betas}")
+        self.betas = betas
+        self.eps = _at_least_zero("eps", eps)
+        self.t = 0
+        self.m: list[Any] = [np.zeros_like(p._value)[()] for p in self.params]
+        self.v: list[Any] = [np.zeros_like(p._value)[()] for p in self.params]
+
+    def step(self) -> None:
+        """Update each parameter that has a gradient."""
+        self.t += 1
+        super().step()
+
+    def _updated(self, i: int, value: Any, g: Any) -> Any:
+        g = self._decayed(value, g)
+        beta1, beta2 = self.betas
+        m = self.m[i] = beta1 * self.m[i] + (1 - beta1) * g
+        v = self.v[i] = beta2 * self.v[i] + (1 - beta2) * (g * g)
+        m_hat = m / (1 - beta1**self.t)
+        v_hat = v / (1 - beta2**self.t)
+        return self._decay(value) - self.lr * m_hat / (np.sqrt(v_hat) + self.eps)
+
+    def _decayed(self, value: Any, g: Any) -> Any:
+        return g + self.weight_decay * value if self.weight_decay else g
+
+    def _decay(self, value: Any) -> Any:
+        return value
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay: p shrinks by lr·λ·p, apart from the gradient.
+
+    Loshchilov and Hutter, 2019, algorithm 2.
+
+    >>> import tinygrad_ce as tg
+    >>> p = tg.Tensor([1.0, 2.0], requires_grad=True)
+    >>> optimizer = AdamW([p], lr=0.1, weight_decay=0.5)
+    >>> (p * p).sum().backward()
+    >>> optimizer.step()
+    >>> p.data
+    array([0.85, 1.8 ])
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+    ) -> None:
+        super().__init__(params, lr, betas, eps, weight_decay)
+
+    def _decayed(self, value: Any, g: Any) -> Any:
+        return g
+
+    def _decay(self, value: Any) -> Any:
+        return value - self.lr * self.weight_decay * value
+
+
+def _at_least_zero(name: str, value: float) -> float:
+    if not value >= 0:
+        raise ValueError(f"{name} is a number of at least 0, got {value!r}")
+    return value
