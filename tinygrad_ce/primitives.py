@@ -241,6 +241,8 @@ HOLE = Hole()
 def _filled(arrays: tuple[Value, ...], pattern: tuple[Any, ...]) -> tuple[Any, ...]:
     if not arrays:
         return pattern
+    if len(arrays) == len(pattern):
+        return arrays
     remaining = iter(arrays)
     return tuple(next(remaining) if part is HOLE else part for part in pattern)
 
@@ -250,8 +252,8 @@ def _getitem(x: Value, *rest: Value) -> Value:
 
 
 def _scatter(g: Value, *rest: Value) -> Value:
-    *arrays, pattern, shape = rest
-    index = _filled(tuple(arrays), pattern)
+    arrays, pattern, shape = rest[:-2], rest[-2], rest[-1]
+    index = _filled(arrays, pattern)
     out = np.zeros(shape, g.dtype)
     for array in arrays:
         if array.dtype.kind != "b":  # integer arrays can name a place more than once

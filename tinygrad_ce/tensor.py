@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from . import primitives as p
-from .backprop import backpropagate, graph
+from .backprop import backpropagate
 from .modes import MODE, Scope
 from .primitives import HOLE, Primitive
 
@@ -309,13 +309,9 @@ class Tensor:
                 f"{self.label()} does not depend on any tensor with requires_grad=True, "
                 "or was computed under no_grad(); there is nothing to differentiate"
             )
-        cotangent = self.cotangent(gradient)
-        nodes = graph(self, grad_only=True)
-        keepers = [node for node in nodes if node._keeps_grad]
-        gradients = backpropagate(self, cotangent, nodes, keepers, free=not retain_graph)
-        for node, g in zip(keepers, gradients, strict=True):
-            if g is not None:
-                node._grad = g if node._grad is None else node._grad + g
+        gradients = backpropagate(self, self.cotangent(gradient), free=not retain_graph)
+        for node, g in gradients.items():
+            node._grad = g if node._grad is None else node._grad + g
 
     def cotangent(self, gradient: ArrayLike | Tensor | None = None) -> Any:
         """The value at which a walk back from here begins: `gradient` checked, or 1 by default."""
@@ -344,11 +340,6 @@ class Tensor:
                     "from it; a graph of the gradient would mix the two: compute the output anew"
                 )
         return inputs + self._arguments[len(inputs) :]
-
-    def free(self) -> None:
-        """Forget what this Tensor was made from."""
-        self.inputs = None
-        self._arguments = ()
 
     def label(self) -> str:
         """What to call this Tensor in a message."""
@@ -390,7 +381,12 @@ class Tensor:
         return apply(p.pow_, as_tensor(base), self)
 
     def __matmul__(self, other: Any) -> Tensor:
-        return matmul(self, as_tensor(other))
+        if type(other) is not Tensor:
+            other = as_tensor(other)
+        a, b = self._value, other._value
+        if type(a) is type(b) is np.ndarray and a.ndim > 1 < b.ndim:
+            return record(p.matmul, a @ b, (self, other), (a, b))
+        return matmul(self, other)
 
     def __rmatmul__(self, other: Any) -> Tensor:
         return matmul(as_tensor(other), self)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import primitives as p
-from .backprop import backpropagate, graph, leading_to
+from .backprop import backpropagate, graph
 from .modes import MODE, enable_grad
 from .operations import stack
 from .tensor import Tensor, apply, as_tensor, constant
@@ -93,8 +93,8 @@ def gradients_where_reached(
     else:
         seed = output.cotangent(cotangent)
         seed = constant(seed) if create_graph else seed
-    nodes = leading_to(tensors, graph(output, grad_only=True))
-    found = backpropagate(output, seed, nodes, tensors, create_graph=create_graph)
+    kept = backpropagate(output, seed, wanted=tensors, create_graph=create_graph)
+    found = [kept.get(t) for t in tensors]
     return found if create_graph else [g if g is None else np.array(g) for g in found]
 
 
