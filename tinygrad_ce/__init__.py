@@ -12,7 +12,7 @@ from . import closed_form, data, functional, nn, optim
 from .backprop import FreedGraphError
 from .check import Comparison, GradcheckError, compare, gradcheck
 
-# DRAW from .draw import Drawing, draw
+from .draw import Drawing, draw
 from .modes import no_grad, scope
 from .operations import concatenate, matmul, maximum, minimum, stack, where
 from .tensor import Tensor
@@ -47,6 +47,6 @@ __all__ = [
     "Comparison",
     "gradcheck",
     "GradcheckError",
-    # DRAW "draw",
-    # DRAW "Drawing",
+    "draw",
+    "Drawing",
 ]

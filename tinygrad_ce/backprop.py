@@ -30,10 +30,14 @@ _creation = attrgetter("index")
 class FreedGraphError(RuntimeError):
     """The graph was freed by an earlier backward()."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(
+        self,
+        node: Node,
+        remedy: str = "call backward(retain_graph=True) the first time to walk it again",
+    ) -> None:
+        self.node = node
         super().__init__(
-            f"the graph behind {node.label()} has been freed by an earlier backward(); "
-            "call backward(retain_graph=True) the first time to walk it again, "
+            f"the graph behind {node.label()} has been freed by an earlier backward(); {remedy}, "
             "or compute the output anew"
         )
 

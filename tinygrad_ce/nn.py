@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -15,7 +15,8 @@ from numpy.typing import DTypeLike
 from .modes import scope
 from .tensor import Array, Tensor, as_tensor
 
-Rng = np.random.Generator | int | None
+# In quotes, since looking it up would load numpy.random at import.
+Rng: TypeAlias = "np.random.Generator | int | None"
 
 
 class Module:

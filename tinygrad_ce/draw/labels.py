@@ -1,0 +1,219 @@
+"""Labels in Graphviz's HTML-like language: what is written in boxes, ovals and the legend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from . import style, text
+from .picture import Box, Kind, Oval, Picture, Region
+from .style import LOOKS, OVAL, Look
+
+MAX_ELEMENTS = 9  # of an array that is written out
+MAX_COLUMNS = 5  # of a matrix that is written out
+MAX_WIDTH = 26  # characters of a vector in one row; a longer one becomes a column
+
+Grid = list[list[str]]
+Block = tuple[str, str, Grid]  # a heading, a colour, rows of numbers
+
+
+def box_label(box: Box, picture: Picture) -> str:
+    """A tensor: name, shape, dtype; value and gradient."""
+    t = box.tensor
+    if box.kind is Kind.CONSTANT and t.ndim == 0:
+        return _label(text.number(t.data[()]))
+    blocks: list[Block] = [("value", style.TEXT, _grid(t.data))]
+    if picture.differentiated and t.requires_grad:
+        if box.gradient is None:
+            blocks.append(("grad", style.MUTED, [["none arrives"]]))
+        else:
+            blocks.append(("grad", style.GRADIENT, _grid(box.gradient)))
+    blocks = [block for block in blocks if block[2]]
+    if t.ndim == 1 and _width(blocks) > MAX_WIDTH:
+        blocks = [(head, color, _transposed(grid)) for head, color, grid in blocks]
+    rows, columns = _numbers(blocks)
+    head = _cell(_head(box), ALIGN="LEFT", COLSPAN=str(columns))
+    return _label(_table([head, *rows]))
+
+
+def oval_label(oval: Oval) -> str:
+    """A primitive: its symbol, and the parameters that matter."""
+    params = text.html(text.params(oval.primitive.params, oval.params))
+    symbol = oval.primitive.symbol
+    if symbol == "[ ]":  # with room for the index
+        return _label(f"[{params}]")
+    return _label(text.html(symbol) + (f" {_muted(params)}" if params else ""))
+
+
+def region_label(region: Region) -> str:
+    """The name at the frame of an open scope."""
+    return _label(f"<B>{text.html(text.visible(region.name)) or ' '}</B>")
+
+
+def fold_label(region: Region) -> str:
+    """A folded scope: its name, and how much is in it."""
+    name = text.html(text.visible(region.name)) or " "
+    tensors = "1 tensor" if region.size == 1 else f"{region.size:,} tensors"
+    return _label(_table([_cell(f"<B>{name}</B>"), _cell(_muted(tensors))]))
+
+
+# ── Tensors ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def _head(box: Box) -> str:
+    t = box.tensor
+    name = text.html(text.visible(str(t.name or "")))
+    facts = [str(t.shape) if t.ndim else "" if name else "scalar"]
+    if t.dtype != "float64":
+        facts.append(str(t.dtype))
+    shown = text.html(" ".join(filter(None, facts)))
+    if not name:
+        return _words(shown)
+    bold = _font(f"<B>{name}</B>", FACE=style.FONT, POINT_SIZE="11")
+    return bold + (f" {_words(shown)}" if shown else "")
+
+
+def _grid(array: text.Array) -> Grid:
+    """A small array as rows of numbers, a large one as what can be said of it in one cell."""
+    small = array.size <= MAX_ELEMENTS and (array.ndim < 2 or array.shape[-1] <= MAX_COLUMNS)
+    if array.size and small:
+        return text.rows(array)
+    span = text.span(array)
+    return [[span]] if span else []
+
+
+def _width(blocks: Sequence[Block]) -> int:
+    """The characters in a row of the table: each column is as wide as its widest number."""
+    rows = [row for _, _, grid in blocks for row in grid]
+    return sum(max(map(len, column)) + 1 for column in zip(*rows, strict=False))
+
+
+def _transposed(grid: Grid) -> Grid:
+    return [list(column) for column in zip(*grid, strict=True)]
+
+
+def _numbers(blocks: Sequence[Block]) -> tuple[list[str], int]:
+    """The rows of a table for value and gradient, and its number of columns.
+
+    Tall, narrow blocks stand side by side, the others one below the other.
+    """
+    heights = {len(grid) for _, _, grid in blocks}
+    width = max((len(grid[0]) for _, _, grid in blocks), default=0)
+    blocks = [(head, color, text.aligned(grid)) for head, color, grid in blocks]
+    if len(heights) == 1 and max(heights) >= 3 and width <= 2:
+        return _side_by_side(blocks, width), width * len(blocks)
+    return _stacked(blocks, width), width + 1
+
+
+def _side_by_side(blocks: Sequence[Block], width: int) -> list[str]:
+    heads = [_cell(_words(head), ALIGN="RIGHT", COLSPAN=str(width)) for head, _, _ in blocks]
+    rows = [
+        "".join(_number(n, color) for _, color, grid in blocks for n in grid[i])
+        for i in range(len(blocks[0][2]))
+    ]
+    return ["".join(heads), *rows]
+
+
+def _stacked(blocks: Sequence[Block], width: int) -> list[str]:
+    rows = []
+    for head, color, grid in blocks:
+        for i, numbers in enumerate(grid):
+            shown = _cell(_words(" " if i else head), ALIGN="LEFT")
+            columns = str(width) if len(numbers) < width else ""
+            rows.append(shown + "".join(_number(n, color, columns) for n in numbers))
+    return rows
+
+
+def _number(number: str, color: str, columns: str = "") -> str:
+    shown = "&#160;" + text.html(number)
+    if color != style.TEXT:
+        shown = _font(shown, COLOR=color)
+    return _cell(shown, ALIGN="RIGHT", COLSPAN=columns)
+
+
+# ── The legend ────────────────────────────────────────────────────────────────────────────────────
+
+
+def legend(picture: Picture) -> str:
+    """What the kinds of boxes are called, and what else the picture takes for granted."""
+    kinds = {box.kind for box in picture.boxes}
+    looks = [look for kind, look in LOOKS.items() if kind in kinds]
+    if picture.ovals:
+        looks.append(OVAL)
+    swatches = _cell(_row(_cell(_swatch(look)) for look in looks), ALIGN="LEFT")
+    notes = (_cell(_muted(text.html(note)), ALIGN="LEFT") for note in _notes(picture))
+    return _label(_table([swatches, *notes]))
+
+
+def _swatch(look: Look) -> str:
+    """The word for a kind, framed as the kind is."""
+    word = _font(f"&#160;{look.word}&#160;", POINT_SIZE="9")
+    line = look.style.removeprefix("filled").strip(",")
+    inner = {"BORDER": "1", "COLOR": look.line} if look.double else {}
+    return _table(
+        [_cell(word, **inner)],
+        BORDER="2" if look.width > 1 else "1",
+        COLOR=look.line,
+        BGCOLOR=look.fill,
+        STYLE="ROUNDED" if look.shape == "oval" else line.upper(),
+        CELLBORDER="0",
+        CELLSPACING="2" if look.double else "0",
+        CELLPADDING="1",
+    )
+
+
+def _notes(picture: Picture) -> list[str]:
+    output = picture.output
+    name = text.visible(str(output.name or "")) or "the output"
+    if picture.differentiated:
+        notes = [f"grad: of {name} with respect to the tensor"]
+    elif output.requires_grad:
+        notes = [f"no gradients: they are of one number, and {name} has {output.size:,}"]
+    else:
+        notes = [f"no gradients: {name} depends on no tensor that requires one"]
+    if any(not arrow.differentiable for arrow in picture.arrows):
+        notes.append("dashed arrow: no gradient comes back along it")
+    if any(arrow.argument for arrow in picture.arrows):
+        notes.append("a, b at arrows: the order of the arguments, as in a − b")
+    if any(region.folded for region in picture.regions):
+        notes.append("box with a tab: a scope, folded")
+    return notes
+
+
+# ── HTML-like language ────────────────────────────────────────────────────────────────────────────
+# The digits' font is the default of boxes, so that words are what has to name its font.
+
+
+def _label(content: str) -> str:
+    return f"<{content}>"
+
+
+def _element(tag: str, content: str, attributes: dict[str, str]) -> str:
+    shown = "".join(
+        f' {name.replace("_", "-")}="{value}"' for name, value in attributes.items() if value
+    )
+    return f"<{tag}{shown}>{content}</{tag}>"
+
+
+def _font(content: str, **attributes: str) -> str:
+    return _element("FONT", content, attributes)
+
+
+def _muted(content: str) -> str:
+    return _font(content, COLOR=style.MUTED, POINT_SIZE="9")
+
+
+def _words(content: str) -> str:
+    return _font(content, COLOR=style.MUTED, FACE=style.FONT, POINT_SIZE="9")
+
+
+def _cell(content: str, **attributes: str) -> str:
+    return _element("TD", content, attributes)
+
+
+def _table(rows: Iterable[str], **attributes: str) -> str:
+    body = "".join(f"<TR>{row}</TR>" for row in rows)
+    return _element("TABLE", body, {"BORDER": "0", "CELLSPACING": "0"} | attributes)
+
+
+def _row(cells: Iterable[str]) -> str:
+    return _table(["".join(cells)], CELLSPACING="6", CELLPADDING="0")

@@ -1,0 +1,150 @@
+"""What stands in a drawing: numbers, names and parameters, made short and harmless.
+
+Text that a user chose (a name, a scope) passes through `visible` and `html` before it reaches DOT:
+the first leaves no character that XML forbids or that disturbs the text around it, the second none
+that Graphviz would read as markup or as one of its own escapes.
+"""
+
+from __future__ import annotations
+
+import html as _html
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+NAME_LENGTH = 32
+PARAMS_LENGTH = 28
+
+# Joiners inside Persian or Indic words and emoji: not printable by themselves, but part of a text.
+_JOINERS = "\u200c\u200d"
+
+
+def visible(text: str, length: int = NAME_LENGTH) -> str:
+    r"""The text in one line of `length` characters at most, all of them printable.
+
+    What is not printable (control characters, lone surrogates, marks that turn the direction of
+    writing) is shown as Python would escape it, which may take more room; from a long text,
+    the middle is left out, since both ends of a name such as ``layers.0.weight`` tell it apart.
+
+    >>> visible("two\nlines")
+    'two\\nlines'
+    >>> visible("encoder.layers.10.attention.weight", 20)
+    'encoder.laye….weight'
+    """
+    if len(text) > length:
+        head = (length - 1) * 2 // 3
+        text = text[:head] + "…" + text[head + 1 - length :]
+    return "".join(
+        c if c.isprintable() or c in _JOINERS else c.encode("unicode_escape").decode() for c in text
+    )
+
+
+def html(text: str) -> str:
+    r"""The text for a Graphviz label of HTML kind, which reads ``\N`` as the name of the node.
+
+    >>> html(r'a < b & "\N"')
+    'a &lt; b &amp; &quot;\\\\N&quot;'
+    """
+    return _html.escape(text).replace("\\", "\\\\")
+
+
+# ── Numbers ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def number(value: Any, digits: int = 4) -> str:
+    """A number with this many significant digits; an integer below a million as it is.
+
+    >>> [number(v) for v in (2.0, -0.33224, 1e-7, float("nan"), -0.0, 12, True)]
+    ['2', '-0.3322', '1e-07', 'nan', '0', '12', 'True']
+    """
+    if isinstance(value, bool | np.bool_):
+        return str(bool(value))
+    if isinstance(value, int | np.integer) and abs(int(value)) < 1_000_000:
+        return str(int(value))
+    return f"{value + 0.0:.{digits}g}"  # -0.0 + 0.0 is 0.0
+
+
+def rows(array: Array) -> list[list[str]]:
+    """The elements of an array in rows along its last axis.
+
+    >>> rows(np.array([[1.0, 2.0], [3.0, 4.5]]))
+    [['1', '2'], ['3', '4.5']]
+    """
+    lines = array.reshape(-1, array.shape[-1] if array.ndim else 1)
+    return [[number(value) for value in line] for line in lines]
+
+
+def aligned(numbers: list[list[str]]) -> list[list[str]]:
+    """Rows of numbers, padded so that right-aligned columns have their points below one another.
+
+    >>> aligned([["1.25"], ["-3"], ["10.5"]])
+    [['1.25'], ['-3\xa0\xa0\xa0'], ['10.5\xa0']]
+    """
+    columns = [_with_points_aligned(column) for column in zip(*numbers, strict=True)]
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _with_points_aligned(column: tuple[str, ...]) -> list[str]:
+    behind = [len(n) - n.index(".") if "." in n else 0 for n in column]
+    return [
+        n + "\u00a0" * (max(behind) - b) if n[-1].isdigit() and "e" not in n else n
+        for n, b in zip(column, behind, strict=True)
+    ]
+
+
+def span(array: Array) -> str:
+    """What to say of a large array: smallest and largest element, and how many are not finite.
+
+    >>> span(np.array([0.25, -1.5, 3.0])), span(np.array([1.0, np.nan, np.inf, 2.0]))
+    ('-1.5 … 3', '1 … 2, 2 not finite')
+    """
+    if array.dtype.kind == "c":
+        return ""
+    finite = array[np.isfinite(array)]
+    parts = [f"{number(finite.min(), 3)} … {number(finite.max(), 3)}"] if finite.size else []
+    if finite.size < array.size:
+        parts.append(f"{array.size - finite.size:,} not finite")
+    return ", ".join(parts)
+
+
+# ── Parameters of a primitive ─────────────────────────────────────────────────────────────────────
+
+
+def params(names: tuple[str, ...], values: tuple[Any, ...]) -> str:
+    """The parameters that say more than the symbol and the shapes already do.
+
+    >>> params(("axis", "keepdims"), (-1, False)), params(("axis", "keepdims"), (None, True))
+    ('axis=-1', 'keepdims')
+    >>> params(("pattern",), ((slice(1, None), None, 0),))
+    '1:, None, 0'
+    """
+    shown = (_PARAM.get(n, _assigned)(n, v) for n, v in zip(names, values, strict=False))
+    return visible(", ".join(filter(None, shown)), PARAMS_LENGTH)
+
+
+def _assigned(name: str, value: Any) -> str:
+    shown = number(value) if isinstance(value, float) else str(value).replace(" ", "")
+    return "" if value is None else f"{name}={shown}"
+
+
+def _index(name: str, pattern: tuple[Any, ...]) -> str:
+    return ", ".join(map(_index_part, pattern))
+
+
+def _index_part(part: Any) -> str:
+    if isinstance(part, slice):
+        ends = [part.start, part.stop] if part.step is None else [part.start, part.stop, part.step]
+        return ":".join("" if end is None else str(end) for end in ends)
+    return "…" if part is Ellipsis else str(part)
+
+
+_PARAM: dict[str, Callable[[str, Any], str]] = {
+    "keepdims": lambda name, value: name if value else "",
+    "shape": lambda name, value: "",  # the box behind the oval shows it
+    "dtype": lambda name, value: str(value),
+    "pattern": _index,
+}
