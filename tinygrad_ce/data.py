@@ -13,6 +13,8 @@ The files lie in the package's folder `datasets`; its SOURCES.md says where they
 (24, 4) (24,)
 """
 
+from __future__ import annotations
+
 import gzip
 from collections.abc import Callable, Iterator
 from functools import cache
