@@ -80,6 +80,22 @@ CASES = [
     choice("minimum", lambda a, b: tg.minimum(a * a, b + 0.017), (4,), (3, 4)),
     case("where", lambda a, b: tg.where(MASK, a * a, b * b), (3, 4), (4,)),
     case("where/scalars", lambda a: tg.where(MASK, a, 0) * a, (3, 1)),
+    case("erf", lambda a: a.erf(), (5,)),
+    case("logaddexp", tg.logaddexp, (3, 4), (4,)),
+    case("cumsum", lambda a: a.cumsum(0) ** 2, (3, 4)),
+    case("cumsum/last axis", lambda a: np.cumsum(a, -1) ** 2, (2, 3)),
+    case("cumsum/all", lambda a: a.cumsum() ** 2, (2, 3)),
+    case("einsum/matrices", lambda a, b: np.einsum("ij,jk->ik", a, b), (2, 3), (3, 4)),
+    case("einsum/implicit", lambda a, b: tg.einsum("ij,jk", a, b), (2, 3), (3, 4)),
+    case("einsum/three", lambda a, b, c: tg.einsum("ij,j,jk->k", a, b, c), (2, 3), (3,), (3, 2)),
+    case("einsum/summed alone", lambda a, b: tg.einsum("ij,k->k", a, b), (2, 3), (2,)),
+    case("einsum/to nothing", lambda a: tg.einsum("ij->", a) ** 2, (2, 3)),
+    case("einsum/transpose", lambda a: tg.einsum("ij->ji", a) ** 2, (2, 3)),
+    case("einsum/trace", lambda a: tg.einsum("ii", a) ** 2, (3, 3)),
+    case("einsum/diagonal", lambda a: tg.einsum("iji->ji", a) ** 2, (3, 2, 3)),
+    case("einsum/ellipsis", lambda a, b: tg.einsum("...ij,jk", a, b), (2, 2, 3), (3, 2)),
+    case("einsum/ellipses", lambda a, b: tg.einsum("...i,...i->...", a, b), (2, 1, 3), (4, 3)),
+    case("einsum/itself", lambda a: tg.einsum("ij,ij->i", a, a), (2, 3)),
     case("sum", lambda a: a.sum() ** 2, (3, 4)),
     case("sum/axis", lambda a: a.sum(1) ** 2, (3, 4)),
     case("sum/axes", lambda a: a.sum((0, -1)) ** 2, (2, 3, 4)),
@@ -108,6 +124,25 @@ CASES = [
     case("concatenate", lambda a, b: np.concatenate([a, b * b, a]) ** 2, (2, 3), (1, 3)),
     case("concatenate/axis", lambda a, b: tg.concatenate([a, b], axis=-1) ** 2, (2, 3), (2, 1)),
     case("stack", lambda a, b: tg.stack([a, b], axis=1) ** 2, (3,), (3,)),
+    case("concatenate/flat", lambda a, b: tg.concatenate([a, b], None) ** 2, (2, 3), (2,)),
+    case("split", lambda a: tg.split(a, 2, axis=1)[1] ** 2, (2, 4)),
+    case("split/at", lambda a: np.split(a, [1, 1, 3])[2] ** 2, (4, 2)),
+    choice("sort", lambda a: tg.sort(a, 0) ** 2, (4, 2)),
+    choice("sort/flat", lambda a: np.sort(a, None) ** 2, (2, 3)),
+    case("take_along_axis", lambda a: tg.take_along_axis(a, [[2, 2, 0]], 1) ** 2, (3, 3)),
+    case("norm", tg.norm, (2, 3)),
+    case("norm/axis", lambda a: np.linalg.norm(a, axis=1, keepdims=True) * a, (2, 3)),
+    case("norm/1", lambda a: np.linalg.norm(a, 1), (3,), low=0.5),
+    case("norm/3", lambda a: tg.norm(a, 3, axis=0), (3, 2), low=0.5),
+    choice("norm/inf", lambda a: tg.norm(a * a, np.inf), (5,)),
+    case("norm/-inf", lambda a: tg.norm(a, -np.inf, axis=0), (3, 2), low=0.5),
+    case("norm/fro", lambda a: np.linalg.norm(a, "fro"), (3, 2)),
+    case("dot", np.dot, (2, 3), (3,)),
+    case("outer", np.outer, (2,), (3,)),
+    case("take", lambda a: np.take(a, [1, 1], axis=1) ** 2, (2, 3)),
+    case("moveaxis", lambda a: np.moveaxis(a, 0, -1) ** 2, (2, 3, 4)),
+    case("vstack", lambda a, b: np.vstack([a, b]) ** 2, (3,), (2, 3)),
+    case("hstack", lambda a, b: np.hstack([a, b]) ** 2, (2, 1), (2, 3)),
     case("getitem/int", lambda a: a[1] ** 2, (3, 4)),
     case("getitem/negative", lambda a: a[-1, -2] ** 2, (3, 4)),
     case("getitem/slice", lambda a: a[1:, ::-2] ** 2, (3, 4)),
@@ -170,6 +205,33 @@ def test_memory_order_and_strides_do_not_matter(f, arguments):
     for other in (strided, fortran):
         for got, expected in zip(gradients_of(other), gradients_of(arguments), strict=True):
             np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize(("f", "arguments"), CASES)
+def test_a_batch_of_cotangents_gives_the_rows_of_the_jacobian(f, arguments):
+    argnums = tuple(range(len(arguments)))
+    jacobians = tg.jacobian(f, argnums)(*arguments)
+    y, pullback = tg.vjp(f, *arguments)
+    for k, cotangent in enumerate(np.eye(y.size)):
+        rows = pullback(cotangent.reshape(y.shape))
+        for i, row in enumerate(rows if len(arguments) > 1 else (rows,)):
+            expected = jacobians[i].reshape(y.size, *row.shape)[k]
+            np.testing.assert_allclose(row.data, expected.data, rtol=1e-13, atol=1e-15)
+
+
+@pytest.mark.parametrize(("f", "arguments"), CASES)
+def test_second_derivatives_in_a_batch_agree_with_products(f, arguments):
+    def g(x):
+        y = f(x, *arguments[1:])
+        return (y * np.cos(np.arange(y.size)).reshape(y.shape)).sum()
+
+    x = arguments[0]
+    h = tg.hessian(g)(x)
+    assert h.shape == x.shape * 2
+    v = np.random.default_rng(3).normal(size=x.shape)
+    product = np.tensordot(h.data, v, x.ndim)
+    np.testing.assert_allclose(product, tg.hvp(g, x, v).data, rtol=1e-9, atol=1e-11)
+    np.testing.assert_allclose(product, tg.jvp(tg.grad(g), [x], [v])[1].data, rtol=1e-9, atol=1e-11)
 
 
 def test_every_primitive_with_a_derivative_has_a_line():

@@ -57,7 +57,7 @@ def test_promotion_follows_numpy(f, dtype):
     assert x.grad.dtype == np.float32
 
 
-@pytest.mark.parametrize("bad", ["a", None, [None], {"a": 1}, object(), np.array(["x"])])
+@pytest.mark.parametrize("bad", ["a", None, [None], {"a": 1}, object(), np.array(["x"]), 1j, [1j]])
 def test_refuses_what_is_not_numeric(bad):
     with pytest.raises(TypeError, match="numbers"):
         T(bad)
@@ -68,7 +68,7 @@ def test_refuses_a_list_of_tensors_since_their_gradient_would_be_lost():
         T([T(1.0, requires_grad=True), 2.0])
 
 
-@pytest.mark.parametrize("dtype", [int, bool, np.uint8, complex])
+@pytest.mark.parametrize("dtype", [int, bool, np.uint8])
 def test_requires_grad_is_for_floating_point(dtype):
     with pytest.raises(TypeError, match="floating point"):
         T([1], dtype=dtype, requires_grad=True)
@@ -203,7 +203,8 @@ def test_an_assigned_gradient_is_a_copy_of_the_right_shape():
         (lambda t: t.item(), ValueError, "2 elements"),
         (lambda t: [10, 20][t], TypeError, "integer"),
         (np.asarray, TypeError, "drop its gradient"),
-        (np.linalg.norm, TypeError, "np.norm does not work on Tensors"),
+        (np.linalg.det, TypeError, "np.linalg.det does not work on Tensors.* np.linalg.norm"),
+        (np.cumprod, TypeError, "np.cumprod does not .* np.cumsum"),
         (np.arctan, TypeError, "np.arctan does not work on Tensors"),
         (np.multiply.reduce, TypeError, "np.multiply.reduce"),
         (lambda t: np.add(t, 1, out=np.zeros(2)), TypeError, "never change"),

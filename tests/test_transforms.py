@@ -114,6 +114,35 @@ def test_jacobian_of_softmax():
     np.testing.assert_allclose(j.data, closed_form.softmax_jacobian(Z), atol=1e-16)
 
 
+def test_jacobian_in_parts_where_memory_is_short(monkeypatch):
+    f = lambda x: F.softmax(x.reshape(3, 4)).reshape(-1)  # noqa: E731
+    x = np.random.default_rng(0).normal(size=12)
+    whole = tg.jacobian(f)(x)
+    monkeypatch.setattr("tinygrad_ce.transforms.MAX_BATCH", 60)
+    np.testing.assert_array_equal(tg.jacobian(f)(x).data, whole.data)
+
+
+def test_jvp_is_the_jacobian_times_the_tangents():
+    rng = np.random.default_rng(0)
+    a, b, va, vb = rng.normal(size=(4, 3))
+    f = lambda a, b: F.softmax(a * b)  # noqa: E731
+    ja, jb = tg.jacobian(f, (0, 1))(a, b)
+    value, tangent = tg.jvp(f, [a, b], [va, vb])
+    np.testing.assert_array_equal(value.data, f(T(a), T(b)).data)
+    np.testing.assert_allclose(tangent.data, ja.data @ va + jb.data @ vb, atol=1e-15)
+    assert not tangent.requires_grad
+
+
+def test_jvp_nests_and_is_zero_where_nothing_depends():
+    second = tg.grad(lambda x: tg.jvp(lambda z: z**3, [x], [1.0])[1])(2.0)
+    assert second.item() == 12
+    assert tg.jvp(lambda x: T([1.0, 2.0]), [3.0], [1.0])[1].data.tolist() == [0, 0]
+    assert tg.jvp(lambda x: x, [3.0], [5.0])[1].item() == 5
+    for tangents in ([], [np.ones(2)]):
+        with pytest.raises(ValueError, match="tangent"):
+            tg.jvp(lambda x: x, [3.0], tangents)
+
+
 def test_hessian_over_several_arguments_is_in_blocks():
     h = tg.hessian(lambda a, b: a * a * b, (0, 1))(3.0, 5.0)
     assert [[block.item() for block in row] for row in h] == [[10, 6], [6, 0]]

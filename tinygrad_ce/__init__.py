@@ -11,12 +11,24 @@ array([-0.340..., 0.242..., 0.098...])
 from . import closed_form, data, functional, nn, optim
 from .backprop import FreedGraphError
 from .check import Comparison, GradcheckError, compare, gradcheck
-
 from .draw import Drawing, draw
 from .modes import no_grad, scope
-from .operations import concatenate, matmul, maximum, minimum, stack, where
+from .operations import (
+    concatenate,
+    einsum,
+    logaddexp,
+    matmul,
+    maximum,
+    minimum,
+    norm,
+    sort,
+    split,
+    stack,
+    take_along_axis,
+    where,
+)
 from .tensor import Tensor
-from .transforms import grad, gradients, hessian, hvp, jacobian, value_and_grad, vjp
+from .transforms import grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"
 
@@ -30,10 +42,17 @@ __all__ = [
     "concatenate",
     "stack",
     "matmul",
+    "einsum",
+    "logaddexp",
+    "norm",
+    "sort",
+    "split",
+    "take_along_axis",
     "gradients",
     "grad",
     "value_and_grad",
     "vjp",
+    "jvp",
     "jacobian",
     "hessian",
     "hvp",

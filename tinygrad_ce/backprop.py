@@ -112,7 +112,8 @@ def backpropagate(
     output
         The node where the walk begins; it requires a gradient.
     cotangent
-        ∂L/∂output, of the output's shape: an array, or with `create_graph` a Tensor.
+        ∂L/∂output, of the output's shape: an array, or with `create_graph` a Tensor. It can have
+        further axes in front, a batch of cotangents; the gradients have them too.
     wanted
         The nodes whose gradients to return, and no way is taken that does not lead to one of
         them. By default all that keep their gradient: leaves, and where `retain_grad` was called.
@@ -139,6 +140,8 @@ def backpropagate(
     """
     ways = {id(node) for node in leading_to(wanted, output)} if wanted else None
     keep = {id(node) for node in wanted}
+    batch = cotangent.ndim - len(output.shape)
+    shape = cotangent.shape[:batch]
     kept: dict[Node, Value] = {}
     gradients: dict[int, Value] = {id(output): cotangent}
     waiting = [(-output.index, output)]
@@ -161,10 +164,10 @@ def backpropagate(
                 continue
             d = rule(g, y, *arguments)
             x = source._value
-            if d.shape != x.shape:
-                d = sum_to(d, x.shape)
-            if d.dtype is not x.dtype:
-                d = _cast(d, x.dtype)
+            if d.shape != (x.shape if not batch else shape + x.shape):
+                d = sum_to(d, x.shape, batch)
+            if d.dtype is not x.dtype and d.dtype != x.dtype:
+                d = d.astype(x.dtype)
             if key in gradients:
                 gradients[key] = gradients[key] + d
             else:
@@ -174,15 +177,3 @@ def backpropagate(
             node.inputs = None
             node._arguments = ()
     return kept
-
-
-def _cast(d: Value, dtype: np.dtype[Any]) -> Value:
-    """A gradient in its tensor's dtype."""
-    if d.dtype == dtype:
-        return d
-    if d.dtype.kind == "c":
-        raise TypeError(
-            f"a gradient has become {d.dtype} on its way to a tensor of {dtype}: backprop is for "
-            "functions of real numbers; complex ones can be computed, but not differentiated"
-        )
-    return d.astype(dtype)

@@ -8,6 +8,7 @@ not in these two tables raises a TypeError, and so never drops a gradient quietl
 from __future__ import annotations
 
 import operator
+import string
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
@@ -16,7 +17,7 @@ import numpy as np
 
 from . import primitives as p
 from . import tensor as t
-from .tensor import FUNCTIONS, UFUNCS, Tensor, apply, as_tensor
+from .tensor import FUNCTIONS, UFUNCS, Tensor, apply, as_index, as_tensor, from_the_end, of_one
 
 
 def where(condition: Any, a: Any, b: Any) -> Tensor:
@@ -76,14 +77,29 @@ def matmul(a: Any, b: Any) -> Tensor:
     return t.matmul(as_tensor(a), as_tensor(b))
 
 
-def concatenate(tensors: Sequence[Any], axis: int = 0) -> Tensor:
-    """Joined along an axis that they have.
+def logaddexp(a: Any, b: Any) -> Tensor:
+    """log(exp(a) + exp(b)), element by element, without overflow.
+
+    >>> import tinygrad_ce as tg
+    >>> tg.logaddexp(tg.Tensor(1000.0), 1000.0)
+    Tensor(1000.69314718)
+    """
+    return apply(p.logaddexp, as_tensor(a), as_tensor(b))
+
+
+def concatenate(tensors: Sequence[Any], axis: int | None = 0) -> Tensor:
+    """Joined along an axis that they have; with None, all elements along one.
 
     >>> import tinygrad_ce as tg
     >>> tg.concatenate([tg.Tensor([1.0]), [2.0, 3.0]])
     Tensor([1., 2., 3.])
     """
-    return apply(p.concatenate, *map(as_tensor, tensors), params=(axis,))
+    parts = [as_tensor(part) for part in tensors]
+    if not parts:
+        raise ValueError("concatenate needs at least one tensor, got none")
+    if axis is None:
+        parts, axis = [part.flatten() for part in parts], 0
+    return apply(p.concatenate, *parts, params=(from_the_end(axis, parts[0].ndim),))
 
 
 def stack(tensors: Sequence[Any], axis: int = 0) -> Tensor:
@@ -101,6 +117,179 @@ def stack(tensors: Sequence[Any], axis: int = 0) -> Tensor:
     return concatenate([part.expand_dims(axis) for part in parts], axis)
 
 
+def split(x: Any, sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
+    """Cut along an axis: into so many equal parts, or at these indices.
+
+    Raises
+    ------
+    ValueError
+        The axis cannot be cut into so many equal parts.
+
+    >>> import tinygrad_ce as tg
+    >>> tg.split(tg.Tensor([1.0, 2.0, 3.0]), [1])
+    [Tensor([1.]), Tensor([2., 3.])]
+    """
+    whole = as_tensor(x)
+    n = whole.shape[from_the_end(axis, whole.ndim)]
+    if isinstance(sections, int | np.integer):
+        if sections < 1 or n % sections:
+            raise ValueError(f"an axis of length {n} cannot be cut into {sections} equal parts")
+        cuts = [n // sections * i for i in range(1, int(sections))]
+    else:
+        cuts = [int(i) for i in sections]
+    before = (slice(None),) * (axis % whole.ndim)
+    ends = [*cuts, None]
+    return [whole[(*before, slice(i, j))] for i, j in zip([0, *cuts], ends, strict=True)]
+
+
+def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Tensor:
+    """The elements at these indices of an axis, as `np.argsort` and `np.argmax` give them.
+
+    Parameters
+    ----------
+    x
+        A Tensor or array.
+    indices
+        Integers, with as many axes as x.
+    axis
+        Along which to take; with None, from the elements along one.
+
+    >>> import tinygrad_ce as tg
+    >>> tg.take_along_axis(tg.Tensor([[3.0, 1.0]]), [[1, 1, 0]])
+    Tensor([[1., 1., 3.]])
+    """
+    whole, places = as_tensor(x), as_index(indices)
+    if axis is None:
+        whole, axis = whole.flatten(), 0
+    if places.ndim != whole.ndim or places.dtype.kind not in "iu":
+        raise ValueError(
+            f"take_along_axis needs integer indices with {whole.ndim} axes, as x has; "
+            f"got {places.dtype} of shape {places.shape}"
+        )
+    along = from_the_end(axis, whole.ndim) % whole.ndim
+    grid = list(np.ogrid[tuple(slice(n) for n in whole.shape)])
+    index: list[Any] = list(grid)
+    index[along] = places
+    return whole[tuple(index)]
+
+
+def sort(x: Any, axis: int | None = -1) -> Tensor:
+    """In ascending order along an axis; each element keeps its gradient, ties in their order.
+
+    >>> import tinygrad_ce as tg
+    >>> tg.sort(tg.Tensor([3.0, 1.0, 2.0]))
+    Tensor([1., 2., 3.])
+    """
+    whole = as_tensor(x)
+    if axis is None:
+        whole, axis = whole.flatten(), 0
+    return take_along_axis(whole, argsort(whole, axis), axis)
+
+
+def argsort(x: Any, axis: int = -1) -> Tensor:
+    """The indices that sort along an axis, an integer Tensor without a gradient."""
+    return of_one(p.argsort, as_tensor(x), axis)
+
+
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """The length of vectors: the root of the sum of squares, or the norm of another order.
+
+    Parameters
+    ----------
+    x
+        A Tensor or array.
+    ord
+        None or 2 for the Euclidean norm (the Frobenius norm of a matrix, also "fro"); for vectors
+        also 1, inf, -inf, or another number p: (Σ |x|ᵖ)^(1/p).
+    axis
+        Along which; None for all elements.
+
+    Notes
+    -----
+    The gradient at 0, where the norm has a kink, is 0.
+
+    >>> import tinygrad_ce as tg
+    >>> tg.norm(tg.Tensor([3.0, 4.0]))
+    Tensor(5.)
+    """
+    v = as_tensor(x)
+    matrix = ord == "fro" or (ord is not None and (v.ndim if axis is None else np.size(axis)) == 2)
+    if (matrix and ord not in ("fro", None)) or (isinstance(ord, str) and not matrix):
+        raise ValueError(
+            f"norm: of matrices only the Frobenius norm is supported, not ord={ord!r}; "
+            "for the norms of vectors, say along which axis"
+        )
+    if ord in (None, 2, "fro"):
+        squares = (v * v).sum(axis, keepdims)
+        inside = squares > 0
+        return where(inside, where(inside, squares, 1).sqrt(), squares)
+    if ord == np.inf:
+        return v.abs().max(axis, keepdims)
+    if ord == -np.inf:
+        return v.abs().min(axis, keepdims)
+    if ord == 1:
+        return v.abs().sum(axis, keepdims)
+    p_norm: Tensor = (v.abs() ** ord).sum(axis, keepdims) ** (1 / ord)
+    return p_norm
+
+
+def einsum(subscripts: str, *operands: Any) -> Tensor:
+    """The sum of products that the subscripts spell, as `np.einsum`.
+
+    Parameters
+    ----------
+    subscripts
+        Such as "ij,jk->ik", "...i,...i", or "ii" for a trace.
+    operands
+        A Tensor or array for each term.
+
+    >>> import tinygrad_ce as tg
+    >>> tg.einsum("ij,j->i", tg.Tensor([[1.0, 2.0]]), [3.0, 4.0])
+    Tensor([11.])
+    """
+    if not isinstance(subscripts, str):
+        raise TypeError("einsum takes its subscripts as text, such as 'ij,jk->ik'")
+    tensors = [as_tensor(operand) for operand in operands]
+    terms, result = _spelled_out(subscripts.replace(" ", ""), [x.ndim for x in tensors])
+    pairs = [_diagonal(x, term) for x, term in zip(tensors, terms, strict=True)]
+    spelled = ",".join(term for _, term in pairs) + "->" + result
+    return apply(p.einsum, *(x for x, _ in pairs), params=(spelled,))
+
+
+def _spelled_out(subscripts: str, ndims: list[int]) -> tuple[list[str], str]:
+    """The terms and the result, with letters in the place of each ellipsis."""
+    left, arrow, result = subscripts.partition("->")
+    terms = left.split(",")
+    if len(terms) != len(ndims):
+        raise ValueError(f"einsum: {subscripts!r} has {len(terms)} terms for {len(ndims)} operands")
+    hidden = [n - len(term.replace("...", "")) for term, n in zip(terms, ndims, strict=True)]
+    for term, n, h in zip(terms, ndims, hidden, strict=True):
+        if h < 0 or (h and "..." not in term):
+            raise ValueError(f"einsum: the term {term!r} does not fit an operand with {n} axes")
+    free = "".join(c for c in string.ascii_letters if c not in subscripts)
+    longest = free[: max(hidden, default=0)]
+    if not arrow:
+        once = [c for c in sorted(set(left)) if c.isalpha() and left.count(c) == 1]
+        result = "..." * ("..." in left) + "".join(once)
+    full = [
+        t.replace("...", longest[len(longest) - h :]) for t, h in zip(terms, hidden, strict=True)
+    ]
+    return full, result.replace("...", longest)
+
+
+def _diagonal(x: Tensor, term: str) -> tuple[Tensor, str]:
+    """An operand without indices that stand twice in its term: its diagonal along these axes."""
+    for label in dict.fromkeys(c for c in term if term.count(c) > 1):
+        axes = [i for i, c in enumerate(term) if c == label]
+        rest = [i for i in range(len(term)) if i not in axes]
+        lengths = {x.shape[i] for i in axes}
+        if len(lengths) > 1:
+            raise ValueError(f"einsum: the index {label!r} has the lengths {sorted(lengths)}")
+        x = x.transpose(*axes, *rest)[(np.arange(lengths.pop()),) * len(axes)]
+        term = label + "".join(term[i] for i in rest)
+    return x, term
+
+
 # ── NumPy's protocols ─────────────────────────────────────────────────────────────────────────────
 
 _UFUNC_OF: dict[np.ufunc, Callable[..., Any]] = {
@@ -115,6 +304,7 @@ _UFUNC_OF: dict[np.ufunc, Callable[..., Any]] = {
     np.positive: operator.pos,
     np.maximum: maximum,
     np.minimum: minimum,
+    np.logaddexp: logaddexp,
     np.less: operator.lt,
     np.less_equal: operator.le,
     np.greater: operator.gt,
@@ -178,11 +368,50 @@ UFUNCS.update(
     }
 )
 
+
+def _at_least_2d(tensors: Sequence[Any]) -> list[Tensor]:
+    parts = [as_tensor(part) for part in tensors]
+    return [part.reshape(1, -1) if part.ndim < 2 else part for part in parts]
+
+
+def _take(x: Tensor, indices: Any, axis: int | None) -> Tensor:
+    if axis is None:
+        return x.flatten()[indices]
+    return x[(*(slice(None),) * (from_the_end(axis, x.ndim) % x.ndim), indices)]
+
+
+def _dot(a: Tensor, b: Tensor) -> Tensor:
+    if not a.ndim or not b.ndim:
+        return a * b
+    if b.ndim > 2:
+        raise TypeError("np.dot on Tensors is for b of up to 2 axes: use np.matmul or np.einsum")
+    return t.matmul(a, b)
+
+
+def _moved(ndim: int, source: Any, destination: Any) -> list[int]:
+    shape = np.moveaxis(np.empty(range(ndim)), source, destination).shape
+    return list(shape)
+
+
 FUNCTIONS.update(
     {
         np.where: where,
         np.concatenate: concatenate,
         np.stack: stack,
+        np.vstack: lambda tensors: concatenate(_at_least_2d(tensors), 0),
+        np.hstack: lambda tensors: concatenate(
+            tensors, min(1, as_tensor(next(iter(tensors))).ndim - 1)
+        ),
+        np.split: split,
+        np.take_along_axis: take_along_axis,
+        np.take: lambda x, indices, axis=None: _take(as_tensor(x), indices, axis),
+        np.sort: sort,
+        np.argsort: argsort,
+        np.einsum: einsum,
+        np.linalg.norm: norm,
+        np.dot: lambda a, b: _dot(as_tensor(a), as_tensor(b)),
+        np.outer: lambda a, b: as_tensor(a).reshape(-1, 1) * as_tensor(b).reshape(1, -1),
+        np.cumsum: Tensor.cumsum,
         np.sum: Tensor.sum,
         np.mean: Tensor.mean,
         np.max: Tensor.max,
@@ -201,6 +430,11 @@ FUNCTIONS.update(
         np.expand_dims: Tensor.expand_dims,
         np.squeeze: Tensor.squeeze,
         np.broadcast_to: lambda x, shape: x.broadcast_to(shape),
+        np.moveaxis: lambda x, source, destination: x.transpose(
+            *_moved(x.ndim, source, destination)
+        ),
+        np.zeros_like: lambda x: Tensor(np.zeros(x.shape, x.dtype)),
+        np.ones_like: lambda x: Tensor(np.ones(x.shape, x.dtype)),
         np.shape: lambda x: x.shape,
         np.ndim: lambda x: x.ndim,
         np.size: lambda x: x.size,

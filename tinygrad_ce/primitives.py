@@ -18,6 +18,10 @@ Tensors share, and other primitives of this page. These mean the same for arrays
 On arrays, a rule runs at NumPy's speed and records nothing. On Tensors, the same rule records its
 own graph, and the derivative can be differentiated again.
 
+**One cotangent, or many.** g has the shape of y, or further axes in front of it: a batch of
+cotangents, with which a Jacobian takes one walk. Broadcasting aligns shapes at their ends, so most
+rules need not know. Those that name axes or shapes count from the end, or keep what is in front.
+
 **What rules need not care about.** backprop.py sums over axes along which an argument was
 broadcast, casts to the argument's dtype, skips arguments that need no gradient, and adds up.
 
@@ -31,7 +35,9 @@ have one, its method in tensor.py or its function in operations.py.
 
 from __future__ import annotations
 
+import math
 import operator
+import string
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import count
@@ -121,9 +127,27 @@ def _divide(a: Value, b: Value) -> Value:
 _quiet_divide = _ieee(operator.truediv)
 
 
+# The real part, here and in abs and sign, makes no difference to real numbers, and lets the
+# complex step of gradcheck pass through.
 def _sigmoid(x: Value) -> Value:
-    e = np.exp(-np.abs(x))
-    return _where(x < 0, e, 1) / (1 + e)
+    negative = np.real(x) < 0
+    e = np.exp(_where(negative, x, -x))
+    return _where(negative, e, 1) / (1 + e)
+
+
+def _abs(x: Value) -> Value:
+    return np.abs(x) if x.dtype.kind != "c" else _where(x.real < 0, -x, x)
+
+
+def _sign(x: Value) -> Value:
+    return np.sign(np.real(x))
+
+
+_TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
+
+
+def _erf(x: Value) -> Value:
+    return np.array([math.erf(v) for v in np.ravel(x)], x.dtype).reshape(x.shape)[()]
 
 
 def _where(c: Value, a: Value, b: Value) -> Value:
@@ -165,18 +189,26 @@ def _argmin(x: Value, axis: int | None, keepdims: bool) -> Value:
     return np.argmin(x, axis, keepdims=keepdims)
 
 
+def _argsort(x: Value, axis: int) -> Value:
+    return np.argsort(x, axis, kind="stable")
+
+
 def _unreduced(r: Value, x: Value, axis: Any, keepdims: bool) -> Value:
     """A reduction of x with its axes put back, of length 1, so that it broadcasts against x."""
-    if keepdims or axis is None:
+    if keepdims or not (r.shape or x.shape):
         return r
+    axes = range(len(x.shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     shape = list(x.shape)
-    for a in axis if isinstance(axis, tuple) else (axis,):
+    for a in axes:
         shape[a] = 1
-    return r.reshape(tuple(shape))
+    batch = r.ndim + len(axes) - len(shape)
+    return r.reshape((*r.shape[:batch], *shape) if batch else tuple(shape))
 
 
 def _spread(g: Value, y: Value, x: Value, axis: Any, keepdims: bool) -> Value:
-    return broadcast_to(_unreduced(g, x, axis, keepdims), x.shape)
+    batch = g.ndim - y.ndim
+    g = _unreduced(g, x, axis, keepdims)
+    return broadcast_to(g, g.shape[:batch] + x.shape if batch else x.shape)
 
 
 def _share_ties(g: Value, y: Value, x: Value, axis: Any, keepdims: bool) -> Value:
@@ -185,15 +217,19 @@ def _share_ties(g: Value, y: Value, x: Value, axis: Any, keepdims: bool) -> Valu
     return np.where(ties, _unreduced(g, x, axis, keepdims) / number, 0)
 
 
-def sum_to(g: Value, shape: tuple[int, ...]) -> Value:
-    """Sum g over the axes along which an array of this shape was broadcast to g's shape."""
+def sum_to(g: Value, shape: tuple[int, ...], batch: int = 0) -> Value:
+    """Sum g over the axes along which an array of this shape was broadcast to g's shape.
+
+    The first `batch` axes of g are left as they are.
+    """
     new = g.ndim - len(shape)
-    axes = list(range(new))
+    axes = list(range(batch, new))
     if 1 in shape:
         axes += [i for i, n in enumerate(shape, new) if n == 1 and g.shape[i] != 1]
+    full = (*g.shape[:batch], *shape) if batch else shape
     if axes:
         g = _add_up(g, tuple(axes) if len(axes) > 1 else axes[0])
-    return g if g.shape == shape else g.reshape(shape)
+    return g if g.shape == full else g.reshape(full)
 
 
 def _broadcast_to(x: Value, shape: tuple[int, ...]) -> Value:
@@ -213,19 +249,60 @@ def _reshape(x: Value, shape: tuple[int, ...]) -> Value:
     return y if y.shape else y[()]
 
 
-def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(axes.index(i) for i in range(len(axes)))
+def _reshape_back(g: Value, y: Value, x: Value, shape: tuple[int, ...]) -> Value:
+    return g.reshape((*g.shape[: g.ndim - y.ndim], *x.shape))
+
+
+def _transpose_back(g: Value, y: Value, x: Value, axes: tuple[int, ...]) -> Value:
+    batch = g.ndim - y.ndim
+    inverse = (batch + axes.index(i) for i in range(len(axes)))
+    return g.transpose((*range(batch), *inverse))
 
 
 def _concatenate(*rest: Value) -> Value:
     return np.concatenate(rest[:-1], rest[-1])
 
 
+def _along(part: slice, axis: int) -> tuple[Any, ...]:
+    """The index that takes a part along one axis, counted from the end (-1 is the last)."""
+    return (Ellipsis, part, *(slice(None),) * (-1 - axis))
+
+
 def _piece(i: int, g: Value, y: Value, *rest: Value) -> Value:
     *xs, axis = rest
     start = sum(x.shape[axis] for x in xs[:i])
-    part = slice(start, start + xs[i].shape[axis])
-    return g[(slice(None),) * (axis % y.ndim) + (part,)]
+    return g[_along(slice(start, start + xs[i].shape[axis]), axis)]
+
+
+def _cumsum_back(g: Value, y: Value, x: Value, axis: int) -> Value:
+    """What is summed up from the end: each element of x is in all sums from its own place on."""
+    backwards = _along(slice(None, None, -1), axis)
+    return cumsum(g[backwards], axis)[backwards]
+
+
+def _einsum(*rest: Value) -> Value:
+    *operands, subscripts = rest
+    return np.einsum(subscripts, *operands, optimize=len(operands) > 2)[()]
+
+
+def _einsum_back(i: int, g: Value, y: Value, *rest: Value) -> Value:
+    """The same contraction, with g in the place of the operand, and the operand as the result."""
+    *operands, subscripts = rest
+    terms, result = subscripts.split("->")
+    terms = terms.split(",")
+    batch = _unused(subscripts)[: g.ndim - y.ndim]
+    others = [(x, t) for j, (x, t) in enumerate(zip(operands, terms, strict=True)) if j != i]
+    # An index that is in this operand alone was summed over: g is the same for all its values.
+    known = set(result).union(*(term for _, term in others))
+    for label, n in zip(terms[i], operands[i].shape, strict=True):
+        if label not in known:
+            others.append((np.ones(n, g.dtype), label))
+    spelled = ",".join([batch + result, *(term for _, term in others)])
+    return einsum(g, *(x for x, _ in others), f"{spelled}->{batch}{terms[i]}")
+
+
+def _unused(subscripts: str) -> str:
+    return "".join(letter for letter in string.ascii_letters if letter not in subscripts)
 
 
 class Hole:
@@ -261,6 +338,39 @@ def _scatter(g: Value, *rest: Value) -> Value:
             return out
     out[index] = g
     return out
+
+
+def _getitem_back(g: Value, y: Value, x: Value, *index: Value) -> Value:
+    batch = g.ndim - y.ndim
+    if not batch:
+        return scatter(g, *index, x.shape)
+    shape = x.shape + g.shape[:batch]
+    return _batch_in_front(scatter(_batch_behind(g, batch), *_wider(index, batch), shape), batch)
+
+
+def _scatter_back(g: Value, y: Value, x: Value, *index: Value) -> Value:
+    index, batch = index[:-1], g.ndim - y.ndim
+    if not batch:
+        return getitem(g, *index)
+    return _batch_in_front(getitem(_batch_behind(g, batch), *_wider(index, batch)), batch)
+
+
+# An index leaves alone what stands behind its axes, and so a batch stands there meanwhile.
+def _batch_behind(g: Value, batch: int) -> Value:
+    return g.transpose((*range(batch, g.ndim), *range(batch)))
+
+
+def _batch_in_front(g: Value, batch: int) -> Value:
+    rest = g.ndim - batch
+    return g.transpose((*range(rest, g.ndim), *range(rest)))
+
+
+def _wider(index: tuple[Any, ...], batch: int) -> tuple[Any, ...]:
+    """An index whose Ellipsis does not reach over the batch behind its axes."""
+    *arrays, pattern = index
+    if Ellipsis in pattern:
+        pattern = (*pattern, *(slice(None),) * batch)
+    return (*arrays, pattern)
 
 
 # fmt: off
@@ -323,6 +433,10 @@ sin = Primitive("sin", "sin", r"\sin x", np.sin,
 cos = Primitive("cos", "cos", r"\cos x", np.cos,
     (lambda g, y, x: -g * np.sin(x),           r"-g \sin x"))
 
+erf = Primitive("erf", "erf", r"\operatorname{erf} x", _erf,
+    (lambda g, y, x: g * (_TWO_OVER_ROOT_PI * np.exp(-x * x)),
+                                               r"g\,\tfrac{2}{\sqrt\pi}\,e^{-x^2}"))
+
 tanh = Primitive("tanh", "tanh", r"\tanh x", np.tanh,
     (lambda g, y, x: g * (1 - y * y),          r"g\,(1 - y^2)"))
 
@@ -332,12 +446,18 @@ sigmoid = Primitive("sigmoid", "σ", r"\sigma(x)", _sigmoid,
 relu = Primitive("relu", "relu", r"\max(x, 0)", lambda x: np.maximum(x, 0),
     (lambda g, y, x: np.where(x > 0, g, 0),    r"g\,[x > 0]"))
 
-abs_ = Primitive("abs", "|x|", r"\lvert x \rvert", np.abs,
+abs_ = Primitive("abs", "|x|", r"\lvert x \rvert", _abs,
     (lambda g, y, x: g * np.sign(x),           r"g\,\operatorname{sign} x"))
 
 clip = Primitive("clip", "clip", r"\min(\max(x, l), h)", np.clip,
     (lambda g, y, x, lo, hi: np.where(x == y, g, 0),                     r"g\,[l \le x \le h]"),
     params=("lo", "hi"))
+
+# ── Functions of two variables ────────────────────────────────────────────────────────────────────
+
+logaddexp = Primitive("logaddexp", "logaddexp", r"\log(e^a + e^b)", np.logaddexp,
+    (lambda g, y, a, b: g * np.exp(a - y),     r"g\,e^{a - y}"),
+    (lambda g, y, a, b: g * np.exp(b - y),     r"g\,e^{b - y}"))
 
 # ── Choosing ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -370,18 +490,27 @@ min_ = Primitive("min", "min", r"\min x", _min,
     (_share_ties,                              r"g\,\frac{[x = y]}{\sum [x = y]}"),
     params=("axis", "keepdims"))
 
+cumsum = Primitive("cumsum", "cumsum", r"\sum_{j \le i} x_j", np.cumsum,
+    (_cumsum_back,                             r"\sum_{j \ge i} g_j"),
+    params=("axis",))
+
+# The sum over all indices that the result lacks; no index twice in one operand.
+einsum = Primitive("einsum", "einsum", r"\textstyle\sum a\,b", _einsum,
+    (_einsum_back,                             r"\textstyle\sum g\,b"),
+    params=("subscripts",), variadic=True)
+
 broadcast_to = Primitive("broadcast_to", "broadcast", "x", _broadcast_to,
-    (lambda g, y, x, shape: sum_to(g, x.shape),                          r"\sum g"),
+    (lambda g, y, x, shape: g,                 r"\sum g"),
     params=("shape",))
 
 # ── Shapes ────────────────────────────────────────────────────────────────────────────────────────
 
 reshape = Primitive("reshape", "reshape", "x", _reshape,
-    (lambda g, y, x, shape: g.reshape(x.shape),                          "g"),
+    (_reshape_back,                            "g"),
     params=("shape",))
 
 transpose = Primitive("transpose", "transpose", r"x^\top", lambda x, axes: x.transpose(axes),
-    (lambda g, y, x, axes: g.transpose(_inverse(axes)),                  r"g^\top"),
+    (_transpose_back,                          r"g^\top"),
     params=("axes",))
 
 cast = Primitive("cast", "cast", "x", lambda x, dtype: x.astype(dtype),
@@ -401,11 +530,11 @@ concatenate = Primitive("concatenate", "concat", "[a, b]", _concatenate,
 # in the place of each. What getitem takes from the places of an index, scatter adds to them.
 
 getitem: Primitive = Primitive("getitem", "[ ]", "x[i]", _getitem,
-    (lambda g, y, x, *index: scatter(g, *index, x.shape),                r"\text{g at } i"),
+    (_getitem_back,                            r"\text{g at } i"),
     params=("pattern",))
 
 scatter: Primitive = Primitive("scatter", "scatter", r"\text{x at } i", _scatter,
-    (lambda g, y, x, *index: getitem(g, *index[:-1]),                    "g[i]"),
+    (_scatter_back,                            "g[i]"),
     params=("pattern", "shape"))
 
 # ── Without a derivative ──────────────────────────────────────────────────────────────────────────
@@ -422,10 +551,12 @@ logical_or    = Primitive("logical_or", "∨", r"a \lor b", operator.or_, None, 
 logical_not   = Primitive("logical_not", "¬", r"\lnot x", operator.invert, None)
 isfinite      = Primitive("isfinite", "finite?", r"\lvert x \rvert < \infty", np.isfinite, None)
 isnan         = Primitive("isnan", "nan?", r"x \ne x", np.isnan, None)
-sign          = Primitive("sign", "sign", r"\operatorname{sign} x", np.sign, None)
+sign          = Primitive("sign", "sign", r"\operatorname{sign} x", _sign, None)
 stop          = Primitive("stop", "stop", "x", lambda x: x, None)
 argmax        = Primitive("argmax", "argmax", r"\arg\max x", _argmax, None,
     params=("axis", "keepdims"))
+argsort       = Primitive("argsort", "argsort", r"\arg\operatorname{sort} x", _argsort, None,
+    params=("axis",))
 argmin        = Primitive("argmin", "argmin", r"\arg\min x", _argmin, None,
     params=("axis", "keepdims"))
 # The maximum as a constant, to be subtracted before exp; never below `initial`, and so finite.

@@ -463,8 +463,7 @@ class Tensor:
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         function = UFUNCS.get((ufunc, method))
         if function is None:
-            name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
-            raise _unsupported(f"np.{name}")
+            raise _unsupported(f"np.{ufunc.__name__}" + f".{method}" * (method != "__call__"))
         if kwargs.get("out") is not None or "where" in kwargs:
             raise TypeError(
                 f"np.{ufunc.__name__} on a Tensor takes neither out= nor where=, since arrays in a "
@@ -477,7 +476,7 @@ class Tensor:
     ) -> Any:
         implementation = FUNCTIONS.get(function)
         if implementation is None:
-            raise _unsupported(f"np.{function.__name__}")
+            raise _unsupported(_name(function))
         return implementation(*args, **kwargs)
 
     # ── Elementwise functions ─────────────────────────────────────────────────────────────────
@@ -489,6 +488,7 @@ class Tensor:
     sqrt = _unary(p.sqrt, "The square root; its derivative at 0 is inf.")
     sin = _unary(p.sin, "The sine.")
     cos = _unary(p.cos, "The cosine.")
+    erf = _unary(p.erf, "The error function 2/√π ∫₀ˣ exp(-t²) dt.")
     tanh = _unary(p.tanh, "The hyperbolic tangent.")
     sigmoid = _unary(p.sigmoid, "1 / (1 + exp(-x)), without overflow.")
     relu = _unary(p.relu, "max(x, 0); its derivative at 0 is 0.")
@@ -525,6 +525,12 @@ class Tensor:
     def std(self, axis: Axis = None, keepdims: bool = False, *, ddof: int = 0) -> Tensor:
         """The square root of the variance."""
         return self.var(axis, keepdims, ddof=ddof).sqrt()
+
+    def cumsum(self, axis: int | None = None) -> Tensor:
+        """The sums of the elements up to each; with None, of the elements along one axis."""
+        if axis is None:
+            return self.flatten().cumsum(0)
+        return of_one(p.cumsum, self, from_the_end(axis, self.ndim))
 
     def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
         """The index of the first maximum, an integer Tensor without a gradient."""
@@ -580,11 +586,8 @@ class Tensor:
     def astype(self, dtype: DTypeLike) -> Tensor:
         """Converted to another dtype; no gradient flows to or from integers and booleans."""
         dtype = np.dtype(dtype)
-        if dtype.kind == "c" and self._requires_grad:
-            raise TypeError(
-                f"{self.label()} cannot become {dtype}: gradients are those of real numbers; "
-                "detach() it first"
-            )
+        if dtype.kind not in "biuf":
+            raise TypeError(f"a Tensor holds real numbers: it cannot become {dtype}")
         source = self if dtype.kind == "f" else self.detach()
         return of_one(p.cast, source, dtype)
 
@@ -648,12 +651,12 @@ def as_tensor(data: Any) -> Tensor:
         return data
     if type(data) in _NUMBERS:
         return constant(data)
-    if type(data) is np.ndarray and data.ndim and data.dtype.kind in "biufc":
+    if type(data) is np.ndarray and data.ndim and data.dtype.kind in "biuf":
         return constant(data.copy())
     return constant(_numbers(data, None, True))
 
 
-_NUMBERS = frozenset((bool, int, float, complex))
+_NUMBERS = frozenset((bool, int, float))
 
 
 def _make_leaf(node: Tensor, value: Any) -> None:
@@ -687,8 +690,10 @@ def _numbers(data: ArrayLike | Tensor, dtype: DTypeLike | None, copy: bool) -> A
             "or tg.concatenate"
         )
     array = np.array(data, dtype=dtype, copy=copy or None)
-    if array.dtype.kind not in "biufc":
-        raise TypeError(f"a Tensor holds numbers, got {array.dtype} from {type(data).__name__}")
+    if array.dtype.kind not in "biuf":
+        raise TypeError(
+            f"a Tensor holds real numbers, got {array.dtype} from {type(data).__name__}"
+        )
     if array.dtype.kind in "iu" and dtype is None and isinstance(data, int | list | tuple):
         array = array.astype(np.float64)
     return array[()] if array.ndim == 0 else array if copy else _locked(array)
@@ -742,19 +747,29 @@ def _split_index(index: Any) -> tuple[list[Tensor], tuple[Any, ...]]:
     for part in parts:
         if part is None or part is Ellipsis or type(part) in (int, slice):
             pattern.append(part)
-        elif type(part) is Tensor:
-            arrays.append(part)
-            pattern.append(HOLE)
         else:
-            array = np.array(part)
-            # An empty list is an index of nothing, though NumPy takes it for floats.
-            arrays.append(
-                constant(
-                    array.astype(np.intp) if array.size == 0 and type(part) is list else array[()]
-                )
-            )
+            arrays.append(as_index(part))
             pattern.append(HOLE)
     return arrays, tuple(pattern)
+
+
+def as_index(index: Any) -> Tensor:
+    """An index as a Tensor. Unlike in `as_tensor`, lists of integers stay integers."""
+    if type(index) is Tensor:
+        return index
+    array = np.array(index)
+    if not array.size and type(index) is list:  # an index of nothing, though NumPy takes floats
+        array = array.astype(np.intp)
+    return constant(array[()])
+
+
+def from_the_end(axis: int, ndim: int) -> int:
+    """The axis counted from the end: -1 is the last."""
+    if not -ndim <= axis < ndim:
+        raise ValueError(
+            f"axis {axis} is out of bounds for {ndim} axes: from {-ndim} to {ndim - 1}"
+        )
+    return axis - ndim if axis >= 0 else axis
 
 
 def _number_along(shape: tuple[int, ...], axis: Axis) -> int:
@@ -772,13 +787,16 @@ def _one_tuple(shape: tuple[Any, ...]) -> tuple[int, ...]:
 
 
 def _unsupported(name: str) -> TypeError:
-    known = {f"np.{f.__name__}" for f in FUNCTIONS} | {
-        f"np.{u.__name__}" if method == "__call__" else f"np.{u.__name__}.{method}"
-        for u, method in UFUNCS
-    }
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    hint = f"supported and near: {', '.join(near)}; or " if near else ""
+    known = [_name(function) for function in FUNCTIONS]
+    known += [_name(ufunc) + f".{how}" * (how != "__call__") for ufunc, how in UFUNCS]
+    near = difflib.get_close_matches(name, known, n=2, cutoff=0)
     return TypeError(
-        f"{name} does not work on Tensors, and would drop their gradient: "
-        f"{hint}use t.data, if no gradient is needed"
+        f"{name} does not work on Tensors, and would drop their gradient; nearest are "
+        f"{' and '.join(near)}, or use t.data where no gradient is needed"
     )
+
+
+def _name(function: Any) -> str:
+    """As a user would write it: np.linalg.norm."""
+    module = getattr(function, "__module__", None) or "numpy"
+    return f"{module.replace('numpy', 'np', 1)}.{function.__name__}"

@@ -16,8 +16,8 @@ import numpy as np
 from . import primitives as p
 from .backprop import backpropagate, graph
 from .modes import MODE, enable_grad
-from .operations import stack
-from .tensor import Tensor, apply, as_tensor, constant
+from .operations import concatenate
+from .tensor import Array, Tensor, apply, as_tensor, constant
 
 Argnums = int | tuple[int, ...]
 
@@ -83,7 +83,7 @@ def gradients_where_reached(
     output: Tensor, tensors: Sequence[Tensor], cotangent: Any = None, create_graph: bool = False
 ) -> list[Any]:
     """As `gradients`, but None for a tensor that no gradient reaches: 0 is something else."""
-    if create_graph and isinstance(cotangent, Tensor):
+    if isinstance(cotangent, Tensor) and create_graph:
         seed = cotangent
         if seed.shape != output.shape:
             raise ValueError(
@@ -178,8 +178,57 @@ def vjp(f: Callable[..., Tensor], *args: Any) -> tuple[Tensor, Callable[[Any], A
     return pull.value, pull
 
 
+def jvp(f: Callable[..., Tensor], args: Sequence[Any], tangents: Sequence[Any]) -> Any:
+    """The value of f, and its derivative along the tangents: Σ ∂f/∂x · v.
+
+    It is found by two walks back: the first gives the gradient as a function of its cotangent u,
+    which is linear in u, and the second its derivative by u.
+
+    Parameters
+    ----------
+    f
+        A function of Tensors.
+    args
+        Its arguments.
+    tangents
+        For each argument, an array of its shape.
+
+    Returns
+    -------
+    value, tangent
+        Both of the value's shape.
+
+    >>> import numpy as np, tinygrad_ce as tg
+    >>> tg.jvp(lambda a, b: a * b, [2.0, 3.0], [1.0, 0.5])
+    (Tensor(6.), Tensor(4.))
+    """
+    if len(args) != len(tangents):
+        raise ValueError(f"jvp needs a tangent for each of {len(args)} arguments: {len(tangents)}")
+    y, pull = _linearize(f, tuple(range(len(args))), tuple(args), {})
+    directions = [as_tensor(v) for v in tangents]
+    for i, (x, v) in enumerate(zip(pull.variables, directions, strict=True)):
+        if x.shape != v.shape:
+            raise ValueError(f"tangent {i} must have its argument's shape {x.shape}, got {v.shape}")
+    u = Tensor(np.zeros(y.shape, y.dtype), requires_grad=True)
+    with enable_grad():
+        back = gradients_where_reached(y, pull.variables, u, create_graph=True) if pull.open else []
+        along = constant(np.zeros((), y.dtype)[()])
+        for g, v in zip(back, directions, strict=False):
+            along = along if g is None else along + (g * v).sum()
+        (tangent,) = (
+            gradients_where_reached(along, [u], create_graph=pull.outside)
+            if along.requires_grad
+            else [None]
+        )
+    if tangent is None:
+        return pull.value, _zeros(u, True)
+    return pull.value, tangent if pull.outside else constant(tangent[()])
+
+
 def jacobian(f: Callable[..., Tensor], argnums: Argnums = 0) -> Callable[..., Any]:
     """The Jacobian of f, as a function: ∂f_i/∂x_j, of shape (*shape of f, *shape of x).
+
+    All rows are found in one walk, with a batch of cotangents, as far as memory allows.
 
     >>> import numpy as np, tinygrad_ce as tg
     >>> tg.jacobian(lambda x: x * x)(np.array([1.0, 2.0]))
@@ -191,15 +240,17 @@ def jacobian(f: Callable[..., Tensor], argnums: Argnums = 0) -> Callable[..., An
     def jacobian_of(*args: Any, **kwargs: Any) -> Any:
         y, pull = _linearize(f, argnums, args, kwargs)
         basis = np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape)
-        rows = [pull(e) for e in basis]
-        return _each(
-            argnums,
-            lambda i: _stacked(
-                [_pick(row, argnums, i) for row in rows], y.shape, pull.variables[i]
-            ),
-        )
+        largest = max(node.size for node in graph(y)) if pull.open else 1
+        rows = max(1, MAX_BATCH // max(largest, 1))
+        parts = [pull.batch(basis[i : i + rows]) for i in range(0, max(y.size, 1), rows)]
+        blocks = [concatenate(block).reshape(y.shape + block[0].shape[1:]) for block in zip(*parts)]
+        return _each(argnums, blocks)
 
     return jacobian_of
+
+
+# The most elements that a gradient of one node may have in a batch of cotangents: 128 MiB.
+MAX_BATCH = 2**24
 
 
 def hessian(f: Callable[..., Tensor], argnums: Argnums = 0) -> Callable[..., Any]:
@@ -243,25 +294,48 @@ _NUMERIC = (np.ndarray, np.number, float)
 
 
 class _Pullback:
-    """The way from a cotangent of f's value back to f's arguments."""
+    """The way from a cotangent of f's value back to f's arguments.
+
+    `outside` says whether someone outside can differentiate further, `open` whether the value
+    depends on anything.
+    """
 
     def __init__(self, y: Tensor, variables: list[Tensor], argnums: Argnums, outside: bool) -> None:
         self.y = y
         self.variables = variables
         self.argnums = argnums
         self.outside = outside
+        self.open = y.requires_grad
         self.value = y if outside else y.detach()
 
     def __call__(self, cotangent: Any) -> Any:
-        with enable_grad():
-            found = gradients_where_reached(
-                self.y, self.variables, cotangent, create_graph=self.outside
-            )
-        tensors = [
-            _zeros(v, True) if g is None else g if self.outside else constant(g[()])
-            for g, v in zip(found, self.variables, strict=True)
-        ]
-        return _each(self.argnums, lambda i: tensors[i])
+        if self.outside and isinstance(cotangent, Tensor):
+            if cotangent.shape != self.y.shape:
+                raise ValueError(
+                    f"the cotangent of {self.y.label()} must have its shape {self.y.shape}, "
+                    f"got {cotangent.shape}"
+                )
+            seed = cotangent
+        else:
+            seed = constant(self.y.cotangent(cotangent))
+        return _each(self.argnums, self._walk(seed, ()))
+
+    def batch(self, cotangents: Array) -> list[Tensor]:
+        """For cotangents of shape (n, *shape of y), gradients of shape (n, *shape of x)."""
+        return self._walk(constant(cotangents), cotangents.shape[:1])
+
+    def _walk(self, seed: Tensor, batch: tuple[int, ...]) -> list[Tensor]:
+        kept: dict[Tensor, Any] = {}
+        if self.open:
+            with enable_grad():
+                kept = backpropagate(
+                    self.y,
+                    seed if self.outside else seed._value,
+                    wanted=self.variables,
+                    create_graph=self.outside,
+                )
+        found = [kept.get(v, np.zeros(batch + v.shape, v.dtype)) for v in self.variables]
+        return [g if isinstance(g, Tensor) else constant(np.array(g)[()]) for g in found]
 
 
 def _linearize(
@@ -307,17 +381,5 @@ def _variable(argument: Any, i: int) -> Tensor:
     return Tensor(argument, requires_grad=True, name=argument.name)
 
 
-def _each(argnums: Argnums, item: Callable[[int], Any]) -> Any:
-    return tuple(map(item, range(len(argnums)))) if isinstance(argnums, tuple) else item(0)
-
-
-def _pick(row: Any, argnums: Argnums, i: int) -> Tensor:
-    picked: Tensor = row[i] if isinstance(argnums, tuple) else row
-    return picked
-
-
-def _stacked(rows: list[Tensor], shape: tuple[int, ...], variable: Tensor) -> Tensor:
-    full = shape + variable.shape
-    if not rows:
-        return constant(np.zeros(full, variable.dtype))
-    return stack(rows).reshape(full)
+def _each(argnums: Argnums, items: list[Any]) -> Any:
+    return tuple(items) if isinstance(argnums, tuple) else items[0]
