@@ -29,6 +29,7 @@ from .operations import (
 )
 from .tensor import Tensor
 from .transforms import grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from .watch import detect_nan
 
 __version__ = "0.1.0"
 
@@ -36,6 +37,7 @@ __all__ = [
     "Tensor",
     "no_grad",
     "scope",
+    "detect_nan",
     "where",
     "maximum",
     "minimum",

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from .modes import MODE
 from .primitives import sum_to
 
 Node = Any  # a Tensor, seen from below
@@ -140,6 +141,7 @@ def backpropagate(
     """
     ways = {id(node) for node in leading_to(wanted, output)} if wanted else None
     keep = {id(node) for node in wanted}
+    watch = MODE.get().watch
     batch = cotangent.ndim - len(output.shape)
     shape = cotangent.shape[:batch]
     kept: dict[Node, Value] = {}
@@ -163,6 +165,8 @@ def backpropagate(
             if rule is None or not (source._requires_grad if ways is None else key in ways):
                 continue
             d = rule(g, y, *arguments)
+            if watch is not None:
+                watch.backward(node, g, d)
             x = source._value
             if d.shape != (x.shape if not batch else shape + x.shape):
                 d = sum_to(d, x.shape, batch)

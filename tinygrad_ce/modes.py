@@ -46,18 +46,21 @@ class Scope:
 class Mode:
     """What an operation needs to know of its surroundings."""
 
-    __slots__ = ("grad", "outer", "scope")
+    __slots__ = ("grad", "outer", "scope", "watch")
 
-    def __init__(self, grad: bool, scope: Scope | None, outer: Mode | None) -> None:
+    def __init__(
+        self, grad: bool, scope: Scope | None, outer: Mode | None, watch: Any = None
+    ) -> None:
         self.grad = grad
         self.scope = scope
         self.outer = outer
+        self.watch = watch  # looks at each value that is made: see detect_nan
 
 
 MODE: ContextVar[Mode] = ContextVar("tinygrad_ce.mode", default=Mode(True, None, None))
 
 
-class _Setting:
+class Setting:
     """A context manager and decorator that puts a mode on top of the present one."""
 
     __slots__ = ()
@@ -79,7 +82,7 @@ class _Setting:
         return inside  # type: ignore[return-value]
 
 
-class no_grad(_Setting):
+class no_grad(Setting):
     """Compute without recording: results inside need no gradient and keep no graph.
 
     >>> import tinygrad_ce as tg
@@ -96,20 +99,20 @@ class no_grad(_Setting):
 
     def __enter__(self) -> None:
         mode = MODE.get()
-        MODE.set(Mode(False, mode.scope, mode))
+        MODE.set(Mode(False, mode.scope, mode, mode.watch))
 
 
-class enable_grad(_Setting):
+class enable_grad(Setting):
     """Record again inside a `no_grad`, as the transforms (`grad`, `hessian`, ...) do."""
 
     __slots__ = ()
 
     def __enter__(self) -> None:
         mode = MODE.get()
-        MODE.set(Mode(True, mode.scope, mode))
+        MODE.set(Mode(True, mode.scope, mode, mode.watch))
 
 
-class scope(_Setting):
+class scope(Setting):
     """Name a part of the computation, so that a reader of the graph can fold or group it.
 
     >>> import tinygrad_ce as tg
@@ -131,4 +134,4 @@ class scope(_Setting):
 
     def __enter__(self) -> None:
         mode = MODE.get()
-        MODE.set(Mode(mode.grad, Scope(self.name, mode.scope), mode))
+        MODE.set(Mode(mode.grad, Scope(self.name, mode.scope), mode, mode.watch))

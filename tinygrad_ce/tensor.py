@@ -611,6 +611,8 @@ def record(
     node._keeps_grad = False
     node.index = _next_index()
     node.scope = mode.scope
+    if mode.watch is not None:
+        mode.watch.forward(node, primitive.name, arguments)
     if mode.grad and primitive.differentiable:
         for source in inputs:
             if source._requires_grad:

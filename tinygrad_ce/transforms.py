@@ -243,7 +243,10 @@ def jacobian(f: Callable[..., Tensor], argnums: Argnums = 0) -> Callable[..., An
         largest = max(node.size for node in graph(y)) if pull.open else 1
         rows = max(1, MAX_BATCH // max(largest, 1))
         parts = [pull.batch(basis[i : i + rows]) for i in range(0, max(y.size, 1), rows)]
-        blocks = [concatenate(block).reshape(y.shape + block[0].shape[1:]) for block in zip(*parts)]
+        blocks = [
+            concatenate(block).reshape(y.shape + block[0].shape[1:])
+            for block in zip(*parts, strict=True)
+        ]
         return _each(argnums, blocks)
 
     return jacobian_of
