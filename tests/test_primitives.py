@@ -100,6 +100,8 @@ CASES = [
     case("sum/axis", lambda a: a.sum(1) ** 2, (3, 4)),
     case("sum/axes", lambda a: a.sum((0, -1)) ** 2, (2, 3, 4)),
     case("sum/keepdims", lambda a: a.sum(-2, keepdims=True) * a, (3, 4)),
+    case("mean/all", lambda a: a.mean() ** 2, (3, 4)),
+    case("mean/keepdims", lambda a: a.mean(-1, keepdims=True) * a, (3, 4)),
     case("mean", lambda a: a.mean(0) ** 2, (3, 4)),
     case("mean/axes", lambda a: a.mean((0, 2)) ** 2, (2, 3, 4)),
     case("var", lambda a: a.var(1, ddof=1), (3, 4)),
@@ -304,6 +306,14 @@ def gradient(f, x, **dtype):
 )  # fmt: skip
 def test_gradient_at_ties_kinks_and_edges(name, f, x, expected):
     assert gradient(f, x) == expected
+
+
+def test_means_of_nothing_of_integers_and_of_halves_that_would_overflow():
+    assert np.isnan(tg.Tensor([]).mean().item())
+    assert tg.Tensor(np.zeros((0, 2)), requires_grad=True).mean(0).shape == (2,)
+    assert tg.Tensor([1, 2], dtype=int).mean().item() == 1.5
+    half = tg.Tensor(np.full(10_000, 100, np.float16)).mean()
+    assert (half.item(), half.dtype) == (100, np.float16)
 
 
 def test_values_at_infinity_come_without_warnings():

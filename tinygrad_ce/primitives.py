@@ -169,6 +169,20 @@ def _sum(x: Value, axis: Any, keepdims: bool) -> Value:
     return _add_up(x, axis, None, None, keepdims)
 
 
+def _mean(x: Value, axis: Any, keepdims: bool) -> Value:
+    half = x.dtype == np.float16  # whose sum can overflow where its mean does not
+    total = _add_up(x, axis, np.float32 if half else None, None, keepdims)
+    mean = _divide(total, number_along(x.shape, axis))
+    return mean.astype(np.float16) if half else mean
+
+
+def number_along(shape: tuple[int, ...], axis: Any) -> int:
+    """How many elements a reduction over these axes takes together."""
+    if axis is None:
+        return math.prod(shape)
+    return math.prod([shape[a] for a in axis]) if isinstance(axis, tuple) else shape[axis]
+
+
 def _max(x: Value, axis: Any, keepdims: bool) -> Value:
     return _largest(x, axis, None, None, keepdims)
 
@@ -209,6 +223,10 @@ def _spread(g: Value, y: Value, x: Value, axis: Any, keepdims: bool) -> Value:
     batch = g.ndim - y.ndim
     g = _unreduced(g, x, axis, keepdims)
     return broadcast_to(g, g.shape[:batch] + x.shape if batch else x.shape)
+
+
+def _spread_evenly(g: Value, y: Value, x: Value, axis: Any, keepdims: bool) -> Value:
+    return _spread(g / max(number_along(x.shape, axis), 1), y, x, axis, keepdims)
 
 
 def _share_ties(g: Value, y: Value, x: Value, axis: Any, keepdims: bool) -> Value:
@@ -486,6 +504,10 @@ minimum = Primitive("minimum", "min", r"\min(a, b)", np.minimum,
 
 sum_ = Primitive("sum", "Σ", r"\sum x", _sum,
     (_spread,                                  "g"),
+    params=("axis", "keepdims"))
+
+mean = Primitive("mean", "mean", r"\tfrac{1}{n} \sum x", _mean,
+    (_spread_evenly,                           r"\tfrac{g}{n}"),
     params=("axis", "keepdims"))
 
 max_ = Primitive("max", "max", r"\max x", _max,

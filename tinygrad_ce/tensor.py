@@ -514,12 +514,12 @@ class Tensor:
 
     def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         """The sum divided by the number of elements; nan where there are none."""
-        return self.sum(axis, keepdims) / _number_along(self.shape, axis)
+        return of_one(p.mean, self, axis, keepdims)
 
     def var(self, axis: Axis = None, keepdims: bool = False, *, ddof: int = 0) -> Tensor:
         """The variance: the squared distances from the mean, divided by the number minus ddof."""
         distance = self - self.mean(axis, keepdims=True)
-        n = max(_number_along(self.shape, axis) - ddof, 0)
+        n = max(p.number_along(self.shape, axis) - ddof, 0)
         return (distance * distance).sum(axis, keepdims) / n
 
     def std(self, axis: Axis = None, keepdims: bool = False, *, ddof: int = 0) -> Tensor:
@@ -772,13 +772,6 @@ def from_the_end(axis: int, ndim: int) -> int:
             f"axis {axis} is out of bounds for {ndim} axes: from {-ndim} to {ndim - 1}"
         )
     return axis - ndim if axis >= 0 else axis
-
-
-def _number_along(shape: tuple[int, ...], axis: Axis) -> int:
-    """The number of elements that a reduction over these axes takes together."""
-    if axis is None:
-        return math.prod(shape)
-    return math.prod(shape[a] for a in (axis if isinstance(axis, tuple) else (axis,)))
 
 
 def _one_tuple(shape: tuple[Any, ...]) -> tuple[int, ...]:
