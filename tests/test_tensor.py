@@ -209,6 +209,9 @@ def test_an_assigned_gradient_is_a_copy_of_the_right_shape():
         (np.multiply.reduce, TypeError, "np.multiply.reduce"),
         (lambda t: np.add(t, 1, out=np.zeros(2)), TypeError, "never change"),
         (lambda t: np.zeros(2).__iadd__(t), TypeError, "never change"),
+        (lambda t: np.exp(t, dtype=np.float32), TypeError, "does not take dtype.*astype"),
+        (lambda t: np.exp(t, where=[True, False]), TypeError, "does not take where.*np.where"),
+        (lambda t: f"{t:.3f}", ValueError, "2 elements"),
         (lambda t: t @ T(1.0), ValueError, "matmul"),
         (lambda t: t @ np.ones(3), ValueError, "do not match"),
         (lambda t: t + np.ones(3), ValueError, "broadcast"),
@@ -240,6 +243,7 @@ def test_single_elements_convert_to_python_numbers():
     assert [10, 20, 30][T(1, dtype=int)] == 20
     assert len(T([1.0, 2.0])) == 2
     assert [t.item() for t in T([1.0, 2.0])] == [1, 2]
+    assert f"{T(0.12345):.3f}, {T([1.0])}" == "0.123, Tensor([1.])"
 
 
 # ── NumPy's protocols ─────────────────────────────────────────────────────────────────────────────

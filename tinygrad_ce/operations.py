@@ -40,11 +40,8 @@ def where(condition: Any, a: Any, b: Any) -> Tensor:
     >>> tg.where([True, False], tg.Tensor([1.0, 2.0]), 0)
     Tensor([1., 0.])
     """
-    return apply(p.where, as_tensor(_mask(condition)), as_tensor(a), as_tensor(b))
-
-
-def _mask(condition: Any) -> Any:
-    return condition if isinstance(condition, Tensor) else np.asarray(condition, bool)
+    mask = as_tensor(condition)
+    return apply(p.where, mask if mask.dtype == bool else mask != 0, as_tensor(a), as_tensor(b))
 
 
 def maximum(a: Any, b: Any) -> Tensor:
@@ -341,12 +338,7 @@ _UFUNC_OF |= {
 
 def _on_tensors(function: Callable[..., Any]) -> Callable[..., Any]:
     """The operator with its operands made Tensors, so that an array on the left does not recur."""
-
-    @wraps(function)
-    def on_tensors(*operands: Any, **kwargs: Any) -> Any:
-        return function(*map(as_tensor, operands), **kwargs)
-
-    return on_tensors
+    return lambda *operands: function(*map(as_tensor, operands))
 
 
 UFUNCS.update({(ufunc, "__call__"): _on_tensors(f) for ufunc, f in _UFUNC_OF.items()})

@@ -430,6 +430,9 @@ class Tensor:
             raise TypeError(f"only integer Tensors can be an index, not {self.dtype}")
         return int(self.item())
 
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else str(self)
+
     def __repr__(self) -> str:
         text = np.array2string(self.data, separator=", ", prefix="Tensor(", threshold=100)
         parts = [text]
@@ -464,12 +467,14 @@ class Tensor:
         function = UFUNCS.get((ufunc, method))
         if function is None:
             raise _unsupported(f"np.{ufunc.__name__}" + f".{method}" * (method != "__call__"))
-        if kwargs.get("out") is not None or "where" in kwargs:
+        given = {name: value for name, value in kwargs.items() if value is not None}
+        if not given.keys() <= ({"axis", "keepdims"} if method == "reduce" else set()):
             raise TypeError(
-                f"np.{ufunc.__name__} on a Tensor takes neither out= nor where=, since arrays in a "
-                "graph never change: use the result, or np.where"
+                f"np.{ufunc.__name__} on a Tensor does not take {', '.join(given)}: arrays in a "
+                "graph never change, so use the result in place of out=, np.where in place of "
+                "where=, and astype in place of dtype="
             )
-        return function(*inputs, **kwargs)
+        return function(*inputs, **(kwargs if method == "reduce" else {}))
 
     def __array_function__(
         self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any
