@@ -139,6 +139,18 @@ def test_close_is_relative_to_the_largest_entry():
     assert compare([1.0], [1.1], tolerance=0.2).close
 
 
+def test_where_terms_cancel_the_scale_can_be_theirs():
+    p = np.array([1 - 1e-12])
+    assert not compare(p - 1, [-1e-12]).close
+    assert compare(p - 1, [-1e-12], scale=1.0).close
+
+
+def test_the_largest_distance_of_all_fits():
+    huge = np.finfo(float).max
+    assert compare([huge], [-huge]).max_ulp == 2.0 * (0x7FEFFFFFFFFFFFFF)
+    assert compare(np.float16([1]), np.float16([-1])).max_ulp == 2 * 0x3C00
+
+
 def test_the_largest_differences():
     c = compare([1.0, 10.0], [1.5, 10.25])
     assert (c.max_abs, c.max_rel) == (0.5, 0.5 / 1.5)

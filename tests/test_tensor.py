@@ -162,6 +162,9 @@ def test_assigning_data_copies_and_keeps_shape_and_dtype():
     w.data = new
     new[0] = 100
     assert w.data.tolist() == [3, 4]
+    half = T([1.0, 2.0], dtype=np.float16)
+    half.data = [3, 4.5]
+    assert (half.dtype, half.data.tolist()) == (np.float16, [3, 4.5])
     for bad in (np.zeros(3), np.zeros(2, np.float32), np.zeros((1, 2)), 1.0):
         with pytest.raises(ValueError, match="shape and dtype"):
             w.data = bad

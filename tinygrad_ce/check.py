@@ -61,7 +61,12 @@ class Comparison:
 
 
 def compare(
-    autograd: Any, closed: Any, name: str = "", *, tolerance: float | None = None
+    autograd: Any,
+    closed: Any,
+    name: str = "",
+    *,
+    tolerance: float | None = None,
+    scale: float | None = None,
 ) -> Comparison:
     """Compare a gradient with what it should be, element by element, without broadcasting.
 
@@ -72,7 +77,10 @@ def compare(
     name
         What to call the row in a table.
     tolerance
-        For `close`: max |Δ| / max |closed|. By default 64 epsilons of the dtype.
+        For `close`: max |Δ| / scale. By default 64 epsilons of the dtype.
+    scale
+        By default max |closed|. Where large terms cancel in the result, the largest term: rounding
+        is relative to that.
 
     >>> print(compare([1.0, 2.0], [1.0, 2.0 + 2**-50], "x"))
     name  shape  exact  close  max |Δ|   max rel   max ulp
@@ -99,7 +107,8 @@ def compare(
         same = (a == b) | (np.isnan(a) & np.isnan(b))
         difference = np.where(same, 0, np.abs(a - b))
         relative = np.where(same, 0, difference / np.abs(b))
-        scale = np.max(np.abs(b), initial=0, where=np.isfinite(b))
+        if scale is None:
+            scale = float(np.max(np.abs(b), initial=0, where=np.isfinite(b)))
     limit = (CLOSE * np.finfo(a.dtype).eps if tolerance is None else tolerance) * scale
     largest = float(np.max(difference))  # nan, if a nan stands against a number
     return Comparison(
@@ -142,10 +151,11 @@ def _max_ulp(a: Array, b: Array) -> float:
     """The largest number of steps from one floating point number to the next between a and b."""
     if np.any(np.isnan(a) != np.isnan(b)):
         return float("inf")
-    finite = ~np.isnan(a)
-    steps = [_ordinal(x[finite]) for x in (a, b)]
-    # As Python integers: the distance from -max to max does not fit into 64 bits.
-    return float(max((abs(int(i) - int(j)) for i, j in zip(*steps, strict=True)), default=0))
+    numbers = ~np.isnan(a)
+    i, j = _ordinal(a[numbers]), _ordinal(b[numbers])
+    # The distance from -max to max fits into 64 bits only without a sign.
+    steps = np.maximum(i, j).astype(np.uint64) - np.minimum(i, j).astype(np.uint64)
+    return float(np.max(steps, initial=0))
 
 
 def _ordinal(x: Array) -> Array:

@@ -169,7 +169,8 @@ class Tensor:
                 f"cannot assign to the data of {self.label()}, which was computed; "
                 "only leaves such as parameters can be assigned: detach() it first"
             )
-        self.rebind(_numbers(data, self.dtype if np.isscalar(data) else None, True))
+        typed = isinstance(data, Tensor | np.ndarray | np.generic)
+        self.rebind(_numbers(data, None if typed else self.dtype, True))
 
     def rebind(self, value: Any) -> None:
         """Take over `value`, an array of the same shape and dtype, as this leaf's new value."""

@@ -1,0 +1,11 @@
+"""The demo's page: one HTML file with everything in it, which opens from disk and prints.
+
+* page.py fills page.html with the results, part by part;
+* charts.py draws curves and decision regions with matplotlib;
+* page.html and page.css are the page's skeleton and its looks, light and dark.
+"""
+
+from .charts import require_matplotlib
+from .page import page
+
+__all__ = ["page", "require_matplotlib"]
