@@ -299,6 +299,13 @@ def gradient(f, x, **dtype):
         ("x² at 0", lambda t: t**2, [0, 2], [0, 4]),
         ("xᵇ at 0", lambda t: t ** np.array([0, 1, 2]), [0, 0, 0], [0, 1, 0]),
         ("aᵇ at a = 0, by b", lambda t: np.zeros(2) ** t, [1, 2], [0, 0]),
+        ("x⁰ at infinity and nan", lambda t: t**0, [np.inf, -np.inf, np.nan], [0, 0, 0]),
+        ("xᵇ at b = 0 and infinity", lambda t: t ** np.zeros(2), [np.inf, np.nan], [0, 0]),
+        ("clip without an inside", lambda t: t.clip(2, 1), [1, 1.5, 2], [0, 0, 0]),
+        ("clip with one bound", lambda t: t.clip(hi=1), [0, 1, 2], [1, 1, 0]),
+        ("norm at 0", tg.norm, [0, 0], [0, 0]),
+        ("norm of order 3 at 0", lambda t: tg.norm(t, 3), [0, 0], [0, 0]),
+        ("norm of order 0", lambda t: tg.norm(t, 0) + t.sum(), [0, 2], [1, 1]),
         ("sigmoid far out", lambda t: t.sigmoid(), [-1000, 1000], [0, 0]),
         ("the remedy of where's trap", lambda t: tg.where(t > 0, tg.where(t > 0, t, 1).log(), 0),
          [0, 2], [0, 0.5]),
@@ -306,6 +313,14 @@ def gradient(f, x, **dtype):
 )  # fmt: skip
 def test_gradient_at_ties_kinks_and_edges(name, f, x, expected):
     assert gradient(f, x) == expected
+
+
+def test_erf_of_integers_is_a_fraction():
+    assert tg.Tensor([0, 1], dtype=int).erf().data.tolist() == [0, 0.8427007929497149]
+
+
+def test_a_nan_stays_in_the_gradient_of_a_norm():
+    assert np.isnan(tg.grad(tg.norm)([np.nan, 1.0]).data).all()
 
 
 def test_means_of_nothing_of_integers_and_of_halves_that_would_overflow():

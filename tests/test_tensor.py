@@ -219,6 +219,20 @@ def test_an_assigned_gradient_is_a_copy_of_the_right_shape():
         (lambda t: t @ np.ones(3), ValueError, "do not match"),
         (lambda t: t + np.ones(3), ValueError, "broadcast"),
         (lambda t: t.sum(3), ValueError, "out of bounds"),
+        (lambda t: t.transpose(5), ValueError, "out of bounds"),
+        (lambda t: t.swapaxes(0, 1), ValueError, "out of bounds"),
+        (lambda t: np.split(t, 1, axis=1), ValueError, "out of bounds"),
+        (lambda t: t.clip(T(1.0), 2), TypeError, "tg.minimum"),
+        (lambda t: tg.stack([]), ValueError, "stack needs"),
+        (lambda t: tg.concatenate([]), ValueError, "concatenate needs"),
+        (lambda t: tg.norm(t, "nuc"), ValueError, "Frobenius"),
+        (lambda t: tg.split(t, 3), ValueError, "3 equal parts"),
+        (lambda t: tg.einsum("ij,j", t, t), ValueError, "does not fit"),
+        (lambda t: tg.einsum("i", t, t), ValueError, "1 terms for 2"),
+        (lambda t: tg.einsum([0], t), TypeError, "text"),
+        (lambda t: tg.einsum("ii", np.ones((2, 3)) * t.sum()), ValueError, "lengths"),
+        (lambda t: tg.take_along_axis(t, [[0]]), ValueError, "1 axes"),
+        (lambda t: np.dot(t, np.ones((2, 2, 2))), TypeError, "matmul"),
         (lambda t: t[5], IndexError, "out of bounds"),
         (lambda t: t.reshape(3), ValueError, "reshape"),
         (lambda t: t.astype(complex), TypeError, "real numbers"),
@@ -301,6 +315,30 @@ def test_an_array_on_the_left_gives_one_tensor_not_an_array_of_tensors():
     assert y.shape == (2, 3)
 
 
+def test_logical_functions_ask_for_truth_not_for_bits():
+    a = T([1, 2, 0], dtype=int)
+    assert np.logical_and(a, 4).data.tolist() == [True, True, False]
+    assert np.logical_or(T([0.0, 0.5]), 0).data.tolist() == [False, True]
+    assert np.logical_not(a).data.tolist() == [False, False, True]
+    assert (a & 3).data.tolist() == [1, 2, 0]
+
+
+def test_what_is_not_numeric_is_not_an_operand():
+    t = T([1.0])
+    assert (t == None) is False  # noqa: E711
+    assert (t != "a") is True
+    for action in (lambda: t + "a", lambda: t**None, lambda: {} @ t):
+        with pytest.raises(TypeError, match="unsupported operand"):
+            action()
+
+
+def test_python_numbers_can_stand_where_a_tensor_can():
+    assert tg.stack([1.0, T(2.0)]).data.tolist() == [1, 2]
+    assert tg.maximum(1.0, 2.0).item() == 2
+    assert tg.grad(lambda a, b: a * b.mean() * abs(b))(1.0, 2.0).item() == 4
+    assert np.linalg.norm(T([3.0, 4.0])).item() == 5
+
+
 # ── Copies ────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -324,6 +362,7 @@ def test_repr_shows_value_dtype_name_and_origin():
     w = T([1, 2], dtype=np.float32, requires_grad=True, name="w")
     assert repr(w) == "Tensor([1., 2.], dtype=float32, name='w', requires_grad=True)"
     assert repr(w * 2) == "Tensor([2., 4.], dtype=float32, from multiply)"
+    assert repr(T(np.zeros((2, 0)))) == "Tensor([], shape=(2, 0))"
     assert len(repr(T(np.zeros((1000, 1000))))) < 500
 
 

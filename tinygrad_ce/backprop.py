@@ -143,7 +143,8 @@ def backpropagate(
     keep = set(wanted)
     batch = cotangent.ndim - len(output.shape)
     in_front = cotangent.shape[:batch]
-    watch = MODE.get().watch
+    mode = MODE.get()
+    watch, recorder = mode.watch, mode.recorder
     kept: dict[Node, Value] = {}
     gradients: dict[Node, Value] = {output: cotangent}
     waiting: list[tuple[int, Node]] = []
@@ -152,10 +153,14 @@ def backpropagate(
         g = gradients.pop(node)
         if node._keeps_grad if ways is None else node in keep:
             kept[node] = g
+            if recorder is not None:
+                recorder.passing(node, g)
         inputs = node.inputs
         if inputs:
             if create_graph:
                 y, arguments = node, node.current_arguments()
+                if recorder is not None:
+                    recorder.passing(node, g)
             else:
                 y, arguments = node._value, node._arguments
             # No strict=: an index has no rule, and the keyword takes a fifth of an edge's time.

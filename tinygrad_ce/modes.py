@@ -46,15 +46,21 @@ class Scope:
 class Mode:
     """What an operation needs to know of its surroundings."""
 
-    __slots__ = ("grad", "outer", "scope", "watch")
+    __slots__ = ("grad", "outer", "recorder", "scope", "watch")
 
     def __init__(
-        self, grad: bool, scope: Scope | None, outer: Mode | None, watch: Any = None
+        self,
+        grad: bool,
+        scope: Scope | None,
+        outer: Mode | None,
+        watch: Any = None,
+        recorder: Any = None,
     ) -> None:
         self.grad = grad
         self.scope = scope
         self.outer = outer
         self.watch = watch  # looks at each value that is made: see detect_nan
+        self.recorder = recorder  # is told what a replay must repeat: see compiler/record.py
 
 
 MODE: ContextVar[Mode] = ContextVar("tinygrad_ce.mode", default=Mode(True, None, None))
@@ -99,7 +105,7 @@ class no_grad(Setting):
 
     def __enter__(self) -> None:
         mode = MODE.get()
-        MODE.set(Mode(False, mode.scope, mode, mode.watch))
+        MODE.set(Mode(False, mode.scope, mode, mode.watch, mode.recorder))
 
 
 class enable_grad(Setting):
@@ -109,7 +115,7 @@ class enable_grad(Setting):
 
     def __enter__(self) -> None:
         mode = MODE.get()
-        MODE.set(Mode(True, mode.scope, mode, mode.watch))
+        MODE.set(Mode(True, mode.scope, mode, mode.watch, mode.recorder))
 
 
 class scope(Setting):
@@ -134,4 +140,5 @@ class scope(Setting):
 
     def __enter__(self) -> None:
         mode = MODE.get()
-        MODE.set(Mode(mode.grad, Scope(self.name, mode.scope), mode, mode.watch))
+        inner = Scope(self.name, mode.scope)
+        MODE.set(Mode(mode.grad, inner, mode, mode.watch, mode.recorder))

@@ -17,7 +17,17 @@ import numpy as np
 
 from . import primitives as p
 from . import tensor as t
-from .tensor import FUNCTIONS, UFUNCS, Tensor, apply, as_index, as_tensor, from_the_end, of_one
+from .tensor import (
+    FUNCTIONS,
+    UFUNCS,
+    Tensor,
+    apply,
+    as_index,
+    as_operand,
+    as_tensor,
+    from_the_end,
+    of_one,
+)
 
 
 def where(condition: Any, a: Any, b: Any) -> Tensor:
@@ -40,8 +50,13 @@ def where(condition: Any, a: Any, b: Any) -> Tensor:
     >>> tg.where([True, False], tg.Tensor([1.0, 2.0]), 0)
     Tensor([1., 0.])
     """
-    mask = as_tensor(condition)
-    return apply(p.where, mask if mask.dtype == bool else mask != 0, as_tensor(a), as_tensor(b))
+    return apply(p.where, _truth(as_tensor(condition)), _operand(a), _operand(b))
+
+
+def _operand(x: Any) -> Tensor:
+    """A number as it is, anything else as a Tensor; a TypeError for what is not numeric."""
+    operand = as_operand(x)
+    return as_tensor(x) if operand is NotImplemented else operand
 
 
 def maximum(a: Any, b: Any) -> Tensor:
@@ -51,7 +66,7 @@ def maximum(a: Any, b: Any) -> Tensor:
     >>> tg.maximum(tg.Tensor([1.0, 5.0]), 3)
     Tensor([3., 5.])
     """
-    return apply(p.maximum, as_tensor(a), as_tensor(b))
+    return apply(p.maximum, _operand(a), _operand(b))
 
 
 def minimum(a: Any, b: Any) -> Tensor:
@@ -61,7 +76,7 @@ def minimum(a: Any, b: Any) -> Tensor:
     >>> tg.minimum(tg.Tensor([1.0, 5.0]), 3)
     Tensor([1., 3.])
     """
-    return apply(p.minimum, as_tensor(a), as_tensor(b))
+    return apply(p.minimum, _operand(a), _operand(b))
 
 
 def matmul(a: Any, b: Any) -> Tensor:
@@ -81,7 +96,7 @@ def logaddexp(a: Any, b: Any) -> Tensor:
     >>> tg.logaddexp(tg.Tensor(1000.0), 1000.0)
     Tensor(1000.69314718)
     """
-    return apply(p.logaddexp, as_tensor(a), as_tensor(b))
+    return apply(p.logaddexp, _operand(a), _operand(b))
 
 
 def concatenate(tensors: Sequence[Any], axis: int | None = 0) -> Tensor:
@@ -107,6 +122,8 @@ def stack(tensors: Sequence[Any], axis: int = 0) -> Tensor:
     Tensor([1., 2.])
     """
     parts = [as_tensor(part) for part in tensors]
+    if not parts:
+        raise ValueError("stack needs at least one tensor, got none")
     if len({part.shape for part in parts}) > 1:
         raise ValueError(
             f"stack needs tensors of one shape, got {', '.join(str(part.shape) for part in parts)}"
@@ -197,7 +214,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> T
         A Tensor or array.
     ord
         None or 2 for the Euclidean norm (the Frobenius norm of a matrix, also "fro"); for vectors
-        also 1, inf, -inf, or another number p: (Σ |x|ᵖ)^(1/p).
+        also 0, 1, inf, -inf, or another number p: (Σ |x|ᵖ)^(1/p).
     axis
         Along which; None for all elements.
 
@@ -216,18 +233,20 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> T
             f"norm: of matrices only the Frobenius norm is supported, not ord={ord!r}; "
             "for the norms of vectors, say along which axis"
         )
-    if ord in (None, 2, "fro"):
-        squares = (v * v).sum(axis, keepdims)
-        inside = squares > 0
-        return where(inside, where(inside, squares, 1).sqrt(), squares)
     if ord == np.inf:
         return v.abs().max(axis, keepdims)
     if ord == -np.inf:
         return v.abs().min(axis, keepdims)
+    if ord == 0:
+        return (v != 0).astype(v.dtype).sum(axis, keepdims)
     if ord == 1:
         return v.abs().sum(axis, keepdims)
-    p_norm: Tensor = (v.abs() ** ord).sum(axis, keepdims) ** (1 / ord)
-    return p_norm
+    power = 2 if ord in (None, "fro") else ord
+    total = (v * v if power == 2 else v.abs() ** power).sum(axis, keepdims)
+    # The root has no slope at 0: a 1 stands in for the total there, and the choice lets none back.
+    zero = total == 0
+    positive = where(zero, 1, total)
+    return where(zero, 0, positive.sqrt() if power == 2 else positive ** (1 / power))
 
 
 def einsum(subscripts: str, *operands: Any) -> Tensor:
@@ -289,6 +308,12 @@ def _diagonal(x: Tensor, term: str) -> tuple[Tensor, str]:
 
 # ── NumPy's protocols ─────────────────────────────────────────────────────────────────────────────
 
+
+def _truth(x: Tensor) -> Tensor:
+    """Whether each element is other than 0."""
+    return x if x.dtype == bool else x != 0
+
+
 _UFUNC_OF: dict[np.ufunc, Callable[..., Any]] = {
     np.add: operator.add,
     np.subtract: operator.sub,
@@ -308,9 +333,9 @@ _UFUNC_OF: dict[np.ufunc, Callable[..., Any]] = {
     np.greater_equal: operator.ge,
     np.equal: operator.eq,
     np.not_equal: operator.ne,
-    np.logical_and: operator.and_,
-    np.logical_or: operator.or_,
-    np.logical_not: operator.invert,
+    np.logical_and: lambda a, b: _truth(a) & _truth(b),
+    np.logical_or: lambda a, b: _truth(a) | _truth(b),
+    np.logical_not: lambda x: ~_truth(x),
     np.bitwise_and: operator.and_,
     np.bitwise_or: operator.or_,
     np.invert: operator.invert,
@@ -338,7 +363,7 @@ _UFUNC_OF |= {
 
 def _on_tensors(function: Callable[..., Any]) -> Callable[..., Any]:
     """The operator with its operands made Tensors, so that an array on the left does not recur."""
-    return lambda *operands: function(*map(as_tensor, operands))
+    return lambda *operands: function(*map(_operand, operands))
 
 
 UFUNCS.update({(ufunc, "__call__"): _on_tensors(f) for ufunc, f in _UFUNC_OF.items()})
@@ -414,7 +439,9 @@ FUNCTIONS.update(
         np.std: lambda x, axis=None, *, ddof=0, keepdims=False: x.std(axis, keepdims, ddof=ddof),
         np.argmax: Tensor.argmax,
         np.argmin: Tensor.argmin,
-        np.clip: Tensor.clip,
+        np.clip: lambda x, a_min=None, a_max=None, *, min=None, max=None: as_tensor(x).clip(
+            a_min if min is None else min, a_max if max is None else max
+        ),
         np.reshape: lambda x, /, shape: x.reshape(shape),
         np.ravel: Tensor.flatten,
         np.transpose: lambda x, axes=None: x.transpose(axes),

@@ -147,12 +147,18 @@ _TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
 
 
 def _erf(x: Value) -> Value:
-    return np.array([math.erf(v) for v in np.ravel(x).tolist()], x.dtype).reshape(x.shape)[()]
+    dtype = x.dtype if x.dtype.kind == "f" else np.float64
+    return np.array([math.erf(v) for v in np.ravel(x).tolist()], dtype).reshape(x.shape)[()]
 
 
 def _where(c: Value, a: Value, b: Value) -> Value:
     chosen: Any = np.where(c, a, b)
     return chosen[()]
+
+
+def _inside(x: Value, lo: float | None, hi: float | None) -> Value:
+    above = x == x if lo is None else x >= lo
+    return above if hi is None else above & (x <= hi)
 
 
 def _larger(g: Value, a: Value, b: Value) -> Value:
@@ -420,14 +426,15 @@ divide = Primitive("divide", "÷", r"\frac{a}{b}", _divide,
 negative = Primitive("negative", "−", "-x", operator.neg,
     (lambda g, y, x: -g,                       "-g"))
 
-# x ** n with a fixed number n. The slope of x⁰ is 0 at 0 too, where n·xⁿ⁻¹ would be 0·∞.
+# x ** n with a fixed number n. The slope of x⁰ is 0 everywhere, also where n·xⁿ⁻¹ would be 0·∞.
 power = Primitive("power", "xⁿ", "x^n", _ieee(operator.pow),
-    (lambda g, y, x, n: g * (n * x ** (n - 1 if n else 1)),              r"g\,n\,x^{n-1}"),
+    (lambda g, y, x, n: g * (n * x ** (n - 1)) if n else np.zeros_like(g), r"g\,n\,x^{n-1}"),
     params=("n",))
 
 # a ** b with b an array. At a = 0 the limit of aᵇ·log a is 0 for b > 0.
 pow_ = Primitive("pow", "aᵇ", "a^b", _ieee(operator.pow),
-    (lambda g, y, a, b: g * b * a ** np.where(b == 0, 1, b - 1),         r"g\,b\,a^{b-1}"),
+    (lambda g, y, a, b: np.where(b == 0, 0, g * b * a ** np.where(b == 0, 1, b - 1)),
+                                               r"g\,b\,a^{b-1}"),
     (lambda g, y, a, b: g * y * np.log(np.where(a == 0, 1, a)),          r"g\,y\,\log a"))
 
 matmul = Primitive("matmul", "@", r"a\,b", operator.matmul,
@@ -474,7 +481,7 @@ abs_ = Primitive("abs", "|x|", r"\lvert x \rvert", _abs,
     (lambda g, y, x: g * np.sign(x),           r"g\,\operatorname{sign} x"))
 
 clip = Primitive("clip", "clip", r"\min(\max(x, l), h)", np.clip,
-    (lambda g, y, x, lo, hi: np.where(x == y, g, 0),                     r"g\,[l \le x \le h]"),
+    (lambda g, y, x, lo, hi: np.where(_inside(x, lo, hi), g, 0),         r"g\,[l \le x \le h]"),
     params=("lo", "hi"))
 
 # ── Functions of two variables ────────────────────────────────────────────────────────────────────
@@ -523,8 +530,8 @@ cumsum = Primitive("cumsum", "cumsum", r"\sum_{j \le i} x_j", np.cumsum,
     params=("axis",))
 
 # The sum over all indices that the result lacks; no index twice in one operand.
-einsum = Primitive("einsum", "einsum", r"\textstyle\sum a\,b", _einsum,
-    (_einsum_back,                             r"\textstyle\sum g\,b"),
+einsum = Primitive("einsum", "einsum", r"\sum a\,b", _einsum,
+    (_einsum_back,                             r"\sum g\,b"),
     params=("subscripts",), variadic=True)
 
 broadcast_to = Primitive("broadcast_to", "broadcast", "x", _broadcast_to,
@@ -545,12 +552,12 @@ cast = Primitive("cast", "cast", "x", _cast,
     (lambda g, y, x, dtype: g.astype(x.dtype),                           "g"),
     params=("dtype",))
 
-alias = Primitive("alias", "=", "x", lambda x: x,
+alias = Primitive("alias", "≡", "x", lambda x: x,
     (lambda g, y, x: g,                        "g"))
 
 # Of any number of inputs: the rule is told for which.
 concatenate = Primitive("concatenate", "concat", "[a, b]", _concatenate,
-    (_piece,                                   "g_i"),
+    (_piece,                                   "g_a"),
     params=("axis",), variadic=True)
 
 # ── Indexing ──────────────────────────────────────────────────────────────────────────────────────
@@ -558,10 +565,10 @@ concatenate = Primitive("concatenate", "concat", "[a, b]", _concatenate,
 # in the place of each. What getitem takes from the places of an index, scatter adds to them.
 
 getitem: Primitive = Primitive("getitem", "[ ]", "x[i]", _getitem,
-    (_getitem_back,                            r"\text{g at } i"),
+    (_getitem_back,                            r"g \text{ at } i"),
     params=("pattern",))
 
-scatter: Primitive = Primitive("scatter", "scatter", r"\text{x at } i", _scatter,
+scatter: Primitive = Primitive("scatter", "scatter", r"x \text{ at } i", _scatter,
     (_scatter_back,                            "g[i]"),
     params=("pattern", "shape"))
 
@@ -578,7 +585,7 @@ logical_and   = Primitive("logical_and", "∧", r"a \land b", operator.and_, Non
 logical_or    = Primitive("logical_or", "∨", r"a \lor b", operator.or_, None, None)
 logical_not   = Primitive("logical_not", "¬", r"\lnot x", operator.invert, None)
 isfinite      = Primitive("isfinite", "finite?", r"\lvert x \rvert < \infty", np.isfinite, None)
-isnan         = Primitive("isnan", "nan?", r"x \ne x", np.isnan, None)
+isnan         = Primitive("isnan", "nan?", r"\operatorname{isnan} x", np.isnan, None)
 sign          = Primitive("sign", "sign", r"\operatorname{sign} x", _sign, None)
 stop          = Primitive("stop", "stop", "x", np.real, None)
 argmax        = Primitive("argmax", "argmax", r"\arg\max x", _argmax, None,

@@ -41,9 +41,11 @@ def _binary(primitive: Primitive) -> Callable[[Tensor, Any], Tensor]:
     """The operator of a primitive; on the path of every step, so without apply()'s generality."""
     value = primitive.value
 
-    def operator(self: Tensor, other: Any) -> Tensor:
+    def operator(self: Tensor, other: Any) -> Any:
         if type(other) is not Tensor:
-            other = as_tensor(other)
+            other = as_operand(other)
+            if other is NotImplemented:
+                return NotImplemented
         a, b = self._value, other._value
         return record(primitive, value(a, b), (self, other), (a, b))
 
@@ -53,7 +55,12 @@ def _binary(primitive: Primitive) -> Callable[[Tensor, Any], Tensor]:
 def _reflected(primitive: Primitive) -> Callable[[Tensor, Any], Tensor]:
     """The operator for when the Tensor stands on the right."""
     operator = _binary(primitive)
-    return lambda self, other: operator(as_tensor(other), self)
+
+    def reflected(self: Tensor, other: Any) -> Any:
+        other = as_operand(other)
+        return NotImplemented if other is NotImplemented else operator(other, self)
+
+    return reflected
 
 
 def _unary(primitive: Primitive, doc: str | None = None) -> Callable[[Tensor], Tensor]:
@@ -66,6 +73,9 @@ def _unary(primitive: Primitive, doc: str | None = None) -> Callable[[Tensor], T
 
     operator.__doc__ = doc
     return operator
+
+
+_NUMBERS = frozenset((bool, int, float))
 
 
 @final
@@ -152,6 +162,10 @@ class Tensor:
         if requires_grad:
             _check_differentiable(value.dtype)
         _make_leaf(self, value)
+        if type(data) is Tensor:
+            recorder = MODE.get().recorder
+            if recorder is not None:
+                recorder.copied(self, data)
         self._requires_grad = self._keeps_grad = requires_grad
         self.name = name
 
@@ -160,6 +174,9 @@ class Tensor:
     @property
     def data(self) -> Array:
         """The value, as a read-only array. Assigning binds a copy; the graph keeps the old one."""
+        recorder = MODE.get().recorder
+        if recorder is not None:
+            recorder.refuse_reading(self)
         return _handed_out(self._value)
 
     @data.setter
@@ -169,17 +186,25 @@ class Tensor:
                 f"cannot assign to the data of {self.label()}, which was computed; "
                 "only leaves such as parameters can be assigned: detach() it first"
             )
-        typed = isinstance(data, Tensor | np.ndarray | np.generic)
-        self.rebind(_numbers(data, None if typed else self.dtype, True))
+        typed = isinstance(data, np.ndarray | np.generic)
+        fresh = isinstance(data, Tensor)
+        self.rebind(data if fresh else _numbers(data, None if typed else self.dtype, True))
 
     def rebind(self, value: Any) -> None:
-        """Take over `value`, an array of the same shape and dtype, as this leaf's new value."""
+        """Take over `value`, an array or a Tensor of the same shape and dtype, as the leaf's own."""
+        given = value
+        if isinstance(given, Tensor):
+            value = given._value
         if np.shape(value) != self.shape or value.dtype != self.dtype:
             raise ValueError(
                 f"{self.label()} holds {self.dtype}{list(self.shape)}; it cannot be assigned "
                 f"{value.dtype}{list(np.shape(value))}: shape and dtype stay the same"
             )
-        self._value = value
+        recorder = MODE.get().recorder
+        if recorder is None:
+            self._value = value
+        else:
+            recorder.assign(self, given)
 
     @property
     def grad(self) -> Array | None:
@@ -187,10 +212,19 @@ class Tensor:
 
         To change it, assign: ``p.grad = p.grad * 0.5``; to clear it, assign None.
         """
+        recorder = MODE.get().recorder
+        if recorder is not None:  # a Tensor, with which a step can compute
+            return recorder.gradient_of(self)  # type: ignore[no-any-return]
         return None if self._grad is None else _handed_out(self._grad)
 
     @grad.setter
-    def grad(self, gradient: ArrayLike | None) -> None:
+    def grad(self, gradient: ArrayLike | Tensor | None) -> None:
+        recorder = MODE.get().recorder
+        if recorder is not None:
+            recorder.set_gradient(self, gradient)
+            return
+        if type(gradient) is Tensor:
+            gradient = gradient._value
         if gradient is not None:
             gradient = np.array(gradient, dtype=self.dtype)[()]
             if np.shape(gradient) != self.shape:
@@ -310,6 +344,10 @@ class Tensor:
                 f"{self.label()} does not depend on any tensor with requires_grad=True, "
                 "or was computed under no_grad(); there is nothing to differentiate"
             )
+        recorder = MODE.get().recorder
+        if recorder is not None:
+            recorder.backward(self, gradient)
+            return
         gradients = backpropagate(self, self.cotangent(gradient), free=not retain_graph)
         for node, g in gradients.items():
             node._grad = g if node._grad is None else node._grad + g
@@ -352,7 +390,7 @@ class Tensor:
     def __primitive__(self, primitive: Primitive, arguments: tuple[Any, ...]) -> Tensor:
         """Apply a primitive to arguments, the first of which is a Tensor."""
         n = len(arguments) - len(primitive.params)
-        return apply(primitive, *map(as_tensor, arguments[:n]), params=arguments[n:])
+        return apply(primitive, *map(as_operand, arguments[:n]), params=arguments[n:])
 
     # ── Operators ─────────────────────────────────────────────────────────────────────────────
 
@@ -376,14 +414,17 @@ class Tensor:
     def __pow__(self, exponent: Any) -> Tensor:
         if isinstance(exponent, int | float):
             return of_one(p.power, self, exponent)
-        return apply(p.pow_, self, as_tensor(exponent))
+        return _power(self, exponent)
 
     def __rpow__(self, base: Any) -> Tensor:
-        return apply(p.pow_, as_tensor(base), self)
+        base = as_operand(base)
+        return NotImplemented if base is NotImplemented else _power(base, self)
 
     def __matmul__(self, other: Any) -> Tensor:
         if type(other) is not Tensor:
-            other = as_tensor(other)
+            other = as_operand(other)
+            if other is NotImplemented:
+                return NotImplemented
         a, b = self._value, other._value
         if type(a) is type(b) is np.ndarray and a.ndim > 1 < b.ndim:
             return record(p.matmul, a @ b, (self, other), (a, b))
@@ -435,8 +476,11 @@ class Tensor:
         return format(self.item(), spec) if spec else str(self)
 
     def __repr__(self) -> str:
-        text = np.array2string(self.data, separator=", ", prefix="Tensor(", threshold=100)
+        value = _handed_out(self._value)
+        text = np.array2string(value, separator=", ", prefix="Tensor(", threshold=100)
         parts = [text]
+        if not self.size and self.ndim > 1:
+            parts.append(f"shape={self.shape}")
         if self.dtype not in (np.float64, np.int64, np.bool_):
             parts.append(f"dtype={self.dtype}")
         if self.name is not None:
@@ -502,6 +546,11 @@ class Tensor:
 
     def clip(self, lo: float | None = None, hi: float | None = None) -> Tensor:
         """Limit to [lo, hi]; the derivative is 1 inside and at both ends, 0 outside."""
+        if isinstance(lo, Tensor) or isinstance(hi, Tensor):
+            raise TypeError(
+                "the bounds of clip get no gradient, so they are numbers or arrays: for bounds "
+                "that are Tensors, use tg.minimum(tg.maximum(x, lo), hi)"
+            )
         return of_one(p.clip, self, lo, hi)
 
     # ── Reductions ────────────────────────────────────────────────────────────────────────────
@@ -559,7 +608,9 @@ class Tensor:
     def transpose(self, *axes: int | tuple[int, ...] | None) -> Tensor:
         """The axes in another order, by default reversed."""
         order = _one_tuple(axes) if axes not in ((), (None,)) else range(self.ndim)[::-1]
-        return of_one(p.transpose, self, tuple(a % self.ndim for a in order))
+        return of_one(
+            p.transpose, self, tuple(from_the_end(a, self.ndim) + self.ndim for a in order)
+        )
 
     @property
     def T(self) -> Tensor:
@@ -574,6 +625,7 @@ class Tensor:
     def swapaxes(self, a: int, b: int) -> Tensor:
         """Two axes swapped."""
         axes = list(range(self.ndim))
+        a, b = from_the_end(a, self.ndim), from_the_end(b, self.ndim)
         axes[a], axes[b] = axes[b], axes[a]
         return of_one(p.transpose, self, tuple(axes))
 
@@ -597,6 +649,9 @@ class Tensor:
         source = self if dtype.kind == "f" else self.detach()
         return of_one(p.cast, source, dtype)
 
+
+_NUMERIC = (Tensor, np.ndarray, np.generic, int, float, complex, list, tuple)
+_power = _binary(p.pow_)
 
 # NumPy's functions on Tensors, filled by operations.py: by (ufunc, method), and by function.
 UFUNCS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {}
@@ -628,6 +683,11 @@ def record(
                 node._arguments = arguments
                 return node
     node._requires_grad = False
+    if mode.recorder is not None:  # no gradient passes here, but a replay does
+        node.primitive = primitive
+        node.inputs = inputs
+        node._arguments = arguments
+        return node
     node.primitive = None
     node.inputs = ()
     node._arguments = ()
@@ -646,6 +706,14 @@ def of_one(primitive: Primitive, source: Tensor, *params: Any) -> Tensor:
     return record(primitive, primitive.value(*arguments), (source,), arguments)
 
 
+def verify(check: Callable[..., None], x: Tensor, *args: Any, **options: Any) -> None:
+    """Run ``check(value of x, ...)``, which raises what does not fit; a replay runs it again."""
+    recorder = MODE.get().recorder
+    if recorder is not None:
+        recorder.verify(check, x, args, options)
+    check(x._value, *args, **options)
+
+
 def constant(value: Any) -> Tensor:
     """A leaf without a gradient that takes over `value`: an array, a scalar or a number."""
     node = _new(Tensor)
@@ -654,17 +722,24 @@ def constant(value: Any) -> Tensor:
 
 
 def as_tensor(data: Any) -> Tensor:
-    """`data` if it is a Tensor, else a constant: a Python number as it is, an array as a copy."""
+    """`data` if it is a Tensor, else a constant with a copy of it."""
     if type(data) is Tensor:
         return data
-    if type(data) in _NUMBERS:
-        return constant(data)
     if type(data) is np.ndarray and data.ndim and data.dtype.kind in "biuf":
         return constant(data.copy())
     return constant(_numbers(data, None, True))
 
 
-_NUMBERS = frozenset((bool, int, float))
+def as_operand(data: Any) -> Any:
+    """As `as_tensor`, but a Python number stays one, so that NumPy's promotion takes it as weak.
+
+    NotImplemented for what is not numeric, as Python's operators have it.
+    """
+    if type(data) in _NUMBERS:
+        return constant(data)
+    if isinstance(data, _NUMERIC):
+        return as_tensor(data)
+    return NotImplemented
 
 
 def _make_leaf(node: Tensor, value: Any) -> None:
@@ -792,7 +867,7 @@ def _unsupported(name: str) -> TypeError:
     known += [_name(ufunc) + f".{how}" * (how != "__call__") for ufunc, how in UFUNCS]
     near = difflib.get_close_matches(name, known, n=2, cutoff=0)
     return TypeError(
-        f"{name} does not work on Tensors, and would drop their gradient; nearest are "
+        f"{name} does not work on Tensors, so that no gradient is lost unseen; nearest are "
         f"{' and '.join(near)}, or use t.data where no gradient is needed"
     )
 

@@ -83,6 +83,7 @@ def gradients_where_reached(
     output: Tensor, tensors: Sequence[Tensor], cotangent: Any = None, create_graph: bool = False
 ) -> list[Any]:
     """As `gradients`, but None for a tensor that no gradient reaches: 0 is something else."""
+    create_graph = create_graph or MODE.get().recorder is not None
     if isinstance(cotangent, Tensor) and create_graph:
         seed = cotangent
         if seed.shape != output.shape:
@@ -364,8 +365,9 @@ def _linearize(
     if not isinstance(y, Tensor):
         raise TypeError(f"the function must return a Tensor, got {type(y).__name__}: {y!r}")
     own = {id(v) for v in variables if v.primitive is None}
-    outside = recording_outside and any(
-        node.primitive is None and id(node) not in own for node in graph(y, grad_only=True)
+    outside = MODE.get().recorder is not None or (
+        recording_outside
+        and any(node.primitive is None and id(node) not in own for node in graph(y, grad_only=True))
     )
     return y, _Pullback(y, variables, argnums, outside)
 

@@ -40,7 +40,7 @@ class detect_nan(Setting):
 
     def __enter__(self) -> None:
         mode = MODE.get()
-        MODE.set(Mode(mode.grad, mode.scope, mode, Watch()))
+        MODE.set(Mode(mode.grad, mode.scope, mode, Watch(), mode.recorder))
 
 
 class Watch:
