@@ -431,7 +431,8 @@ class Tensor:
         return matmul(self, other)
 
     def __rmatmul__(self, other: Any) -> Tensor:
-        return matmul(as_tensor(other), self)
+        other = as_operand(other)
+        return NotImplemented if other is NotImplemented else matmul(other, self)
 
     def __getitem__(self, index: Any) -> Tensor:
         arrays, pattern = _split_index(index)
