@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tinygrad_ce as tg
-from tinygrad_ce import data, nn, optim
+from tinygrad_ce import closed_form, data, nn, optim
 from tinygrad_ce import functional as F
 
 X = np.random.default_rng(0).normal(size=(5, 4))
@@ -119,6 +119,246 @@ def test_each_layer_is_a_scope():
     assert mlp()(X).scope.path == "MLP/Linear"
 
 
+# ── What a module holds ───────────────────────────────────────────────────────────────────────────
+
+
+class Held(nn.Module):
+    """Modules and Tensors as they can be held, and a scratch value."""
+
+    def __init__(self):
+        super().__init__()
+        self.blocks = [nn.Linear(2, 2, rng=0), nn.Sequential(nn.Linear(2, 2, rng=1), nn.Tanh())]
+        self.heads = {"left": nn.Linear(2, 1, bias=False, rng=2)}
+        self.scales = (tg.Tensor([1.0], requires_grad=True), 3, "no tensor")
+        self.offset = tg.Tensor([0.5])
+
+    def forward(self, x):
+        for block in self.blocks:
+            x = block(x)
+        self.hidden = x
+        return self.heads["left"](x) * self.scales[0] + self.offset
+
+
+def test_modules_and_tensors_in_lists_tuples_and_dicts_are_found():
+    model = Held()
+    names = [
+        "scales.0", "blocks.0.weight", "blocks.0.bias",
+        "blocks.1.0.weight", "blocks.1.0.bias", "heads.left.weight",
+    ]  # fmt: skip
+    assert [name for name, _ in model.named_parameters()] == names
+    assert model.state_dict().keys() == {*names, "offset"}
+    assert model.scales[0].name == "scales.0"
+    assert [name for name, _ in model.named_children()] == ["blocks.0", "blocks.1", "heads.left"]
+    model.eval()
+    assert not model.blocks[1][0].training
+    assert not model.heads["left"].training
+
+
+def test_what_was_computed_is_neither_parameter_nor_state():
+    model = Held()
+    before = model.state_dict().keys()
+    model(np.ones((1, 2))).sum().backward()
+    assert model.hidden.requires_grad
+    assert model.state_dict().keys() == before
+    assert all(p.grad is not None for p in model.parameters())
+
+
+def test_state_of_nested_modules_round_trips():
+    a, b = Held(), Held()
+    for p in a.parameters():
+        p.data = p.data + 1
+    a.offset.data = [7.0]
+    b.load_state_dict(a.state_dict())
+    for name, value in b.state_dict().items():
+        np.testing.assert_array_equal(value, a.state_dict()[name])
+
+
+def test_a_module_need_not_call_the_constructor_of_its_base():
+    class Bare(nn.Module):
+        def __init__(self):
+            self.layer = nn.Linear(2, 3)
+
+        def forward(self, x, *, scale):
+            return self.layer(x) * scale
+
+    assert Bare().training
+    assert Bare()(np.ones((1, 2)), scale=2).scope.path == "Bare"
+    assert not Bare().eval().layer.training
+    bare = Bare()
+    bare.training = False
+    assert bare.layer.training
+
+
+def test_reprs_say_how_to_make_it():
+    assert repr(mlp()) == "MLP(0=Linear(4, 6), 1=Tanh(), 2=Linear(6, 3))"
+    assert repr(nn.BatchNorm1d(3)) == "BatchNorm1d(3)"
+    assert repr(nn.BatchNorm1d(3, eps=0.1, momentum=0.5)) == "BatchNorm1d(3, eps=0.1, momentum=0.5)"
+    assert repr(nn.Embedding(27, 10)) == "Embedding(27, 10)"
+    assert repr(Held()).startswith("Held(blocks.0=Linear(2, 2), blocks.1=Sequential(0=Linear(2, 2)")
+
+
+def test_a_sequential_is_a_sequence_of_modules():
+    model = mlp()
+    assert len(model) == 3
+    assert model[1] is model.layers[1]
+    assert [*model] == [*model.layers]
+    for wrong in ([nn.Tanh()], np.tanh, nn.Tanh):
+        with pytest.raises(TypeError, match="made of Modules, got"):
+            nn.Sequential(wrong)
+
+
+# ── Batch normalisation ───────────────────────────────────────────────────────────────────────────
+
+
+def batch_norm(**options):
+    layer = nn.BatchNorm1d(4, dtype=np.float64, **options)
+    layer.weight.data = np.array([1.0, 2.0, -1.0, 0.5])
+    layer.bias.data = np.array([0.0, 1.0, 2.0, -1.0])
+    return layer
+
+
+def test_a_batch_is_normalised_with_its_biased_variance():
+    layer = batch_norm()
+    y = layer(X)
+    expected = (X - X.mean(0)) / np.sqrt(X.var(0) + 1e-5)
+    np.testing.assert_allclose(y.data, expected * layer.weight.data + layer.bias.data, rtol=1e-13)
+
+
+def test_running_averages_take_the_unbiased_variance():
+    layer = batch_norm(momentum=0.25)
+    mean, var = np.zeros(4), np.ones(4)
+    for batch in (X, 2 * X + 1):
+        layer(batch)
+        mean = 0.75 * mean + 0.25 * batch.mean(0)
+        var = 0.75 * var + 0.25 * batch.var(0, ddof=1)
+    np.testing.assert_allclose(layer.running_mean.data, mean, rtol=1e-14)
+    np.testing.assert_allclose(layer.running_var.data, var, rtol=1e-14)
+
+
+def test_evaluation_takes_the_running_averages_and_leaves_them():
+    layer = batch_norm()
+    layer(X)
+    state = layer.state_dict()
+    layer.eval()
+    for rows in (X, X[:1], X[:0]):
+        expected = (rows - state["running_mean"]) / np.sqrt(state["running_var"] + 1e-5)
+        np.testing.assert_allclose(
+            layer(rows).data, expected * state["weight"] + state["bias"], rtol=1e-13
+        )
+    assert all(np.array_equal(v, state[k]) for k, v in layer.state_dict().items())
+
+
+def test_running_averages_are_state_but_no_parameters():
+    layer = nn.BatchNorm1d(4)
+    assert [name for name, _ in layer.named_parameters()] == ["weight", "bias"]
+    assert [*layer.state_dict()] == ["weight", "bias", "running_mean", "running_var"]
+    other = nn.BatchNorm1d(4)
+    other(X.astype(np.float32))
+    layer.load_state_dict(other.state_dict())
+    np.testing.assert_array_equal(layer.running_var.data, other.running_var.data)
+    assert {v.dtype for v in layer.state_dict().values()} == {np.dtype(np.float32)}
+
+
+def test_the_gradient_of_batch_normalisation_is_the_closed_form():
+    dout = np.random.default_rng(1).normal(size=X.shape)
+    for training in (True, False):
+        layer = batch_norm().train(training)
+        assert tg.gradcheck(layer, X, order=2)
+    layer, x = batch_norm(), tg.Tensor(X, requires_grad=True)
+    layer(x).backward(dout)
+    closed = closed_form.batch_norm_grad(dout, X, layer.weight.data, ddof=0)
+    np.testing.assert_allclose(x.grad, closed, rtol=0, atol=1e-14)
+    x_hat = (X - X.mean(0)) / np.sqrt(X.var(0) + 1e-5)
+    np.testing.assert_allclose(layer.weight.grad, (dout * x_hat).sum(0), rtol=1e-12)
+    np.testing.assert_allclose(layer.bias.grad, dout.sum(0), rtol=1e-12)
+
+
+def test_a_constant_feature_is_not_divided_by_0():
+    x = tg.Tensor(np.full((3, 1), 5.0), requires_grad=True)
+    y = nn.BatchNorm1d(1)(x)
+    y.sum().backward()
+    assert not y.data.any()
+    assert np.isfinite(x.grad).all()
+
+
+def test_a_batch_of_another_dtype_leaves_the_state_its_own():
+    layer = nn.BatchNorm1d(4)
+    assert layer(X).dtype == np.float64
+    assert layer.running_mean.dtype == layer.running_var.dtype == np.float32
+
+
+def test_batch_normalisation_agrees_with_pytorch():
+    torch = pytest.importorskip("torch")
+    ours, theirs = batch_norm(momentum=0.3), torch.nn.BatchNorm1d(4, momentum=0.3).double()
+    with torch.no_grad():
+        theirs.weight.copy_(torch.tensor(ours.weight.data.copy()))
+        theirs.bias.copy_(torch.tensor(ours.bias.data.copy()))
+    dout = np.random.default_rng(1).normal(size=X.shape)
+    for training in (True, True, False):
+        ours.train(training)
+        theirs.train(training)
+        x, x_theirs = tg.Tensor(X, requires_grad=True), torch.tensor(X, requires_grad=True)
+        y, y_theirs = ours(x), theirs(x_theirs)
+        y.backward(dout)
+        y_theirs.backward(torch.tensor(dout))
+        np.testing.assert_allclose(y.data, y_theirs.detach().numpy(), rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(x.grad, x_theirs.grad.numpy(), rtol=1e-10, atol=1e-13)
+    for name, value in ours.state_dict().items():
+        np.testing.assert_allclose(value, theirs.state_dict()[name].numpy(), rtol=1e-13)
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_fewer_than_two_rows_are_refused_in_training_and_change_nothing(n):
+    layer = batch_norm()
+    with pytest.raises(ValueError, match=f"a batch of {n} has no variance.*at least 2 rows"):
+        layer(X[:n])
+    assert not layer.running_mean.data.any()
+
+
+# ── Embedding ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint16, np.int64])
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3), (2, 1, 2), (0, 4)])
+def test_an_embedding_is_rows_of_its_weight(shape, dtype):
+    layer = nn.Embedding(5, 2, rng=0)
+    tokens = np.random.default_rng(0).integers(0, 5, shape).astype(dtype)
+    vectors = layer(tokens)
+    np.testing.assert_array_equal(vectors.data, layer.weight.data[tokens])
+    assert vectors.shape == (*shape, 2)
+    if tokens.size:
+        np.testing.assert_array_equal(layer(tokens.tolist()).data, vectors.data)
+
+
+def test_tokens_that_come_twice_add_up_in_the_gradient():
+    layer = nn.Embedding(4, 2, rng=0)
+    layer([[0, 2], [2, 2]]).sum().backward()
+    assert layer.weight.grad.tolist() == [[1, 1], [0, 0], [3, 3], [0, 0]]
+    assert layer.weight.dtype == np.float32
+
+
+def test_the_vectors_start_standard_normal():
+    weight = nn.Embedding(200, 50, rng=0).weight.data
+    assert abs(weight.mean()) < 0.03
+    assert abs(weight.std() - 1) < 0.03
+
+
+@pytest.mark.parametrize(
+    ("tokens", "error", "says"),
+    [
+        ([0, 5], IndexError, "index 5 at row 1 is out of range for 5 tokens: indices run from 0"),
+        ([[0, 1], [-1, 0]], IndexError, r"index -1 at row \(1, 0\)"),
+        (7, IndexError, "index 7 is out of range"),
+        ([0.0], TypeError, "indices are integers from 0 to 4, got float64"),
+        ([True], TypeError, "got bool"),
+        (tg.Tensor([0.0]), TypeError, "got float64"),
+    ],
+)
+def test_indices_out_of_range_are_refused(tokens, error, says):
+    with pytest.raises(error, match=says):
+        nn.Embedding(5, 2)(tokens)
+
+
 @pytest.mark.parametrize(
     ("make", "error", "says"),
     [
@@ -126,6 +366,13 @@ def test_each_layer_is_a_scope():
         (lambda: nn.MLP([4, 0, 3]), ValueError, "at least one"),
         (lambda: nn.MLP([4, 3], activation="softplus"), ValueError, "tanh, relu, sigmoid"),
         (lambda: nn.Module()(X), NotImplementedError, "forward"),
+        (lambda: nn.BatchNorm1d(0), ValueError, "at least one feature"),
+        (lambda: nn.BatchNorm1d(4, eps=-1), ValueError, "eps"),
+        (lambda: nn.BatchNorm1d(4, momentum=1.5), ValueError, "momentum"),
+        (lambda: nn.BatchNorm1d(3)(X), ValueError, r"\(N, 3\), got \(5, 4\)"),
+        (lambda: nn.BatchNorm1d(4)(X[0]), ValueError, r"\(N, 4\), got \(4,\)"),
+        (lambda: nn.Embedding(0, 2), ValueError, "at least one token"),
+        (lambda: nn.Embedding(2, 0), ValueError, "at least one"),
         (lambda: optim.SGD([], 0.1), ValueError, "at least one"),
         (lambda: optim.SGD([1.0], 0.1), TypeError, "float"),
         (lambda: optim.SGD([tg.Tensor(1.0)], 0.1), ValueError, "no parameter"),

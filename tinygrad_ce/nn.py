@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from .modes import scope
-from .tensor import Array, Tensor, as_tensor
+from . import targets
+from .modes import MODE, scope
+from .tensor import Array, Tensor, as_tensor, verify
 
 # In quotes, since looking it up would load numpy.random at import.
 Rng: TypeAlias = "np.random.Generator | int | None"
@@ -22,14 +23,14 @@ Rng: TypeAlias = "np.random.Generator | int | None"
 class Module:
     """Something with parameters that maps Tensors to Tensors.
 
-    A subclass assigns Tensors and Modules to attributes in ``__init__`` and defines ``forward``.
-    Tensors with requires_grad are its parameters, other Tensors part of its state. A parameter
-    without a name is called after its attribute.
+    A subclass assigns Tensors and Modules to attributes in ``__init__``, by themselves or in lists,
+    tuples and dicts, and defines ``forward``. Tensors with requires_grad are its parameters, other
+    Tensors part of its state; what was computed is neither. A Tensor without a name is called after
+    its attribute.
 
     >>> import tinygrad_ce as tg
     >>> class Scale(Module):
     ...     def __init__(self):
-    ...         super().__init__()
     ...         self.factor = tg.Tensor(2.0, requires_grad=True)
     ...
     ...     def forward(self, x):
@@ -40,34 +41,42 @@ class Module:
     {'factor': Tensor(2., name='factor', requires_grad=True)}
     """
 
-    training: bool
+    _training: bool = True
+    _scope: ClassVar[scope] = scope("Module")
 
-    def __init__(self) -> None:
-        self.training = True
+    def __init_subclass__(cls) -> None:
+        cls._scope = scope(cls.__name__)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(value, Tensor) and value.name is None:
-            value.name = name
+        for path, part in _parts_of(name, value):
+            if isinstance(part, Tensor) and part.name is None:
+                part.name = path
         super().__setattr__(name, value)
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, *args: Any, **kwargs: Any) -> Tensor:
         """The output for an input; to be defined by each subclass."""
         raise NotImplementedError(f"{type(self).__name__} does not define forward()")
 
-    def __call__(self, x: Any) -> Tensor:
-        with scope(type(self).__name__):
-            return self.forward(x)
+    def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
+        with self._scope:
+            return self.forward(*args, **kwargs)
+
+    def _parts(self) -> Iterator[tuple[str, Part]]:
+        """The Tensors and Modules among the attributes, by name."""
+        for name, value in vars(self).items():
+            yield from _parts_of(name, value)
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """The Modules among the attributes, by name."""
-        for name, value in vars(self).items():
-            if isinstance(value, Module):
-                yield name, value
+        """The Modules among the attributes, by name, such as "hidden" or "blocks.0"."""
+        for name, part in self._parts():
+            if isinstance(part, Module):
+                yield name, part
 
     def _named_tensors(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
-        for name, value in vars(self).items():
-            if isinstance(value, Tensor):
-                yield prefix + name, value
+        """The leaves, its own and then those of its children."""
+        for name, part in self._parts():
+            if isinstance(part, Tensor) and part.primitive is None:
+                yield prefix + name, part
         for name, child in self.named_children():
             yield from child._named_tensors(f"{prefix}{name}.")
 
@@ -110,20 +119,52 @@ class Module:
         for name, value in values.items():
             own[name].rebind(value[()])
 
-    def train(self, training: bool = True) -> Module:
+    @property
+    def training(self) -> bool:
+        """Whether it is in training, as it is at first, or in evaluation: where the two differ."""
+        recorder = MODE.get().recorder
+        if recorder is not None:
+            recorder.depends_on(self, "_training")
+        return self._training
+
+    @training.setter
+    def training(self, training: bool) -> None:
+        self._training = training
+
+    def train(self, training: bool = True) -> Self:
         """Set the mode of this Module and its children to training; returns itself."""
         self.training = training
         for _, child in self.named_children():
             child.train(training)
         return self
 
-    def eval(self) -> Module:
+    def eval(self) -> Self:
         """Set the mode of this Module and its children to evaluation; returns itself."""
         return self.train(False)
 
+    def extra_repr(self) -> str:
+        """What its repr says before the children: the arguments with which it was made."""
+        return ""
+
     def __repr__(self) -> str:
-        inner = ", ".join(f"{name}={child!r}" for name, child in self.named_children())
-        return f"{type(self).__name__}({inner})"
+        extra = self.extra_repr()
+        children = (f"{name}={child!r}" for name, child in self.named_children())
+        return f"{type(self).__name__}({', '.join([extra] * bool(extra) + [*children])})"
+
+
+Part: TypeAlias = Tensor | Module
+
+
+def _parts_of(name: str, value: Any) -> Iterator[tuple[str, Part]]:
+    """The Tensors and Modules that an attribute is, or holds in lists, tuples and dicts."""
+    if isinstance(value, Part):
+        yield name, value
+    elif isinstance(value, list | tuple):
+        for i, part in enumerate(value):
+            yield from _parts_of(f"{name}.{i}", part)
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            yield from _parts_of(f"{name}.{key}", part)
 
 
 class Linear(Module):
@@ -153,7 +194,6 @@ class Linear(Module):
         rng: Rng = None,
         dtype: DTypeLike = np.float32,
     ) -> None:
-        super().__init__()
         if min(n_in, n_out) < 1:
             raise ValueError(f"a Linear has at least one input and one output, got {n_in}, {n_out}")
         rng = np.random.default_rng(rng)
@@ -166,9 +206,153 @@ class Linear(Module):
         y = as_tensor(x) @ self.weight
         return y if self.bias is None else y + self.bias
 
-    def __repr__(self) -> str:
+    def extra_repr(self) -> str:
+        """Its shape."""
         n_in, n_out = self.weight.shape
-        return f"Linear({n_in}, {n_out}{'' if self.bias is not None else ', bias=False'})"
+        return f"{n_in}, {n_out}{'' if self.bias is not None else ', bias=False'}"
+
+
+class BatchNorm1d(Module):
+    """Normalise each feature over the batch: γ (x - μ)(σ² + ε)^-½ + β.
+
+    In training, μ and σ² are mean and variance of the batch, the variance divided by N; and running
+    averages of the mean, and of the variance divided by N - 1, are kept. In evaluation, these stand
+    in their place. All of it as in PyTorch.
+
+    Parameters
+    ----------
+    n
+        The number of features.
+    eps
+        ε, which keeps a feature that is constant from being divided by 0.
+    momentum
+        The share of a batch in the running averages: r ← (1 - momentum) r + momentum · batch.
+    dtype
+        Of the parameters and the running averages.
+
+    Attributes
+    ----------
+    weight, bias
+        γ and β, parameters of shape (n,), 1 and 0 at first.
+    running_mean, running_var
+        Of shape (n,), 0 and 1 at first. Part of the state, but no parameters.
+
+    Raises
+    ------
+    ValueError
+        Input of another shape than (N, n), or, in training, of fewer than two rows.
+
+    References
+    ----------
+    Ioffe and Szegedy, Batch normalization, 2015, algorithm 1.
+
+    >>> layer = BatchNorm1d(1)
+    >>> layer(Tensor([[1.0], [3.0]])).data.round(3)
+    array([[-1.],
+           [ 1.]])
+    >>> layer.running_mean, layer.running_var
+    (Tensor([0.2], dtype=float32, name='running_mean'),
+     Tensor([1.1], dtype=float32, name='running_var'))
+    """
+
+    def __init__(
+        self, n: int, eps: float = 1e-5, momentum: float = 0.1, dtype: DTypeLike = np.float32
+    ) -> None:
+        if n < 1:
+            raise ValueError(f"a BatchNorm1d has at least one feature, got {n}")
+        if not (eps >= 0 and 0 <= momentum <= 1):
+            raise ValueError(
+                f"eps is at least 0 and momentum between 0 and 1, got {eps!r} and {momentum!r}"
+            )
+        self.eps = eps
+        self.momentum = momentum
+        self.weight = Tensor(np.ones(n), True, dtype=dtype)
+        self.bias = Tensor(np.zeros(n), True, dtype=dtype)
+        self.running_mean = Tensor(np.zeros(n), dtype=dtype)
+        self.running_var = Tensor(np.ones(n), dtype=dtype)
+
+    def forward(self, x: Any) -> Tensor:
+        """x of shape (N, n) to the same shape."""
+        batch = as_tensor(x)
+        if batch.shape[1:] != self.weight.shape:
+            raise ValueError(
+                f"BatchNorm1d({self.extra_repr()}) needs a batch of shape "
+                f"(N, {self.weight.size}), got {batch.shape}"
+            )
+        if self.training:
+            mean = batch.mean(0)
+            centred = batch - mean
+            var = (centred * centred).mean(0)
+            self._remember(mean, var, len(batch))
+        else:
+            centred, var = batch - self.running_mean, self.running_var
+        return centred * ((var + self.eps) ** -0.5 * self.weight) + self.bias
+
+    def _remember(self, mean: Tensor, var: Tensor, n: int) -> None:
+        """Move the running averages towards those of a batch of n rows."""
+        if n < 2:
+            raise ValueError(
+                f"a batch of {n} has no variance to normalise by: "
+                "BatchNorm1d needs at least 2 rows in training; for fewer, eval() it first"
+            )
+        for running, batch in (
+            (self.running_mean, mean),
+            (self.running_var, var * (n / (n - 1))),
+        ):
+            average = (1 - self.momentum) * running + self.momentum * batch.detach()
+            running.rebind(average.astype(running.dtype))
+
+    def extra_repr(self) -> str:
+        """The number of features, and what is not the default."""
+        options = {"eps": (self.eps, 1e-5), "momentum": (self.momentum, 0.1)}
+        changed = [f"{name}={value}" for name, (value, usual) in options.items() if value != usual]
+        return ", ".join([str(self.weight.size), *changed])
+
+
+class Embedding(Module):
+    """A vector for each token: the rows of `weight`, chosen by index.
+
+    Parameters
+    ----------
+    n_tokens, dim
+        The number of tokens, and of elements of a vector.
+    rng
+        A generator or a seed. The vectors start standard normal.
+    dtype
+        Of the parameter.
+
+    >>> layer = Embedding(27, 10, rng=0)
+    >>> layer([[0, 26, 3], [1, 1, 1]]).shape
+    (2, 3, 10)
+    """
+
+    def __init__(
+        self, n_tokens: int, dim: int, rng: Rng = None, dtype: DTypeLike = np.float32
+    ) -> None:
+        if min(n_tokens, dim) < 1:
+            raise ValueError(
+                f"an Embedding has at least one token and one element, got {n_tokens}, {dim}"
+            )
+        vectors = np.random.default_rng(rng).standard_normal((n_tokens, dim))
+        self.weight = Tensor(vectors, True, dtype=dtype)
+
+    def forward(self, tokens: Any) -> Tensor:
+        """Integers in [0, n_tokens) of any shape (...) to vectors (..., dim).
+
+        Raises
+        ------
+        TypeError, IndexError
+            Indices that are not integers, or out of range.
+        """
+        t = targets.integers_or_floats(tokens)
+        n = self.weight.shape[0]
+        verify(targets.check_range, t, n, one="index", many="indices", of="tokens")
+        return self.weight[t]
+
+    def extra_repr(self) -> str:
+        """Its shape."""
+        n_tokens, dim = self.weight.shape
+        return f"{n_tokens}, {dim}"
 
 
 class Tanh(Module):
@@ -204,12 +388,20 @@ class Sequential(Module):
     """
 
     def __init__(self, *layers: Module) -> None:
-        super().__init__()
+        for layer in layers:
+            if not isinstance(layer, Module):
+                raise TypeError(f"a Sequential is made of Modules, got {type(layer).__name__}")
         self.layers = layers
 
-    def named_children(self) -> Iterator[tuple[str, Module]]:
+    def _parts(self) -> Iterator[tuple[str, Part]]:
         """The layers, by number."""
         return ((str(i), layer) for i, layer in enumerate(self.layers))
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __getitem__(self, i: int) -> Module:
+        return self.layers[i]
 
     def forward(self, x: Any) -> Tensor:
         """What the last layer returns."""

@@ -1,16 +1,19 @@
 """Optimizers: from gradients to new parameters.
 
 An update is written in operators on plain arrays, and the new value is bound to the parameter: the
-arrays of a graph never change.
+arrays of a graph never change. While a step is recorded, the same lines run on Tensors: a recorder
+hands `_advance` an optimizer whose parameters, gradients, `live` numbers and `slots` are Tensors,
+and sees what has been assigned when it returns.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
+from .modes import MODE
 from .tensor import Tensor
 
 
@@ -23,7 +26,13 @@ class Optimizer:
         The list of parameters. One whose `.grad` is None is left as it is.
     lr
         The learning rate; can be assigned between steps.
+    live, slots
+        The names of the attributes that are numbers which change from step to step, and of those
+        that are lists of arrays, one for each parameter. All others stay as they are.
     """
+
+    live: ClassVar[tuple[str, ...]] = ("lr",)
+    slots: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float = 0.0) -> None:
         self.params = list(params)
@@ -43,11 +52,22 @@ class Optimizer:
 
     def zero_grad(self) -> None:
         """Clear the gradients: set them to None."""
+        recorder = MODE.get().recorder
+        if recorder is not None:
+            recorder.zero_grad(self.params)
+            return
         for parameter in self.params:
             parameter._grad = None
 
     def step(self) -> None:
         """Update each parameter that has a gradient."""
+        recorder = MODE.get().recorder
+        if recorder is None:
+            self._advance()
+        else:
+            recorder.advance(self)
+
+    def _advance(self) -> None:
         for i, parameter in enumerate(self.params):
             g = parameter._grad
             if g is not None:
@@ -82,6 +102,8 @@ class SGD(Optimizer):
     array([0.8, 1.6])
     """
 
+    slots = ("velocity",)
+
     def __init__(
         self,
         params: Iterable[Tensor],
@@ -91,14 +113,13 @@ class SGD(Optimizer):
     ) -> None:
         super().__init__(params, lr, weight_decay)
         self.momentum = _at_least_zero("momentum", momentum)
-        self.velocity: list[Any] = [None] * len(self.params)
+        self.velocity: list[Any] = [np.zeros_like(p._value)[()] for p in self.params]
 
     def _updated(self, i: int, value: Any, g: Any) -> Any:
         if self.weight_decay:
             g = g + self.weight_decay * value
         if self.momentum:
-            v = self.velocity[i]
-            g = self.velocity[i] = g if v is None else self.momentum * v + g
+            g = self.velocity[i] = self.momentum * self.velocity[i] + g
         return value - self.lr * g
 
 
@@ -126,6 +147,9 @@ class Adam(Optimizer):
     array([0.9, 1.9])
     """
 
+    live = ("lr", "t")
+    slots = ("m", "v")
+
     def __init__(
         self,
         params: Iterable[Tensor],
@@ -143,10 +167,9 @@ class Adam(Optimizer):
         self.m: list[Any] = [np.zeros_like(p._value)[()] for p in self.params]
         self.v: list[Any] = [np.zeros_like(p._value)[()] for p in self.params]
 
-    def step(self) -> None:
-        """Update each parameter that has a gradient."""
+    def _advance(self) -> None:
         self.t += 1
-        super().step()
+        super()._advance()
 
     def _updated(self, i: int, value: Any, g: Any) -> Any:
         g = self._decayed(value, g)
