@@ -17,6 +17,7 @@ PUBLIC_NAMES = {
     "tinygrad_ce": "Tensor no_grad scope where gradients grad value_and_grad vjp jacobian hessian "
     "hvp compare gradcheck draw functional closed_form nn optim data",
     "tinygrad_ce.functional": "softmax log_softmax logsumexp cross_entropy",
+    "tinygrad_ce.symbolic": "expressions prove prove_equal recording",
     "tinygrad_ce.closed_form": "softmax cross_entropy cross_entropy_grad",
     "tinygrad_ce.nn": "Module Linear Sequential Tanh ReLU MLP",
     "tinygrad_ce.optim": "SGD Adam",
