@@ -95,6 +95,8 @@ CASES = [
     case("einsum/diagonal", lambda a: tg.einsum("iji->ji", a) ** 2, (3, 2, 3)),
     case("einsum/ellipsis", lambda a, b: tg.einsum("...ij,jk", a, b), (2, 2, 3), (3, 2)),
     case("einsum/ellipses", lambda a, b: tg.einsum("...i,...i->...", a, b), (2, 1, 3), (4, 3)),
+    case("einsum/of length 1", lambda a, b: tg.einsum("ij,ij->j", a, b), (2, 3), (1, 3)),
+    case("einsum/of length 1, summed", lambda a, b: tg.einsum("j,j->", a, b), (1,), (3,)),
     case("einsum/itself", lambda a: tg.einsum("ij,ij->i", a, a), (2, 3)),
     case("sum", lambda a: a.sum() ** 2, (3, 4)),
     case("sum/axis", lambda a: a.sum(1) ** 2, (3, 4)),

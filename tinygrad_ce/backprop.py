@@ -177,7 +177,8 @@ def backpropagate(
                     d = d.astype(x.dtype)
                 if source in gradients:
                     gradients[source] = gradients[source] + d
-                else:
+                # A use before requires_grad was set on a leaf is one of a constant.
+                elif source._keeps_grad < node.index:
                     gradients[source] = d
                     heappush(waiting, (-source.index, source))
             if free:
@@ -186,5 +187,7 @@ def backpropagate(
         elif inputs is None:
             raise FreedGraphError(node)
         if not waiting:
+            if recorder is not None:
+                recorder.passing(output, None)  # no further
             return kept
         node = heappop(waiting)[1]

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import wraps
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from typing import Any, TypeVar
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -80,12 +81,26 @@ class Setting:
         MODE.set(outer)
 
     def __call__(self, function: Function) -> Function:
+        if _suspends(function):
+            raise TypeError(
+                f"{type(self).__name__} cannot decorate {function.__name__}, a generator or "
+                "coroutine, which is left and entered again while it runs: use a with block inside"
+            )
+
         @wraps(function)
         def inside(*args: Any, **kwargs: Any) -> Any:
             with self:
                 return function(*args, **kwargs)
 
         return inside  # type: ignore[return-value]
+
+
+def _suspends(function: Callable[..., Any]) -> bool:
+    return (
+        isgeneratorfunction(function)
+        or iscoroutinefunction(function)
+        or isasyncgenfunction(function)
+    )
 
 
 class no_grad(Setting):

@@ -322,10 +322,11 @@ def _einsum_back(i: int, g: Value, y: Value, *rest: Value) -> Value:
     terms = terms.split(",")
     batch = _unused(subscripts)[: g.ndim - y.ndim]
     others = [(x, t) for j, (x, t) in enumerate(zip(operands, terms, strict=True)) if j != i]
-    # An index that is in this operand alone was summed over: g is the same for all its values.
-    known = set(result).union(*(term for _, term in others))
+    # Along an index that is in this operand alone, or of length 1 in all others, g is the same.
+    terms_left = [(y, result), *others]
+    known = {(label, n) for x, term in terms_left for label, n in zip(term, x.shape, strict=True)}
     for label, n in zip(terms[i], operands[i].shape, strict=True):
-        if label not in known:
+        if (label, n) not in known:
             others.append((np.ones(n, g.dtype), label))
     spelled = ",".join([batch + result, *(term for _, term in others)])
     return einsum(g, *(x for x, _ in others), f"{spelled}->{batch}{terms[i]}")

@@ -18,8 +18,11 @@ from __future__ import annotations
 
 import difflib
 import math
+import operator
+from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import count
+from threading import Lock
 from typing import Any, final
 
 import numpy as np
@@ -33,7 +36,7 @@ from .primitives import HOLE, Primitive
 Array = NDArray[Any]
 Axis = int | tuple[int, ...] | None
 
-_next_index = count().__next__
+_next_index = count(1).__next__
 _new: Callable[[type[Tensor]], Tensor] = object.__new__
 
 
@@ -139,7 +142,7 @@ class Tensor:
     _value: Any
     _arguments: tuple[Any, ...]
     _grad: Any
-    _keeps_grad: bool
+    _keeps_grad: int  # where backward() stores a gradient: for which uses, those younger than this
     _requires_grad: bool
     index: int
     inputs: tuple[Tensor, ...] | None
@@ -166,7 +169,8 @@ class Tensor:
             recorder = MODE.get().recorder
             if recorder is not None:
                 recorder.copied(self, data)
-        self._requires_grad = self._keeps_grad = requires_grad
+        self._requires_grad = bool(requires_grad)
+        self._keeps_grad = self.index if requires_grad else 0
         self.name = name
 
     # ── What it holds ─────────────────────────────────────────────────────────────────────────
@@ -191,7 +195,7 @@ class Tensor:
         self.rebind(data if fresh else _numbers(data, None if typed else self.dtype, True))
 
     def rebind(self, value: Any) -> None:
-        """Take over `value`, an array or a Tensor of the same shape and dtype, as the leaf's own."""
+        """Take over `value`, an array or Tensor of the same shape and dtype, as the leaf's own."""
         given = value
         if isinstance(given, Tensor):
             value = given._value
@@ -248,7 +252,9 @@ class Tensor:
             )
         if wanted:
             _check_differentiable(self.dtype)
-        self._requires_grad = self._keeps_grad = bool(wanted)
+        if bool(wanted) != self._requires_grad:
+            self._requires_grad = bool(wanted)
+            self._keeps_grad = _next_index() if wanted else 0
 
     @property
     def params(self) -> tuple[Any, ...]:
@@ -310,7 +316,7 @@ class Tensor:
         """Ask backward() to store `.grad` here too, though this Tensor is no leaf."""
         if not self._requires_grad:
             raise RuntimeError(f"{self.label()} needs no gradient, so none can be retained")
-        self._keeps_grad = True
+        self._keeps_grad = self.index
 
     # ── As a node of the graph ────────────────────────────────────────────────────────────────
 
@@ -349,8 +355,12 @@ class Tensor:
             recorder.backward(self, gradient)
             return
         gradients = backpropagate(self, self.cotangent(gradient), free=not retain_graph)
-        for node, g in gradients.items():
-            node._grad = g if node._grad is None else node._grad + g
+        with _ACCUMULATING:
+            totals = [
+                g if node._grad is None else _total(node._grad, g) for node, g in gradients.items()
+            ]
+            # Assigned in one go, in C: an interruption comes before all of them or after.
+            deque(map(_set_grad, gradients, totals), maxlen=0)
 
     def cotangent(self, gradient: ArrayLike | Tensor | None = None) -> Any:
         """The value at which a walk back from here begins: `gradient` checked, or 1 by default."""
@@ -552,6 +562,7 @@ class Tensor:
                 "the bounds of clip get no gradient, so they are numbers or arrays: for bounds "
                 "that are Tensors, use tg.minimum(tg.maximum(x, lo), hi)"
             )
+        lo, hi = (np.array(b) if isinstance(b, np.ndarray | list) else b for b in (lo, hi))
         return of_one(p.clip, self, lo, hi)
 
     # ── Reductions ────────────────────────────────────────────────────────────────────────────
@@ -654,6 +665,10 @@ class Tensor:
 _NUMERIC = (Tensor, np.ndarray, np.generic, int, float, complex, list, tuple)
 _power = _binary(p.pow_)
 
+_set_grad: Callable[[Tensor, Any], None] = Tensor.__dict__["_grad"].__set__
+_total = np.errstate(all="ignore")(operator.add)
+_ACCUMULATING = Lock()  # threads that share a parameter add to one gradient
+
 # NumPy's functions on Tensors, filled by operations.py: by (ufunc, method), and by function.
 UFUNCS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {}
 FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {}
@@ -670,7 +685,7 @@ def record(
     node = _new(Tensor)
     node._value = value
     node._grad = node.name = None
-    node._keeps_grad = False
+    node._keeps_grad = 0
     node.index = _next_index()
     node.scope = mode.scope
     if mode.watch is not None:
@@ -747,7 +762,8 @@ def _make_leaf(node: Tensor, value: Any) -> None:
     node._value = value
     node._arguments = ()
     node._grad = None
-    node._keeps_grad = node._requires_grad = False
+    node._keeps_grad = 0
+    node._requires_grad = False
     node.index = _next_index()
     node.inputs = ()
     node.name = None
