@@ -10,7 +10,9 @@ array([-0.340..., 0.242..., 0.098...])
 
 from . import closed_form, data, functional, nn, optim
 from .backprop import FreedGraphError
-from .check import Comparison, GradcheckError, compare, gradcheck
+from .check import GradcheckError, gradcheck
+from .comparison import Comparison, Comparisons, compare
+from .compiler import compile  # noqa: A004
 from .draw import Drawing, draw
 from .modes import no_grad, scope
 from .operations import (
@@ -66,8 +68,10 @@ __all__ = [
     "data",
     "compare",
     "Comparison",
+    "Comparisons",
     "gradcheck",
     "GradcheckError",
+    "compile",
     "draw",
     "Drawing",
 ]

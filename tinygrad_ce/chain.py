@@ -22,10 +22,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import closed_form
 from . import functional as F
-from .check import Comparison, compare
+from .comparison import Comparison, compare
 from .nn import Linear, Sequential, Tanh
 from .tensor import Tensor
-from .transforms import gradients, hessian, jacobian
+from .transforms import gradients
 
 Array = NDArray[Any]
 
@@ -42,7 +42,7 @@ class Link:
         How far what backprop found is from the closed form.
     roundings
         The largest difference in units of rounding: the dtype's epsilon times the largest term of
-        the formula. Up to `check.CLOSE` of them are close.
+        the formula. Up to `comparison.CLOSE` of them are close.
     """
 
     name: str
@@ -81,23 +81,6 @@ def cross_entropy_links(logits: ArrayLike, target: ArrayLike) -> list[Link]:
     z = Tensor(np.asarray(logits), requires_grad=True, name="z")
     t = np.asarray(target)
     return [*_loss_links(z, t), _whole(z, t)]
-
-
-def derivative_links(logits: ArrayLike, label: int) -> list[Link]:
-    """The matrices of derivatives for one row of logits (C,): softmax's Jacobian, the Hessian.
-
-    >>> [link.name for link in derivative_links(np.array([2.0, 1.0, 0.1]), 0)]
-    ['∂p/∂z', '∂²L/∂z²']
-    """
-    z = np.asarray(logits)
-    found = jacobian(F.softmax)(z)
-    second = hessian(lambda x: F.cross_entropy(x, label))(z)
-    diagonal = _Closed(closed_form.softmax_jacobian(z), 1.0)
-    curvature = _Closed(closed_form.cross_entropy_hessian(z), 1.0)
-    return [
-        _link("∂p/∂z", "diag(p) − ppᵀ", found, diagonal),
-        _link("∂²L/∂z²", "diag(p) − ppᵀ", second, curvature),
-    ]
 
 
 def network_links(model: Sequential, X: ArrayLike, y: ArrayLike) -> list[Link]:

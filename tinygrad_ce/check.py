@@ -1,18 +1,17 @@
-"""Checks: autograd against the closed form (`compare`), and against differences (`gradcheck`).
+"""Autograd against differences: `gradcheck` tests a function, or a new primitive.
 
-Both are for users too: to compare a derivation with what backprop finds, and to test a function
-or a new primitive.
+The other check, against a closed form, is `compare` in comparison.py; it can be had from here too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from .comparison import Comparison, Comparisons, compare, table
 from .modes import no_grad
 from .tensor import Tensor, as_tensor, constant
 from .transforms import grad, gradients
@@ -20,152 +19,7 @@ from .transforms import grad, gradients
 Array = NDArray[Any]
 Method = Literal["auto", "complex", "central"]
 
-# ── compare ───────────────────────────────────────────────────────────────────────────────────────
-
-# Of the largest entry, in units of the dtype's epsilon: room for a few dozen roundings.
-CLOSE = 64.0
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """How far two arrays are apart.
-
-    Attributes
-    ----------
-    name, shape
-        What was compared.
-    exact
-        Whether all bits that matter agree: equal values, nan at the same places.
-    close
-        Whether no element differs by more than the tolerance, which is relative to the largest
-        entry. Never so for arrays of different shapes or dtypes.
-    max_abs, max_rel, max_ulp
-        The largest difference: as it is, relative to the closed form's element, and in units in
-        the last place, that is, how many floating point numbers lie between the two. nan where
-        the arrays cannot be compared.
-    note
-        Why they cannot be compared, or "".
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    exact: bool
-    close: bool
-    max_abs: float
-    max_rel: float
-    max_ulp: float
-    note: str = ""
-
-    def __str__(self) -> str:
-        return table([self])
-
-
-def compare(
-    autograd: Any,
-    closed: Any,
-    name: str = "",
-    *,
-    tolerance: float | None = None,
-    scale: float | None = None,
-) -> Comparison:
-    """Compare a gradient with what it should be, element by element, without broadcasting.
-
-    Parameters
-    ----------
-    autograd, closed
-        Arrays or Tensors of one shape and one dtype. Others compare as neither exact nor close.
-    name
-        What to call the row in a table.
-    tolerance
-        For `close`: max |Δ| / scale. By default 64 epsilons of the dtype.
-    scale
-        By default max |closed|. Where large terms cancel in the result, the largest term: rounding
-        is relative to that.
-
-    >>> print(compare([1.0, 2.0], [1.0, 2.0 + 2**-50], "x"))
-    name  shape  exact  close  max |Δ|   max rel   max ulp
-    x     (2,)   no     yes    8.88e-16  4.44e-16  2
-
-    >>> compare([1.0, 2.0], [[1.0, 2.0]]).close
-    False
-    """
-    a, b = _array(autograd), _array(closed)
-    note = ""
-    if a.shape != b.shape:
-        note = f"shape {a.shape} against {b.shape}"
-    elif a.dtype != b.dtype:
-        note = f"dtype {a.dtype} against {b.dtype}"
-    if note:
-        nan = float("nan")
-        return Comparison(name, a.shape, False, False, nan, nan, nan, note)
-    exact = bool(np.array_equal(a, b, equal_nan=a.dtype.kind == "f"))
-    if exact or not a.size:
-        return Comparison(name, a.shape, exact, exact, 0.0, 0.0, 0.0)
-    if a.dtype.kind != "f":
-        a, b = a.astype(np.float64), b.astype(np.float64)
-    with np.errstate(all="ignore"):
-        same = (a == b) | (np.isnan(a) & np.isnan(b))
-        difference = np.where(same, 0, np.abs(a - b))
-        relative = np.where(same, 0, difference / np.abs(b))
-        if scale is None:
-            scale = float(np.max(np.abs(b), initial=0, where=np.isfinite(b)))
-    limit = (CLOSE * np.finfo(a.dtype).eps if tolerance is None else tolerance) * scale
-    largest = float(np.max(difference))  # nan, if a nan stands against a number
-    return Comparison(
-        name,
-        a.shape,
-        exact,
-        bool(largest <= limit),
-        largest,
-        float(np.max(relative)),
-        _max_ulp(a, b),
-    )
-
-
-def table(comparisons: Iterable[Comparison]) -> str:
-    """The comparisons as aligned text, a row each."""
-    rows = [("name", "shape", "exact", "close", "max |Δ|", "max rel", "max ulp")]
-    for c in comparisons:
-        figures = (f"{c.max_abs:.3g}", f"{c.max_rel:.3g}", f"{c.max_ulp:.6g}")
-        rows.append(
-            (
-                c.name,
-                str(c.shape),
-                "yes" if c.exact else "no",
-                "yes" if c.close else "no",
-                *((c.note, "", "") if c.note else figures),
-            )
-        )
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
-
-
-def _array(x: ArrayLike | Tensor) -> Array:
-    return x.data if isinstance(x, Tensor) else np.asarray(x)
-
-
-def _max_ulp(a: Array, b: Array) -> float:
-    """The largest number of steps from one floating point number to the next between a and b."""
-    if np.any(np.isnan(a) != np.isnan(b)):
-        return float("inf")
-    numbers = ~np.isnan(a)
-    i, j = _ordinal(a[numbers]), _ordinal(b[numbers])
-    # The distance from -max to max fits into 64 bits only without a sign.
-    steps = np.maximum(i, j).astype(np.uint64) - np.minimum(i, j).astype(np.uint64)
-    return float(np.max(steps, initial=0))
-
-
-def _ordinal(x: Array) -> Array:
-    """Integers in the order of the floating point numbers, 0 for both zeros."""
-    bits = x.view(f"i{x.dtype.itemsize}")
-    ordinal: Array = np.where(bits < 0, np.iinfo(bits.dtype).min - bits, bits)
-    return ordinal
-
-
-# ── gradcheck ─────────────────────────────────────────────────────────────────────────────────────
+__all__ = ["Comparison", "Comparisons", "GradcheckError", "compare", "gradcheck", "table"]
 
 
 class GradcheckError(AssertionError):
@@ -286,7 +140,7 @@ def _checkable(i: int, x: Any) -> Any:
     """An input as an array, if it is one to differentiate by."""
     if not isinstance(x, Tensor | np.ndarray | np.generic | float | list | tuple):
         return x
-    array = np.array(_array(x))
+    array = np.array(x.data if isinstance(x, Tensor) else x)
     if array.dtype in (np.float16, np.float32):
         raise TypeError(
             f"gradcheck: input {i} is {array.dtype}, whose rounding is larger than the "

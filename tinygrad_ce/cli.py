@@ -16,12 +16,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from . import commands
-from .commands import UsageError
+from . import commands, inputs, side_by_side
 from .demo import SETTINGS
+from .inputs import UsageError
 
 PROG = "tinygrad-ce"
 MAX_HIDDEN = 10_000
+MAX_CLASSES = 1_000
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -141,7 +142,35 @@ def _parser() -> argparse.ArgumentParser:
 
     compare = command("compare", commands.compare)
     _add_logits(compare)
+    compare.add_argument(
+        "--csv",
+        type=_path,
+        metavar="FILE",
+        help="rows of logits with the label in the last column; a header is skipped",
+    )
     _add_seed(compare, "of random logits, where none are given")
+    compare.add_argument(
+        "--classes",
+        type=_whole(1, MAX_CLASSES),
+        metavar="C",
+        help=f"the number of random logits (default: {inputs.CLASSES})",
+    )
+    compare.add_argument(
+        "--scale",
+        type=_positive,
+        metavar="S",
+        help=f"the standard deviation of random logits (default: {inputs.SCALE:g})",
+    )
+    form = compare.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON object; see below")
+    form.add_argument(
+        "--prove",
+        action="store_true",
+        help="print instead why they agree for all logits: what backprop does, step by step, in "
+        f"symbols, for up to {commands.MAX_PROVED} logits; needs SymPy",
+    )
+    form.add_argument("--latex", action="store_true", help="the same in LaTeX")
+    compare.epilog = side_by_side.SCHEMA
     return parser
 
 
@@ -204,16 +233,23 @@ def _whole(least: int, most: int | None = None) -> Callable[[str], int]:
     return whole
 
 
+def _positive(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
+    return number
+
+
 def _logits(text: str) -> list[float]:
     try:
-        logits = [float(part) for part in text.split(",")]
-    except ValueError:
-        logits = [math.nan]
-    if any(math.isnan(z) or z == math.inf for z in logits) or not any(map(math.isfinite, logits)):
+        return inputs.logits_from(text.split(","))
+    except ValueError as error:
         raise argparse.ArgumentTypeError(
             f"expected numbers with commas between them, such as 2,1,0.1, got {text!r}"
-        )
-    return logits
+        ) from error
 
 
 def _path(text: str) -> Path:

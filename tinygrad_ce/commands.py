@@ -10,25 +10,25 @@ import io
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from . import closed_form, output, report
 from . import demo as the_demo
 from . import functional as F
-from .chain import Link, cross_entropy_links, derivative_links, random_sets_link
-from .check import table
+from . import inputs, output, report, side_by_side
+from .chain import Link, cross_entropy_links, random_sets_link
+from .comparison import table
 from .demo import Experiment
 from .draw import Drawing, draw
-from .tensor import Array, Tensor
+from .evidence import evidence
+from .inputs import Problem, UsageError
+from .tensor import Tensor
 from .transforms import gradients
 
-MAX_SHOWN = 8  # more logits than that are not printed one by one
-
-
-class UsageError(Exception):
-    """What was asked for cannot be done; the message says why."""
+MAX_ELEMENTS = 10**6  # second derivatives that are compared
+MAX_PROVED = 5  # logits in a proof: what is derived grows with their square
+DERIVATIVES: tuple[Literal["gradient"], Literal["hessian"]] = ("gradient", "hessian")
 
 
 def demo(arguments: argparse.Namespace) -> int:
@@ -66,10 +66,10 @@ def train(arguments: argparse.Namespace) -> int:
 
 def graph(arguments: argparse.Namespace) -> int:
     """Draw the graph of the loss: of a network on one row of data, or of logits alone."""
-    if _given_logits(arguments):
+    if inputs.given_logits(arguments):
         if arguments.data is not None:
             raise UsageError("--data and --logits are two things to draw: give one of them")
-        z, t = _logits_and_label(arguments)
+        z, t = inputs.logits_and_label(arguments)
         loss = F.cross_entropy(
             Tensor(z, requires_grad=True, name="logits"), Tensor(t, name="label")
         )
@@ -88,23 +88,27 @@ def graph(arguments: argparse.Namespace) -> int:
 
 @np.errstate(over="ignore")  # logits may be as far apart as float64 goes
 def compare(arguments: argparse.Namespace) -> int:
-    """Compare the gradients of cross-entropy with their closed forms, on logits or random ones.
+    """Compare the gradients of cross-entropy, found in four ways, on logits or random ones.
 
-    Exits with status 1 if a row disagrees.
+    ∂L/∂p, the Jacobian of softmax, ∂L/∂z and the Hessian: by autograd, by the closed form, by
+    central differences, and to 50 digits. Exits with status 1 if a row disagrees.
     """
-    random = not _given_logits(arguments)
-    if random:
-        rng = np.random.default_rng(arguments.seed)
-        z, t = 2 * rng.standard_normal(5), np.array(rng.integers(5))
-    else:
-        z, t = _logits_and_label(arguments)
-    links = cross_entropy_links(z[None], [t]) + derivative_links(z, int(t))
-    if random:
+    problem = inputs.problem(arguments)
+    if arguments.prove or arguments.latex:
+        return _prove(problem, arguments.latex)
+    n, n_classes = problem.logits.shape
+    if n * n_classes**2 > MAX_ELEMENTS:
+        raise UsageError(
+            f"{n:,} rows of {n_classes:,} logits have {n * n_classes**2:,} second derivatives: "
+            f"up to {MAX_ELEMENTS:,} are compared"
+        )
+    found = evidence(problem.logits, problem.target)
+    links = cross_entropy_links(problem.logits, problem.target)
+    if problem.random:
         links.append(random_sets_link(seed=arguments.seed))
-    if z.size <= MAX_SHOWN:
-        _print_numbers(z, t)
-    _print_links("", links)
-    return _status(links)
+    show = side_by_side.as_json if arguments.json else side_by_side.as_text
+    print(show(problem, found, links))
+    return 0 if side_by_side.agree(found, links) else 1
 
 
 # ── Parts of them ─────────────────────────────────────────────────────────────────────────────────
@@ -138,20 +142,21 @@ def _train(arguments: argparse.Namespace) -> Experiment:
     return experiment
 
 
-def _given_logits(arguments: argparse.Namespace) -> bool:
-    if (arguments.logits is None) != (arguments.target is None):
-        given, missing = ("--target", "--logits")[:: 1 if arguments.logits is None else -1]
-        raise UsageError(f"{given} needs {missing} as well")
-    return arguments.logits is not None
+def _prove(problem: Problem, latex: bool) -> int:
+    """The derivation of gradient and Hessian for each label that there is."""
+    n_classes = problem.logits.shape[1]
+    if n_classes > MAX_PROVED:
+        raise UsageError(f"a proof is of up to {MAX_PROVED} logits, got {n_classes}")
+    from . import symbolic
 
-
-def _logits_and_label(arguments: argparse.Namespace) -> tuple[Array, Array]:
-    z, t = np.array(arguments.logits), np.array(arguments.target)
-    if t >= z.size:
-        raise UsageError(
-            f"target {t} is out of range for {z.size} logits: labels run from 0 to {z.size - 1}"
-        )
-    return z, t
+    proofs = [
+        symbolic.prove(n_classes, label, of=of)
+        for label in sorted(set(problem.target.tolist()))
+        for of in DERIVATIVES
+    ]
+    shown = [f"\\[\n{proof.latex()}\n\\]" if latex else str(proof) for proof in proofs]
+    print(("\n\n" if latex else f"\n\n{'─' * 80}\n\n").join(shown))
+    return 0 if all(proof.holds for proof in proofs) else 1
 
 
 def _files(results: the_demo.Results) -> dict[str, bytes | None]:
@@ -198,18 +203,3 @@ def _print_accuracy(experiment: Experiment, n_right: int) -> None:
 def _print_links(title: str, links: Iterable[Link]) -> None:
     print(f"\n{title}" if title else "")
     print(table(link.comparison for link in links))
-
-
-def _print_numbers(z: Array, t: Array) -> None:
-    """Logits, probabilities and gradients, side by side."""
-    logits = Tensor(z, requires_grad=True)
-    loss = F.cross_entropy(logits, t)
-    (found,) = gradients(loss, [logits])
-    print(f"label {t}, loss L = {loss.item():.6g}")
-    for name, row in (
-        ("logits z", z),
-        ("p = softmax(z)", closed_form.softmax(z)),
-        ("∂L/∂z, autograd", found),
-        ("p − one-hot", closed_form.cross_entropy_grad(z, t)),
-    ):
-        print(f"{name:<16}", *(f"{number:>11.6g}" for number in row))
