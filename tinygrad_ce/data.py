@@ -43,10 +43,14 @@ Real = TypeVar("Real", bound=np.floating[Any])
 def iris() -> Dataset:
     """Fisher's measurements of 150 iris flowers, 50 of each of three species.
 
-    Returns:
-        X: (150, 4) float32, the lengths in centimetres that `feature_names("iris")` lists.
-        y: (150,) int64, the species as an index into `names`.
-        names: the three species.
+    Returns
+    -------
+    X
+        (150, 4) float32, the lengths in centimetres that `feature_names("iris")` lists.
+    y
+        (150,) int64, the species as an index into `names`.
+    names
+        The three species.
 
     The arrays are new at each call, and yours to change.
 
@@ -65,11 +69,15 @@ def iris() -> Dataset:
 def digits() -> Dataset:
     """1,797 handwritten digits, as images of 8×8 pixels.
 
-    Returns:
-        X: (1797, 64) float32, the rows of each image one after another; `X.reshape(-1, 8, 8)`
-            are the images. A value counts the inked dots, 0 to 16, under that pixel.
-        y: (1797,) int64, the digit, which is also its index in `names`.
-        names: "0" to "9".
+    Returns
+    -------
+    X
+        (1797, 64) float32, the rows of each image one after another; `X.reshape(-1, 8, 8)`
+        are the images. A value counts the inked dots, 0 to 16, under that pixel.
+    y
+        (1797,) int64, the digit, which is also its index in `names`.
+    names
+        "0" to "9".
 
     The arrays are new at each call, and yours to change.
 
@@ -104,11 +112,15 @@ _FILES = {"iris": "iris.csv", "digits": "digits.csv.gz"}
 def feature_names(name: str) -> tuple[str, ...]:
     """What the columns of a data set's X hold, in their order.
 
-    Args:
-        name: one of `DATASETS`.
+    Parameters
+    ----------
+    name
+        One of `DATASETS`.
 
-    Raises:
-        ValueError: there is no such data set.
+    Raises
+    ------
+    ValueError
+        There is no such data set.
 
     >>> feature_names("iris")
     ('sepal length (cm)', 'sepal width (cm)', 'petal length (cm)', 'petal width (cm)')
@@ -129,18 +141,27 @@ def train_test_split(
     least one row, and leaves at least one in the training part. Both parts are shuffled; the same
     seed splits in the same way.
 
-    Args:
-        X: (n, ...) the examples.
-        y: (n,) their classes, of any dtype.
-        test_fraction: the share of the test part, between 0 and 1, neither included.
-        seed: of the shuffle, as `np.random.default_rng` takes it.
+    Parameters
+    ----------
+    X
+        (n, ...) the examples.
+    y
+        (n,) their classes, of any dtype.
+    test_fraction
+        The share of the test part, between 0 and 1, neither included.
+    seed
+        Of the shuffle, as `np.random.default_rng` takes it.
 
-    Returns:
+    Returns
+    -------
+    tuple
         (X_train, y_train, X_test, y_test), new arrays of the given dtypes.
 
-    Raises:
-        ValueError: X and y differ in length, y is not one label a row, there are no rows,
-            test_fraction is out of range, or a class has one row only.
+    Raises
+    ------
+    ValueError
+        X and y differ in length, y is not one label a row, there are no rows,
+        test_fraction is out of range, or a class has one row only.
 
     >>> X, y, _ = iris()
     >>> X_train, y_train, X_test, y_test = train_test_split(X, y, test_fraction=0.3)
@@ -183,20 +204,31 @@ def minibatches(
 ) -> Iterator[tuple[NDArray[DX], NDArray[DY]]]:
     """One pass over the rows, batch after batch, each row once.
 
-    Args:
-        X: (n, ...) the examples.
-        y: (n, ...) their targets.
-        batch_size: the rows of a batch; the last one has what is left.
-        rng: shuffles the rows: a Generator, from which each call draws another order, or a seed,
-            which gives the same order at every call. With None they keep their order.
-        drop_last: leave out a last batch that is short, and so every batch when batch_size > n.
+    Parameters
+    ----------
+    X
+        (n, ...) the examples.
+    y
+        (n, ...) their targets.
+    batch_size
+        The rows of a batch; the last one has what is left.
+    rng
+        Shuffles the rows: a Generator, from which each call draws another order, or a seed,
+        which gives the same order at every call. With None they keep their order.
+    drop_last
+        Leave out a last batch that is short, and so every batch when batch_size > n.
 
-    Returns:
+    Returns
+    -------
+    tuple
         An iterator over (X_batch, y_batch), new arrays of the given dtypes.
 
-    Raises:
-        ValueError: X and y differ in length, or batch_size is below 1.
-        TypeError: batch_size is not an integer.
+    Raises
+    ------
+    ValueError
+        X and y differ in length, or batch_size is below 1.
+    TypeError
+        Batch_size is not an integer.
 
     The errors are raised by the call itself, before the first batch is asked for.
 
@@ -228,16 +260,24 @@ def standardise(X_train: NDArray[Real], *others: NDArray[Real]) -> tuple[NDArray
     The other parts go through the same shift and scale, (x − mean) / std, so that nothing of
     them is learnt. A column that is constant in X_train has no scale and becomes 0 everywhere.
 
-    Args:
-        X_train: (n, ...) a floating array; its mean and its std (ddof 0) over the rows are used.
-        others: (m, ...) more arrays with the same columns, such as the test part.
+    Parameters
+    ----------
+    X_train
+        (n, ...) a floating array; its mean and its std (ddof 0) over the rows are used.
+    others
+        (m, ...) more arrays with the same columns, such as the test part.
 
-    Returns:
+    Returns
+    -------
+    tuple
         (X_train, *others), standardised, new arrays of the given shapes and dtypes.
 
-    Raises:
-        TypeError: an array does not hold floats, whose dtype the result could not keep.
-        ValueError: X_train has no rows, or another array has other columns.
+    Raises
+    ------
+    TypeError
+        An array does not hold floats, whose dtype the result could not keep.
+    ValueError
+        X_train has no rows, or another array has other columns.
 
     >>> train, test = standardise(np.array([[1.0, 5.0], [3.0, 5.0]]), np.array([[4.0, 6.0]]))
     >>> train.tolist(), test.tolist()
