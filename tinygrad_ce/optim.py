@@ -28,7 +28,7 @@ class Optimizer:
         The learning rate; can be assigned between steps.
     live, slots
         The names of the attributes that are numbers which change from step to step, and of those
-        that are lists of arrays, one for each parameter. All others stay as they are.
+        that are lists of arrays or numbers, one for each parameter. All others stay as they are.
     """
 
     live: ClassVar[tuple[str, ...]] = ("lr",)
@@ -147,8 +147,7 @@ class Adam(Optimizer):
     array([0.9, 1.9])
     """
 
-    live = ("lr", "t")
-    slots = ("m", "v")
+    slots = ("m", "v", "t")
 
     def __init__(
         self,
@@ -163,21 +162,18 @@ class Adam(Optimizer):
             raise ValueError(f"betas lie in [0, 1), got {betas}")
         self.betas = betas
         self.eps = _at_least_zero("eps", eps)
-        self.t = 0
         self.m: list[Any] = [np.zeros_like(p._value)[()] for p in self.params]
         self.v: list[Any] = [np.zeros_like(p._value)[()] for p in self.params]
-
-    def _advance(self) -> None:
-        self.t += 1
-        super()._advance()
+        self.t: list[Any] = [0] * len(self.params)  # of the steps that have updated it
 
     def _updated(self, i: int, value: Any, g: Any) -> Any:
         g = self._decayed(value, g)
         beta1, beta2 = self.betas
         m = self.m[i] = beta1 * self.m[i] + (1 - beta1) * g
         v = self.v[i] = beta2 * self.v[i] + (1 - beta2) * (g * g)
-        m_hat = m / (1 - beta1**self.t)
-        v_hat = v / (1 - beta2**self.t)
+        t = self.t[i] = self.t[i] + 1
+        m_hat = m / (1 - beta1**t)
+        v_hat = v / (1 - beta2**t)
         return self._decay(value) - self.lr * m_hat / (np.sqrt(v_hat) + self.eps)
 
     def _decayed(self, value: Any, g: Any) -> Any:

@@ -1,0 +1,11 @@
+"""The compiler: record a step, simplify the graph, and write it out as NumPy source.
+
+`record` runs the step once and notes what a replay must repeat; `program` holds it as a list of
+operations; `passes` make that smaller; `memory` finds a place for each result; `names` and `source`
+write it out; `compiled` runs it.
+"""
+
+from .compiled import Compiled, compile  # noqa: A004
+from .record import RecordingError
+
+__all__ = ["Compiled", "RecordingError", "compile"]

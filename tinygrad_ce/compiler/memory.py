@@ -1,0 +1,160 @@
+"""Where results are put: into the memory of an operand that is not needed any more, or a buffer.
+
+What the step returns or leaves behind lies in memory of its own, which no later call writes to.
+All else can share: an element-wise operation writes over an operand that dies with it, and large
+intermediate results lie in buffers that are kept from call to call.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .. import primitives as p
+from .passes import add_at, add_at_flat
+from .program import Op, Program
+
+# NumPy's functions that take out=, element by element.
+ELEMENTWISE = {
+    p.add: "add", p.subtract: "subtract", p.multiply: "multiply", p.divide: "divide",
+    p.negative: "negative", p.exp: "exp", p.expm1: "expm1", p.log: "log", p.log1p: "log1p",
+    p.sqrt: "sqrt", p.sin: "sin", p.cos: "cos", p.tanh: "tanh", p.abs_: "abs", p.sign: "sign",
+    p.logaddexp: "logaddexp", p.maximum: "maximum", p.minimum: "minimum", p.relu: "maximum",
+    p.logical_and: "bitwise_and", p.logical_or: "bitwise_or", p.logical_not: "invert",
+}  # fmt: skip
+
+# From this many bytes on, a buffer that is kept is worth its name.
+LARGE = 2**17
+
+NEVER = 10**9
+
+
+@dataclass
+class Plan:
+    """Where the result of each operation goes, by the operation's id.
+
+    Attributes
+    ----------
+    over
+        The operand that it writes over.
+    buffer
+        The number of the buffer that it is put into.
+    buffers
+        An operation of the shape and dtype of each buffer.
+    copied
+        The results that must be copied, since they share memory with an argument.
+    """
+
+    over: dict[int, Op] = field(default_factory=dict)
+    buffer: dict[int, int] = field(default_factory=dict)
+    buffers: list[Op] = field(default_factory=list)
+    copied: set[int] = field(default_factory=set)
+
+
+def is_view(op: Op) -> bool:
+    """Whether the result can share memory with an operand."""
+    if op.primitive is p.getitem:
+        return len(op.inputs) == 1
+    return op.primitive in (p.reshape, p.transpose, p.broadcast_to, p.einsum)
+
+
+def planned(program: Program, large: int = LARGE) -> Plan:
+    """Find a place for each result."""
+    plan = Plan()
+    owners = _owners(program)
+    last_use = _last_uses(program, owners)
+    for i, op in enumerate(program.ops):
+        victim = _dying_operand(op, i, owners, last_use)
+        if victim is not None:
+            plan.over[id(op)] = victim
+    _share_buffers(program, plan, owners, last_use, large)
+    arguments = {id(op) for op in program.arguments}
+    for op in program.wanted:
+        if not op.is_constant and any(id(owner) in arguments for owner in owners[id(op)]):
+            plan.copied.add(id(op))
+    return plan
+
+
+def _owners(program: Program) -> dict[int, list[Op]]:
+    """For each operation, those in whose memory its result lies: itself, unless it is a view."""
+    owners: dict[int, list[Op]] = {}
+    for op in program.ops:
+        owners[id(op)] = [op]
+        if is_view(op):
+            owners[id(op)] = [owner for source in op.inputs for owner in owners[id(source)]]
+    return owners
+
+
+def _last_uses(program: Program, owners: dict[int, list[Op]]) -> dict[int, int]:
+    """The number of the operation that is the last to need what an operation has computed."""
+    last_use: dict[int, int] = {}
+    for i, op in enumerate(program.ops):
+        for source in op.inputs:
+            for owner in owners[id(source)]:
+                last_use[id(owner)] = i
+    for op in program.wanted:
+        for owner in owners[id(op)]:
+            last_use[id(owner)] = NEVER
+    return last_use
+
+
+def _dying_operand(
+    op: Op, i: int, owners: dict[int, list[Op]], last_use: dict[int, int]
+) -> Op | None:
+    """An operand that the result fits into, and that nothing later needs."""
+    adds = op.primitive in (add_at, add_at_flat)
+    if op.kind != "array" or not (op.primitive in ELEMENTWISE or adds):
+        return None
+    candidates = op.inputs[:1] if adds else op.inputs
+    for x in candidates:
+        owner = owners[id(x)][0]
+        fits = (x.kind, x.dtype, x.shape, x.strides) == ("array", op.dtype, op.shape, op.strides)
+        ours = len(owners[id(x)]) == 1 and owner.primitive is not None and owner.in_c_order
+        if not (fits and ours and x.in_c_order and last_use[id(owner)] == i):
+            continue
+        if all(y is x or owner not in owners[id(y)] for y in op.inputs):
+            return x
+    return None
+
+
+def _share_buffers(
+    program: Program,
+    plan: Plan,
+    owners: dict[int, list[Op]],
+    last_use: dict[int, int],
+    large: int,
+) -> None:
+    """Put large results that are not wanted into buffers, each as soon as one is free again."""
+    chains = _chains(program, plan, owners)
+    ends: dict[int, int] = {}
+    for op in program.ops:
+        chain = chains[id(op)]
+        ends[chain] = max(ends.get(chain, 0), last_use.get(id(op), 0))
+    free: dict[object, list[int]] = {}
+    until: dict[int, list[tuple[object, int]]] = {}
+    for i, op in enumerate(program.ops):
+        end = ends[chains[id(op)]]
+        if _takes_buffer(op, large) and id(op) not in plan.over and end < NEVER:
+            key = (op.shape, op.dtype)
+            waiting = free.setdefault(key, [])
+            if not waiting:
+                waiting.append(len(plan.buffers))
+                plan.buffers.append(op)
+            plan.buffer[id(op)] = waiting.pop()
+            until.setdefault(end, []).append((key, plan.buffer[id(op)]))
+        for freed, number in until.pop(i, ()):
+            free.setdefault(freed, []).append(number)
+
+
+def _chains(program: Program, plan: Plan, owners: dict[int, list[Op]]) -> dict[int, int]:
+    """For each operation, the first of the chain of those that have written over one another."""
+    chains: dict[int, int] = {}
+    for op in program.ops:
+        victim = plan.over.get(id(op))
+        chains[id(op)] = id(op) if victim is None else chains[id(owners[id(victim)][0])]
+    return chains
+
+
+def _takes_buffer(op: Op, large: int) -> bool:
+    if op.kind != "array" or op.size * op.dtype.itemsize < large or not op.in_c_order:
+        return False
+    return op.primitive in ELEMENTWISE or op.primitive is p.matmul

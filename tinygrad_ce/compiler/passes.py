@@ -1,0 +1,476 @@
+"""Passes: each makes a program smaller, and leaves every bit of its results as it was.
+
+Floating point arithmetic has few laws. What is used here holds for every bit, signs of zeros
+included: the same operation on the same values gives the same result wherever it stands, so it can
+be done once, now, or before a broadcast in place of after it; and x + 0 is x unless x is -0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import primitives as p
+from ..primitives import HOLE, Primitive
+from ..targets import check_labels, check_range
+from .program import SMALL, Op, Program, constant_op
+from .record import verified
+
+Add = Callable[[Op], Op]
+
+
+def simplified(program: Program) -> Program:
+    """All passes, one after another."""
+    for step in (
+        remove_dead,
+        remove_copies,
+        fold,
+        melt_broadcasts,
+        merge_equal,
+        melt_scatters,
+        flatten_indices,
+        find_peaks,
+        type_numbers,
+        merge_equal,
+    ):
+        program = step(program)
+    return remove_dead(program)
+
+
+# ── Dead code ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def remove_dead(program: Program) -> Program:
+    """Leave out what nothing is made from, and checks of constants, which have been passed."""
+    program.checks = [op for op in program.checks if not op.inputs[0].is_constant]
+    used = {id(op) for op in (*program.wanted, *program.checks, *program.arguments)}
+    for op in reversed(program.ops):
+        if id(op) in used:
+            used.update(id(source) for source in op.inputs)
+    program.ops = [op for op in program.ops if id(op) in used]
+    return program
+
+
+# ── What changes nothing ──────────────────────────────────────────────────────────────────────────
+
+
+def remove_copies(program: Program) -> Program:
+    """Leave out what returns its argument: alias, stop, a cast or reshape to what it is already."""
+    checks = {id(op) for op in program.checks}
+
+    def rule(op: Op, add: Add) -> Op:
+        if id(op) in checks or not op.inputs:
+            return op
+        x = op.inputs[0]
+        if op.primitive in (p.alias, p.stop):
+            return x
+        if op.primitive is p.reshape and x.primitive is p.reshape and x.inputs[0].in_c_order:
+            op.inputs = [x := x.inputs[0]]
+        same = (x.kind, x.dtype, x.shape, x.in_c_order) == (op.kind, op.dtype, op.shape, True)
+        if op.primitive in (p.cast, p.reshape, p.broadcast_to) and same:
+            return x
+        if op.primitive is p.transpose and op.params[0] == tuple(range(len(op.shape))):
+            return x
+        return op
+
+    return program.rewritten(rule)
+
+
+# ── Constants ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@np.errstate(all="ignore")
+def fold(program: Program) -> Program:
+    """Compute now what depends on constants alone, unless the result is large."""
+    checks = {id(op) for op in program.checks}
+
+    def rule(op: Op, add: Add) -> Op:
+        return op if id(op) in checks else _folded(op)
+
+    return program.rewritten(rule)
+
+
+def _folded(op: Op) -> Op:
+    if op.primitive is None or op.primitive is p.broadcast_to or op.size > SMALL:
+        return op
+    if not op.inputs or not all(source.is_constant for source in op.inputs):
+        return op
+    return constant_op(op.primitive.value(*(source.data for source in op.inputs), *op.params))
+
+
+# ── The same twice ────────────────────────────────────────────────────────────────────────────────
+
+
+def merge_equal(program: Program) -> Program:
+    """Compute only once what is computed twice from the same.
+
+    A product of a matrix and its own transpose is left to be one of two matrices if it was one:
+    BLAS has another function for the former, which rounds differently.
+    """
+    first: dict[Any, Op] = {}
+    products = [op for op in program.ops if op.primitive is p.matmul]
+    of_itself = {id(op): _is_product_of_itself(op) for op in products}
+    checks = {id(op) for op in program.checks}
+
+    def rule(op: Op, add: Add) -> Op:
+        if id(op) in checks:
+            return op
+        if op.is_constant:
+            return first.setdefault(_spelled(op.data), op)
+        if op.primitive is None:
+            return op
+        if of_itself.get(id(op)) is False and _is_product_of_itself(op):
+            op.inputs = [op.inputs[0], add(op.inputs[1].like(copied, op.inputs[1:], ()))]
+        key = (op.primitive, tuple(map(id, op.inputs)), repr(op.params))
+        return first.setdefault(key, op)
+
+    return program.rewritten(rule)
+
+
+# The same numbers in memory of their own.
+copied = Primitive("copied", "=", "x", np.copy, None)
+
+
+def _is_product_of_itself(op: Op) -> bool:
+    a, b = (x.inputs[0] if x.primitive is p.transpose else x for x in op.inputs)
+    return a is b
+
+
+def _spelled(value: Any) -> tuple[Any, ...]:
+    """Equal for two constants of which each bit is the same."""
+    array = np.asarray(value)
+    return (type(value), array.dtype, array.shape, array.tobytes())
+
+
+# ── Broadcasts ────────────────────────────────────────────────────────────────────────────────────
+
+# Rounded exactly, element by element: the same for one number as for each of many.
+EXACT = {
+    p.add, p.subtract, p.multiply, p.divide, p.negative, p.abs_, p.sqrt, p.maximum, p.minimum,
+    p.where, p.less, p.less_equal, p.greater, p.greater_equal, p.equal, p.not_equal,
+    p.logical_and, p.logical_or, p.logical_not, p.cast,
+}  # fmt: skip
+
+
+@np.errstate(all="ignore")
+def melt_broadcasts(program: Program) -> Program:
+    """Let NumPy broadcast where an operand is used, in place of spreading it out before.
+
+    Where all operands are spread out, compute first and spread out the result, which in turn melts
+    into what uses it.
+    """
+
+    def rule(op: Op, add: Add) -> Op:
+        if op.primitive not in EXACT or op.kind != "array" or not op.in_c_order:
+            return op
+        if not any(_is_spread(x) for x in op.inputs):
+            return op
+        if any(x.kind == "array" and not (_is_spread(x) or x.in_c_order) for x in op.inputs):
+            return op
+        cores = [_core(x, add) for x in op.inputs]
+        shape = np.broadcast_shapes(*(x.shape for x in cores))
+        if _promoted(cores) != _promoted(op.inputs):
+            return op
+        if shape == op.shape:
+            op.inputs = cores
+            return op
+        core = add(_folded(_smaller(op, cores, shape)))
+        return op.like(p.broadcast_to, [core], (op.shape,))
+
+    return program.rewritten(rule)
+
+
+def _is_spread(op: Op) -> bool:
+    return op.primitive is p.broadcast_to
+
+
+def _core(x: Op, add: Add) -> Op:
+    """What x was broadcast from; a constant with one element as a number without axes."""
+    if not _is_spread(x):
+        return x
+    core = x.inputs[0]
+    if core.is_constant and core.kind == "array" and core.size == 1:
+        return add(constant_op(core.data.reshape(())[()]))
+    return core
+
+
+def _promoted(operands: list[Op]) -> Any:
+    """To what the dtypes of operands promote: Python numbers count less than NumPy's."""
+    return [(x.dtype, x.kind == "number") for x in operands]
+
+
+def _smaller(op: Op, cores: list[Op], shape: tuple[int, ...]) -> Op:
+    sample: Any = np.empty(shape, op.dtype)
+    return Op(op.primitive, cores, op.params, sample[()] if not shape else sample)
+
+
+# ── Scatters ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _add_at(x: Any, g: Any, *index: Any) -> Any:
+    y = x.copy()
+    y[p._filled(index[:-1], index[-1])] += g
+    return y
+
+
+# x with g added at places that are all different.
+add_at = Primitive("add_at", "+[ ]", r"x_i + g", _add_at, None, params=("pattern",))
+
+
+def melt_scatters(program: Program) -> Program:
+    """Add a gradient at its places to the rest, in place of adding an array that is mostly zeros.
+
+    That is -0 where the rest is -0, and not 0; so it must be known that no element is -0.
+    """
+    uses: dict[int, int] = {}
+    for op in program.ops:
+        for source in op.inputs:
+            uses[id(source)] = uses.get(id(source), 0) + 1
+    kept = {id(op) for op in program.wanted}
+    positive: dict[int, bool] = {}
+
+    def rule(op: Op, add: Add) -> Op:
+        positive[id(op)] = _without_sign(op, positive)
+        if op.primitive is not p.add or op.inputs[0].shape != op.inputs[1].shape:
+            return op
+        for scattered, rest in (op.inputs, op.inputs[::-1]):
+            once = uses.get(id(scattered)) == 1 and id(scattered) not in kept
+            if scattered.primitive is p.scatter and once and positive.get(id(rest)):
+                same = rest.dtype == scattered.dtype == op.dtype and rest.in_c_order
+                if same and _names_no_place_twice(scattered):
+                    g, *index = scattered.inputs
+                    pattern = scattered.params[0]
+                    number = g.inputs[0] if _is_spread(g) and not g.inputs[0].shape else g
+                    return op.like(add_at, [rest, number, *index], (pattern,))
+        return op
+
+    return program.rewritten(rule)
+
+
+def _without_sign(op: Op, known: dict[int, bool]) -> bool:
+    """Whether no element has its sign bit set, nan aside."""
+    if op.is_constant:
+        return op.dtype.kind in "uf" and not np.any(np.signbit(op.data))
+    if op.primitive in (p.exp, p.sigmoid, p.abs_):
+        return True
+    inherit = (p.add, p.multiply, p.divide, p.sum_, p.mean, p.reshape, p.broadcast_to, p.sqrt)
+    if op.primitive in inherit or op.primitive in (p.transpose, p.getitem):
+        operands = op.inputs[:1] if op.primitive is p.getitem else op.inputs
+        return all(known.get(id(x), False) for x in operands)
+    return False
+
+
+def _names_no_place_twice(scattered: Op) -> bool:
+    """Whether the constants among the index arrays already tell all places apart."""
+    arrays = scattered.inputs[1:]
+    if not arrays or any(x.dtype.kind == "b" for x in arrays):
+        return False
+    if any(part is not HOLE for part in scattered.params[0]):
+        return False
+    shape = np.broadcast_shapes(*(x.shape for x in arrays))
+    known = [np.broadcast_to(x.data, shape).ravel() for x in arrays if x.is_constant]
+    if not known or any((column < 0).any() for column in known):
+        return False
+    return len(np.unique(np.stack(known, 1), axis=0)) == known[0].size
+
+
+def beside(op: Op, *made_from: Any) -> Op:
+    """A further operation of the scope that another one is of."""
+    new = Op(*made_from)
+    new.scope, new.behind = op.scope, op.behind
+    return new
+
+
+# ── Indices ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def _add_at_flat(x: Any, g: Any, places: Any, sign: str) -> Any:
+    y = x.copy()
+    y.reshape(-1)[places] += g if sign == "+" else -g
+    return y
+
+
+# The elements at places counted through the whole array, and x with g added there.
+take = Primitive("take", "[ ]", "x_i", lambda x, places: x.take(places), None)
+add_at_flat = Primitive("add_at_flat", "+[ ]", "x_i + g", _add_at_flat, None, params=("sign",))
+
+
+def flatten_indices(program: Program) -> Program:
+    """Where one index array for each axis picks elements, count the places through the array.
+
+    One index array in place of several: a quarter of NumPy's time. All indices must be known to be
+    in range and not negative, be it that they are constants or that a check has passed them.
+    """
+    bounds: dict[int, int] = {}
+
+    def rule(op: Op, add: Add) -> Op:
+        if op.primitive is verified and upper_bound(op) is not None:
+            bounds[id(op.inputs[0])] = upper_bound(op) or 0
+        if op.primitive not in (p.getitem, add_at):
+            return op
+        x, indices = op.inputs[0], op.inputs[1 + (op.primitive is add_at) :]
+        everywhere = all(part is HOLE for part in op.params[0])
+        if not everywhere or len(indices) != len(x.shape) or len(indices) < 2 or not x.in_c_order:
+            return op
+        limits = zip(indices, x.shape, strict=True)
+        if not all(_in_range(index, n, bounds.get(id(index))) for index, n in limits):
+            return op
+        places = _flat_places(op, indices, x.shape, add)
+        if op.primitive is add_at:
+            g, sign = op.inputs[1], "+"
+            if g.is_constant and g.kind == "scalar" and np.signbit(g.data):
+                g, sign = add(constant_op(-g.data)), "-"
+            return op.like(add_at_flat, [x, g, places], (sign,))
+        return op.like(take, [x, places], ())
+
+    return program.rewritten(rule)
+
+
+def upper_bound(op: Op) -> int | None:
+    """How many values a check lets pass: those from 0 to this number."""
+    check, args, _ = op.params
+    if check is check_range or (check is check_labels and args[1:] == (None,)):
+        return int(args[0])
+    return None
+
+
+def _in_range(index: Op, n: int, bound: int | None) -> bool:
+    if index.kind != "array" or index.dtype.kind not in "iu" or index.dtype == np.uint64:
+        return False
+    if index.is_constant:
+        return bool(index.size and index.data.min() >= 0 and index.data.max() < n)
+    return bound is not None and bound <= n
+
+
+def _flat_places(op: Op, indices: list[Op], shape: tuple[int, ...], add: Add) -> Op:
+    """Σ index · stride, with the part that is constant computed now."""
+
+    def combined(primitive: Primitive, a: Op, b: Op) -> Op:
+        shape = np.broadcast_shapes(a.shape, b.shape)
+        dtype = a.dtype if b.kind == "number" else np.result_type(a.dtype, b.dtype)
+        return add(beside(op, primitive, [a, b], (), np.empty(shape, dtype)))
+
+    strides = [int(np.prod(shape[i + 1 :])) for i in range(len(shape))]
+    pairs = list(zip(indices, strides, strict=True))
+    known = [index.data * stride for index, stride in pairs if index.is_constant]
+    total = None
+    if known:
+        total = add(constant_op(sum(known)))
+        total.name = "starts"
+    for index, stride in pairs:
+        if not index.is_constant:
+            if stride != 1:
+                index = combined(p.multiply, index, add(constant_op(stride)))
+            total = index if total is None else combined(p.add, total, index)
+    assert total is not None
+    total.name = "places"
+    return total
+
+
+# ── Peaks ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def find_peaks(program: Program) -> Program:
+    """Find the largest logit of a row by argmax, which is several times as fast as the maximum.
+
+    Where 0 and -0 tie, the two may find a zero of another sign. The logits minus the peak then
+    differ in signs of zeros, and this is done only where nothing that is made of them does.
+    """
+    users = _users(program)
+
+    def rule(op: Op, add: Add) -> Op:
+        if op.primitive is not p.peak or not _takes_peaks_of_rows(op):
+            return op
+        if not _sign_of_zero_is_lost(op, users):
+            return op
+        x = op.inputs[0]
+        n, classes = x.shape
+        starts = add(constant_op(np.arange(n) * classes))
+        starts.name = "starts"
+        where = add(beside(op, p.argmax, [x], (-1, False), np.empty(n, np.intp)))
+        where.name = "places_of_peaks"
+        places = add(beside(op, p.add, [starts, where], (), np.empty(n, np.int64)))
+        places.name = "places_of_peaks"
+        found = add(beside(op, take, [x, places], (), np.empty(n, x.dtype)))
+        lowest = add(constant_op(x.dtype.type(op.params[1])))
+        lowest.name = "lowest"
+        finite = add(beside(op, p.maximum, [found, lowest], (), np.empty(n, x.dtype)))
+        found.name = finite.name = "peaks"
+        return op.like(p.reshape, [finite], ((n, 1),))
+
+    return program.rewritten(rule)
+
+
+def _takes_peaks_of_rows(op: Op) -> bool:
+    x, axis = op.inputs[0], op.params[0]
+    rows = x.kind == "array" and len(x.shape) == 2 and axis in (1, -1) and 0 not in x.shape
+    return rows and x.in_c_order and x.dtype.kind == "f"
+
+
+def _users(program: Program) -> dict[int, list[Op]]:
+    users: dict[int, list[Op]] = {}
+    for op in program.ops:
+        for x in op.inputs:
+            users.setdefault(id(x), []).append(op)
+    for op in (*program.wanted, *program.checks):
+        users.setdefault(id(op), []).append(op)  # whoever gets it sees each bit
+    return users
+
+
+def _sign_of_zero_is_lost(peak: Op, users: dict[int, list[Op]]) -> bool:
+    """Whether no result depends on the sign of a peak of 0."""
+    for shifted in users[id(peak)]:
+        if shifted.primitive is not p.subtract or shifted.inputs[0] is not peak.inputs[0]:
+            return False
+        for user in users[id(shifted)]:
+            picks = user.primitive in (p.getitem, take) and user is not shifted
+            if picks and all(_ignores_subtracted_zero(u, user) for u in users[id(user)]):
+                continue
+            if user.primitive is not p.exp:
+                return False
+    return True
+
+
+def _ignores_subtracted_zero(op: Op, zero: Op) -> bool:
+    """Whether op is a - 0 with an a that is never -0: a - 0 and a - (-0) are the same then."""
+    return op.primitive is p.subtract and op.inputs[1] is zero and op.inputs[0].primitive is p.log
+
+
+# ── Numbers ───────────────────────────────────────────────────────────────────────────────────────
+
+ARITHMETIC = (p.add, p.subtract, p.multiply, p.divide, p.maximum, p.minimum)
+FEW = 2**14  # elements, below which it matters how long NumPy takes to look at a number
+
+# A number as an array without axes, of the dtype to which it would be converted anyway.
+typed = Primitive("typed", "·", "x", np.array, None, params=("dtype",))
+
+
+def type_numbers(program: Program) -> Program:
+    """Convert a number to the dtype of the arrays that it is combined with once, not at each use.
+
+    NumPy looks at a Python number for as long as it computes with 500 elements.
+    """
+
+    def rule(op: Op, add: Add) -> Op:
+        small = op.primitive in ARITHMETIC or op.primitive is add_at_flat
+        if not small or op.kind != "array" or op.dtype.kind != "f" or op.size > FEW:
+            return op
+        if any(x.kind == "array" and x.dtype == op.dtype for x in op.inputs):
+            op.inputs = [_typed(x, op.dtype, add) for x in op.inputs]
+        return op
+
+    return program.rewritten(rule)
+
+
+def _typed(x: Op, dtype: Any, add: Add) -> Op:
+    if x.is_constant and (x.kind == "number" or (x.kind == "scalar" and x.dtype == dtype)):
+        new = constant_op(np.array(x.data, dtype))
+        new.name = x.name
+    elif x.kind == "number":
+        new = Op(typed, [x], (dtype,), np.array(0, dtype))
+        new.name = f"{x.name or (x.place and x.place.attribute) or 'number'}_array"
+    else:
+        return x
+    return add(new)

@@ -1,0 +1,291 @@
+"""Recording: run a step once, and note all that a replay must repeat.
+
+While a `Recorder` is in the mode, every operation on Tensors keeps what made it, whether or not a
+gradient passes through it: masks, comparisons, labels used as indices. backward() passes Tensors
+back, so that the gradients have a graph themselves, and an optimizer runs its update on Tensors.
+Nothing outside has changed when the recording is over: what the step has assigned is noted as a
+write, and the old values are put back.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..backprop import backpropagate
+from ..modes import MODE, Mode, no_grad
+from ..optim import Optimizer
+from ..primitives import Primitive, stop
+from ..tensor import Tensor, apply, constant
+
+
+class RecordingError(RuntimeError):
+    """The step does something that a replay could not repeat."""
+
+
+def _verified(x: Any, check: Callable[..., None], args: Any, options: Any) -> Any:
+    check(x, *args, **dict(options))
+    return x
+
+
+# A node that refuses values that do not fit: labels out of range, say.
+verified = Primitive("verified", "✓", "x", _verified, None, params=("check", "args", "options"))
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where something is kept outside of the step, and is read or written by each call."""
+
+    owner: Any  # a leaf or an optimizer
+    attribute: str
+    key: int | None = None  # the number of a parameter, where the attribute is a list
+
+    @property
+    def identity(self) -> tuple[int, str, int | None]:
+        """Equal for two that are the same place."""
+        return (id(self.owner), self.attribute, self.key)
+
+    @property
+    def content(self) -> Any:
+        """What is there now."""
+        found = getattr(self.owner, self.attribute)
+        return found if self.key is None else found[self.key]
+
+
+@dataclass
+class Recording:
+    """What a step did: its inputs and result, and what it read, wrote and relied on outside."""
+
+    inputs: list[Tensor]
+    result: Any = None
+    reads: dict[Tensor, Place] = field(default_factory=dict)
+    writes: list[tuple[Place, Tensor | None]] = field(default_factory=list)
+    checks: list[Tensor] = field(default_factory=list)
+    conditions: list[tuple[Place, Any]] = field(default_factory=list)
+    gradients: list[tuple[int, Tensor, Tensor | None]] = field(default_factory=list)
+    versions: dict[tuple[int, int], Tensor] = field(default_factory=dict)
+    start: int = 0
+
+    def source_of(self, source: Tensor, value: Any) -> Tensor:
+        """What computed the value that a leaf had when it was used: the leaf may be assigned."""
+        return self.versions.get((id(source), id(value)), source)
+
+
+class Recorder:
+    """What Tensors and optimizers report to while a step is recorded."""
+
+    def __init__(self, inputs: list[Tensor]) -> None:
+        self.recording = Recording(inputs)
+        self.recording.start = constant(0).index  # what was made before has a smaller index
+        self._inputs = set(inputs)
+        self._old_values: dict[Tensor, Any] = {}
+        self._assigned: dict[Tensor, Tensor] = {}
+        self._gradients: dict[Tensor, Tensor | None] = {}
+        self._old_gradients: dict[Tensor, Tensor | None] = {}
+        self._kept: dict[tuple[int, str, int | None], tuple[Place, Tensor, Tensor]] = {}
+        self._conditions: set[tuple[int, str, int | None]] = set()
+
+    # ── Reading and assigning ─────────────────────────────────────────────────────────────────
+
+    def refuse_reading(self, tensor: Tensor) -> None:
+        """Refuse to give out a value that will be another one at the next call."""
+        if tensor.primitive is None and self._is_inside(tensor):
+            return  # a constant, which the step has made itself
+        raise RecordingError(
+            f"the value of {tensor.label()} was read while the step is recorded, and would stay "
+            "what it is now at all later calls: return the tensor from the step and read it "
+            "there, and choose by np.where(condition, a, b) in place of an if"
+        )
+
+    def _is_inside(self, tensor: Tensor) -> bool:
+        return tensor.index >= self.recording.start and tensor not in self._inputs
+
+    def copied(self, new: Tensor, source: Tensor) -> None:
+        """Remember that the value of a leaf has been copied from a Tensor."""
+        with no_grad():
+            detached = source.detach()
+            if detached.dtype != new.dtype:
+                detached = detached.astype(new.dtype)
+        new.primitive = stop
+        new.inputs = (detached,)
+        new._arguments = (detached._value,)
+        new.index = constant(0).index
+
+    def assign(self, leaf: Tensor, value: Any) -> None:
+        """Let a leaf have a new value from here on."""
+        if not isinstance(value, Tensor):
+            raise RecordingError(
+                f"{leaf.label()} was assigned an array while the step is recorded, which would be "
+                "the same at all later calls: assign a Tensor that the step has computed"
+            )
+        self._old_values.setdefault(leaf, leaf._value)
+        leaf._value = value._value
+        self._assigned[leaf] = value
+        self.recording.versions[id(leaf), id(value._value)] = value
+
+    def verify(self, check: Any, x: Tensor, args: Any, options: Any) -> None:
+        """Repeat a check of a value at each call."""
+        with no_grad():
+            node = apply(verified, x, params=(check, args, tuple(options.items())))
+        self.recording.checks.append(node)
+
+    def depends_on(self, owner: Any, attribute: str) -> None:
+        """Record anew once an attribute, such as whether a Module is in training, has changed."""
+        place = Place(owner, attribute)
+        if place.identity not in self._conditions:
+            self._conditions.add(place.identity)
+            self.recording.conditions.append((place, place.content))
+
+    # ── Gradients ─────────────────────────────────────────────────────────────────────────────
+
+    def gradient_of(self, node: Tensor) -> Tensor | None:
+        """The gradient that has been accumulated in a node so far."""
+        if node not in self._gradients:
+            before = None
+            if not self._is_inside(node):
+                if node._grad is None:
+                    self.depends_on(node, "_grad")
+                else:
+                    before = self._read(Place(node, "_grad"))
+            self._gradients[node] = self._old_gradients[node] = before
+        return self._gradients[node]
+
+    def set_gradient(self, node: Tensor, gradient: Any) -> None:
+        """Let a node have another gradient, or None."""
+        if gradient is not None and not isinstance(gradient, Tensor):
+            gradient = Tensor(gradient, dtype=node.dtype)
+        if gradient is not None and gradient.shape != node.shape:
+            raise ValueError(
+                f"a gradient has the shape of its tensor: {node.label()} has shape "
+                f"{node.shape}, the gradient {gradient.shape}"
+            )
+        self._gradients[node] = gradient
+
+    def zero_grad(self, params: Sequence[Tensor]) -> None:
+        """Clear the gradients of parameters."""
+        for parameter in params:
+            self._gradients[parameter] = None
+
+    def backward(self, output: Tensor, gradient: Any) -> None:
+        """Pass Tensors back from the output, and accumulate them."""
+        seed = gradient if isinstance(gradient, Tensor) else constant(output.cotangent(gradient))
+        if seed.shape != output.shape:
+            raise ValueError(
+                f"the gradient of {output.label()} must have its shape {output.shape}, "
+                f"got {seed.shape}"
+            )
+        with no_grad():
+            for node, g in backpropagate(output, seed, create_graph=True).items():
+                before = self.gradient_of(node)
+                self._gradients[node] = g if before is None else before + g
+
+    def passing(self, node: Tensor, g: Tensor | None) -> None:
+        """Remember whose gradient g is: what is recorded next passes it on from there.
+
+        Without a gradient, the walk has come to its end.
+        """
+        self.recording.gradients.append((constant(0).index, node, g))
+
+    # ── Optimizers ────────────────────────────────────────────────────────────────────────────
+
+    def advance(self, optimizer: Optimizer) -> None:
+        """Run the update of an optimizer on Tensors."""
+        outside = {"params", *optimizer.live, *optimizer.slots}
+        for name in vars(optimizer):
+            if name not in outside:
+                self.depends_on(optimizer, name)
+        likeness = copy.copy(optimizer)
+        parameters = [_Parameter(p, self.gradient_of(p)) for p in optimizer.params]
+        likeness.params = parameters  # type: ignore[assignment]
+        for name in optimizer.live:
+            setattr(likeness, name, self._read(Place(optimizer, name)))
+        for name in optimizer.slots:
+            slots = range(len(getattr(optimizer, name)))
+            setattr(likeness, name, [self._read(Place(optimizer, name, i)) for i in slots])
+        with no_grad():
+            likeness._advance()
+        for parameter, p in zip(parameters, optimizer.params, strict=True):
+            if parameter._value is not p:
+                p.rebind(parameter._value)
+        for name in optimizer.live:
+            self._write(Place(optimizer, name), getattr(likeness, name))
+        for name in optimizer.slots:
+            for i, value in enumerate(getattr(likeness, name)):
+                self._write(Place(optimizer, name, i), value)
+
+    def _read(self, place: Place) -> Tensor:
+        """What is kept at a place, as a Tensor."""
+        if place.identity not in self._kept:
+            leaf = constant(place.content)
+            self.recording.reads[leaf] = place
+            self._kept[place.identity] = (place, leaf, leaf)
+        return self._kept[place.identity][2]
+
+    def _write(self, place: Place, value: Tensor) -> None:
+        _, first, _ = self._kept[place.identity]
+        self._kept[place.identity] = (place, first, value)
+
+    # ── The end ───────────────────────────────────────────────────────────────────────────────
+
+    def put_back(self) -> None:
+        """Give all leaves the values that they had before."""
+        for leaf, value in self._old_values.items():
+            leaf._value = value
+
+    def finished(self, result: Any) -> Recording:
+        """The recording, with what the step has written."""
+        writes = self.recording.writes
+        for leaf, tensor in self._assigned.items():
+            if not self._is_inside(leaf):
+                writes.append((Place(leaf, "_value"), tensor))
+        for node, gradient in self._gradients.items():
+            unchanged = node in self._old_gradients and self._old_gradients[node] is gradient
+            if not unchanged and not self._is_inside(node):
+                writes.append((Place(node, "_grad"), gradient))
+        writes += [(place, now) for place, first, now in self._kept.values() if now is not first]
+        self.recording.result = result
+        return self.recording
+
+
+class _Parameter:
+    """What an optimizer sees of a parameter."""
+
+    def __init__(self, parameter: Tensor, gradient: Tensor | None) -> None:
+        self._value = parameter
+        self._grad = gradient
+
+
+@contextmanager
+def _recording_into(recorder: Recorder) -> Iterator[None]:
+    mode = MODE.get()
+    MODE.set(Mode(mode.grad, mode.scope, mode, mode.watch, recorder))
+    try:
+        yield
+    finally:
+        MODE.set(mode)
+        recorder.put_back()
+
+
+def record(step: Callable[..., Any], inputs: list[Tensor], args: Any, kwargs: Any) -> Recording:
+    """Run a step on Tensors, and note what it did.
+
+    Parameters
+    ----------
+    step
+        A function.
+    inputs
+        The Tensors among its arguments whose values will be others at the next call.
+    args, kwargs
+        Its arguments.
+
+    >>> x = Tensor([1.0, 2.0])
+    >>> record(lambda x: (x * x).sum(), [x], (x,), {}).result
+    Tensor(5., from sum)
+    """
+    recorder = Recorder(inputs)
+    with _recording_into(recorder):
+        result = step(*args, **kwargs)
+        return recorder.finished(result)

@@ -1,0 +1,579 @@
+"""The printer: a program as NumPy source that a person can read, step through, and keep.
+
+One statement for each operation, in the order in which the step ran. Views, and numbers that are
+used once, stand where they are used.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import textwrap
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .. import primitives as p
+from ..primitives import HOLE
+from .memory import ELEMENTWISE, Plan
+from .names import named
+from .passes import add_at, add_at_flat, copied, take, typed, upper_bound
+from .program import Op, Program, is_range, is_uniform
+from .record import verified
+
+WIDTH = 99
+OPERATORS = {
+    p.add: "+", p.subtract: "-", p.multiply: "*", p.divide: "/", p.matmul: "@", p.pow_: "**",
+    p.less: "<", p.less_equal: "<=", p.greater: ">", p.greater_equal: ">=", p.equal: "==",
+    p.not_equal: "!=", p.logical_and: "&", p.logical_or: "|",
+}  # fmt: skip
+FUNCTIONS = {
+    p.exp: "np.exp", p.expm1: "np.expm1", p.log: "np.log", p.log1p: "np.log1p", p.sqrt: "np.sqrt",
+    p.sin: "np.sin", p.cos: "np.cos", p.tanh: "np.tanh", p.abs_: "np.abs", p.sign: "np.sign",
+    p.isfinite: "np.isfinite", p.isnan: "np.isnan", p.maximum: "np.maximum",
+    p.minimum: "np.minimum", p.logaddexp: "np.logaddexp",
+}  # fmt: skip
+REDUCTIONS = {p.sum_: "np.add", p.max_: "np.maximum", p.min_: "np.minimum"}
+
+
+@dataclass
+class Source:
+    """The text of a step, and what it needs to run.
+
+    Attributes
+    ----------
+    text
+        A module that needs NumPy alone.
+    name
+        Of the function in it.
+    reads, results
+        The operations that it takes behind the step's arguments, and those that it returns.
+    """
+
+    text: str
+    name: str
+    reads: list[Op]
+    results: list[Op]
+
+
+def printed(program: Program, plan: Plan, name: str, arguments: list[str]) -> Source:
+    """Write a program out.
+
+    Parameters
+    ----------
+    program, plan
+        What to compute, and in which memory.
+    name
+        Of the function.
+    arguments
+        The names of the step's arguments.
+    """
+    names = named(program, plan, arguments)
+    return _Printer(program, plan, names).module(_function_name(name))
+
+
+def _function_name(name: str) -> str:
+    return name if name.isidentifier() else "step"
+
+
+@dataclass
+class _Text:
+    """An expression, and whether it stands next to an operator without parentheses."""
+
+    text: str
+    atomic: bool = True
+
+    def __str__(self) -> str:
+        return self.text if self.atomic else f"({self.text})"
+
+
+@dataclass
+class _Printer:
+    program: Program
+    plan: Plan
+    names: dict[int, str]
+    texts: dict[int, _Text] = field(default_factory=dict)
+    body: list[str] = field(default_factory=list)
+    constants: list[str] = field(default_factory=list)
+    helpers: dict[str, Callable[..., Any]] = field(default_factory=dict)
+
+    # ── The module ────────────────────────────────────────────────────────────────────────────
+
+    def module(self, name: str) -> Source:
+        """The whole text."""
+        self.buffers = [f"buffer_{i + 1}" for i in range(len(self.plan.buffers))]
+        for buffer, op in zip(self.buffers, self.plan.buffers, strict=True):
+            self.constants.append(f"{buffer} = np.empty({op.shape}, {_dtype(op.dtype)})")
+        self.uses = Counter(id(source) for op in self.program.ops for source in op.inputs)
+        self.uses.update({id(op): 2 for op in self.program.wanted})
+        self.statements()
+        helpers = _helper_sources(self.helpers)
+        parameters = [*self.program.arguments, *self.program.reads]
+        lines = [*_imports("\n".join(helpers)), *self.constants, *[""] * bool(self.constants)]
+        lines += ["", '@np.errstate(all="ignore")']
+        lines += _wrapped(f"def {name}(", ", ".join(self.names[id(op)] for op in parameters), "):")
+        lines += ["    " + line if line else "" for line in self.docstring() + self.body]
+        for helper in helpers:
+            lines += ["", "", *helper.splitlines()]
+        text = _without_underscores("\n".join(lines) + "\n")
+        return Source(text, name, self.program.reads, self.program.wanted)
+
+    def statements(self) -> None:
+        """The body: a group of lines for each scope, and what is returned."""
+        updates = any(place.attribute == "_value" for place, _ in self.program.writes)
+        heading = ""
+        for op in self.program.ops:
+            before = len(self.body)
+            self.statement(op)
+            if len(self.body) > before:
+                now = _heading(op) or ("update" if updates else "")
+                if now != heading:
+                    self.body[before:before] = ["", f"# {now}"] if now else [""]
+                    heading = now
+        returned = ", ".join(self.result(op) for op in self.program.wanted)
+        returned += "," if len(self.program.wanted) == 1 else ""
+        self.body += ["", *_wrapped("return ", returned or "()")]
+
+    def docstring(self) -> list[str]:
+        """What goes in, and what comes out."""
+        what = "forward, backward and update" if self.program.writes else "as recorded"
+        lines = [f'"""One call: {what}.', ""]
+        given = (*self.program.arguments, *self.program.reads)
+        lines += [f"{self.names[id(op)]}: {_described(op)}" for op in given]
+        lines += ["", "Returns"]
+        lines += [f"{self.names[id(op)]}: {_described(op)}" for op in self.program.results]
+        for place, new in self.program.writes:
+            if new is not None:
+                what = f"the new {_place_name(place)}, {_described(new)}"
+                lines.append(f"{self.names[id(new)]}: {what}")
+        return [*lines, '"""']
+
+    def result(self, op: Op) -> str:
+        """What is returned for an operation."""
+        text = str(self.operand(op))
+        if id(op) in self.plan.copied:
+            return f"{text}.copy()" if op.kind == "array" else text
+        return text
+
+    # ── Statements ────────────────────────────────────────────────────────────────────────────
+
+    def statement(self, op: Op) -> None:
+        """Write what computes an operation, or keep it for the place where it is used."""
+        name = self.names[id(op)]
+        if op.primitive is None:
+            self.texts[id(op)] = self.literal(op) if op.is_constant else _Text(name)
+        elif op.primitive is verified:
+            self.check(op)
+        elif op.primitive in (p.scatter, add_at, add_at_flat):
+            self.texts[id(op)] = _Text(name)
+            self.put_at_places(op)
+        else:
+            self.value(op)
+
+    def value(self, op: Op) -> None:
+        name = self.names[id(op)]
+        victim = self.plan.over.get(id(op))
+        if victim is not None or id(op) in self.plan.buffer:
+            out = str(self.operand(victim)) if victim else self.buffers[self.plan.buffer[id(op)]]
+            self.texts[id(op)] = _Text(name)
+            self.body += self.into(op, name, out)
+            return
+        text = self.expression(op)
+        if self.stays(op, text):
+            self.texts[id(op)] = text
+        else:
+            self.texts[id(op)] = _Text(name)
+            self.body += _wrapped(f"{name} = ", text.text)
+
+    def stays(self, op: Op, text: _Text) -> bool:
+        """Whether an expression stands where it is used, without a name of its own."""
+        if self.uses[id(op)] != 1 or len(text.text) > 40:
+            return False
+        if op.primitive in (p.transpose, p.reshape):
+            return True
+        return op.kind != "array" and all(source.kind != "array" for source in op.inputs)
+
+    def into(self, op: Op, name: str, out: str) -> list[str]:
+        """An operation whose result is put into memory that is there already."""
+        operands = [self.operand(source, op) for source in op.inputs]
+        assert op.primitive is not None
+        symbol = OPERATORS.get(op.primitive)
+        if out == name and symbol and str(operands[0]) == out and op.primitive is not p.matmul:
+            return _wrapped(f"{name} {symbol}= ", operands[1].text)
+        function = "matmul" if op.primitive is p.matmul else ELEMENTWISE[op.primitive]
+        arguments = [x.text for x in operands] + ["0"] * (op.primitive is p.relu)
+        call = f"np.{function}({', '.join(arguments)}, out={out})"
+        return _wrapped("" if out == name else f"{name} = ", call)
+
+    def check(self, op: Op) -> None:
+        check, args, options = op.params
+        self.helpers[check.__name__] = check
+        given = [str(self.operand(op.inputs[0])), *map(repr, args)]
+        given += [f"{key}={value!r}" for key, value in options]
+        call = f"{check.__name__}({', '.join(given)})"
+        self.body += self.quick_check(op) or _wrapped("", call)
+        if self.body[-1].startswith("if "):
+            self.body += ["    " + line for line in _wrapped("", call)]
+
+    def quick_check(self, op: Op) -> list[str]:
+        """In front of a check of labels: whether there is anything to refuse."""
+        labels, bound = op.inputs[0], upper_bound(op)
+        if bound is None or labels.kind != "array" or labels.dtype.kind not in "iu":
+            return []
+        if not labels.size or len(labels.shape) != 1:
+            return []
+        name = self.names[id(op)]
+        unsigned = _dtype(labels.dtype.str.replace("i", "u"))
+        comment = "  # in which a negative one is huge"
+        view = f"{self.operand(labels)}.view({unsigned})"
+        return [f"{name} = {view}{comment}", f"if {name}[{name}.argmax()] >= {bound}:"]
+
+    def put_at_places(self, op: Op) -> None:
+        """The two that add to an array at places that an index names."""
+        name = self.names[id(op)]
+        x, *arrays = op.inputs
+        if op.primitive in (add_at, add_at_flat):
+            g, *arrays = arrays
+            victim = self.plan.over.get(id(op))
+            rest = self.operand(x)
+            if victim is None:
+                self.body += _wrapped(f"{name} = ", f"{rest}.copy()")
+            elif str(rest) != name:
+                self.body += _wrapped(f"{name} = ", rest.text)
+            if op.primitive is add_at_flat:
+                there = f"{name}.reshape(-1)[{self.operand(arrays[0]).text}]"
+            else:
+                there = f"{name}[{self.index(op.params[0], arrays)}]"
+            sign = op.params[0] if op.primitive is add_at_flat else "+"
+            self.body += _wrapped(f"{there} {sign}= ", self.operand(g, op).text)
+            return
+        pattern, shape = op.params
+        index = self.index(pattern, arrays)
+        self.body += _wrapped(f"{name} = ", f"np.zeros({shape}, {_dtype(op.dtype)})")
+        if any(array.dtype.kind != "b" for array in arrays):
+            if any(isinstance(part, slice) for part in pattern):
+                index = f"np.s_[{index}]"
+            elif "," in index:
+                index = f"({index})"
+            self.body += _wrapped("", f"np.add.at({name}, {index}, {self.operand(x).text})")
+        else:
+            self.body += _wrapped(f"{name}[{index}] = ", self.operand(x).text)
+
+    # ── Expressions ───────────────────────────────────────────────────────────────────────────
+
+    def operand(self, op: Op, user: Op | None = None) -> _Text:
+        """How an operation is called where its result is used."""
+        if op.is_constant and op.kind == "scalar" and user is not None and _is_implied(op, user):
+            return _number(op.data.item(), op.data)
+        return self.texts[id(op)]
+
+    def literal(self, op: Op) -> _Text:
+        """A constant: a number as it is written, or an array that the module makes once."""
+        if op.kind == "number":
+            return _number(op.data)
+        if op.kind == "scalar":
+            return _Text(f"{_dtype(op.dtype)}({_number(op.data.item(), op.data).text})")
+        name = self.names[id(op)]
+        self.constants += _wrapped(f"{name} = ", _array(op.data))
+        return _Text(name)
+
+    def expression(self, op: Op) -> _Text:
+        """What computes an operation from its operands."""
+        primitive, params = op.primitive, op.params
+        assert primitive is not None
+        operands = [self.operand(source, op) for source in op.inputs]
+        first = operands[0]
+        if primitive is p.matmul and _is_small_product(op):
+            return _Text(f"np.dot({operands[0].text}, {operands[1].text})")
+        if primitive in OPERATORS:
+            return _Text(f"{first} {OPERATORS[primitive]} {operands[1]}", False)
+        if primitive in FUNCTIONS:
+            return _Text(f"{FUNCTIONS[primitive]}({', '.join(x.text for x in operands)})")
+        if primitive in REDUCTIONS:
+            return _Text(_reduction(REDUCTIONS[primitive], first, params[0], params[1]))
+        write = _WRITERS.get(primitive)
+        if write is not None:
+            text = write(self, op, operands)
+            if text is not None:
+                return text
+        helper = primitive.value
+        self.helpers[helper.__name__] = helper
+        given = [x.text for x in operands] + [_parameter(value) for value in params]
+        return _Text(f"{helper.__name__}({', '.join(given)})")
+
+    def index(self, pattern: tuple[Any, ...], arrays: list[Op]) -> str:
+        """What stands between the brackets."""
+        remaining = iter(arrays)
+        parts = [self.operand(next(remaining)).text if x is HOLE else _slice(x) for x in pattern]
+        return ", ".join(parts) + ("," if len(parts) == 1 and not arrays else "") or "()"
+
+
+# ── How each primitive is written that is no operator and no function of NumPy's ──────────────────
+
+
+def _write_mean(printer: _Printer, op: Op, operands: list[_Text]) -> _Text | None:
+    x, (axis, keepdims) = op.inputs[0], op.params
+    n = p.number_along(x.shape, axis)
+    if x.dtype == np.float16:
+        total = f"np.add.reduce({operands[0].text}, {axis}, np.float32, keepdims={keepdims})"
+        return _Text(f"({total} / {n}).astype(np.float16)")
+    return _Text(f"{_reduction('np.add', operands[0], axis, keepdims)} / {n}", False)
+
+
+def _write_peak(printer: _Printer, op: Op, operands: list[_Text]) -> _Text:
+    axis, initial = op.params
+    options = f"keepdims=True, initial={_number(initial).text}"
+    return _Text(f"np.maximum.reduce({operands[0].text}, {axis}, {options})")
+
+
+def _write_getitem(printer: _Printer, op: Op, operands: list[_Text]) -> _Text:
+    pattern = op.params[0]
+    scalar = op.kind == "scalar" and any(part is HOLE or part is Ellipsis for part in pattern)
+    return _Text(f"{operands[0]}[{printer.index(pattern, op.inputs[1:])}]" + "[()]" * scalar)
+
+
+def _write_broadcast(printer: _Printer, op: Op, operands: list[_Text]) -> _Text:
+    (shape,) = op.params
+    if op.size > 4096:  # a view, as in the eager step
+        return _Text(f"np.broadcast_to({operands[0].text}, {shape})")
+    if op.kind == "scalar":
+        return _Text(f"np.broadcast_to({operands[0].text}, ())[()]")
+    return _Text(f"np.full({shape}, {operands[0].text}, {_dtype(op.dtype)})")
+
+
+def _write_reshape(printer: _Printer, op: Op, operands: list[_Text]) -> _Text:
+    shape = ", ".join(map(str, op.shape)) or "()"
+    scalar = "[()]" * (op.kind == "scalar")
+    return _Text(f"{operands[0]}.reshape({shape}){scalar}")
+
+
+def _write_transpose(printer: _Printer, op: Op, operands: list[_Text]) -> _Text:
+    axes = op.params[0]
+    if axes == tuple(range(len(axes)))[::-1]:
+        return _Text(f"{operands[0]}.T")
+    return _Text(f"{operands[0]}.transpose({', '.join(map(str, axes))})")
+
+
+def _write_cast(printer: _Printer, op: Op, operands: list[_Text]) -> _Text:
+    return _Text(f"{operands[0]}.astype({_dtype(op.params[0])})")
+
+
+def _write_arg(function: str) -> Callable[[_Printer, Op, list[_Text]], _Text]:
+    def write(printer: _Printer, op: Op, operands: list[_Text]) -> _Text:
+        axis, keepdims = op.params
+        option = ", keepdims=True" if keepdims else ""
+        if op.inputs[0].kind == "array":
+            return _Text(f"{operands[0]}.{function}({axis}{option})")
+        return _Text(f"np.{function}({operands[0].text}, {axis}{option})")
+
+    return write
+
+
+def _write_where(printer: _Printer, op: Op, operands: list[_Text]) -> _Text:
+    scalar = "[()]" * (op.kind != "array")
+    return _Text(f"np.where({', '.join(x.text for x in operands)}){scalar}")
+
+
+def _write_concatenate(printer: _Printer, op: Op, operands: list[_Text]) -> _Text:
+    parts = ", ".join(x.text for x in operands) + "," * (len(operands) == 1)
+    return _Text(f"np.concatenate(({parts}), {op.params[0]})")
+
+
+def _write_einsum(printer: _Printer, op: Op, operands: list[_Text]) -> _Text:
+    optimize = ", optimize=True" if len(operands) > 2 else ""
+    given = ", ".join(x.text for x in operands)
+    return _Text(f'np.einsum("{op.params[0]}", {given}{optimize})[()]')
+
+
+_WRITERS: dict[Any, Callable[[_Printer, Op, list[_Text]], _Text | None]] = {
+    p.mean: _write_mean,
+    p.peak: _write_peak,
+    p.getitem: _write_getitem,
+    p.broadcast_to: _write_broadcast,
+    p.reshape: _write_reshape,
+    p.transpose: _write_transpose,
+    p.cast: _write_cast,
+    p.argmax: _write_arg("argmax"),
+    p.argmin: _write_arg("argmin"),
+    p.argsort: lambda _, op, x: _Text(f'np.argsort({x[0].text}, {op.params[0]}, kind="stable")'),
+    p.cumsum: lambda _, op, x: _Text(f"np.cumsum({x[0].text}, {op.params[0]})"),
+    p.where: _write_where,
+    copied: lambda _, op, x: _Text(f"np.copy({x[0].text})"),
+    take: lambda _, op, x: _Text(f"{x[0]}.take({x[1].text})"),
+    typed: lambda _, op, x: _Text(f"np.array({x[0].text}, {_dtype(op.dtype)})"),
+    p.concatenate: _write_concatenate,
+    p.einsum: _write_einsum,
+    p.negative: lambda _, op, x: _Text(f"-{x[0]}", False),
+    p.logical_not: lambda _, op, x: _Text(f"~{x[0]}", False),
+    p.power: lambda _, op, x: _Text(f"{x[0]} ** {_number(op.params[0])}", False),
+    p.relu: lambda _, op, x: _Text(f"np.maximum({x[0].text}, 0)"),
+    p.clip: lambda _, op, x: _Text(
+        f"np.clip({x[0].text}, {_parameter(op.params[0])}, {_parameter(op.params[1])})"
+    ),
+}
+
+
+# ── Literals ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _reduction(ufunc: str, x: _Text, axis: Any, keepdims: bool) -> str:
+    option = ", keepdims=True" if keepdims else ""
+    return f"{ufunc}.reduce({x.text}, {axis}{option})"
+
+
+def _number(value: Any, exact: Any = None) -> _Text:
+    """A Python number; where it stands for a NumPy scalar, as short as that is written."""
+    if isinstance(value, float) and not np.isfinite(value):
+        text = "np.nan" if np.isnan(value) else "np.inf"
+        return _Text(text) if not value < 0 else _Text(f"-{text}", False)
+    text = repr(value)
+    if exact is not None and isinstance(value, float):
+        short = np.format_float_scientific(exact) if abs(value) > 1e16 else str(exact)
+        text = short if type(exact)(float(short)) == exact else text
+    return _Text(text, not text.startswith("-"))
+
+
+def _is_small_product(op: Op) -> bool:
+    """Whether NumPy's dot is faster than @, which calls the same function of BLAS in the end."""
+    a, b = op.inputs
+    if not (a.kind == b.kind == "array" and len(a.shape) == len(b.shape) == 2):
+        return False
+    if min(*a.shape, *b.shape) < 2 or a.size * b.shape[1] > 2**20:
+        return False
+    return a.dtype == b.dtype and a.dtype.name in ("float32", "float64")
+
+
+def _is_implied(op: Op, user: Op) -> bool:
+    """Whether a NumPy scalar can be written as a Python number, its dtype being the others' too."""
+    if user.primitive not in OPERATORS and user.primitive not in (add_at, add_at_flat):
+        return False
+    if op.dtype.kind not in "fi" or user.primitive is p.pow_:
+        return False
+    others = [x for x in user.inputs if x is not op and x.dtype.kind == "f"]
+    return any(x.kind != "number" and x.dtype == op.dtype and not x.is_constant for x in others)
+
+
+def _array(value: Any) -> str:
+    if is_range(value):
+        shape = "" if value.ndim == 1 else f".reshape{value.shape}"
+        step = int(value.flat[1])
+        ends = str(value.size) if step == 1 else f"0, {value.size * step}, {step}"
+        return f"np.arange({ends}){shape}"
+    if is_uniform(value):
+        number = _number(value.flat[0].item(), value.flat[0]).text
+        return f"np.full({value.shape}, {number}, {_dtype(value.dtype)})"
+    numbers = np.array2string(
+        value, separator=", ", threshold=value.size + 1, max_line_width=10**9, floatmode="unique"
+    ).replace("\n", "")
+    numbers = numbers.replace("nan", "np.nan").replace("inf", "np.inf")
+    if not value.size:
+        return f"np.empty({value.shape}, {_dtype(value.dtype)})"
+    return f"np.array({numbers}, {_dtype(value.dtype)})"
+
+
+def _dtype(dtype: Any) -> str:
+    dtype = np.dtype(dtype)
+    return (
+        f"np.{dtype.name}"
+        if dtype.isnative and dtype.name != "bool"
+        else ("bool" if dtype.name == "bool" else repr(dtype.str))
+    )
+
+
+def _parameter(value: Any) -> str:
+    if isinstance(value, np.dtype):
+        return _dtype(value)
+    return _number(value).text if isinstance(value, float) else repr(value)
+
+
+def _slice(part: Any) -> str:
+    if part is Ellipsis:
+        return "..."
+    if isinstance(part, slice):
+        ends = ["" if end is None else str(end) for end in (part.start, part.stop)]
+        return ":".join(ends) + (f":{part.step}" if part.step is not None else "")
+    return repr(part)
+
+
+def _described(op: Op) -> str:
+    if op.kind == "number":
+        return {"f": "a float", "i": "an int", "b": "a bool"}[op.dtype.kind]
+    return f"{op.dtype} {list(op.shape)}" if op.shape else f"{op.dtype}"
+
+
+def _place_name(place: Any) -> str:
+    what = {"_value": "value", "_grad": "gradient"}.get(place.attribute, place.attribute)
+    owner = place.owner if place.key is None else place.owner.params[place.key]
+    name = getattr(owner, "name", None)
+    return f"{what} of {name}" if name else what
+
+
+def _heading(op: Op) -> str:
+    """The comment above a group of lines."""
+    if op.primitive is verified:
+        return "refuse what does not fit, before anything has changed"
+    if op.behind is not None:
+        path = _path(op.behind)
+        return f"back through {path}" if path else ""
+    return _path(op) if op.scope is not None else ""
+
+
+def _path(op: Op) -> str:
+    if op.scope is not None:
+        return op.scope.path
+    return op.primitive.name if op.primitive is not None else ""
+
+
+def _wrapped(start: str, text: str, end: str = "") -> list[str]:
+    """A statement, broken into lines behind commas or in front of operators if it is too long."""
+    whole = start + text + end
+    if len(whole) + 4 <= WIDTH:
+        return [whole]
+    if not end:
+        start, end = start + "(", ")"
+    lines = textwrap.wrap(text, WIDTH - 8, break_long_words=False, break_on_hyphens=False)
+    return [start, *("    " + line for line in lines), end]
+
+
+# ── Helpers ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def _without_underscores(text: str) -> str:
+    """The text with helpers called by their names alone, where these are not in use."""
+    for helper in re.findall(r"^def _(\w+)", text, re.MULTILINE):
+        if not re.search(rf"\b{helper}\b", text):
+            text = re.sub(rf"\b_{helper}\b", helper, text)
+    return text
+
+
+def _imports(helpers: str) -> list[str]:
+    lines = ["from __future__ import annotations", ""] * bool(helpers)
+    standard = ["import math"] * ("math." in helpers)
+    standard += ["from functools import cache"] * ("@cache" in helpers)
+    return [*lines, *standard, *[""] * bool(standard), "import numpy as np", ""]
+
+
+def _helper_sources(helpers: dict[str, Callable[..., Any]]) -> list[str]:
+    """The source of functions of this package, and of those that they call in turn."""
+    found: dict[str, str] = {}
+    todo = list(helpers.items())
+    while todo:
+        name, function = todo.pop()
+        if name in found:
+            continue
+        plain = inspect.unwrap(function)
+        found[name] = textwrap.dedent(inspect.getsource(plain))
+        scope = plain.__globals__
+        for other in _names_in(plain.__code__):
+            value = scope.get(other)
+            if inspect.isfunction(inspect.unwrap(value)) if callable(value) else False:
+                todo.append((other, value))
+    return list(found.values())
+
+
+def _names_in(code: Any) -> tuple[str, ...]:
+    inner = [c for c in code.co_consts if inspect.iscode(c)]
+    return (*code.co_names, *(name for c in inner for name in _names_in(c)))
