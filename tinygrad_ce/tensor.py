@@ -306,7 +306,11 @@ class Tensor:
                 f"{self.label()} has {self.size} elements; item(), float(), int() and bool() need "
                 "exactly one: index it first, or use .data for the whole array"
             )
-        return self.data.item()
+        recorder = MODE.get().recorder
+        if recorder is not None:
+            recorder.refuse_reading(self)
+        value = self._value
+        return value.item() if isinstance(value, np.ndarray | np.generic) else value
 
     def detach(self) -> Tensor:
         """A leaf with the same value, through which no gradient flows."""
