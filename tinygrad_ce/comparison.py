@@ -269,7 +269,7 @@ def _max_ulp(a: Array, b: Array) -> float:
 
 def _ordinal(x: Array) -> Array:
     """Integers in the order of the floating point numbers, 0 for both zeros."""
-    bits = x.view(f"i{x.dtype.itemsize}")
+    bits = x.astype(x.dtype.newbyteorder("=")).view(f"i{x.dtype.itemsize}")
     ordinal: Array = np.where(bits < 0, np.iinfo(bits.dtype).min - bits, bits)
     return ordinal
 

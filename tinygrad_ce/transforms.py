@@ -211,19 +211,20 @@ def jvp(f: Callable[..., Tensor], args: Sequence[Any], tangents: Sequence[Any]) 
         if x.shape != v.shape:
             raise ValueError(f"tangent {i} must have its argument's shape {x.shape}, got {v.shape}")
     u = Tensor(np.zeros(y.shape, y.dtype), requires_grad=True)
+    further = pull.outside or any(map(_is_open, directions))
     with enable_grad():
         back = gradients_where_reached(y, pull.variables, u, create_graph=True) if pull.open else []
         along = constant(np.zeros((), y.dtype)[()])
         for g, v in zip(back, directions, strict=False):
             along = along if g is None else along + (g * v).sum()
         (tangent,) = (
-            gradients_where_reached(along, [u], create_graph=pull.outside)
+            gradients_where_reached(along, [u], create_graph=further)
             if along.requires_grad
             else [None]
         )
     if tangent is None:
         return pull.value, _zeros(u, True)
-    return pull.value, tangent if pull.outside else constant(tangent[()])
+    return pull.value, tangent if further else constant(tangent[()])
 
 
 def jacobian(f: Callable[..., Tensor], argnums: Argnums = 0) -> Callable[..., Any]:
@@ -313,7 +314,8 @@ class _Pullback:
         self.value = y if outside else y.detach()
 
     def __call__(self, cotangent: Any) -> Any:
-        if self.outside and isinstance(cotangent, Tensor):
+        further = self.outside or _is_open(cotangent)
+        if further and isinstance(cotangent, Tensor):
             if cotangent.shape != self.y.shape:
                 raise ValueError(
                     f"the cotangent of {self.y.label()} must have its shape {self.y.shape}, "
@@ -322,24 +324,29 @@ class _Pullback:
             seed = cotangent
         else:
             seed = constant(self.y.cotangent(cotangent))
-        return _each(self.argnums, self._walk(seed, ()))
+        return _each(self.argnums, self._walk(seed, (), further))
 
     def batch(self, cotangents: Array) -> list[Tensor]:
         """For cotangents of shape (n, *shape of y), gradients of shape (n, *shape of x)."""
-        return self._walk(constant(cotangents), cotangents.shape[:1])
+        return self._walk(constant(cotangents), cotangents.shape[:1], self.outside)
 
-    def _walk(self, seed: Tensor, batch: tuple[int, ...]) -> list[Tensor]:
+    def _walk(self, seed: Tensor, batch: tuple[int, ...], further: bool) -> list[Tensor]:
         kept: dict[Tensor, Any] = {}
         if self.open:
             with enable_grad():
                 kept = backpropagate(
                     self.y,
-                    seed if self.outside else seed._value,
+                    seed if further else seed._value,
                     wanted=self.variables,
-                    create_graph=self.outside,
+                    create_graph=further,
                 )
         found = [kept.get(v, np.zeros(batch + v.shape, v.dtype)) for v in self.variables]
         return [g if isinstance(g, Tensor) else constant(np.array(g)[()]) for g in found]
+
+
+def _is_open(x: Any) -> bool:
+    """Whether a gradient may be wanted of what is computed with x."""
+    return isinstance(x, Tensor) and x.requires_grad and MODE.get().grad
 
 
 def _linearize(
