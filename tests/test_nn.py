@@ -468,6 +468,19 @@ def test_a_parameter_without_a_gradient_stays():
     assert a.grad is None
 
 
+def test_momentum_can_begin_between_steps():
+    p = tg.Tensor(1.0, requires_grad=True)
+    optimizer = optim.SGD([p], lr=0.5)
+    assert optimizer.velocity == []
+    optimizer.momentum = 0.5
+    for _ in range(2):
+        p.grad = 1.0
+        optimizer.step()
+    assert p.item() == 1 - 0.5 - 0.5 * 1.5
+    with pytest.raises(ValueError, match="momentum"):
+        optimizer.momentum = -1
+
+
 def test_the_learning_rate_can_change_between_steps():
     p = tg.Tensor(1.0, requires_grad=True)
     optimizer = optim.SGD([p], lr=0.5)

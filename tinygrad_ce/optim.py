@@ -112,14 +112,25 @@ class SGD(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(params, lr, weight_decay)
-        self.momentum = _at_least_zero("momentum", momentum)
-        self.velocity: list[Any] = [np.zeros_like(p._value)[()] for p in self.params]
+        self.velocity: list[Any] = []
+        self.momentum = momentum
+
+    @property
+    def momentum(self) -> float:
+        """How much of the last velocity remains; where it is 0, there is no velocity."""
+        return self._momentum
+
+    @momentum.setter
+    def momentum(self, momentum: float) -> None:
+        self._momentum = _at_least_zero("momentum", momentum)
+        if momentum and not self.velocity:
+            self.velocity = [np.zeros_like(p._value)[()] for p in self.params]
 
     def _updated(self, i: int, value: Any, g: Any) -> Any:
         if self.weight_decay:
             g = g + self.weight_decay * value
-        if self.momentum:
-            g = self.velocity[i] = self.momentum * self.velocity[i] + g
+        if self._momentum:
+            g = self.velocity[i] = self._momentum * self.velocity[i] + g
         return value - self.lr * g
 
 
