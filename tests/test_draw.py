@@ -14,8 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_ce as tg
-from tinygrad_ce.draw import MAX_TENSORS, Drawing, RenderError, draw, render
+from tinygrad_ce import primitives
+from tinygrad_ce.backprop import graph
+from tinygrad_ce.draw import MAX_TENSORS, Drawing, RenderError, draw, formula, render, style
 from tinygrad_ce.draw.text import visible
+from tinygrad_ce.draw.trace import Trace
+from tinygrad_ce.draw.walk import contributions
+from tinygrad_ce.modes import MODE
 from tinygrad_ce.primitives import Primitive
 from tinygrad_ce.tensor import apply
 
@@ -584,23 +589,34 @@ def test_graph_kept_by_retain_graph_is_drawn_alike():
     assert draw(loss).dot == before
 
 
+def bare_chain(n):
+    x = parameter(1.0, "x")
+    for _ in range(n):
+        x = x.tanh()
+    return x
+
+
 def test_chain_of_5000_is_refused_not_recursed():
     with pytest.raises(ValueError, match=r"has 5,001 tensors; more than 2,000 .* depth=1"):
-        draw(chain(5_000))
+        draw(bare_chain(5_000))
 
 
 def test_largest_graph_allowed_is_drawn_and_one_more_is_refused():
-    assert len(pairs(draw(chain(MAX_TENSORS - 1)))) == 2 * (MAX_TENSORS - 1)
+    assert len(pairs(draw(bare_chain(MAX_TENSORS - 1)))) == 2 * (MAX_TENSORS - 1)
     with pytest.raises(ValueError, match="2,001 tensors"):
-        draw(chain(MAX_TENSORS))
+        draw(bare_chain(MAX_TENSORS))
 
 
-def test_huge_graph_is_refused_at_once():
-    end = chain(200_000)
+@pytest.mark.parametrize("make", [chain, bare_chain])
+def test_huge_graph_is_folded_or_refused_at_once(make):
+    end = make(200_000)
     began = time.perf_counter()
-    with pytest.raises(ValueError, match="200,001 tensors"):
-        draw(end)
-    assert time.perf_counter() - began < 5
+    if make is chain:
+        assert "folded to depth=1, since it has 200,001 tensors" in legend_of(draw(end))
+    else:
+        with pytest.raises(ValueError, match="200,001 tensors"):
+            draw(end)
+    assert time.perf_counter() - began < 10
 
 
 def test_huge_scope_is_drawn_folded():
@@ -636,6 +652,311 @@ def test_depth_that_is_no_integer_is_refused(depth):
 def test_depth_can_be_a_numpy_integer():
     loss = two_layers()
     assert draw(loss, depth=np.int64(1)).dot == draw(loss, depth=1).dot
+
+
+# ── Folding by itself, and alike layers ──────────────────────────────────────────────────────────
+
+
+def test_beyond_500_tensors_the_deepest_scopes_fold_by_themselves():
+    h = parameter(1.0, "x")
+    for _ in range(30):
+        with tg.scope("layer"):
+            h = h * 2.0
+            for _ in range(20):
+                with tg.scope("inner"):
+                    h = h.tanh()
+    drawing = draw(h)
+    assert len(nodes(drawing)) < 500
+    assert "folded to depth=2, since it has 661 tensors" in legend_of(drawing)
+    assert "folded" in repr(drawing)
+
+
+def test_at_500_tensors_nothing_folds_by_itself():
+    assert len(pairs(draw(chain(499)))) == 2 * 499
+
+
+def blocks(shapes):
+    h = parameter(np.ones(shapes[0]), "x")
+    for n in shapes[1:]:
+        with tg.scope("Block"):
+            h = (parameter(np.ones((n, h.size)), "W") * h).sum(-1).tanh()
+    return h.sum()
+
+
+def test_folded_layers_that_are_alike_are_one_box():
+    drawing = draw(blocks([3] * 13), depth=1)
+    labels = [label_of(drawing, node) for node in nodes(drawing) if node.startswith("s")]
+    assert labels == ["Block × 12 47 tensors"]  # the first W stands outside, as x does
+    assert len(pairs(drawing)) == 5
+
+
+def test_layers_of_other_shapes_stay_apart():
+    drawing = draw(blocks([3, 3, 3, 4, 4]), depth=1)
+    labels = [label_of(drawing, node) for node in nodes(drawing) if node.startswith("s")]
+    assert [" ".join(label.split()[:3]) for label in labels] == [
+        "Block × 2",
+        "Block 4 tensors",
+        "Block 4 tensors",
+    ]
+
+
+def test_layers_with_something_between_them_stay_apart():
+    h = parameter(1.0, "x")
+    for _ in range(3):
+        with tg.scope("Block"):
+            h = h.tanh()
+        h = h.exp()
+    drawing = draw(h, depth=1)
+    assert len([node for node in nodes(drawing) if node.startswith("s")]) == 3
+
+
+def test_tensor_that_a_hundred_layers_use_is_placed_within_seconds():
+    W, h = parameter(np.ones((2, 2)), "W"), tg.Tensor([[1.0, 2.0]])
+    for i in range(100):
+        with tg.scope(f"layer {i}"):
+            h = (h @ W).tanh() + parameter(np.ones(2))
+    drawing = draw(h.sum(), depth=1)
+    began = time.perf_counter()
+    drawing.svg()
+    assert time.perf_counter() - began < 5
+
+
+def test_400_tensors_are_drawn_within_a_second():
+    W, h = parameter(np.ones((2, 2)), "W"), tg.Tensor([[1.0, 2.0]])
+    for i in range(100):
+        with tg.scope(f"layer {i}"):
+            h = (h @ W).tanh() + parameter(np.ones(2))
+    loss = h.sum()
+    began = time.perf_counter()
+    draw(loss).svg()
+    assert time.perf_counter() - began < 2
+
+
+# ── Several outputs, without values or gradients, dark, as text ───────────────────────────────────
+
+
+def test_several_outputs_share_what_they_have_in_common():
+    a = parameter(2.0, "a")
+    u, v = a * a, a.exp()
+    u.name, v.name = "u", "v"
+    drawing = draw([u, v])
+    assert pairs(drawing) == [("t0", "p1"), ("t0", "p1"), ("p1", "t1"), ("t0", "p2"), ("p2", "t2")]
+    assert label_of(drawing, "t0") == "a value 2 grad 11.39"  # 2a + eᵃ
+    assert attribute(drawing, "t1", "peripheries") == attribute(drawing, "t2", "peripheries") == "2"
+    assert "grad: of u + v" in legend_of(drawing)
+
+
+def test_output_inside_of_the_graph_of_another():
+    a = parameter(2.0, "a")
+    u = a * 3.0
+    assert label_of(draw([u, u * u]), "t2") == "scalar value 6 grad 13"
+
+
+@pytest.mark.parametrize("wrong", [[], [1.0], "loss", [None]])
+def test_outputs_are_tensors(wrong):
+    with pytest.raises((TypeError, ValueError), match="the Tensor to draw, or a list"):
+        draw(wrong)
+
+
+def test_values_and_gradients_can_be_left_out():
+    loss = cross_entropy_by_hand()
+    assert label_of(draw(loss, values=False), "t0") == "z (3,) grad -0.341 0.2424 0.09857"
+    assert label_of(draw(loss, grads=False), "t0") == "z (3,) value 2 1 0.1"
+    bare = draw(loss, values=False, grads=False)
+    assert label_of(bare, "t0") == "z (3,)"
+    assert "grad" not in legend_of(bare)
+
+
+def test_large_array_has_a_heat_map():
+    drawing = draw(parameter([[-2.0] * 20, [0.0] * 20, [1.0] * 20], "W"))
+    assert drawing.dot.count('BGCOLOR="#005a9c"') == drawing.dot.count('BGCOLOR="#f7f7f7"') == 8
+    assert "heat map: blue below 0" in legend_of(drawing)
+
+
+def test_dark_has_no_colour_of_light():
+    light, dark = draw(two_layers()), draw(two_layers(), theme="dark")
+    for colour in style.DARK:
+        if colour.startswith("#"):
+            assert f'"{colour}"' not in dark.dot
+    assert pairs(dark) == pairs(light)
+    assert contrast(style.DARK[style.TEXT], style.DARK["white"]) >= 4.5
+
+
+def test_dark_text_has_contrast_4_5_and_lines_3():
+    fills = [style.DARK[fill] for fill in ("#ffffff", *style.SCOPE_FILLS)]
+    fills += [style.DARK[look.fill] for look in (*style.LOOKS.values(), style.OVAL)]
+    for fill in fills:
+        assert contrast(style.DARK[style.TEXT], fill) >= 4.5
+        assert contrast(style.DARK[style.MUTED], fill) >= 4.5
+    for look in style.LOOKS.values():
+        assert contrast(style.DARK[look.line], style.DARK["white"]) >= 3
+
+
+def test_svg_follows_what_its_reader_prefers_unless_told():
+    loss = cross_entropy_by_hand()
+    assert "prefers-color-scheme: dark" in draw(loss).svg()
+    assert "prefers-color-scheme" not in draw(loss, theme="light").svg()
+
+
+def test_unknown_theme_is_refused():
+    with pytest.raises(ValueError, match="theme is one of auto, light, dark, got 'pink'"):
+        draw(parameter(1.0), theme="pink")
+
+
+def test_text_is_a_tree_from_the_output_to_its_inputs(no_renderer):
+    assert draw(cross_entropy_by_hand()).text().splitlines() == [
+        "loss = subtract  0.417  grad 1",
+        "├─ t3 = log  2.417  grad 1",
+        "│  t2 = sum  11.21  grad 0.08919",
+        "│  t1 = exp  3  7.389 2.718 1.105  grad 0.08919 0.08919 0.08919",
+        "│  z (parameter)  3  2 1 0.1  grad -0.341 0.2424 0.09857",
+        "└─ t4 = [0]  2  grad -1",
+        "   z (parameter)  3  2 1 0.1  grad -0.341 0.2424 0.09857",
+    ]
+
+
+def test_text_of_folded_scopes():
+    assert "= [layer 2: 5 tensors]" in draw(two_layers(), depth=1).text()
+
+
+def test_text_of_what_is_used_twice_refers_to_it():
+    x = parameter(1.0, "x")
+    y = x.exp()
+    assert "├─ t1 = exp" in draw(y * y).text()
+    assert "└─ t1, see above" in draw(y * y).text()
+
+
+def test_text_of_a_long_chain_is_neither_indented_nor_endless():
+    lines = draw(bare_chain(1_500)).text().splitlines()
+    assert len(lines) == 401
+    assert max(map(len, lines)) < 80
+    assert lines[-1] == "… cut after 400 lines: depth=1 folds scopes"
+
+
+# ── What the page is made of ──────────────────────────────────────────────────────────────────────
+
+TABLE = {v.name: v for v in vars(primitives).values() if isinstance(v, Primitive)}
+# Their formulas are about whole arrays: numbers are filled in another way, or not at all.
+NOT_ELEMENTWISE = {
+    *("matmul", "einsum", "concatenate", "cumsum", "getitem", "scatter"),
+    *("reshape", "transpose"),
+}
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_every_formula_of_the_table_can_be_read(name):
+    primitive = TABLE[name]
+    for latex in (primitive.latex, *filter(None, primitive.rules_latex)):
+        assert formula.parse(latex) is not None, latex
+
+
+def arguments_of(name):
+    x = parameter([[0.3, 0.7, 0.2], [0.9, 0.4, 0.7]], "x")
+    if "axis" in TABLE[name].params:
+        return [x], (1, False)
+    a, b = x, parameter([[0.5, 0.7, 0.8], [0.1, 0.6, 0.2]], "b")
+    params = {
+        "power": (3,),
+        "clip": (0.25, 0.75),
+        "broadcast_to": ((4, 2, 3),),
+        "cast": (np.dtype("float32"),),
+    }.get(name, ())
+    if name == "where":
+        return [tg.Tensor([[True, False, True]] * 2), a, b], ()
+    return ([a, b] if len(TABLE[name].rules_latex) == 2 else [a]), params
+
+
+ELEMENTWISE = [n for n, p in TABLE.items() if p.differentiable and n not in NOT_ELEMENTWISE]
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_the_tables_latex_says_what_its_rules_compute(name):
+    inputs, params = arguments_of(name)
+    y = apply(TABLE[name], *inputs, params=params)
+    weights = np.random.default_rng(0).normal(size=y.shape)
+    out = (y * weights.astype(y.dtype)).sum()
+    steps = Trace(graph(out), [out]).data()["steps"]
+    back = [s for s in steps if s["kind"] == "add" and s["vars"]["y"]["name"] == f"t{len(inputs)}"]
+    assert len(back) == sum(t.requires_grad for t in inputs)
+    assert all(step["filled"] for step in back)
+
+
+def test_a_formula_that_does_not_agree_is_not_filled_in():
+    wrong = Primitive("wrong", "wrong", "x", lambda x: x, (lambda g, y, x: g * 3.0, r"g\,2"))
+    out = apply(wrong, parameter([1.0, 2.0])).sum()
+    steps = Trace(graph(out), [out]).data()["steps"]
+    assert [step.get("filled") for step in steps if step["kind"] == "add"] == [True, False]
+
+
+def test_a_formula_beyond_what_can_be_read_is_shown_as_it_stands():
+    odd = Primitive("odd", "odd", r"\oint x", lambda x: x, (lambda g, y, x: g, r"\begin{x}"))
+    out = apply(odd, parameter(1.0))
+    (step,) = [s for s in Trace(graph(out), [out]).data()["steps"] if s["kind"] == "add"]
+    assert step["formula"] == ("text", "begin{x}")
+    assert not step["filled"]
+
+
+@pytest.mark.parametrize("make", [cross_entropy_by_hand, two_layers])
+def test_contributions_add_up_to_the_engines_gradients_bit_for_bit(make):
+    loss = make()
+    walk = contributions(loss)
+    last = {id(c.source): c.after for c in walk}
+    wanted = [node for node in graph(loss, grad_only=True) if node is not loss]
+    for node, gradient in zip(wanted, tg.gradients(loss, wanted), strict=True):
+        assert np.array_equal(last[id(node)], gradient)
+
+
+def test_watching_leaves_no_trace():
+    loss = cross_entropy_by_hand()
+    with tg.detect_nan():
+        before = MODE.get()
+        contributions(loss)
+        assert MODE.get() is before
+    assert all(node.grad is None for node in graph(loss))
+    loss.backward()
+
+
+def test_page_is_the_same_from_run_to_run():
+    assert draw(two_layers()).html() == draw(two_layers()).html()
+
+
+def test_chain_rule_in_latex_is_the_sum_of_the_contributions():
+    loss = cross_entropy_by_hand()
+    nodes_ = graph(loss)
+    shown = Trace(nodes_, [loss]).data()["nodes"][0]["latex"]
+    assert shown == (
+        r"\frac{\partial L}{\partial z} = \frac{\partial L}{\partial t_{4}} \text{ at } [\text{0}]"
+        r" + \frac{\partial L}{\partial t_{1}}\,t_{1}"
+    )
+
+
+@pytest.mark.parametrize("name", ["}{\\input{x}", "%", "a_b^c", "$x$", "~", "#&"])
+def test_names_do_no_harm_in_latex(name):
+    x = parameter(1.0, name)
+    y = x * 2.0
+    latex = Trace(graph(y), [y]).data()["nodes"][0]["latex"]
+    inside = re.sub(r"\\text(backslash|asciitilde|asciicircum)\{\}|\\[{}#$%&_]", "", latex)
+    assert inside.count("{") == inside.count("}")
+    assert not re.search(r"[#$%&~]|\\input", inside)
+
+
+# ── Large layouts ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_long_layout_says_so_and_is_stopped(monkeypatch):
+    module = sys.modules["tinygrad_ce.draw.render"]
+    monkeypatch.setattr(module, "SECONDS_WITHOUT_A_WORD", 0.01)
+    monkeypatch.setattr(module, "SECONDS_AT_MOST", 0.01)
+    monkeypatch.setattr(module, "MANY_ARROWS", 1)
+    with (
+        pytest.warns(UserWarning, match=r"more than a few seconds; depth=1 folds"),
+        pytest.raises(RenderError, match="stopped after"),
+    ):
+        render.render(draw(chain(300)).dot, "svg")
+
+
+def test_large_graph_is_drawn_in_a_process_of_its_own():
+    assert draw(chain(400)).svg().count('class="node"') == 801
 
 
 # ── Pictures ──────────────────────────────────────────────────────────────────────────────────────
@@ -785,7 +1106,7 @@ def test_saved_dot_is_the_dot(tmp_path):
     assert drawing.save(tmp_path / "g.dot").read_text(encoding="utf-8") == drawing.dot
 
 
-@pytest.mark.parametrize("name", ["g.html", "g.jpg", "g", ".svg", "dot"])
+@pytest.mark.parametrize("name", ["g.xml", "g.jpg", "g", ".svg", "dot"])
 def test_unknown_format_is_refused_with_the_known_ones(tmp_path, name):
     with pytest.raises(ValueError, match=r"\.dot, \.svg, \.png, \.pdf"):
         draw(parameter(1.0)).save(tmp_path / name)

@@ -1,22 +1,95 @@
-"""Draw the pictures of the README and of docs/: run as ``python docs/images/make.py``."""
+"""Draw the pictures of the README and of docs/: run as ``python docs/images/make.py``.
 
+The screenshots of the page need a browser: ``pip install playwright``, and Chromium on the PATH or
+in the environment variable CHROMIUM.
+"""
+
+import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
 
 import tinygrad_ce as tg
+from tinygrad_ce import functional as F
+from tinygrad_ce import nn
+from tinygrad_ce.draw import remember_lines
 
 HERE = Path(__file__).parent
 
 
-def cross_entropy() -> tg.Drawing:
+# ── What is drawn ─────────────────────────────────────────────────────────────────────────────────
+
+
+def by_hand() -> tg.Tensor:
     """The loss of one flower, out of exp, sum, log and indexing."""
     z = tg.Tensor([2.0, 1.0, 0.1], requires_grad=True, name="logits")
-    with tg.scope("cross-entropy"):
+    with tg.scope("cross-entropy"), remember_lines():
         loss = np.exp(z).sum().log() - z[0]
     loss.name = "loss"
-    return tg.draw(loss)
+    return loss
+
+
+def network() -> tg.Tensor:
+    """The loss of a small network on five rows."""
+    model = nn.MLP([4, 16, 3], rng=0)
+    X = tg.Tensor(np.random.default_rng(0).normal(size=(5, 4)), dtype=np.float32, name="X")
+    loss = F.cross_entropy(model(X), [0, 1, 2, 1, 0])
+    loss.name = "loss"
+    return loss
+
+
+def twelve_layers() -> tg.Tensor:
+    """Twelve layers that are alike."""
+    rng = np.random.default_rng(0)
+    h = tg.Tensor(rng.normal(size=(2, 4)), requires_grad=True, name="x")
+    for _ in range(12):
+        with tg.scope("layer"):
+            weight = tg.Tensor(rng.normal(size=(4, 4)) / 2, requires_grad=True, name="weight")
+            h = (h @ weight).tanh()
+    loss = (h * h).sum()
+    loss.name = "loss"
+    return loss
+
+
+# ── Pictures ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def pictures() -> None:
+    """The SVGs."""
+    for name, drawing in {
+        "cross_entropy": tg.draw(by_hand()),
+        "network": tg.draw(network(), depth=2),
+        "network_folded": tg.draw(network(), depth=1),
+        "twelve_layers": tg.draw(twelve_layers(), depth=1),
+    }.items():
+        print(drawing.save(HERE / f"{name}.svg"))
+
+
+def screenshots() -> None:
+    """The page, at the steps that tell most."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
+        chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        for name, loss, step, scheme, width, height in (
+            ("backprop", by_hand(), 12, "light", 1200, 960),
+            ("backprop_dark", network(), 20, "dark", 1200, 1000),
+        ):
+            page = tg.draw(loss).save(Path(folder) / f"{name}.html")
+            tab = browser.new_page(
+                viewport={"width": width, "height": height},
+                color_scheme=scheme,
+                reduced_motion="reduce",
+            )
+            tab.goto(f"{page.as_uri()}#step={step}")
+            tab.screenshot(path=HERE / f"{name}.png")
+            print(HERE / f"{name}.png")
+        browser.close()
 
 
 if __name__ == "__main__":
-    print(cross_entropy().save(HERE / "cross_entropy.svg"))
+    pictures()
+    screenshots()

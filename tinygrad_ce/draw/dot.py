@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from graphviz import Digraph
 
 
-def digraph_of(picture: Picture, direction: str) -> Digraph:
+def digraph_of(
+    picture: Picture, direction: str, *, values: bool = True, grads: bool = True
+) -> Digraph:
     """The picture as a `graphviz.Digraph`, with a legend below it."""
     from graphviz import Digraph
 
@@ -29,9 +31,10 @@ def digraph_of(picture: Picture, direction: str) -> Digraph:
             "nodesep": "0.18",
             "ranksep": "0.28",
             "pad": "0.15",
-            "label": legend(picture),
+            "label": legend(picture, values, grads),
             "labelloc": "b",
             "labeljust": "l",
+            **picture.effort,
         },
         node_attr={
             "shape": "box",
@@ -51,13 +54,13 @@ def digraph_of(picture: Picture, direction: str) -> Digraph:
             "labeldistance": "1.5",
         },
     )
-    _add_nodes(graph, picture, direction)
+    _add_nodes(graph, picture, direction, values)
     for arrow in picture.arrows:
         graph.edge(arrow.source, arrow.target, **_arrow_attributes(arrow))
     return graph
 
 
-def _add_nodes(graph: Digraph, picture: Picture, direction: str) -> None:
+def _add_nodes(graph: Digraph, picture: Picture, direction: str, values: bool) -> None:
     """Each node into the cluster of its scope, and the inner clusters into the outer ones."""
     from graphviz import Digraph
 
@@ -68,7 +71,7 @@ def _add_nodes(graph: Digraph, picture: Picture, direction: str) -> None:
                 f"cluster_{region.id}", graph_attr=_cluster(region, direction)
             )
     for box in picture.boxes:
-        clusters[box.region].node(box.id, box_label(box, picture), **_node(LOOKS[box.kind]))
+        clusters[box.region].node(box.id, box_label(box, picture, values), **_node(LOOKS[box.kind]))
     for oval in picture.ovals:
         clusters[oval.region].node(oval.id, oval_label(oval), **_node(OVAL))
     for region in sorted(picture.regions, key=lambda region: -region.level):

@@ -3,33 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
-from . import style, text
+from . import heat, style, text
+from .arrays import shown_in_numbers
 from .picture import Box, Kind, Oval, Picture, Region
 from .style import LOOKS, OVAL, Look
 
-MAX_ELEMENTS = 9  # of an array that is written out
-MAX_COLUMNS = 5  # of a matrix that is written out
 MAX_WIDTH = 26  # characters of a vector in one row; a longer one becomes a column
 
+MAX_CELLS = 8  # of a heat map, along each side
+MAX_MAPS = 60  # in a picture with more boxes than this, large arrays have no heat map
+CELL = "6"  # its size, in points
+
 Grid = list[list[str]]
-Block = tuple[str, str, Grid]  # a heading, a colour, rows of numbers
 
 
-def box_label(box: Box, picture: Picture) -> str:
+class Block(NamedTuple):
+    """A heading, a colour, rows of numbers, and of a large array its heat map."""
+
+    head: str
+    color: str
+    grid: Grid
+    map: text.Array | None = None
+
+
+def box_label(box: Box, picture: Picture, values: bool = True) -> str:
     """A tensor: name, shape, dtype; value and gradient."""
     t = box.tensor
     if box.kind is Kind.CONSTANT and t.ndim == 0:
         return _label(text.number(t.data[()]))
-    blocks: list[Block] = [("value", style.TEXT, _grid(t.data))]
+    with_maps = len(picture.boxes) <= MAX_MAPS
+    blocks = [_block("value", style.TEXT, t.data, with_maps)] if values else []
     if picture.differentiated and t.requires_grad:
         if box.gradient is None:
-            blocks.append(("grad", style.MUTED, [["none arrives"]]))
+            blocks.append(Block("grad", style.MUTED, [["none arrives"]]))
         else:
-            blocks.append(("grad", style.GRADIENT, _grid(box.gradient)))
-    blocks = [block for block in blocks if block[2]]
+            blocks.append(_block("grad", style.GRADIENT, box.gradient, with_maps))
+    blocks = [block for block in blocks if block.grid]
     if t.ndim == 1 and _width(blocks) > MAX_WIDTH:
-        blocks = [(head, color, _transposed(grid)) for head, color, grid in blocks]
+        blocks = [block._replace(grid=_transposed(block.grid)) for block in blocks]
     rows, columns = _numbers(blocks)
     head = _cell(_head(box), ALIGN="LEFT", COLSPAN=str(columns))
     return _label(_table([head, *rows]))
@@ -52,8 +65,9 @@ def region_label(region: Region) -> str:
 def fold_label(region: Region) -> str:
     """A folded scope: its name, and how much is in it."""
     name = text.html(text.visible(region.name)) or " "
+    times = f" × {region.times}" if region.times > 1 else ""
     tensors = "1 tensor" if region.size == 1 else f"{region.size:,} tensors"
-    return _label(_table([_cell(f"<B>{name}</B>"), _cell(_muted(tensors))]))
+    return _label(_table([_cell(f"<B>{name}</B>{times}"), _cell(_muted(tensors))]))
 
 
 # ── Tensors ───────────────────────────────────────────────────────────────────────────────────────
@@ -72,18 +86,18 @@ def _head(box: Box) -> str:
     return bold + (f" {_words(shown)}" if shown else "")
 
 
-def _grid(array: text.Array) -> Grid:
-    """A small array as rows of numbers, a large one as what can be said of it in one cell."""
-    small = array.size <= MAX_ELEMENTS and (array.ndim < 2 or array.shape[-1] <= MAX_COLUMNS)
-    if array.size and small:
-        return text.rows(array)
+def _block(head: str, color: str, array: text.Array, with_map: bool) -> Block:
+    """A small array as rows of numbers, a large one as a heat map and what can be said of it."""
+    if shown_in_numbers(array.shape):
+        return Block(head, color, text.rows(array))
     span = text.span(array)
-    return [[span]] if span else []
+    mapped = heat.cells(array, MAX_CELLS) if span and with_map else None
+    return Block(head, color, [[span]] if span else [], mapped)
 
 
 def _width(blocks: Sequence[Block]) -> int:
     """The characters in a row of the table: each column is as wide as its widest number."""
-    rows = [row for _, _, grid in blocks for row in grid]
+    rows = [row for block in blocks for row in block.grid]
     return sum(max(map(len, column)) + 1 for column in zip(*rows, strict=False))
 
 
@@ -96,28 +110,33 @@ def _numbers(blocks: Sequence[Block]) -> tuple[list[str], int]:
 
     Tall, narrow blocks stand side by side, the others one below the other.
     """
-    heights = {len(grid) for _, _, grid in blocks}
-    width = max((len(grid[0]) for _, _, grid in blocks), default=0)
-    blocks = [(head, color, text.aligned(grid)) for head, color, grid in blocks]
+    heights = {len(block.grid) for block in blocks}
+    width = max((len(block.grid[0]) for block in blocks), default=0)
+    blocks = [block._replace(grid=text.aligned(block.grid)) for block in blocks]
     if len(heights) == 1 and max(heights) >= 3 and width <= 2:
         return _side_by_side(blocks, width), width * len(blocks)
     return _stacked(blocks, width), width + 1
 
 
 def _side_by_side(blocks: Sequence[Block], width: int) -> list[str]:
-    heads = [_cell(_words(head), ALIGN="RIGHT", COLSPAN=str(width)) for head, _, _ in blocks]
+    heads = [_cell(_words(block.head), ALIGN="RIGHT", COLSPAN=str(width)) for block in blocks]
     rows = [
-        "".join(_number(n, color) for _, color, grid in blocks for n in grid[i])
-        for i in range(len(blocks[0][2]))
+        "".join(_number(n, block.color) for block in blocks for n in block.grid[i])
+        for i in range(len(blocks[0].grid))
     ]
     return ["".join(heads), *rows]
 
 
 def _stacked(blocks: Sequence[Block], width: int) -> list[str]:
     rows = []
-    for head, color, grid in blocks:
+    for head, color, grid, mapped in blocks:
+        if mapped is not None:
+            columns = str(width) if width > 1 else ""
+            picture = _cell(_heat_map(mapped), ALIGN="RIGHT", COLSPAN=columns)
+            rows.append(_cell(_words(head), ALIGN="LEFT") + picture)
         for i, numbers in enumerate(grid):
-            shown = _cell(_words(" " if i else head), ALIGN="LEFT")
+            said = i or mapped is not None
+            shown = _cell(_words(" " if said else head), ALIGN="LEFT")
             columns = str(width) if len(numbers) < width else ""
             rows.append(shown + "".join(_number(n, color, columns) for n in numbers))
     return rows
@@ -130,17 +149,40 @@ def _number(number: str, color: str, columns: str = "") -> str:
     return _cell(shown, ALIGN="RIGHT", COLSPAN=columns)
 
 
+def _heat_map(mapped: text.Array) -> str:
+    rows = [
+        "".join(
+            _cell("", BGCOLOR=f"#{r:02x}{g:02x}{b:02x}", WIDTH=CELL, HEIGHT=CELL, FIXEDSIZE="TRUE")
+            for r, g, b in row
+        )
+        for row in heat.colours(mapped)
+    ]
+    height, width = (str(n * int(CELL) + 2) for n in mapped.shape)
+    return _table(
+        rows,
+        BORDER="1",
+        CELLBORDER="0",
+        CELLPADDING="0",
+        COLOR=style.SCOPE_LINE,
+        FIXEDSIZE="TRUE",  # or it would be stretched to the width of its column
+        WIDTH=width,
+        HEIGHT=height,
+    )
+
+
 # ── The legend ────────────────────────────────────────────────────────────────────────────────────
 
 
-def legend(picture: Picture) -> str:
+def legend(picture: Picture, values: bool = True, grads: bool = True) -> str:
     """What the kinds of boxes are called, and what else the picture takes for granted."""
     kinds = {box.kind for box in picture.boxes}
     looks = [look for kind, look in LOOKS.items() if kind in kinds]
     if picture.ovals:
         looks.append(OVAL)
     swatches = _cell(_row(_cell(_swatch(look)) for look in looks), ALIGN="LEFT")
-    notes = (_cell(_muted(text.html(note)), ALIGN="LEFT") for note in _notes(picture))
+    notes = (
+        _cell(_muted(text.html(note)), ALIGN="LEFT") for note in _notes(picture, values, grads)
+    )
     return _label(_table([swatches, *notes]))
 
 
@@ -161,15 +203,12 @@ def _swatch(look: Look) -> str:
     )
 
 
-def _notes(picture: Picture) -> list[str]:
-    output = picture.output
-    name = text.visible(str(output.name or "")) or "the output"
-    if picture.differentiated:
-        notes = [f"grad: of {name} with respect to the tensor"]
-    elif output.requires_grad:
-        notes = [f"no gradients: they are of one number, and {name} has {output.size:,}"]
-    else:
-        notes = [f"no gradients: {name} depends on no tensor that requires one"]
+def _notes(picture: Picture, values: bool, grads: bool) -> list[str]:
+    notes = [_note_on_gradients(picture)] if grads else []
+    if picture.depth is not None:
+        notes.append(f"folded to depth={picture.depth}, since it has {picture.size:,} tensors")
+    if (values or picture.differentiated) and _has_heat_maps(picture):
+        notes.append("heat map: blue below 0, white at 0, orange above; black is not finite")
     if any(not arrow.differentiable for arrow in picture.arrows):
         notes.append("dashed arrow: no gradient comes back along it")
     if any(arrow.argument for arrow in picture.arrows):
@@ -177,6 +216,24 @@ def _notes(picture: Picture) -> list[str]:
     if any(region.folded for region in picture.regions):
         notes.append("box with a tab: a scope, folded")
     return notes
+
+
+def _note_on_gradients(picture: Picture) -> str:
+    names = [text.visible(str(output.name or "")) or "the output" for output in picture.outputs]
+    if picture.differentiated:
+        return f"grad: of {' + '.join(names)} with respect to the tensor"
+    large = [i for i, output in enumerate(picture.outputs) if output.size != 1]
+    if large and any(output.requires_grad for output in picture.outputs):
+        size = picture.outputs[large[0]].size
+        return f"no gradients: they are of one number, and {names[large[0]]} has {size:,}"
+    depend = "depends" if len(names) == 1 else "depend"
+    return f"no gradients: {', '.join(names)} {depend} on no tensor that requires one"
+
+
+def _has_heat_maps(picture: Picture) -> bool:
+    return len(picture.boxes) <= MAX_MAPS and any(
+        box.tensor.size and not shown_in_numbers(box.tensor.shape) for box in picture.boxes
+    )
 
 
 # ── HTML-like language ────────────────────────────────────────────────────────────────────────────

@@ -15,8 +15,9 @@ logits that are leaves themselves, its leaves stand outside of it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import Any
 
@@ -30,6 +31,12 @@ from ..transforms import gradients_where_reached
 
 # More tensors than this are refused: nobody could read them, and laying them out takes long.
 MAX_TENSORS = 2_000
+
+# With more than this, scopes are folded unless a depth is given.
+MAX_OPEN = 500
+
+# With more boxes and ovals than this, a layout need not be the best.
+LARGE = 150
 
 # Scopes nested deeper than this are folded: Graphviz walks nested clusters by recursion.
 MAX_NESTING = 32
@@ -49,7 +56,8 @@ class Kind(Enum):
 class Region:
     """A scope as it is drawn: an open frame, or folded to one box.
 
-    `size` counts the tensors in it, `fed` tells whether an arrow comes in from outside.
+    `size` counts the tensors in it, `fed` tells whether an arrow comes in from outside, `times`
+    how many scopes alike it stands for.
     """
 
     number: int
@@ -59,6 +67,7 @@ class Region:
     folded: bool
     size: int = 0
     fed: bool = False
+    times: int = 1
 
     @property
     def id(self) -> str:
@@ -103,7 +112,9 @@ class Arrow:
 
     `argument` says which argument the tensor is, where that matters and is not plain to see;
     `differentiable` tells whether a gradient can come back this way, `makes` whether the tensor is
-    the result, `enters` whether the arrow leads into the frame of a scope.
+    the result, `enters` whether the arrow leads into the frame of a scope. `uses` names what it
+    stands for: p3.0 is argument 0 of primitive p3, p3.y its result; into a folded scope, there can
+    be several.
     """
 
     source: str
@@ -112,6 +123,7 @@ class Arrow:
     differentiable: bool = True
     makes: bool = False
     enters: bool = False
+    uses: str = field(default="", compare=False)
 
 
 @dataclass(slots=True)
@@ -119,20 +131,57 @@ class Picture:
     """All that is drawn.
 
     `size` counts the tensors of the graph, the folded ones too; `differentiated` tells whether
-    there are gradients of the output.
+    there are gradients of the outputs; `inside` in which folded scope a tensor or a primitive is;
+    `depth` the depth at which it was folded unasked, or None.
     """
 
-    output: Tensor
+    outputs: list[Tensor]
     size: int
     boxes: list[Box] = field(default_factory=list)
     ovals: list[Oval] = field(default_factory=list)
     regions: list[Region] = field(default_factory=list)
     arrows: list[Arrow] = field(default_factory=list)
     differentiated: bool = False
+    inside: dict[str, str] = field(default_factory=dict)
+    depth: int | None = None
+
+    @property
+    def effort(self) -> dict[str, str]:
+        """What Graphviz is told of a large picture: a limit to its search for the best layout.
+
+        Without one, a tensor that a hundred layers use takes a minute to place, not a second.
+        """
+        folds = sum(region.folded for region in self.regions)
+        if len(self.boxes) + len(self.ovals) + folds < LARGE:
+            return {}
+        return {"nslimit": "1", "nslimit1": "1", "mclimit": "0.3"}
+
+    @property
+    def output(self) -> Tensor:
+        """The output, or the first of several."""
+        return self.outputs[0]
 
 
-def picture_of(output: Tensor, depth: int | None = None) -> Picture:
-    """The picture of the graph behind a tensor, its scopes folded from level `depth` on.
+def picture_of(
+    outputs: Sequence[Tensor],
+    depth: int | None = None,
+    *,
+    folds: frozenset[str] | None = None,
+    gradients: bool = True,
+) -> Picture:
+    """The picture of the graph behind some tensors, its scopes folded from level `depth` on.
+
+    Parameters
+    ----------
+    outputs
+        The tensors.
+    depth
+        Scopes at this level are folded. By default none, unless there are more than
+        `MAX_OPEN` tensors; then those from the level on that it takes to come below.
+    folds
+        The ids of the scopes to fold, in the place of `depth`.
+    gradients
+        Whether gradients are wanted.
 
     Raises
     ------
@@ -141,30 +190,61 @@ def picture_of(output: Tensor, depth: int | None = None) -> Picture:
     ValueError
         There is more to draw than `MAX_TENSORS`.
     """
-    nodes = _nodes_behind(output)
-    regions = _Regions(MAX_NESTING if depth is None else min(depth, MAX_NESTING))
+    nodes = nodes_behind(outputs)
+    unasked = None
+    if depth is None and folds is None:
+        depth = unasked = _depth_to_be_legible(nodes)
+    regions = _Regions(MAX_NESTING if depth is None else min(depth, MAX_NESTING), folds)
     made_in = [regions.of(node.scope) for node in nodes]
     certain = sum(
         node.primitive is not None and (region is None or not region.folded)
         for node, region in zip(nodes, made_in, strict=True)
     )
-    _refuse_too_many(output, len(nodes), certain, depth)
-    places = _Places(nodes, made_in, output)
-    picture = Picture(output, len(nodes))
+    _refuse_too_many(outputs[0], len(nodes), certain, depth)
+    places = _Places(nodes, made_in, outputs, merge=folds is None)
+    picture = Picture(list(outputs), len(nodes), depth=unasked)
     picture.regions = [region for region in regions.all if region.size]
     picture.boxes = places.boxes()
-    _refuse_too_many(output, len(nodes), len(picture.boxes), depth)
+    _refuse_too_many(outputs[0], len(nodes), len(picture.boxes), depth)
     picture.ovals = places.ovals()
     picture.arrows = places.arrows()
-    if output.requires_grad and output.size == 1:
+    picture.inside = places.inside()
+    if gradients and differentiable(outputs):
         picture.differentiated = True
-        _add_gradients(output, picture.boxes)
+        _add_gradients(outputs, picture.boxes)
     return picture
 
 
-def _nodes_behind(output: Tensor) -> list[Tensor]:
+def differentiable(outputs: Sequence[Tensor]) -> bool:
+    """Whether gradients of these outputs can be drawn: of numbers, one of which requires one."""
+    return all(output.size == 1 for output in outputs) and any(
+        output.requires_grad for output in outputs
+    )
+
+
+def _depth_to_be_legible(nodes: Sequence[Tensor]) -> int | None:
+    """The depth at which at most `MAX_OPEN` tensors stay open; None if all can, or none helps."""
+    if len(nodes) <= MAX_OPEN:
+        return None
+    levels = Counter(_level(node.scope) for node in nodes if node.primitive is not None)
+    deepest = max(levels, default=0)
+    for depth in range(min(deepest, MAX_NESTING), 0, -1):
+        if sum(n for level, n in levels.items() if level < depth) <= MAX_OPEN:
+            return depth
+    return 1 if deepest else None
+
+
+def _level(scope: Scope | None) -> int:
+    level = 0
+    while scope is not None and level <= MAX_NESTING:
+        level, scope = level + 1, scope.parent
+    return level
+
+
+def nodes_behind(outputs: Sequence[Tensor]) -> list[Tensor]:
+    """All tensors of the graph behind some, in order of creation."""
     try:
-        return graph(output)
+        return graph(*outputs)
     except FreedGraphError as error:
         remedy = "draw before backward(), or call backward(retain_graph=True)"
         raise FreedGraphError(error.node, remedy) from None
@@ -181,11 +261,17 @@ def _refuse_too_many(output: Tensor, size: int, shown: int, depth: int | None) -
     )
 
 
-def _add_gradients(output: Tensor, boxes: Sequence[Box]) -> None:
+def _add_gradients(outputs: Sequence[Tensor], boxes: Sequence[Box]) -> None:
+    """The gradients of the output, or of the sum of several: what backward() of each adds up."""
     wanted = [box for box in boxes if box.tensor.requires_grad]
-    found = gradients_where_reached(output, [box.tensor for box in wanted])
-    for box, gradient in zip(wanted, found, strict=True):
-        box.gradient = gradient
+    for output in outputs:
+        if not output.requires_grad:
+            continue
+        found = gradients_where_reached(output, [box.tensor for box in wanted])
+        for box, gradient in zip(wanted, found, strict=True):
+            if gradient is not None and box.gradient is not None:
+                gradient = box.gradient + gradient
+            box.gradient = box.gradient if gradient is None else gradient
 
 
 # ── Scopes ────────────────────────────────────────────────────────────────────────────────────────
@@ -194,8 +280,9 @@ def _add_gradients(output: Tensor, boxes: Sequence[Box]) -> None:
 class _Regions:
     """The region of each scope, and of scopes inside a folded one: that one."""
 
-    def __init__(self, depth: int) -> None:
+    def __init__(self, depth: int, folds: frozenset[str] | None) -> None:
         self.depth = depth
+        self.folds = folds
         self.all: list[Region] = []
         self._known: dict[int, Region] = {}
 
@@ -214,7 +301,10 @@ class _Regions:
         if outer is not None and outer.folded:
             return outer
         level = 1 if outer is None else outer.level + 1
-        region = Region(len(self._known), scope.name, outer, level, folded=level >= self.depth)
+        folded = level >= self.depth
+        if self.folds is not None and not folded:
+            folded = f"s{len(self._known)}" in self.folds
+        region = Region(len(self._known), scope.name, outer, level, folded)
         self.all.append(region)
         return region
 
@@ -237,20 +327,60 @@ def _common(a: Region | None, b: Region | None) -> Region | None:
     return a
 
 
+def _alike_as_one(nodes: Sequence[Tensor], made_in: list[Region | None]) -> list[Region | None]:
+    """Of folded scopes that follow one another and are alike, the first stands for all.
+
+    Alike are scopes of one name inside one scope, that compute the same primitives on the same
+    shapes. What is computed between them keeps them apart: they would be drawn in a circle.
+    """
+    runs: list[tuple[Region | None, list[Any]]] = []
+    for node, region in zip(nodes, made_in, strict=True):
+        if node.primitive is None:
+            continue
+        if not runs or runs[-1][0] is not region:
+            runs.append((region, []))
+        runs[-1][1].append((node.primitive.name, node.shape))
+    entered = Counter(id(region) for region, _ in runs)
+    stands_for: dict[int, Region] = {}
+    last: tuple[Region, list[Any]] | None = None
+    for region, made in runs:
+        if region is None or not region.folded or entered[id(region)] > 1:
+            last = None
+        elif last is not None and _alike(last[0], region) and last[1] == made:
+            last[0].times += 1
+            stands_for[id(region)] = last[0]
+        else:
+            last = (region, made)
+    return [region and stands_for.get(id(region), region) for region in made_in]
+
+
+def _alike(a: Region, b: Region) -> bool:
+    return a.name == b.name and a.outer is b.outer
+
+
 # ── Which tensor is drawn where ───────────────────────────────────────────────────────────────────
 
 
 class _Places:
     """The nodes of a graph, each with the region that it belongs to."""
 
-    def __init__(self, nodes: list[Tensor], made_in: list[Region | None], output: Tensor) -> None:
+    def __init__(
+        self,
+        nodes: list[Tensor],
+        made_in: list[Region | None],
+        outputs: Sequence[Tensor],
+        merge: bool,
+    ) -> None:
         self.nodes = nodes
         number = {id(node): i for i, node in enumerate(nodes)}
         self.sources = [tuple(number[id(s)] for s in node.inputs or ()) for node in nodes]
-        self.kind = [_kind(node, node is output) for node in nodes]
+        self.outputs = {number[id(output)] for output in outputs}
+        self.kind = [kind_of(node, i in self.outputs) for i, node in enumerate(nodes)]
         self.region = made_in
         self._put_leaves_where_they_are_used()
         self._keep_leaves_in_sight()
+        if merge:
+            self.region = _alike_as_one(nodes, self.region)
         for region in self.region:
             for around in _outward(region):
                 around.size += 1
@@ -298,11 +428,22 @@ class _Places:
     def _hidden(self) -> list[bool]:
         """Which tensors are inside a folded region, and used nowhere else."""
         hidden = [region is not None and region.folded for region in self.region]
-        hidden[-1] = False  # the output: nothing was made after it
+        for output in self.outputs:
+            hidden[output] = False
         for source, user in self._uses():
             if self.region[source] is not self.region[user]:
                 hidden[source] = False
         return hidden
+
+    def inside(self) -> dict[str, str]:
+        """In which folded region each tensor and primitive is that is not drawn itself."""
+        found = {}
+        for i, hidden in enumerate(self.hidden):
+            if (fold := self._fold(i)) is not None:
+                found[f"p{i}"] = fold.id
+                if hidden:
+                    found[f"t{i}"] = fold.id
+        return found
 
     def _fold(self, i: int) -> Region | None:
         """The folded region that the i-th node belongs to, if it belongs to one."""
@@ -333,7 +474,7 @@ class _Places:
     def arrows(self) -> list[Arrow]:
         """Arrows in order of creation and of arguments; into a folded scope, one from each box."""
         drawn: list[Arrow] = []
-        into_folds: set[Arrow] = set()
+        into_folds: dict[Arrow, list[str]] = {}
         for i, node in enumerate(self.nodes):
             if node.primitive is None:
                 continue
@@ -341,13 +482,19 @@ class _Places:
             if fold is None:
                 drawn += self._arguments(i, node.primitive)
             else:
-                new = [a for a in dict.fromkeys(self._into(fold, i)) if a not in into_folds]
-                into_folds.update(new)
-                drawn += new
+                for arrow in self._into(fold, i):
+                    if arrow not in into_folds:
+                        into_folds[arrow] = []
+                        drawn.append(arrow)
+                    into_folds[arrow].append(arrow.uses)
             if not self.hidden[i]:
                 maker = f"p{i}" if fold is None else fold.id
-                drawn.append(Arrow(maker, f"t{i}", differentiable=node.requires_grad, makes=True))
-        return drawn
+                made = Arrow(maker, f"t{i}", "", node.requires_grad, makes=True, uses=f"p{i}.y")
+                drawn.append(made)
+        return [
+            replace(arrow, uses=" ".join(into_folds[arrow])) if arrow in into_folds else arrow
+            for arrow in drawn
+        ]
 
     def _arguments(self, i: int, primitive: Primitive) -> Iterator[Arrow]:
         """The arrows into an oval, one for each argument."""
@@ -355,21 +502,24 @@ class _Places:
         for place, source in enumerate(sources):
             distinct = len(set(sources)) > 1
             letter = _argument(primitive, place, len(sources)) if distinct else ""
-            yield self._use(source, f"p{i}", self.region[i], letter)
+            yield self._use(source, f"p{i}", self.region[i], f"p{i}.{place}", letter)
 
     def _into(self, fold: Region, i: int) -> Iterator[Arrow]:
         """The arrows into a folded region that a node in it brings along."""
-        for source in self.sources[i]:
+        for place, source in enumerate(self.sources[i]):
             if self.region[source] is not fold:
-                yield self._use(source, fold.id, fold.outer)
+                yield self._use(source, fold.id, fold.outer, f"p{i}.{place}")
 
-    def _use(self, source: int, user: str, frame: Region | None, letter: str = "") -> Arrow:
+    def _use(
+        self, source: int, user: str, frame: Region | None, uses: str, letter: str = ""
+    ) -> Arrow:
         enters = _common(self._frame(source), frame) is not frame
         differentiable = self.nodes[source].requires_grad
-        return Arrow(f"t{source}", user, letter, differentiable, enters=enters)
+        return Arrow(f"t{source}", user, letter, differentiable, enters=enters, uses=uses)
 
 
-def _kind(node: Tensor, is_output: bool) -> Kind:
+def kind_of(node: Tensor, is_output: bool) -> Kind:
+    """What a tensor is to the graph."""
     if is_output:
         return Kind.OUTPUT
     if node.primitive is not None:

@@ -132,10 +132,15 @@ def _assigned(name: str, value: Any) -> str:
 
 
 def _index(name: str, pattern: tuple[Any, ...]) -> str:
-    return ", ".join(map(_index_part, pattern))
+    return ", ".join(map(index_part, pattern))
 
 
-def _index_part(part: Any) -> str:
+def index_part(part: Any) -> str:
+    """A part of an index as one would write it.
+
+    >>> index_part(slice(1, None)), index_part(slice(None, None, -1)), index_part(...)
+    ('1:', '::-1', '…')
+    """
     if isinstance(part, slice):
         ends = [part.start, part.stop] if part.step is None else [part.start, part.stop, part.step]
         return ":".join("" if end is None else str(end) for end in ends)
