@@ -207,6 +207,15 @@ def test_graph_of_given_logits_shows_them_and_nothing_else(here, capsys):
     assert "MLP" not in dot
 
 
+@pytest.mark.parametrize(("options", "name"), [([], "loss.html"), (["--out", "g.dot"], "g.dot")])
+def test_graph_opens_the_page_or_the_file_that_was_asked_for(here, monkeypatch, options, name):
+    opened = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    assert main(["graph", "--logits", "2,1,0.1", "--target", "0", "--open", *options]) == 0
+    assert opened == [(here / name).resolve().as_uri()]
+    assert (here / name).is_file()
+
+
 def test_graph_folds_scopes(here, capsys):
     sizes = []
     for depth in (["--depth", "1"], []):

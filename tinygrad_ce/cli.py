@@ -135,10 +135,11 @@ def _parser() -> argparse.ArgumentParser:
     graph.add_argument(
         "--out",
         type=_file,
-        default=Path("loss.svg"),
         metavar="FILE",
-        help="ends in .svg, .png, .pdf, or .dot, which needs no Graphviz (default: %(default)s)",
+        help="ends in .svg, .png or .pdf; in .dot, which needs no Graphviz; or in .html, the page "
+        "that steps through backprop (default: loss.svg, with --open loss.html)",
     )
+    graph.add_argument("--open", action="store_true", help="show it in the browser")
 
     compare = command("compare", commands.compare)
     _add_logits(compare)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import io
 import sys
+import webbrowser
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
@@ -76,13 +77,15 @@ def graph(arguments: argparse.Namespace) -> int:
         loss.name = "loss"
     else:
         loss, _ = the_demo.loss_of_row(_experiment(arguments), 0)
-    path: Path = arguments.out
+    path: Path = arguments.out or Path("loss.html" if arguments.open else "loss.svg")
     with output.ready(path.parent, [path.name]):
         try:
             draw(loss, depth=arguments.depth).save(path)
         except ValueError as error:  # a file of another kind
             raise UsageError(error) from error
     print(path)
+    if arguments.open:
+        webbrowser.open(path.resolve().as_uri())
     return 0
 
 
