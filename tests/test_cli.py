@@ -155,14 +155,22 @@ def test_demo_without_matplotlib_says_how_to_get_it_before_training(here, capsys
 @pytest.mark.skipif(os.name == "nt", reason="a process cannot be sent SIGINT on Windows")
 def test_demo_that_is_interrupted_leaves_nothing_behind(tmp_path):
     command = [sys.executable, "-m", "tinygrad_ce", "demo", "--epochs", "100000000"]
-    process = subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    while not contents(tmp_path):
-        time.sleep(0.05)
-    time.sleep(0.3)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # A suite that runs in the background has interruptions ignored, and passes that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+    ) as process:
+        while not contents(tmp_path):
+            time.sleep(0.05)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        try:
+            _, err = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert b"Traceback" not in err
     assert err.decode().strip().splitlines()[-1] == "tinygrad-ce: interrupted"
