@@ -491,6 +491,18 @@ MUTATIONS = [
         "g for g in found if g is not None",
         "test_backprop.py",
     ),
+    transform(
+        "no gradient to a tangent",
+        "further = pull.outside or any(map(_is_open, directions))",
+        "further = pull.outside",
+        "test_guarantees.py",
+    ),
+    transform(
+        "no gradient to a cotangent",
+        "further = self.outside or _is_open(cotangent)",
+        "further = self.outside",
+        "test_guarantees.py",
+    ),
     transform("jvp: the last tangent alone", "else along + (g * v).sum()", "else (g * v).sum()"),
     transform(
         "jacobian: parts of one row", "rows = max(1, MAX_BATCH // max(largest, 1))", "rows = 2"
@@ -570,6 +582,12 @@ MUTATIONS = [
         "self._momentum * self.velocity[i] + g",
         "self.momentum * (self.velocity[i] + g)",
     ),
+    optimizer(
+        "SGD: a velocity without momentum",
+        "if momentum and not self.velocity:",
+        "if not self.velocity:",
+        "test_guarantees.py",
+    ),
     optimizer("Adam: no bias correction of m", "m / (1 - beta1**t)", "m"),
     optimizer("Adam: no bias correction of v", "v / (1 - beta2**t)", "v"),
     optimizer("Adam: step not counted", "self.t[i] = self.t[i] + 1", "1"),
@@ -605,6 +623,12 @@ MUTATIONS = [
         "compare: nan is close",
         "bool(np.all(difference <= limit))",
         "not np.any(difference > limit)",
+    ),
+    comparer(
+        "compare: byte order",
+        'x.astype(x.dtype.newbyteorder("="))',
+        "x",
+        "test_guarantees.py",
     ),
     comparer("compare: dtypes", "    if a.dtype != b.dtype:\n", "    if False:\n"),
     watch(

@@ -1213,3 +1213,16 @@ def test_small_forms_do_as_numpy_does():
     assert w.sum(1).params == (1, False)
     w.grad = T(np.ones((2, 2)))
     assert w.grad.tolist() == [[1, 1], [1, 1]]
+
+
+def test_momentum_can_be_switched_on_and_off_between_steps():
+    w = T(0.0, requires_grad=True)
+    sgd = optim.SGD([w], lr=1.0)
+    for momentum, expected in ((0.0, -1.0), (0.5, -2.0), (0.5, -3.5), (0.0, -4.5)):
+        sgd.momentum = momentum
+        assert sgd.momentum == momentum
+        w.grad = 1.0
+        sgd.step()
+        assert w.item() == expected
+    with pytest.raises(ValueError, match="momentum"):
+        sgd.momentum = -1
