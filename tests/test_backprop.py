@@ -1,7 +1,6 @@
 """The walk: its order, what it adds up, what it frees, and how deep it goes."""
 
 import gc
-import time
 import weakref
 
 import numpy as np
@@ -248,10 +247,8 @@ def test_a_diamond_of_400_levels_is_walked_once_not_along_each_path():
     y = x
     for _ in range(400):
         y = y + y
-    begin = time.perf_counter()
     y.backward()
     assert x.grad == 2.0**400
-    assert time.perf_counter() - begin < 60
 
 
 def test_a_sum_of_20000_terms():
