@@ -97,7 +97,8 @@ class Tensor:
     name
         A name for messages and drawings.
     copy
-        With False, take the array over instead of copying it; it becomes read-only.
+        With False, take the array over instead of copying it; it becomes read-only. Writing
+        through another view of it, made before, would still change it: NumPy cannot tell.
 
     Raises
     ------
