@@ -194,8 +194,8 @@ MUTATIONS = [
     walk("no unbroadcast", "if d.shape != in_front + x.shape:", "if False:"),
     walk(
         "a use before requires_grad counts",
-        "elif source._keeps_grad < node.index:",
-        "else:",
+        "if source._grad_since > node.index:",
+        "if False:",
         "test_guarantees.py",
     ),
     walk("no cast", "if d.dtype is not x.dtype and d.dtype != x.dtype:", "if False:"),
@@ -227,8 +227,8 @@ MUTATIONS = [
     ),
     walk(
         "leaves only",
-        "if node._keeps_grad if ways is None else node in keep:",
-        "if node._keeps_grad and not node.inputs if ways is None else node in keep:",
+        "if node._grad_since if ways is None else node in keep:",
+        "if node._grad_since and not node.inputs if ways is None else node in keep:",
     ),
     walk("warnings in a walk", '@np.errstate(all="ignore")\n', "", "test_primitives.py"),
     walk(

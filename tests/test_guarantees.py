@@ -226,6 +226,14 @@ def test_a_leaf_that_begins_to_require_its_gradient_late_gets_all_of_it_or_none(
     assert c.grad is None or c.grad == 3 + 2 * 5
 
 
+def test_uses_before_and_after_it_began_to_require_its_gradient_are_kept_apart():
+    w, c = T(3.0, requires_grad=True), T(5.0)
+    y = w * c + c * c
+    c.requires_grad = True
+    (y + c * 7).backward()
+    assert (w.grad, c.grad) == (5, 7)
+
+
 def test_a_leaf_that_ceases_to_require_its_gradient_gets_none():
     w, c = T(3.0, requires_grad=True), T(5.0, requires_grad=True)
     y = w * c

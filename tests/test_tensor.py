@@ -68,6 +68,14 @@ def test_refuses_a_list_of_tensors_since_their_gradient_would_be_lost():
         T([T(1.0, requires_grad=True), 2.0])
 
 
+def test_refuses_a_masked_array_whose_mask_would_be_lost():
+    masked = np.ma.masked_array([1.0, 1e20], mask=[False, True])
+    with pytest.raises(TypeError, match="filled"):
+        T(masked)
+    with pytest.raises(TypeError, match="filled"):
+        T([1.0, 2.0]) * masked
+
+
 @pytest.mark.parametrize("dtype", [int, bool, np.uint8])
 def test_requires_grad_is_for_floating_point(dtype):
     with pytest.raises(TypeError, match="floating point"):

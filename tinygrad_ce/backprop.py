@@ -151,7 +151,7 @@ def backpropagate(
     node = output
     while True:
         g = gradients.pop(node)
-        if node._keeps_grad if ways is None else node in keep:
+        if node._grad_since if ways is None else node in keep:
             kept[node] = g
             if recorder is not None:
                 recorder.passing(node, g)
@@ -167,6 +167,8 @@ def backpropagate(
             for source, rule in zip(inputs, node.primitive.rules):  # noqa: B905
                 if rule is None or not (source._requires_grad if ways is None else source in ways):
                     continue
+                if source._grad_since > node.index:
+                    continue  # used before requires_grad was set: a constant then
                 d = rule(g, y, *arguments)
                 if watch is not None:
                     watch.backward(node, g, d)
@@ -177,8 +179,7 @@ def backpropagate(
                     d = d.astype(x.dtype)
                 if source in gradients:
                     gradients[source] = gradients[source] + d
-                # A use before requires_grad was set on a leaf is one of a constant.
-                elif source._keeps_grad < node.index:
+                else:
                     gradients[source] = d
                     heappush(waiting, (-source.index, source))
             if free:

@@ -251,8 +251,7 @@ def sum_to(g: Value, shape: tuple[int, ...], batch: int = 0) -> Value:
     if 1 in shape:
         axes += [i for i, n in enumerate(shape, new) if n == 1 and g.shape[i] != 1]
     full = (*g.shape[:batch], *shape) if batch else shape
-    if axes:
-        g = _add_up(g, tuple(axes) if len(axes) > 1 else axes[0])
+    g = _add_up(g, tuple(axes))
     return g if g.shape == full else g.reshape(full)
 
 

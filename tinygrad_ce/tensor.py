@@ -130,7 +130,7 @@ class Tensor:
         "__weakref__",
         "_arguments",
         "_grad",
-        "_keeps_grad",
+        "_grad_since",
         "_requires_grad",
         "_value",
         "index",
@@ -143,7 +143,7 @@ class Tensor:
     _value: Any
     _arguments: tuple[Any, ...]
     _grad: Any
-    _keeps_grad: int  # where backward() stores a gradient: for which uses, those younger than this
+    _grad_since: int  # backward() stores the gradient of all uses younger than this; 0: of none
     _requires_grad: bool
     index: int
     inputs: tuple[Tensor, ...] | None
@@ -171,7 +171,7 @@ class Tensor:
             if recorder is not None:
                 recorder.copied(self, data)
         self._requires_grad = bool(requires_grad)
-        self._keeps_grad = self.index if requires_grad else 0
+        self._grad_since = self.index if requires_grad else 0
         self.name = name
 
     # ── What it holds ─────────────────────────────────────────────────────────────────────────
@@ -255,7 +255,7 @@ class Tensor:
             _check_differentiable(self.dtype)
         if bool(wanted) != self._requires_grad:
             self._requires_grad = bool(wanted)
-            self._keeps_grad = _next_index() if wanted else 0
+            self._grad_since = _next_index() if wanted else 0
 
     @property
     def params(self) -> tuple[Any, ...]:
@@ -321,7 +321,7 @@ class Tensor:
         """Ask backward() to store `.grad` here too, though this Tensor is no leaf."""
         if not self._requires_grad:
             raise RuntimeError(f"{self.label()} needs no gradient, so none can be retained")
-        self._keeps_grad = self.index
+        self._grad_since = self.index
 
     # ── As a node of the graph ────────────────────────────────────────────────────────────────
 
@@ -690,7 +690,7 @@ def record(
     node = _new(Tensor)
     node._value = value
     node._grad = node.name = None
-    node._keeps_grad = 0
+    node._grad_since = 0
     node.index = _next_index()
     node.scope = mode.scope
     if mode.watch is not None:
@@ -767,7 +767,7 @@ def _make_leaf(node: Tensor, value: Any) -> None:
     node._value = value
     node._arguments = ()
     node._grad = None
-    node._keeps_grad = 0
+    node._grad_since = 0
     node._requires_grad = False
     node.index = _next_index()
     node.inputs = ()
@@ -793,6 +793,11 @@ def _numbers(data: ArrayLike | Tensor, dtype: DTypeLike | None, copy: bool) -> A
         raise TypeError(
             "a list of Tensors as data would drop their gradients; join them with tg.stack "
             "or tg.concatenate"
+        )
+    elif isinstance(data, np.ma.MaskedArray):
+        raise TypeError(
+            "a Tensor has no mask: fill a masked array's gaps with filled(value), or keep its mask "
+            "and choose with np.where"
         )
     array = np.array(data, dtype=dtype, copy=copy or None)
     if array.dtype.kind not in "biuf":
