@@ -1,6 +1,7 @@
 """detect_nan: it finds the first operation that made a nan or an infinity, and only that."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,6 +29,20 @@ def test_names_the_primitive_and_the_line_that_made_it_backward():
     assert "the derivative of sqrt made inf" in str(caught.value)
     assert "root = x.sqrt()  # the culprit" in str(caught.value)
     assert x.grad is None
+
+
+@pytest.mark.parametrize(
+    "file, says",
+    [
+        # A folder of a user's beside the package, whose name begins as the package's does.
+        (str(Path(tg.__file__).parent) + "_experiments/mine.py", "mine.py:1"),
+        ("<generated>", "<generated>:1"),
+    ],
+)
+def test_the_line_is_told_without_its_code_where_the_source_is_not_at_hand(file, says):
+    with pytest.raises(FloatingPointError) as caught, tg.detect_nan():
+        exec(compile("x.log()", file, "exec"), {"x": T([0.0])})
+    assert str(caught.value).endswith(says)
 
 
 def test_works_in_a_graph_of_the_gradient():

@@ -147,48 +147,52 @@ def backpropagate(
     watch, recorder = mode.watch, mode.recorder
     kept: dict[Node, Value] = {}
     gradients: dict[Node, Value] = {output: cotangent}
-    waiting: list[tuple[int, Node]] = []
-    node = output
-    while True:
-        g = gradients.pop(node)
-        if node._grad_since if ways is None else node in keep:
-            kept[node] = g
-            if recorder is not None:
-                recorder.passing(node, g)
-        inputs = node.inputs
-        if inputs:
-            if create_graph:
-                y, arguments = node, node.current_arguments()
-                if recorder is not None:
-                    recorder.passing(node, g)
-            else:
-                y, arguments = node._value, node._arguments
-            # No strict=: an index has no rule, and the keyword takes a fifth of an edge's time.
-            for source, rule in zip(inputs, node.primitive.rules):  # noqa: B905
-                if rule is None or not (source._requires_grad if ways is None else source in ways):
-                    continue
-                if source._grad_since > node.index:
-                    continue  # used before requires_grad was set: a constant then
-                d = rule(g, y, *arguments)
-                if watch is not None:
-                    watch.backward(node, g, d)
-                x = source._value
-                if d.shape != in_front + x.shape:
-                    d = sum_to(d, x.shape, batch)
-                if d.dtype is not x.dtype and d.dtype != x.dtype:
-                    d = d.astype(x.dtype)
-                if source in gradients:
-                    gradients[source] = gradients[source] + d
-                else:
-                    gradients[source] = d
-                    heappush(waiting, (-source.index, source))
-            if free:
-                node.inputs = None
-                node._arguments = ()
-        elif inputs is None:
-            raise FreedGraphError(node)
-        if not waiting:
-            if recorder is not None:
-                recorder.passing(output, None)  # no further
-            return kept
+    waiting: list[tuple[int, Node]] = [(-output.index, output)]
+    while waiting:
         node = heappop(waiting)[1]
+        inputs = node.inputs
+        if not inputs:
+            if inputs is None:
+                raise FreedGraphError(node)
+            continue  # its gradient stays
+        g = gradients.pop(node)
+        if node._retains_grad if ways is None else node in keep:
+            kept[node] = g
+        if create_graph:
+            y, arguments = node, node.current_arguments()
+        else:
+            y, arguments = node._value, node._arguments
+        if recorder is not None:
+            recorder.passing(node, g)
+        handed = (g, y, *arguments)
+        age = node.index
+        # No strict=: an index has no rule, and the keyword takes a fifth of an edge's time.
+        for source, rule in zip(inputs, node.primitive.rules):  # noqa: B905
+            if rule is None or source._grad_since > age:
+                continue
+            if ways is not None and source not in ways:
+                continue
+            d = rule(*handed)
+            if watch is not None:
+                watch.backward(node, g, d)
+            x = source._value
+            if d.shape != in_front + x.shape:
+                d = sum_to(d, x.shape, batch)
+            if d.dtype is not x.dtype and d.dtype != x.dtype:
+                d = d.astype(x.dtype)
+            if source in gradients:
+                gradients[source] = gradients[source] + d
+            else:
+                gradients[source] = d
+                # A leaf passes nothing on, and need not wait for its turn.
+                if source.primitive is not None:
+                    heappush(waiting, (-source.index, source))
+        if free:
+            node.inputs = None
+            node._arguments = ()
+    kept |= gradients  # what is left is of leaves
+    if recorder is not None:
+        for node, g in gradients.items():
+            recorder.passing(node, g)
+        recorder.passing(output, None)  # no further
+    return kept

@@ -15,6 +15,7 @@ from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from typing import Any, TypeVar
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+Result = TypeVar("Result")
 
 
 class Scope:
@@ -73,12 +74,25 @@ class Setting:
     __slots__ = ()
 
     def __enter__(self) -> None:
-        raise NotImplementedError
+        MODE.set(self.within(MODE.get()))
 
     def __exit__(self, *exception: object) -> None:
         outer = MODE.get().outer
         assert outer is not None
         MODE.set(outer)
+
+    def within(self, outer: Mode) -> Mode:
+        """The mode inside of this one, where the mode around it is `outer`."""
+        raise NotImplementedError
+
+    def run(self, function: Callable[..., Result], args: Any, kwargs: Any) -> Result:
+        """``function(*args, **kwargs)`` inside: a with block, without the calls that one makes."""
+        outer = MODE.get()
+        MODE.set(self.within(outer))
+        try:
+            return function(*args, **kwargs)
+        finally:
+            MODE.set(outer)
 
     def __call__(self, function: Function) -> Function:
         if _suspends(function):
@@ -89,8 +103,7 @@ class Setting:
 
         @wraps(function)
         def inside(*args: Any, **kwargs: Any) -> Any:
-            with self:
-                return function(*args, **kwargs)
+            return self.run(function, args, kwargs)
 
         return inside  # type: ignore[return-value]
 
@@ -118,9 +131,9 @@ class no_grad(Setting):
 
     __slots__ = ()
 
-    def __enter__(self) -> None:
-        mode = MODE.get()
-        MODE.set(Mode(False, mode.scope, mode, mode.watch, mode.recorder))
+    def within(self, outer: Mode) -> Mode:
+        """The mode inside, which records nothing."""
+        return Mode(False, outer.scope, outer, outer.watch, outer.recorder)
 
 
 class enable_grad(Setting):
@@ -128,9 +141,9 @@ class enable_grad(Setting):
 
     __slots__ = ()
 
-    def __enter__(self) -> None:
-        mode = MODE.get()
-        MODE.set(Mode(True, mode.scope, mode, mode.watch, mode.recorder))
+    def within(self, outer: Mode) -> Mode:
+        """The mode inside, which records."""
+        return Mode(True, outer.scope, outer, outer.watch, outer.recorder)
 
 
 class scope(Setting):
@@ -153,7 +166,7 @@ class scope(Setting):
             raise TypeError(f"a scope's name is a str, got {type(name).__name__}: {name!r}")
         self.name = name
 
-    def __enter__(self) -> None:
-        mode = MODE.get()
-        inner = Scope(self.name, mode.scope)
-        MODE.set(Mode(mode.grad, inner, mode, mode.watch, mode.recorder))
+    def within(self, outer: Mode) -> Mode:
+        """The mode inside, in a Scope of its own."""
+        inner = Scope(self.name, outer.scope)
+        return Mode(outer.grad, inner, outer, outer.watch, outer.recorder)

@@ -78,6 +78,14 @@ class Optimizer:
         """The new value of the i-th parameter."""
         raise NotImplementedError
 
+    def _decayed(self, value: Any, g: Any) -> Any:
+        """The gradient with λ·p in it: weight decay, unless it is decoupled."""
+        return g + self.weight_decay * value if self.weight_decay else g
+
+    def _zeros(self) -> list[Any]:
+        """A slot that begins at 0 for each parameter."""
+        return [np.zeros_like(parameter._value)[()] for parameter in self.params]
+
 
 class SGD(Optimizer):
     """Stochastic gradient descent: p ← p - lr·v with v ← momentum·v + g.
@@ -124,11 +132,10 @@ class SGD(Optimizer):
     def momentum(self, momentum: float) -> None:
         self._momentum = _at_least_zero("momentum", momentum)
         if momentum and not self.velocity:
-            self.velocity = [np.zeros_like(p._value)[()] for p in self.params]
+            self.velocity = self._zeros()
 
     def _updated(self, i: int, value: Any, g: Any) -> Any:
-        if self.weight_decay:
-            g = g + self.weight_decay * value
+        g = self._decayed(value, g)
         if self._momentum:
             g = self.velocity[i] = self._momentum * self.velocity[i] + g
         return value - self.lr * g
@@ -173,8 +180,7 @@ class Adam(Optimizer):
             raise ValueError(f"betas lie in [0, 1), got {betas}")
         self.betas = betas
         self.eps = _at_least_zero("eps", eps)
-        self.m: list[Any] = [np.zeros_like(p._value)[()] for p in self.params]
-        self.v: list[Any] = [np.zeros_like(p._value)[()] for p in self.params]
+        self.m, self.v = self._zeros(), self._zeros()
         self.t: list[Any] = [0] * len(self.params)  # of the steps that have updated it
 
     def _updated(self, i: int, value: Any, g: Any) -> Any:
@@ -186,9 +192,6 @@ class Adam(Optimizer):
         m_hat = m / (1 - beta1**t)
         v_hat = v / (1 - beta2**t)
         return self._decay(value) - self.lr * m_hat / (np.sqrt(v_hat) + self.eps)
-
-    def _decayed(self, value: Any, g: Any) -> Any:
-        return g + self.weight_decay * value if self.weight_decay else g
 
     def _decay(self, value: Any) -> Any:
         return value

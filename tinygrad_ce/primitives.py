@@ -39,7 +39,7 @@ import math
 import operator
 import string
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from functools import lru_cache, partial
 from itertools import count
 from typing import Any
 
@@ -127,6 +127,11 @@ def _divide(a: Value, b: Value) -> Value:
 _quiet_divide = _ieee(operator.truediv)
 
 
+def _matmul(a: Value, b: Value) -> Value:
+    # Of two matrices, dot is the same product; the call takes half the time.
+    return a.dot(b) if type(a) is np.ndarray and a.ndim == b.ndim == 2 else a @ b
+
+
 # The real part, here and in what has no derivative, is all of a real number. It is for the complex
 # step of gradcheck, in which the imaginary part carries the derivative.
 def _sigmoid(x: Value) -> Value:
@@ -176,7 +181,7 @@ def _sum(x: Value, axis: Any, keepdims: bool) -> Value:
 
 
 def _mean(x: Value, axis: Any, keepdims: bool) -> Value:
-    half = x.dtype == np.float16  # whose sum can overflow where its mean does not
+    half = x.dtype.char == "e"  # float16, whose sum can overflow where its mean does not
     total = _add_up(x, axis, np.float32 if half else None, None, keepdims)
     mean = _divide(total, number_along(x.shape, axis))
     return mean.astype(np.float16) if half else mean
@@ -198,7 +203,20 @@ def _min(x: Value, axis: Any, keepdims: bool) -> Value:
 
 
 def _peak(x: Value, axis: Any, initial: float) -> Value:
-    return _largest(x.real, axis, None, None, True, initial)
+    x = x.real
+    if x.ndim == 2 and axis == -1 and x.size and x.flags.c_contiguous:
+        # The place of the largest in each row is found in half the time of its value, or less.
+        places = x.argmax(-1) + row_starts(*x.shape)
+        return np.maximum(x.take(places), initial).reshape(-1, 1)
+    return _largest(x, axis, None, None, True, initial)
+
+
+@lru_cache(maxsize=32)
+def row_starts(n: int, length: int) -> Value:
+    """Where each of n rows begins, if elements are counted through all of them."""
+    starts = np.arange(0, n * length, length)
+    starts.setflags(write=False)
+    return starts
 
 
 def _argmax(x: Value, axis: int | None, keepdims: bool) -> Value:
@@ -215,7 +233,7 @@ def _argsort(x: Value, axis: int) -> Value:
 
 def _unreduced(r: Value, x: Value, axis: Any, keepdims: bool) -> Value:
     """A reduction of x with its axes put back, of length 1, so that it broadcasts against x."""
-    if keepdims or not (r.shape or x.shape):
+    if keepdims or not r.shape:  # a single number broadcasts as it is
         return r
     axes = range(len(x.shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     shape = list(x.shape)
@@ -226,9 +244,8 @@ def _unreduced(r: Value, x: Value, axis: Any, keepdims: bool) -> Value:
 
 
 def _spread(g: Value, y: Value, x: Value, axis: Any, keepdims: bool) -> Value:
-    batch = g.ndim - y.ndim
-    g = _unreduced(g, x, axis, keepdims)
-    return broadcast_to(g, g.shape[:batch] + x.shape if batch else x.shape)
+    shape = g.shape[: g.ndim - y.ndim] + x.shape
+    return broadcast_to(_unreduced(g, x, axis, keepdims), shape)
 
 
 def _spread_evenly(g: Value, y: Value, x: Value, axis: Any, keepdims: bool) -> Value:
@@ -355,7 +372,8 @@ def _filled(arrays: tuple[Value, ...], pattern: tuple[Any, ...]) -> tuple[Any, .
 
 
 def _getitem(x: Value, *rest: Value) -> Value:
-    return x[_filled(rest[:-1], rest[-1])][()]
+    y = x[_filled(rest[:-1], rest[-1])]
+    return y if y.shape else y[()]
 
 
 def _scatter(g: Value, *rest: Value) -> Value:
@@ -437,9 +455,9 @@ pow_ = Primitive("pow", "aᵇ", "a^b", _ieee(operator.pow),
                                                r"g\,b\,a^{b-1}"),
     (lambda g, y, a, b: g * y * np.log(np.where(a == 0, 1, a)),          r"g\,y\,\log a"))
 
-matmul = Primitive("matmul", "@", r"a\,b", operator.matmul,
-    (lambda g, y, a, b: g @ b.mT,              r"g\,b^\top"),
-    (lambda g, y, a, b: a.mT @ g,              r"a^\top g"))
+matmul = Primitive("matmul", "@", r"a\,b", _matmul,
+    (lambda g, y, a, b: _matmul(g, b.mT),      r"g\,b^\top"),
+    (lambda g, y, a, b: _matmul(a.mT, g),      r"a^\top g"))
 
 # ── Functions of one variable ─────────────────────────────────────────────────────────────────────
 

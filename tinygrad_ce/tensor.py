@@ -19,6 +19,7 @@ from __future__ import annotations
 import difflib
 import math
 import operator
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -35,6 +36,8 @@ from .primitives import HOLE, Primitive
 
 Array = NDArray[Any]
 Axis = int | tuple[int, ...] | None
+
+NEVER = sys.maxsize  # an index that no node reaches
 
 _next_index = count(1).__next__
 _new: Callable[[type[Tensor]], Tensor] = object.__new__
@@ -132,6 +135,7 @@ class Tensor:
         "_grad",
         "_grad_since",
         "_requires_grad",
+        "_retains_grad",
         "_value",
         "index",
         "inputs",
@@ -143,8 +147,9 @@ class Tensor:
     _value: Any
     _arguments: tuple[Any, ...]
     _grad: Any
-    _grad_since: int  # backward() stores the gradient of all uses younger than this; 0: of none
+    _grad_since: int  # uses younger than this pass a gradient on
     _requires_grad: bool
+    _retains_grad: bool  # backward() stores the gradient here, though this is no leaf
     index: int
     inputs: tuple[Tensor, ...] | None
     name: str | None
@@ -171,7 +176,7 @@ class Tensor:
             if recorder is not None:
                 recorder.copied(self, data)
         self._requires_grad = bool(requires_grad)
-        self._grad_since = self.index if requires_grad else 0
+        self._grad_since = self.index if requires_grad else NEVER
         self.name = name
 
     # ── What it holds ─────────────────────────────────────────────────────────────────────────
@@ -255,7 +260,7 @@ class Tensor:
             _check_differentiable(self.dtype)
         if bool(wanted) != self._requires_grad:
             self._requires_grad = bool(wanted)
-            self._grad_since = _next_index() if wanted else 0
+            self._grad_since = _next_index() if wanted else NEVER
 
     @property
     def params(self) -> tuple[Any, ...]:
@@ -302,7 +307,8 @@ class Tensor:
         ValueError
             It has another number of elements.
         """
-        if self.size != 1:
+        value = self._value
+        if type(value) is np.ndarray and value.size != 1:
             raise ValueError(
                 f"{self.label()} has {self.size} elements; item(), float(), int() and bool() need "
                 "exactly one: index it first, or use .data for the whole array"
@@ -310,7 +316,6 @@ class Tensor:
         recorder = MODE.get().recorder
         if recorder is not None:
             recorder.refuse_reading(self)
-        value = self._value
         return value.item() if isinstance(value, np.ndarray | np.generic) else value
 
     def detach(self) -> Tensor:
@@ -321,7 +326,7 @@ class Tensor:
         """Ask backward() to store `.grad` here too, though this Tensor is no leaf."""
         if not self._requires_grad:
             raise RuntimeError(f"{self.label()} needs no gradient, so none can be retained")
-        self._grad_since = self.index
+        self._retains_grad = True
 
     # ── As a node of the graph ────────────────────────────────────────────────────────────────
 
@@ -442,7 +447,7 @@ class Tensor:
                 return NotImplemented
         a, b = self._value, other._value
         if type(a) is type(b) is np.ndarray and a.ndim > 1 < b.ndim:
-            return record(p.matmul, a @ b, (self, other), (a, b))
+            return record(p.matmul, p.matmul.value(a, b), (self, other), (a, b))
         return matmul(self, other)
 
     def __rmatmul__(self, other: Any) -> Tensor:
@@ -690,7 +695,7 @@ def record(
     node = _new(Tensor)
     node._value = value
     node._grad = node.name = None
-    node._grad_since = 0
+    node._retains_grad = False
     node.index = _next_index()
     node.scope = mode.scope
     if mode.watch is not None:
@@ -699,11 +704,13 @@ def record(
         for source in inputs:
             if source._requires_grad:
                 node._requires_grad = True
+                node._grad_since = 0
                 node.primitive = primitive
                 node.inputs = inputs
                 node._arguments = arguments
                 return node
     node._requires_grad = False
+    node._grad_since = NEVER
     if mode.recorder is not None:  # no gradient passes here, but a replay does
         node.primitive = primitive
         node.inputs = inputs
@@ -737,9 +744,7 @@ def verify(check: Callable[..., None], x: Tensor, *args: Any, **options: Any) ->
 
 def constant(value: Any) -> Tensor:
     """A leaf without a gradient that takes over `value`: an array, a scalar or a number."""
-    node = _new(Tensor)
-    _make_leaf(node, value)
-    return node
+    return _make_leaf(_new(Tensor), value)
 
 
 def as_tensor(data: Any) -> Tensor:
@@ -763,17 +768,16 @@ def as_operand(data: Any) -> Any:
     return NotImplemented
 
 
-def _make_leaf(node: Tensor, value: Any) -> None:
+def _make_leaf(node: Tensor, value: Any) -> Tensor:
     node._value = value
     node._arguments = ()
-    node._grad = None
-    node._grad_since = 0
-    node._requires_grad = False
+    node._grad = node.name = None
+    node._grad_since = NEVER
+    node._requires_grad = node._retains_grad = False
     node.index = _next_index()
     node.inputs = ()
-    node.name = None
-    node.primitive = None
-    node.scope = None
+    node.primitive = node.scope = None
+    return node
 
 
 def _restored(value: Array, requires_grad: bool, name: str | None, grad: Any) -> Tensor:

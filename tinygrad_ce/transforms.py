@@ -84,19 +84,24 @@ def gradients_where_reached(
 ) -> list[Any]:
     """As `gradients`, but None for a tensor that no gradient reaches: 0 is something else."""
     create_graph = create_graph or MODE.get().recorder is not None
-    if isinstance(cotangent, Tensor) and create_graph:
-        seed = cotangent
-        if seed.shape != output.shape:
-            raise ValueError(
-                f"the cotangent of {output.label()} must have its shape {output.shape}, "
-                f"got {seed.shape}"
-            )
-    else:
-        seed = output.cotangent(cotangent)
-        seed = constant(seed) if create_graph else seed
-    kept = backpropagate(output, seed, wanted=tensors, create_graph=create_graph)
+    seed = _seed(output, cotangent, create_graph)
+    kept = backpropagate(
+        output, seed if create_graph else seed._value, wanted=tensors, create_graph=create_graph
+    )
     found = [kept.get(t) for t in tensors]
     return found if create_graph else [g if g is None else np.array(g) for g in found]
+
+
+def _seed(output: Tensor, cotangent: Any, create_graph: bool) -> Tensor:
+    """The cotangent of the output, checked; where the walk makes a graph, with its own graph."""
+    if not (create_graph and isinstance(cotangent, Tensor)):
+        return constant(output.cotangent(cotangent))
+    if cotangent.shape != output.shape:
+        raise ValueError(
+            f"the cotangent of {output.label()} must have its shape {output.shape}, "
+            f"got {cotangent.shape}"
+        )
+    return cotangent
 
 
 def _zeros(t: Tensor, create_graph: bool) -> Any:
@@ -315,15 +320,7 @@ class _Pullback:
 
     def __call__(self, cotangent: Any) -> Any:
         further = self.outside or _is_open(cotangent)
-        if further and isinstance(cotangent, Tensor):
-            if cotangent.shape != self.y.shape:
-                raise ValueError(
-                    f"the cotangent of {self.y.label()} must have its shape {self.y.shape}, "
-                    f"got {cotangent.shape}"
-                )
-            seed = cotangent
-        else:
-            seed = constant(self.y.cotangent(cotangent))
+        seed = _seed(self.y, cotangent, further)
         return _each(self.argnums, self._walk(seed, (), further))
 
     def batch(self, cotangents: Array) -> list[Tensor]:

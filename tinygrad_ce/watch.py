@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import linecache
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .modes import MODE, Mode, Setting
+from .modes import Mode, Setting
 
-_PACKAGE = str(Path(__file__).parent)
+_PACKAGE = str(Path(__file__).parent) + os.sep
 
 
 class detect_nan(Setting):
@@ -38,9 +39,9 @@ class detect_nan(Setting):
 
     __slots__ = ()
 
-    def __enter__(self) -> None:
-        mode = MODE.get()
-        MODE.set(Mode(mode.grad, mode.scope, mode, Watch(), mode.recorder))
+    def within(self, outer: Mode) -> Mode:
+        """The mode inside, which watches."""
+        return Mode(outer.grad, outer.scope, outer, Watch(), outer.recorder)
 
 
 class Watch:
@@ -53,7 +54,7 @@ class Watch:
 
     def forward(self, node: Any, name: str, arguments: tuple[Any, ...]) -> None:
         """Look at the value that a primitive has computed from arguments."""
-        line = self.lines[node.index] = _line_of_user()
+        line = self.lines[node.index] = line_of_user()
         bad = _not_finite(node._value)
         if bad is not None and _all_finite(arguments):
             raise FloatingPointError(_message(name, bad, node, line))
@@ -89,8 +90,12 @@ def _all_finite(values: tuple[Any, ...]) -> bool:
     )
 
 
-def _line_of_user() -> str:
-    """Where this package was called from."""
+def line_of_user() -> str:
+    """The line of code that called this package, as ``file:number: code``.
+
+    That is the innermost frame whose file lies outside of the package. The code is left out where
+    its source is not at hand.
+    """
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back
