@@ -212,6 +212,7 @@ def names_in_use():
         "shape": (2, 2),
         "axes": (1, 0),
         "dtype": np.float32,
+        "rng": np.random.default_rng(0),
     }
 
 

@@ -7,6 +7,7 @@ import linecache
 import subprocess
 import sys
 import traceback
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -382,6 +383,40 @@ def test_a_replay_keeps_nothing_of_the_recording_alive():
     assert found == []
 
 
+def peak_of(f):
+    """The most memory in use at a time while f runs."""
+    tracemalloc.start()
+    try:
+        f()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_first_call_needs_no_more_memory_than_the_eager_step():
+    eager, compiled = (Training(sizes=(8, 2000)) for _ in range(2))
+    X, y = eager.batch(np.random.default_rng(19), 500)
+    step = tg.compile(compiled.step)
+    before = peak_of(lambda: eager.step(X, y))
+    assert before > 3 * 500 * 2000 * X.itemsize  # of several arrays as large as the logits
+    assert peak_of(lambda: step(X, y)) < 1.2 * before
+
+
+def test_an_array_that_is_the_gradient_of_thousands_knows_them_all():
+    w = tg.Tensor(np.ones(3), True, name="w")
+
+    def f(x):
+        s = x
+        for _ in range(5000):
+            s = s + w
+        return s, tg.gradients((s * x).sum(), [w])[0]
+
+    recording = record(f, [x := tg.Tensor(X3)], (x,), {})
+    program = passes.simplified(lowered(recording, [*recording.result], lambda leaf: False))
+    (g,) = (op for op in program.ops if len(op.gradient_of) > 1)
+    assert len(g.gradient_of) == 5000
+
+
 # ── Cross-entropy ─────────────────────────────────────────────────────────────────────────────────
 
 RNG = np.random.default_rng(15)
@@ -442,6 +477,21 @@ def test_a_matrix_times_its_transpose_is_left_what_it_was():
         return x.exp() @ x.exp().T, e @ e.T
 
     assert_same_bits(tg.compile(product)(a), product(tg.Tensor(a)))
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda c, x: (x.T * c).sum(0),
+        lambda c, x: (x.T * c.exp()).sum(0),
+        lambda c, x: np.where(c > 0, c, x.T).sum(0),
+        lambda c, x: (x.T * tg.Tensor(np.arange(64.0).reshape(8, 8)).T.cos()).sum(0),
+    ],
+)
+def test_constants_keep_the_order_of_their_axes(f):
+    values = np.random.default_rng(18).normal(size=(2, 8, 8)).astype(np.float32)
+    c, x = tg.Tensor(np.asfortranarray(values[0])), values[1]
+    assert_same_bits(tg.compile(lambda x: f(c, x))(x), f(c, tg.Tensor(x)))
 
 
 # ── Plain functions ───────────────────────────────────────────────────────────────────────────────
@@ -519,6 +569,54 @@ def test_no_grad_and_detect_nan_are_respected():
         assert f(np.ones(2)).data.tolist() == [0, 0]
     with tg.detect_nan(), pytest.raises(FloatingPointError):
         f(np.array([1.0, 0.0]))
+
+
+# ── In other last digits ──────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_fast_differs_in_last_digits_only(dtype):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(50, 6)).astype(dtype), rng.integers(0, 9, 50)
+    losses, parameters = [], []
+    for fast in (False, True):
+        model = nn.MLP([6, 20, 9], rng=0, dtype=dtype)
+        optimizer = optim.SGD(model.parameters(), lr=0.1)
+
+        @tg.compile(fast=fast)
+        def step(X, y, model=model, optimizer=optimizer):
+            loss = F.cross_entropy(model(X), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        losses.append([float(step(X, y)) for _ in range(20)])
+        parameters.append([parameter.data for parameter in model.parameters()])
+        assert ("counts_sum = counts.dot(ones_1)" in step.source) == fast
+        assert "np.zeros" not in step.source
+    eps = np.finfo(dtype).eps
+    np.testing.assert_allclose(losses[1], losses[0], rtol=100 * eps)
+    for slow, fast in zip(*parameters, strict=True):
+        np.testing.assert_allclose(fast, slow, rtol=0, atol=500 * eps)
+
+
+def test_fast_sums_and_means_over_either_axis_of_a_matrix():
+    x = np.random.default_rng(0).normal(size=(5, 7))
+    f = tg.compile(lambda x: [x.sum(0), x.sum(-1), x.mean(0), x.mean(1)], fast=True)
+    expected = [x.sum(0), x.sum(1), x.mean(0), x.mean(1)]
+    for got, right in zip(f(x), expected, strict=True):
+        np.testing.assert_allclose(got.data, right, rtol=0, atol=1e-14)
+    assert "add.reduce" not in f.source
+    for g in (
+        lambda x: x.sum(),
+        lambda x: x.sum(0, keepdims=True),
+        lambda x: x.T.sum(0),
+        lambda x: x.reshape(5, 7, 1).sum(0),
+        lambda x: x.astype(np.float16).sum(0),
+    ):
+        slow, fast = tg.compile(g), tg.compile(g, fast=True)
+        assert_same_bits([fast(x)], [slow(x)])
 
 
 # ── What cannot be replayed ───────────────────────────────────────────────────────────────────────
@@ -619,14 +717,14 @@ def test_source_of_the_mlp_reads_like_a_derivation_by_hand():
     for line in (
         "def step(X, y, weight_1, bias_1, weight_2, bias_2, lr):",
         "# MLP/Linear",
-        "z = np.dot(X, weight_1)",
+        "z = X.dot(weight_1)",
         "z += bias_1",
         "h = np.tanh(z, out=z)",
         "logits += bias_2",
         "counts = np.exp(shifted)",
         "# back through cross_entropy",
         "dlogits.reshape(-1)[places] -= c_0_03125",
-        "dweight_2 = np.dot(h.T, dlogits)",
+        "dweight_2 = h.T.dot(dlogits)",
         "dz = np.multiply(dh, slope, out=dh)",
         "dbias_1 = np.add.reduce(dz, 0)",
         "# update",

@@ -30,6 +30,54 @@ def test_an_mlp_is_its_formula(activation):
     np.testing.assert_allclose(model(X).data, h @ w2 + b2, rtol=1e-14)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_dropout_drops_and_scales_and_passes_the_gradient_where_it_keeps(dtype):
+    layer = nn.Dropout(0.25, rng=0)
+    x = tg.Tensor(np.full((100, 100), 3, dtype), requires_grad=True)
+    y = layer(x)
+    assert y.dtype == dtype
+    kept = y.data != 0
+    np.testing.assert_array_equal(y.data[kept], dtype(3) * dtype(1 / 0.75))
+    assert kept.mean() == pytest.approx(0.75, abs=0.02)
+    y.backward(np.ones(y.shape))
+    np.testing.assert_array_equal(x.grad, np.where(kept, dtype(1 / 0.75), 0).astype(dtype))
+    assert not np.array_equal(layer(x).data, y.data)
+
+
+def test_dropout_in_evaluation_returns_its_input_and_draws_nothing():
+    layer = nn.Dropout(0.5, rng=0).eval()
+    before = layer.rng.bit_generator.state
+    x = tg.Tensor([1.0, 2.0])
+    assert layer(x) is x
+    assert layer.rng.bit_generator.state == before
+
+
+def test_dropout_of_all_and_of_none():
+    x = np.random.default_rng(0).normal(size=(50, 50))
+    np.testing.assert_array_equal(nn.Dropout(1, rng=0)(x).data, 0)
+    np.testing.assert_array_equal(nn.Dropout(0, rng=0)(x).data, x)
+
+
+def test_dropout_shares_a_generator_and_takes_a_seed():
+    rng = np.random.default_rng(1)
+    assert nn.Dropout(rng=rng).rng is rng
+    a, b = (nn.Dropout(rng=1)(np.ones(50)).data for _ in range(2))
+    np.testing.assert_array_equal(a, b)
+    assert repr(nn.Dropout(0.1)) == "Dropout(0.1)"
+
+
+def test_what_dropout_refuses():
+    for p in (-0.1, 1.1, float("nan")):
+        with pytest.raises(ValueError, match="from 0 to 1"):
+            nn.Dropout(p)
+        with pytest.raises(ValueError, match="from 0 to 1"):
+            F.dropout([1.0], p, rng=np.random.default_rng(0))
+    with pytest.raises(TypeError, match="Generator, got 0"):
+        F.dropout([1.0], rng=0)
+    with pytest.raises(TypeError, match="arguments of dropout are floating point"):
+        F.dropout(np.array([1, 2]), rng=np.random.default_rng(0))
+
+
 def test_the_gradient_of_every_parameter_agrees_with_differences():
     model = mlp()
     values = [p.data for p in model.parameters()]

@@ -23,6 +23,7 @@ from .inputs import UsageError
 PROG = "tinygrad-ce"
 MAX_HIDDEN = 10_000
 MAX_CLASSES = 1_000
+MAX_BATCH = 100_000
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -122,6 +123,18 @@ def _parser() -> argparse.ArgumentParser:
     _add_epochs(train)
     train.add_argument("--save", type=_file, metavar="FILE.npz", help="save the weights")
 
+    compile_ = command("compile", commands.compile_step)
+    _add_experiment(compile_)
+    compile_.add_argument(
+        "--batch",
+        type=_whole(1, MAX_BATCH),
+        metavar="N",
+        help=f"the number of rows that the function takes (default: {_defaults('batch_size')})",
+    )
+    compile_.add_argument(
+        "-o", "--out", type=_file, metavar="FILE.py", help="write a file (default: print it)"
+    )
+
     graph = command("graph", commands.graph)
     _add_experiment(graph)
     graph.set_defaults(data=None)  # which tells --data iris from no --data
@@ -172,6 +185,33 @@ def _parser() -> argparse.ArgumentParser:
     )
     form.add_argument("--latex", action="store_true", help="the same in LaTeX")
     compare.epilog = side_by_side.SCHEMA
+
+    bench = command("bench", commands.bench)
+    bench.add_argument(
+        "--only",
+        nargs="+",
+        metavar="WORK",
+        help="what to measure, by name or by the beginning of names (default: all)",
+    )
+    bench.add_argument(
+        "--with",
+        nargs="+",
+        dest="competitors",
+        metavar="NAME",
+        help="who takes part (default: all who are installed)",
+    )
+    bench.add_argument(
+        "--rounds",
+        type=_whole(1),
+        default=41,
+        metavar="N",
+        help="how often, or less often where it takes long (default: %(default)s)",
+    )
+    bench.add_argument(
+        "--threads", type=_whole(1), default=1, metavar="N", help="for each (default: %(default)s)"
+    )
+    bench.add_argument("--json", type=_file, metavar="FILE", help="write the numbers to a file too")
+    bench.epilog = "A name that does not exist shows those that do."
     return parser
 
 

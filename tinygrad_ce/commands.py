@@ -10,14 +10,15 @@ import io
 import sys
 import webbrowser
 from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from . import demo as the_demo
+from . import export, inputs, output, report, side_by_side
 from . import functional as F
-from . import inputs, output, report, side_by_side
 from .chain import Link, cross_entropy_links, random_sets_link
 from .comparison import table
 from .demo import Experiment
@@ -62,6 +63,23 @@ def train(arguments: argparse.Namespace) -> int:
         experiment = _train(arguments)
         output.write(folder, {name: _npz(experiment)})
     print(f"weights  {arguments.save}")
+    return 0
+
+
+def compile_step(arguments: argparse.Namespace) -> int:
+    """Write the training step of a network as a NumPy function, to a file or to stdout.
+
+    The module needs NumPy alone; its docstring shows how to call it.
+    """
+    path: Path | None = arguments.out
+    if path is None:
+        print(export.step_module(_experiment(arguments), arguments.batch), end="")
+        return 0
+    with output.ready(path.parent, [path.name]):
+        name = path.stem if path.stem.isidentifier() else "step"
+        text = export.step_module(_experiment(arguments), arguments.batch, name)
+        output.write(path.parent, {path.name: text.encode()})
+    print(path)
     return 0
 
 
@@ -112,6 +130,23 @@ def compare(arguments: argparse.Namespace) -> int:
     show = side_by_side.as_json if arguments.json else side_by_side.as_text
     print(show(problem, found, links))
     return 0 if side_by_side.agree(found, links) else 1
+
+
+def bench(arguments: argparse.Namespace) -> int:
+    """Measure this package beside PyTorch, JAX and others; needs a checkout of the sources.
+
+    The same work for all, on the same processors, in turn; nothing is timed before all have
+    computed the same.
+    """
+    folder = Path(__file__).parents[1] / "tests" / "benchmarks"
+    if not (folder / "run.py").is_file():
+        raise UsageError(
+            "bench needs a checkout of the sources: the package is installed without "
+            "tests/benchmarks"
+        )
+    sys.path.insert(0, str(folder))  # its modules find one another by name
+    status: int = import_module("run").bench(arguments)
+    return status
 
 
 # ── Parts of them ─────────────────────────────────────────────────────────────────────────────────

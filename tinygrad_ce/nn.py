@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self, TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike
 
-from . import targets
+from . import functional, targets
 from .modes import MODE, scope
 from .tensor import Array, Tensor, as_tensor, verify
 
@@ -58,8 +58,7 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} does not define forward()")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
-        with self._scope:
-            return self.forward(*args, **kwargs)
+        return self._scope.run(self.forward, args, kwargs)
 
     def _parts(self) -> Iterator[tuple[str, Part]]:
         """The Tensors and Modules among the attributes, by name."""
@@ -122,14 +121,19 @@ class Module:
     @property
     def training(self) -> bool:
         """Whether it is in training, as it is at first, or in evaluation: where the two differ."""
-        recorder = MODE.get().recorder
-        if recorder is not None:
-            recorder.depends_on(self, "_training")
+        self._relies_on("_training")
         return self._training
 
     @training.setter
     def training(self, training: bool) -> None:
         self._training = training
+
+    def _relies_on(self, *attributes: str) -> None:
+        """Let a compiled step be recorded anew once one of these has changed."""
+        recorder = MODE.get().recorder
+        if recorder is not None:
+            for attribute in attributes:
+                recorder.depends_on(self, attribute)
 
     def train(self, training: bool = True) -> Self:
         """Set the mode of this Module and its children to training; returns itself."""
@@ -273,6 +277,7 @@ class BatchNorm1d(Module):
 
     def forward(self, x: Any) -> Tensor:
         """x of shape (N, n) to the same shape."""
+        self._relies_on("eps", "momentum")
         batch = as_tensor(x)
         if batch.shape[1:] != self.weight.shape:
             raise ValueError(
@@ -353,6 +358,49 @@ class Embedding(Module):
         """Its shape."""
         n_tokens, dim = self.weight.shape
         return f"{n_tokens}, {dim}"
+
+
+class Dropout(Module):
+    """Set each element to 0 with probability p in training, and divide the others by 1 - p.
+
+    In evaluation, it leaves its input as it is.
+
+    Parameters
+    ----------
+    p
+        From 0 to 1.
+    rng
+        A generator or a seed. In a compiled step too, each call draws anew.
+
+    Raises
+    ------
+    ValueError
+        A p outside of [0, 1].
+
+    References
+    ----------
+    Srivastava et al., Dropout, 2014.
+
+    >>> layer = Dropout(0.5, rng=0)
+    >>> layer(Tensor([1.0, 1.0, 1.0, 1.0]))
+    Tensor([2., 0., 0., 0.])
+    >>> layer.eval()(Tensor([1.0, 1.0]))
+    Tensor([1., 1.])
+    """
+
+    def __init__(self, p: float = 0.5, rng: Rng = None) -> None:
+        functional.check_probability(p)
+        self.p = p
+        self.rng = np.random.default_rng(rng)
+
+    def forward(self, x: Any) -> Tensor:
+        """Any shape, floating point."""
+        self._relies_on("p", "rng")
+        return functional.dropout(x, self.p, rng=self.rng, training=self.training)
+
+    def extra_repr(self) -> str:
+        """The probability."""
+        return f"{self.p}"
 
 
 class Tanh(Module):

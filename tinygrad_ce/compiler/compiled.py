@@ -8,12 +8,13 @@ import inspect
 import linecache
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import update_wrapper
 from itertools import count
 from pathlib import Path
 from threading import Lock, RLock
 from types import MethodType
-from typing import Any
+from typing import Any, overload
 from weakref import finalize
 
 import numpy as np
@@ -23,7 +24,7 @@ from ..tensor import Tensor, constant
 from .memory import planned
 from .passes import simplified
 from .program import Op, Program, lowered
-from .record import Place, Recording, RecordingError, record
+from .record import Place, RecordingError, record
 from .source import Source, printed
 
 MOST_RECORDINGS = 64  # kinds of arguments; the oldest is forgotten for a further one
@@ -32,7 +33,15 @@ _number = count(1).__next__
 _one_recording = RLock()  # at a time, since it assigns parameters and puts them back
 
 
-def compile(step: Callable[..., Any]) -> Compiled:
+@overload
+def compile(step: Callable[..., Any], *, fast: bool = False) -> Compiled: ...
+@overload
+def compile(
+    step: None = None, *, fast: bool = False
+) -> Callable[[Callable[..., Any]], Compiled]: ...
+
+
+def compile(step: Callable[..., Any] | None = None, *, fast: bool = False) -> Any:
     """Write a step out as NumPy source, and run that in place of the step.
 
     Parameters
@@ -41,6 +50,9 @@ def compile(step: Callable[..., Any]) -> Compiled:
         A function of arrays or Tensors: an ordinary training step with forward, backward and
         update, or a function that returns Tensors. It is recorded at the first call, and again
         for other shapes, dtypes and plain arguments.
+    fast
+        Allow what changes last digits: sums over an axis of a matrix by BLAS. Left out, every bit
+        is as the step itself has it.
 
     Returns
     -------
@@ -52,8 +64,11 @@ def compile(step: Callable[..., Any]) -> Compiled:
     Notes
     -----
     Each call computes anew from its arguments, from Tensors and optimizers outside, and from
-    whether Modules are in training. All else that the step takes from outside stays what it was at
-    the recording: NumPy arrays, Python numbers, random numbers. So give them as arguments.
+    whether Modules are in training; random numbers are drawn anew where `tg.sample` draws them.
+    All else that the step takes from outside stays what it was at the recording: NumPy arrays and
+    Python numbers. So give them as arguments.
+
+    Also a decorator: ``@tg.compile`` or ``@tg.compile(fast=True)``.
 
     >>> import numpy as np, tinygrad_ce as tg
     >>> p = tg.Tensor([1.0, 2.0], requires_grad=True, name="p")
@@ -72,17 +87,20 @@ def compile(step: Callable[..., Any]) -> Compiled:
     >>> "p = np.subtract(p, step, out=step)" in step.source
     True
     """
-    return Compiled(step)
+    if step is None:
+        return lambda step: Compiled(step, fast)
+    return Compiled(step, fast)
 
 
 class Compiled:
     """A step that runs from its source. See `tg.compile`, which makes it."""
 
-    def __init__(self, step: Callable[..., Any]) -> None:
+    def __init__(self, step: Callable[..., Any], fast: bool = False) -> None:
         if not callable(step):
             raise TypeError(f"compile takes a function, got {type(step).__name__}")
         update_wrapper(self, step)
         self._step = step
+        self._fast = fast
         self._name = getattr(step, "__name__", "step")
         self._found: dict[Any, list[_Replay]] = {}
         self._live: set[Tensor] = set()  # leaves that have been assigned from outside
@@ -156,16 +174,16 @@ class Compiled:
 
     def _written(self, args: Any, kwargs: Any) -> _Replay:
         """Record the step, twice, and write it out."""
-        program, results, recording, names = self._program(args, kwargs)
-        again, *_ = self._program(args, kwargs)
-        _check_same(self._name, program, again)
-        program = simplified(program)
-        source = printed(program, planned(program), self._name, names)
-        return _Replay(source, program, recording, results)
+        again = self._recorded_program(args, kwargs).program
+        recorded = self._recorded_program(args, kwargs)
+        _check_same(self._name, recorded.program, again)
+        del again
+        recorded.program = program = simplified(recorded.program, self._fast)
+        source = printed(program, planned(program), self._name, recorded.names)
+        return _Replay(source, recorded)
 
-    def _program(
-        self, args: Any, kwargs: Any
-    ) -> tuple[Program, list[Tensor], Recording, list[str]]:
+    def _recorded_program(self, args: Any, kwargs: Any) -> _Recorded:
+        """Record the step, and let go of its values."""
         inputs: list[Tensor] = []
         names: list[str] = []
         labels = _argument_names(self._step, args, kwargs)
@@ -174,16 +192,17 @@ class Compiled:
         results: list[Tensor] = []
         own = set(inputs)
 
-        def note(tensor: Tensor) -> Tensor:
-            if tensor in own or tensor.primitive is not None or tensor.index >= recording.start:
-                results.append(tensor)
-            return tensor
+        def slot(tensor: Tensor) -> Any:
+            if tensor not in own and tensor.primitive is None and tensor.index < recording.start:
+                return tensor
+            results.append(tensor)
+            return _Slot(len(results) - 1)
 
-        _mapped(note, recording.result)
+        result = _mapped(slot, recording.result)
         program = lowered(
             recording, results, lambda t: not (t.requires_grad or t.name or t in self._live)
         )
-        return program, results, recording, names
+        return _Recorded(program, recording.conditions, result, names)
 
     def __repr__(self) -> str:
         return f"<compiled {self._name}>"
@@ -314,7 +333,8 @@ def _check_same(name: str, one: Program, other: Program) -> None:
     if not same:
         raise RecordingError(
             f"{name} was recorded twice, and did not compute the same: it draws random numbers or "
-            "counts its calls, say, and a replay would not; give such values as arguments"
+            "counts its calls, say, and a replay would not; draw by tg.sample from a generator "
+            "that is made outside, or give such values as arguments"
         )
 
 
@@ -323,24 +343,43 @@ def _check_same(name: str, one: Program, other: Program) -> None:
 _DOES_NOT_FIT = object()
 
 
+@dataclass
+class _Recorded:
+    """What is left of a recording without its values.
+
+    Attributes
+    ----------
+    program
+        The operations.
+    conditions
+        What must be as it was, and how it was.
+    result
+        What the step returned, with a slot in the place of each Tensor.
+    names
+        Of the arguments.
+    """
+
+    program: Program
+    conditions: list[tuple[Place, Any]]
+    result: Any
+    names: list[str]
+
+
 class _Replay:
     """A recording as a function."""
 
-    def __init__(
-        self, source: Source, program: Program, recording: Recording, results: list[Tensor]
-    ) -> None:
+    def __init__(self, source: Source, recorded: _Recorded) -> None:
         self.source = source
-        self.single = len(results) == 1 and recording.result is results[0]
-        places = {id(tensor): _Slot(i) for i, tensor in enumerate(results)}
-        self._result = _mapped(lambda t: places.get(id(t), t), recording.result)
+        self.single = isinstance(recorded.result, _Slot)
+        self._result = recorded.result
         file = f"<tinygrad_ce {source.name} {_number()}>"  # for tracebacks and debuggers
         lines = source.text.splitlines(keepends=True)
         linecache.cache[file] = (len(source.text), None, lines, file)
         finalize(self, linecache.cache.pop, file, None)
         namespace: dict[str, Any] = {}
         exec(builtins.compile(source.text, file, "exec"), namespace)
-        self._fixed = program.fixed
-        driver = _Driver(source, program, recording)
+        self._fixed = recorded.program.fixed
+        driver = _Driver(source, recorded)
         self.call = driver.function(namespace[source.name])
 
     def changed(self) -> list[Tensor]:
@@ -357,10 +396,10 @@ class _Replay:
 class _Driver:
     """Writes the function that reads what a step needs, calls it, and leaves what it has made."""
 
-    def __init__(self, source: Source, program: Program, recording: Recording) -> None:
+    def __init__(self, source: Source, recorded: _Recorded) -> None:
         self.source = source
-        self.program = program
-        self.recording = recording
+        self.program = recorded.program
+        self.expected = recorded.conditions
         self.namespace: dict[str, Any] = {"DOES_NOT_FIT": _DOES_NOT_FIT, "fits": _fits}
         self.owners: dict[int, str] = {}
 
@@ -385,7 +424,9 @@ class _Driver:
                 lines.append(f"    if {v} is not k_{v} and not fits({v}, op_{v}):")
                 lines.append("        return DOES_NOT_FIT")
                 self.namespace[f"k_{v}"] = None
-        given = ", ".join(arguments + reads)
+        generators = {f"g{i}": g for i, g in enumerate(self.source.generators)}
+        self.namespace |= generators
+        given = ", ".join([*arguments, *reads, *generators])
         results = [f"r{i}" for i in range(len(self.program.results))]
         writes = [(place, op) for place, op in self.program.writes if op is not None]
         written = [f"w{i}" for i in range(len(writes))]
@@ -411,7 +452,7 @@ class _Driver:
     def conditions(self) -> list[str]:
         """What must be as it was when the step was recorded."""
         found = []
-        for i, (place, expected) in enumerate(self.recording.conditions):
+        for i, (place, expected) in enumerate(self.expected):
             self.namespace[f"c{i}"] = expected
             how = "is" if expected is None else "=="
             found.append(f"{self.place(place)} {how} c{i}")

@@ -21,14 +21,22 @@ from .. import primitives as p
 from .memory import Plan, is_view
 from .passes import add_at, add_at_flat, take
 from .program import Op, Program, is_range
-from .record import verified
+from .record import sampled, verified
 
 OF_SCOPE = {
-    "Linear": "z", "Tanh": "h", "ReLU": "h", "Sigmoid": "h", "cross_entropy": "loss",
+    "Linear": "z", "Tanh": "h", "ReLU": "h", "Sigmoid": "h", "Dropout": "h", "dropout": "h",
+    "cross_entropy": "loss",
     "softmax": "probs", "log_softmax": "log_probs", "Embedding": "vectors", "BatchNorm1d": "normed",
 }  # fmt: skip
 OF_LOGITS = {"cross_entropy", "softmax", "log_softmax", "logsumexp"}
-IN_SOFTMAX = {p.exp: "counts", p.sum_: "counts_sum", p.log: "log_sum", p.subtract: "shifted"}
+IN_SOFTMAX = {
+    p.exp: "counts", p.sum_: "counts_sum", p.matmul: "counts_sum", p.log: "log_sum",
+    p.subtract: "shifted",
+}  # fmt: skip
+IN_DROPOUT = {
+    ("dropout", p.greater_equal): "keep", ("dropout", p.cast): "mask",
+    ("dropout", p.multiply): "mask",
+}  # fmt: skip
 OF_PRIMITIVE = {
     p.add: "total", p.subtract: "difference", p.multiply: "product", p.divide: "ratio",
     p.matmul: "product", p.sum_: "total", p.getitem: "picked", p.scatter: "spread",
@@ -146,8 +154,12 @@ def _name_stages(program: Program, plan: Plan, bases: dict[int, str | None]) -> 
 def _default(op: Op) -> str:
     if op.primitive is verified:
         return "unsigned"
+    if op.primitive is sampled:
+        return str(op.params[1])
     if op.primitive is None:
         return "rows" if is_range(op.data) else _of_number(op.data)
+    if op.scope is not None and (op.scope.name, op.primitive) in IN_DROPOUT:
+        return IN_DROPOUT[op.scope.name, op.primitive]
     if op.behind is not None and len(op.behind.inputs) == 1 and op.kind == "array":
         return "slope"
     if _in_softmax(op):

@@ -18,7 +18,7 @@ from ..backprop import graph
 from ..modes import Scope
 from ..primitives import Primitive
 from ..tensor import Tensor
-from .record import Place, Recording
+from .record import Place, Recording, sampled
 
 SMALL = 64  # elements of a constant that is written out in the source
 
@@ -46,6 +46,8 @@ class Op:
         The operations of which this is the gradient.
     behind
         The operation whose derivative rule made it, if one did.
+    listed
+        While a program is rewritten, the list that it has been put into.
     """
 
     __slots__ = (
@@ -55,6 +57,7 @@ class Op:
         "gradient_of",
         "inputs",
         "kind",
+        "listed",
         "name",
         "params",
         "place",
@@ -76,6 +79,7 @@ class Op:
         self.scope: Scope | None = None
         self.gradient_of: tuple[Op, ...] = ()
         self.behind: Op | None = None
+        self.listed: list[Op] | None = None
         if isinstance(value, np.ndarray):
             self.kind = "array"
             self.shape: tuple[int, ...] = value.shape
@@ -111,7 +115,7 @@ class Op:
         op = Op.__new__(Op)
         for slot in Op.__slots__:
             setattr(op, slot, getattr(self, slot))
-        op.primitive, op.inputs, op.params = primitive, inputs, params
+        op.primitive, op.inputs, op.params, op.listed = primitive, inputs, params, None
         return op
 
     def __repr__(self) -> str:
@@ -127,16 +131,16 @@ def constant_op(value: Any) -> Op:
 
 
 class _Held:
-    """A constant that is too large to be written out."""
+    """A constant that is too large to be written out, or whose axes are in another order."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
 
 
 def _constant(value: Any) -> Op:
-    if np.size(value) <= SMALL or is_range(value) or is_uniform(value):
-        return constant_op(value)
     op = Op(None, [], (), value)
+    if op.in_c_order and (op.size <= SMALL or is_range(value) or is_uniform(value)):
+        return constant_op(value)
     op.place = Place(_Held(value), "value")
     return op
 
@@ -203,6 +207,11 @@ class Program:
         return [*self.results, *(op for _, op in self.writes if op is not None)]
 
     @property
+    def samples(self) -> list[Op]:
+        """Those that draw from a generator, which moves on whether or not the numbers are used."""
+        return [op for op in self.ops if op.primitive is sampled]
+
+    @property
     def reads(self) -> list[Op]:
         """The inputs that are read from places."""
         return [op for op in self.ops if op.place is not None]
@@ -216,45 +225,43 @@ class Program:
             Called with an operation, whose inputs have been replaced already, and a function that
             adds a further operation in front of it. Returns the operation or another one.
         """
-        new: dict[int, Op] = {}
+        replaced: dict[Op, Op] = {}
+        inherited: dict[Op, list[Op]] = {}
         ops: list[Op] = []
-        known: set[int] = set()
+        now = replaced.get
 
         def add(op: Op) -> Op:
-            if id(op) not in known:
-                known.add(id(op))
+            if op.listed is not ops:
+                op.listed = ops
                 ops.append(op)
             return op
 
         for op in self.ops:
-            op.inputs = [new[id(source)] for source in op.inputs]
+            if replaced:
+                op.inputs = [now(source, source) for source in op.inputs]
             replacement = rule(op, add)
             if replacement is not op:
-                _inherit_names(replacement, op)
-            new[id(op)] = add(replacement)
-
-        def now(op: Op) -> Op:
-            return new[id(op)]
-
+                if replacement.primitive is not None:
+                    replacement.name = replacement.name or op.name
+                    if op.gradient_of and replacement.gradient_of is not op.gradient_of:
+                        known = inherited.setdefault(replacement, [*replacement.gradient_of])
+                        known += op.gradient_of
+                replaced[op] = add(replacement)
+            else:
+                op.listed = ops
+                ops.append(op)
         for op in ops:
-            op.gradient_of = tuple(new.get(id(node), node) for node in op.gradient_of)
-            op.behind = op.behind and new.get(id(op.behind), op.behind)
-        writes = [(place, op and now(op)) for place, op in self.writes]
+            op.listed = None
+            op.gradient_of = tuple(now(node, node) for node in inherited.get(op, op.gradient_of))
+            op.behind = op.behind and now(op.behind, op.behind)
         return Program(
             ops,
-            [now(op) for op in self.arguments],
-            [now(op) for op in self.results],
-            writes,
-            [now(op) for op in self.checks],
+            [now(op, op) for op in self.arguments],
+            [now(op, op) for op in self.results],
+            [(place, op and now(op, op)) for place, op in self.writes],
+            [now(op, op) for op in self.checks],
             self.fixed,
         )
-
-
-def _inherit_names(new: Op, old: Op) -> None:
-    if new.primitive is not None:
-        new.name = new.name or old.name
-        if old.gradient_of and new.gradient_of is not old.gradient_of:
-            new.gradient_of += old.gradient_of
 
 
 def lowered(
@@ -279,7 +286,8 @@ def lowered(
     stubs: dict[Tensor, Op] = {}
     listed: list[Op] = []
     taken: list[tuple[Tensor, Any]] = []
-    outputs = [*results, *written, *recording.checks, *recording.versions.values()]
+    outputs = [*results, *written, *recording.checks, *recording.samples]
+    outputs += recording.versions.values()
     for tensor in graph(*inputs, *outputs):
         if tensor.primitive is not None:
             op = _operation(tensor, recording, ops)
@@ -302,9 +310,12 @@ def lowered(
         op.name, op.scope = tensor.name, tensor.scope
         ops[tensor] = op
         listed.append(op)
+    gradients: dict[Op, list[Op]] = {}
     for _, node, g in recording.gradients:
         if g is not None and g in ops and node in ops:
-            ops[g].gradient_of += (ops[node],)
+            gradients.setdefault(ops[g], []).append(ops[node])
+    for op, nodes in gradients.items():
+        op.gradient_of = tuple(nodes)
     return Program(
         listed,
         [ops[tensor] for tensor in recording.inputs],

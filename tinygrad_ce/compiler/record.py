@@ -15,10 +15,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from ..backprop import backpropagate
 from ..modes import MODE, Mode, no_grad
+from ..operations import drawn_by
 from ..optim import Optimizer
-from ..primitives import Primitive, stop
+from ..primitives import HOLE, Primitive, stop
 from ..tensor import Tensor, apply, constant
 
 
@@ -33,6 +36,20 @@ def _verified(x: Any, check: Callable[..., None], args: Any, options: Any) -> An
 
 # A node that refuses values that do not fit: labels out of range, say.
 verified = Primitive("verified", "✓", "x", _verified, None, params=("check", "args", "options"))
+
+
+def _sampled(*arguments: Any) -> Any:
+    *arrays, generator, method, args, options = arguments
+    given = iter(arrays)
+    filled = [next(given) if x is HOLE else x for x in args]
+    named = {name: next(given) if x is HOLE else x for name, x in options}
+    return drawn_by(getattr(generator, method), filled, named)
+
+
+# A node that draws from a generator. Its inputs are the arrays among the method's arguments.
+sampled = Primitive(
+    "sample", "~", r"x \sim p", _sampled, None, params=("generator", "method", "args", "options")
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +81,7 @@ class Recording:
     reads: dict[Tensor, Place] = field(default_factory=dict)
     writes: list[tuple[Place, Tensor | None]] = field(default_factory=list)
     checks: list[Tensor] = field(default_factory=list)
+    samples: list[Tensor] = field(default_factory=list)
     conditions: list[tuple[Place, Any]] = field(default_factory=list)
     gradients: list[tuple[int, Tensor, Tensor | None]] = field(default_factory=list)
     versions: dict[tuple[int, int], Tensor] = field(default_factory=dict)
@@ -87,6 +105,7 @@ class Recorder:
         self._old_gradients: dict[Tensor, Tensor | None] = {}
         self._kept: dict[tuple[int, str, int | None], tuple[Place, Tensor, Tensor]] = {}
         self._conditions: set[tuple[int, str, int | None]] = set()
+        self._generators: dict[Any, tuple[Any, Any]] = {}  # the states before and after its draws
 
     # ── Reading and assigning ─────────────────────────────────────────────────────────────────
 
@@ -138,6 +157,33 @@ class Recorder:
         if place.identity not in self._conditions:
             self._conditions.add(place.identity)
             self.recording.conditions.append((place, place.content))
+
+    # ── Random numbers ────────────────────────────────────────────────────────────────────────
+
+    def sample(self, method: Any, args: Any, options: dict[str, Any]) -> Tensor:
+        """Draw by a method of a generator, again at each call."""
+        generator = method.__self__
+        bits = generator.bit_generator
+        before, after = self._generators.get(bits) or (bits.state,) * 2
+        self._generators[bits] = before, after
+        self._check_undisturbed(bits)
+        arrays: list[Tensor] = []
+        positional = tuple(_kept_argument(a, arrays) for a in args)
+        named = tuple((name, _kept_argument(a, arrays)) for name, a in options.items())
+        with no_grad():
+            params = (generator, method.__name__, positional, named)
+            node = apply(sampled, *arrays, params=params)
+        self._generators[bits] = before, bits.state
+        self.recording.samples.append(node)
+        return node
+
+    def _check_undisturbed(self, bits: Any) -> None:
+        """Refuse numbers that were drawn beside `sample`: they would be the same at all calls."""
+        if not _equal_states(bits.state, self._generators[bits][1]):
+            raise RecordingError(
+                "a generator has been drawn from both by tg.sample and directly while the step is "
+                "recorded, and a replay would repeat only the former: draw all by tg.sample"
+            )
 
     # ── Gradients ─────────────────────────────────────────────────────────────────────────────
 
@@ -231,12 +277,16 @@ class Recorder:
     # ── The end ───────────────────────────────────────────────────────────────────────────────
 
     def put_back(self) -> None:
-        """Give all leaves the values that they had before."""
+        """Give all leaves the values that they had before, and generators their states."""
         for leaf, value in self._old_values.items():
             leaf._value = value
+        for bits, (before, _) in self._generators.items():
+            bits.state = before
 
     def finished(self, result: Any) -> Recording:
         """The recording, with what the step has written."""
+        for bits in self._generators:
+            self._check_undisturbed(bits)
         writes = self.recording.writes
         for leaf, tensor in self._assigned.items():
             if not self._is_inside(leaf):
@@ -248,6 +298,35 @@ class Recorder:
         writes += [(place, now) for place, first, now in self._kept.values() if now is not first]
         self.recording.result = result
         return self.recording
+
+
+def _kept_argument(x: Any, arrays: list[Tensor]) -> Any:
+    """An argument of a draw, with arrays put into the list and a hole in the place of each."""
+    if isinstance(x, np.ndarray):
+        arrays.append(constant(np.array(x)))
+        return HOLE
+    if type(x) in (tuple, list):
+        return type(x)(_kept_part(part) for part in x)
+    return _kept_part(x)
+
+
+def _kept_part(x: Any) -> Any:
+    if type(x) in (tuple, list):
+        return type(x)(map(_kept_part, x))
+    if x is None or isinstance(x, bool | int | float | str | np.generic | np.dtype):
+        return x
+    if isinstance(x, type) and (x in (bool, int, float) or issubclass(x, np.generic)):
+        return np.dtype(x)
+    raise RecordingError(
+        f"a draw got {x!r}, which cannot be written out: its arguments are numbers, strings, "
+        "shapes, dtypes and arrays"
+    )
+
+
+def _equal_states(a: Any, b: Any) -> bool:
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(_equal_states(a[key], b[key]) for key in a)
+    return np.array_equal(a, b)
 
 
 class _Parameter:

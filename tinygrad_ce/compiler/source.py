@@ -12,6 +12,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from .memory import ELEMENTWISE, Plan
 from .names import named
 from .passes import add_at, add_at_flat, copied, take, typed, upper_bound
 from .program import Op, Program, is_range, is_uniform
-from .record import verified
+from .record import sampled, verified
 
 WIDTH = 99
 OPERATORS = {
@@ -51,12 +52,15 @@ class Source:
         Of the function in it.
     reads, results
         The operations that it takes behind the step's arguments, and those that it returns.
+    generators
+        What it draws from, and takes behind the reads.
     """
 
     text: str
     name: str
     reads: list[Op]
     results: list[Op]
+    generators: list[np.random.Generator]
 
 
 def printed(program: Program, plan: Plan, name: str, arguments: list[str]) -> Source:
@@ -107,6 +111,7 @@ class _Printer:
         self.buffers = [f"buffer_{i + 1}" for i in range(len(self.plan.buffers))]
         for buffer, op in zip(self.buffers, self.plan.buffers, strict=True):
             self.constants.append(f"{buffer} = np.empty({op.shape}, {_dtype(op.dtype)})")
+        self.generators = _generator_names(self.program, set(self.names.values()))
         self.uses = Counter(id(source) for op in self.program.ops for source in op.inputs)
         self.uses.update({id(op): 2 for op in self.program.wanted})
         self.statements()
@@ -114,12 +119,15 @@ class _Printer:
         parameters = [*self.program.arguments, *self.program.reads]
         lines = [*_imports("\n".join(helpers)), *self.constants, *[""] * bool(self.constants)]
         lines += ["", '@np.errstate(all="ignore")']
-        lines += _wrapped(f"def {name}(", ", ".join(self.names[id(op)] for op in parameters), "):")
-        lines += ["    " + line if line else "" for line in self.docstring() + self.body]
+        given = ", ".join([*(self.names[id(op)] for op in parameters), *self.generators.values()])
+        lines += _wrapped(f"def {name}(", given, "):")
+        body = self.docstring(f"{name}({given})") + self.body
+        lines += ["    " + line if line else "" for line in body]
         for helper in helpers:
             lines += ["", "", *helper.splitlines()]
         text = _without_underscores("\n".join(lines) + "\n")
-        return Source(text, name, self.program.reads, self.program.wanted)
+        generators = list(self.generators)
+        return Source(text, name, self.program.reads, self.program.wanted, generators)
 
     def statements(self) -> None:
         """The body: a group of lines for each scope, and what is returned."""
@@ -129,7 +137,8 @@ class _Printer:
             before = len(self.body)
             self.statement(op)
             if len(self.body) > before:
-                now = _heading(op) or ("update" if updates else "")
+                back = heading.startswith("back through ") or heading == "update"
+                now = _heading(op) or ("update" if updates and back else "")
                 if now != heading:
                     self.body[before:before] = ["", f"# {now}"] if now else [""]
                     heading = now
@@ -137,18 +146,22 @@ class _Printer:
         returned += "," if len(self.program.wanted) == 1 else ""
         self.body += ["", *_wrapped("return ", returned or "()")]
 
-    def docstring(self) -> list[str]:
-        """What goes in, and what comes out."""
-        what = "forward, backward and update" if self.program.writes else "as recorded"
-        lines = [f'"""One call: {what}.', ""]
+    def docstring(self, call: str) -> list[str]:
+        """How to call it, what goes in, and what comes out."""
         given = (*self.program.arguments, *self.program.reads)
-        lines += [f"{self.names[id(op)]}: {_described(op)}" for op in given]
-        lines += ["", "Returns"]
-        lines += [f"{self.names[id(op)]}: {_described(op)}" for op in self.program.results]
+        read = {op.place.identity: self.names[id(op)] for op in given if op.place is not None}
+        results = [(self.names[id(op)], _described(op)) for op in self.program.results]
         for place, new in self.program.writes:
-            if new is not None:
-                what = f"the new {_place_name(place)}, {_described(new)}"
-                lines.append(f"{self.names[id(new)]}: {what}")
+            if new is not None:  # called what it was called, so that it can be passed on
+                name = read.get(place.identity, self.names[id(new)])
+                results.append((name, f"the new {_place_name(place)}, {_described(new)}"))
+        lines = ['"""One call: as recorded.', ""]
+        if self.program.writes:
+            got = ", ".join(name for name, _ in results)
+            lines = ['"""One call: forward, backward and update.', "", *_assigned(got, call), ""]
+        lines += [f"{self.names[id(op)]}: {_described(op)}" for op in given]
+        lines += [f"{name}: a np.random.Generator" for name in self.generators.values()]
+        lines += ["", "Returns", *(f"{name}: {what}" for name, what in results)]
         return [*lines, '"""']
 
     def result(self, op: Op) -> str:
@@ -184,13 +197,15 @@ class _Printer:
         text = self.expression(op)
         if self.stays(op, text):
             self.texts[id(op)] = text
+        elif op.primitive is sampled and not self.uses[id(op)]:
+            self.body += _wrapped("", text.text)
         else:
             self.texts[id(op)] = _Text(name)
             self.body += _wrapped(f"{name} = ", text.text)
 
     def stays(self, op: Op, text: _Text) -> bool:
         """Whether an expression stands where it is used, without a name of its own."""
-        if self.uses[id(op)] != 1 or len(text.text) > 40:
+        if self.uses[id(op)] != 1 or len(text.text) > 40 or op.primitive is sampled:
             return False
         if op.primitive in (p.transpose, p.reshape):
             return True
@@ -285,20 +300,16 @@ class _Printer:
         primitive, params = op.primitive, op.params
         assert primitive is not None
         operands = [self.operand(source, op) for source in op.inputs]
-        first = operands[0]
-        if primitive is p.matmul and _is_small_product(op):
-            return _Text(f"np.dot({operands[0].text}, {operands[1].text})")
+        if primitive is p.matmul and all(len(x.shape) <= 2 for x in op.inputs):
+            return _Text(f"{operands[0]}.dot({operands[1].text})")
         if primitive in OPERATORS:
-            return _Text(f"{first} {OPERATORS[primitive]} {operands[1]}", False)
+            return _Text(f"{operands[0]} {OPERATORS[primitive]} {operands[1]}", False)
         if primitive in FUNCTIONS:
             return _Text(f"{FUNCTIONS[primitive]}({', '.join(x.text for x in operands)})")
         if primitive in REDUCTIONS:
-            return _Text(_reduction(REDUCTIONS[primitive], first, params[0], params[1]))
-        write = _WRITERS.get(primitive)
-        if write is not None:
-            text = write(self, op, operands)
-            if text is not None:
-                return text
+            return _Text(_reduction(REDUCTIONS[primitive], operands[0], params[0], params[1]))
+        if primitive in _WRITERS:
+            return _WRITERS[primitive](self, op, operands)
         helper = primitive.value
         self.helpers[helper.__name__] = helper
         given = [x.text for x in operands] + [_parameter(value) for value in params]
@@ -314,7 +325,16 @@ class _Printer:
 # ── How each primitive is written that is no operator and no function of NumPy's ──────────────────
 
 
-def _write_mean(printer: _Printer, op: Op, operands: list[_Text]) -> _Text | None:
+def _write_sample(printer: _Printer, op: Op, operands: list[_Text]) -> _Text:
+    generator, method, args, options = op.params
+    arrays = iter(operands)
+    given = [next(arrays).text if x is HOLE else _argument(x) for x in args]
+    named = [f"{k}={next(arrays).text if x is HOLE else _argument(x)}" for k, x in options]
+    call = f"{printer.generators[generator]}.{method}({', '.join(given + named)})"
+    return _Text(f"{_dtype(op.dtype)}({call})" if op.kind == "scalar" else call)
+
+
+def _write_mean(printer: _Printer, op: Op, operands: list[_Text]) -> _Text:
     x, (axis, keepdims) = op.inputs[0], op.params
     n = p.number_along(x.shape, axis)
     if x.dtype == np.float16:
@@ -339,8 +359,6 @@ def _write_broadcast(printer: _Printer, op: Op, operands: list[_Text]) -> _Text:
     (shape,) = op.params
     if op.size > 4096:  # a view, as in the eager step
         return _Text(f"np.broadcast_to({operands[0].text}, {shape})")
-    if op.kind == "scalar":
-        return _Text(f"np.broadcast_to({operands[0].text}, ())[()]")
     return _Text(f"np.full({shape}, {operands[0].text}, {_dtype(op.dtype)})")
 
 
@@ -388,7 +406,8 @@ def _write_einsum(printer: _Printer, op: Op, operands: list[_Text]) -> _Text:
     return _Text(f'np.einsum("{op.params[0]}", {given}{optimize})[()]')
 
 
-_WRITERS: dict[Any, Callable[[_Printer, Op, list[_Text]], _Text | None]] = {
+_WRITERS: dict[Any, Callable[[_Printer, Op, list[_Text]], _Text]] = {
+    sampled: _write_sample,
     p.mean: _write_mean,
     p.peak: _write_peak,
     p.getitem: _write_getitem,
@@ -421,6 +440,7 @@ _WRITERS: dict[Any, Callable[[_Printer, Op, list[_Text]], _Text | None]] = {
 
 def _reduction(ufunc: str, x: _Text, axis: Any, keepdims: bool) -> str:
     option = ", keepdims=True" if keepdims else ""
+    axis = axis[0] if isinstance(axis, tuple) and len(axis) == 1 else axis
     return f"{ufunc}.reduce({x.text}, {axis}{option})"
 
 
@@ -434,16 +454,6 @@ def _number(value: Any, exact: Any = None) -> _Text:
         short = np.format_float_scientific(exact) if abs(value) > 1e16 else str(exact)
         text = short if type(exact)(float(short)) == exact else text
     return _Text(text, not text.startswith("-"))
-
-
-def _is_small_product(op: Op) -> bool:
-    """Whether NumPy's dot is faster than @, which calls the same function of BLAS in the end."""
-    a, b = op.inputs
-    if not (a.kind == b.kind == "array" and len(a.shape) == len(b.shape) == 2):
-        return False
-    if min(*a.shape, *b.shape) < 2 or a.size * b.shape[1] > 2**20:
-        return False
-    return a.dtype == b.dtype and a.dtype.name in ("float32", "float64")
 
 
 def _is_implied(op: Op, user: Op) -> bool:
@@ -463,6 +473,8 @@ def _array(value: Any) -> str:
         ends = str(value.size) if step == 1 else f"0, {value.size * step}, {step}"
         return f"np.arange({ends}){shape}"
     if is_uniform(value):
+        if value.ndim == 1 and value[0] == 1:
+            return f"np.ones({value.size}, {_dtype(value.dtype)})"
         number = _number(value.flat[0].item(), value.flat[0]).text
         return f"np.full({value.shape}, {number}, {_dtype(value.dtype)})"
     numbers = np.array2string(
@@ -489,6 +501,16 @@ def _parameter(value: Any) -> str:
     return _number(value).text if isinstance(value, float) else repr(value)
 
 
+def _argument(value: Any) -> str:
+    """An argument of a draw."""
+    if type(value) in (tuple, list):
+        parts = ", ".join(map(_argument, value))
+        return f"[{parts}]" if type(value) is list else f"({parts}{',' * (len(value) == 1)})"
+    if isinstance(value, np.generic):
+        return f"{_dtype(value.dtype)}({_argument(value.item())})"
+    return _parameter(value)
+
+
 def _slice(part: Any) -> str:
     if part is Ellipsis:
         return "..."
@@ -502,6 +524,15 @@ def _described(op: Op) -> str:
     if op.kind == "number":
         return {"f": "a float", "i": "an int", "b": "a bool"}[op.dtype.kind]
     return f"{op.dtype} {list(op.shape)}" if op.shape else f"{op.dtype}"
+
+
+def _generator_names(program: Program, taken: set[str]) -> dict[np.random.Generator, str]:
+    """The generators that are drawn from, in the order of their first draws, and their names."""
+    generators = list(dict.fromkeys(op.params[0] for op in program.samples))
+    wanted = ["rng"] if len(generators) == 1 else [f"rng_{i + 1}" for i in range(len(generators))]
+    while taken & set(wanted):
+        wanted = [f"_{name}" for name in wanted]
+    return dict(zip(generators, wanted, strict=True))
 
 
 def _place_name(place: Any) -> str:
@@ -538,6 +569,19 @@ def _wrapped(start: str, text: str, end: str = "") -> list[str]:
     return [start, *("    " + line for line in lines), end]
 
 
+def _assigned(names: str, call: str) -> list[str]:
+    """An indented assignment of what a call returns, a tuple, for a docstring."""
+    names += "," * ("," not in names and bool(names))
+    if len(names) + len(call) + 11 <= WIDTH:
+        return [f"    {names} = {call}"]
+    function, _, given = call.removesuffix(")").partition("(")
+    lines = []
+    for start, text, end in (("(", names, f") = {function}("), ("", given, ")")):
+        rest = textwrap.wrap(text, WIDTH - 12, break_long_words=False)
+        lines += [*[start] * bool(start), *("    " + line for line in rest), end]
+    return ["    " + line for line in lines]
+
+
 # ── Helpers ───────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -565,13 +609,18 @@ def _helper_sources(helpers: dict[str, Callable[..., Any]]) -> list[str]:
         if name in found:
             continue
         plain = inspect.unwrap(function)
-        found[name] = textwrap.dedent(inspect.getsource(plain))
+        found[name] = _text_of(plain)
         scope = plain.__globals__
         for other in _names_in(plain.__code__):
             value = scope.get(other)
             if inspect.isfunction(inspect.unwrap(value)) if callable(value) else False:
                 todo.append((other, value))
     return list(found.values())
+
+
+@cache
+def _text_of(function: Callable[..., Any]) -> str:
+    return textwrap.dedent(inspect.getsource(function))
 
 
 def _names_in(code: Any) -> tuple[str, ...]:
