@@ -571,6 +571,17 @@ def test_no_grad_and_detect_nan_are_respected():
         f(np.array([1.0, 0.0]))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sums_of_tall_matrices_have_the_bits_of_the_reduction(dtype):
+    rng = np.random.default_rng(0)
+    for n in (99, 100, 257, 1000):
+        for m in (1, 2, 3, 7, 8, 10, 32, 33):
+            x = (rng.normal(size=(n, m)) * 10.0 ** rng.integers(-3, 4, (n, m))).astype(dtype)
+            f = tg.compile(lambda x: [x.sum(0), x.sum(0, keepdims=True), x.T.sum(0)])
+            assert_same_bits(f(x), [x.sum(0), x.sum(0, keepdims=True), x.T.sum(0)])
+            assert ("np.einsum" in f.source) == (n >= 100 and 2 <= m <= 32)
+
+
 # ── In other last digits ──────────────────────────────────────────────────────────────────────────
 
 

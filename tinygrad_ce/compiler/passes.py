@@ -394,7 +394,7 @@ def find_peaks(program: Program) -> Program:
         starts.name = "starts"
         where = add(beside(op, p.argmax, [x], (-1, False), np.empty(n, np.intp)))
         where.name = "places_of_peaks"
-        places = add(beside(op, p.add, [starts, where], (), np.empty(n, np.int64)))
+        places = add(beside(op, p.add, [where, starts], (), np.empty(n, np.int64)))
         places.name = "places_of_peaks"
         found = add(beside(op, take, [x, places], (), np.empty(n, x.dtype)))
         lowest = add(constant_op(x.dtype.type(op.params[1])))
