@@ -3,6 +3,7 @@ import inspect
 import json
 import os
 import re
+import runpy
 import signal
 import subprocess
 import sys
@@ -717,6 +718,7 @@ def test_compile_that_fails_leaves_the_file_that_was_there(here, capsys, monkeyp
         ("compare --classes 1001", "--classes"),
         ("compare --scale 0", "--scale: expected a number above 0, got '0'"),
         ("compare --scale nan", "--scale"),
+        ("compare --scale wide", "--scale: expected a number above 0, got 'wide'"),
         ("compare --scale inf", "--scale"),
         ("compare --logits 1,2 --target 0 --classes 2", "--classes is of random logits"),
         ("compare --csv file --scale 2", "--scale is of random logits"),
@@ -810,6 +812,33 @@ def test_a_pipe_that_is_closed_early_is_no_error():
     done = subprocess.run(command, check=False, stdout=write, stderr=subprocess.PIPE, text=True)
     os.close(write)
     assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_main_returns_the_status_of_a_pipe_that_is_closed_and_leaves_nothing_to_complain(
+    monkeypatch,
+):
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, "w", encoding="utf-8") as out:  # which is flushed at the end
+        monkeypatch.setattr(sys, "stdout", out)
+        assert main(["compare"]) == 141
+
+
+def test_main_returns_the_status_of_an_interruption(monkeypatch, capsys):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(demo, "train_network", interrupted)
+    assert main(["train", "--epochs", "1"]) == 130
+    assert capsys.readouterr().err == "tinygrad-ce: interrupted\n"
+
+
+def test_python_m_is_the_command(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["tinygrad_ce", "compare", "--logits", "2,1", "--target", "0"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("tinygrad_ce", run_name="__main__")
+    assert ended.value.code == 0
+    assert "∂L/∂z" in capsys.readouterr().out
 
 
 def test_a_terminal_without_greek_and_mathematics_gets_question_marks():

@@ -1,4 +1,5 @@
 import html
+import importlib.util
 import operator
 import os
 import re
@@ -13,9 +14,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_ce as tg
-from tinygrad_ce import primitives
+from tinygrad_ce import nn, primitives, symbolic
 from tinygrad_ce.backprop import graph
-from tinygrad_ce.draw import MAX_TENSORS, Drawing, RenderError, draw, formula, render, style
+from tinygrad_ce.draw import (
+    MAX_TENSORS,
+    Drawing,
+    RenderError,
+    draw,
+    formula,
+    page,
+    picture,
+    remember_lines,
+    render,
+    style,
+)
+from tinygrad_ce.draw.lines import line_of
 from tinygrad_ce.draw.text import visible
 from tinygrad_ce.draw.trace import Trace
 from tinygrad_ce.draw.walk import contributions
@@ -305,6 +318,21 @@ def test_kinds_are_told_apart_by_line_and_by_colour():
     colours = {tuple(attribute(drawing, n, a) for a in ("color", "fillcolor")) for n in boxes}
     assert len(looks) == 5
     assert len(colours) >= 4
+
+
+def test_tensors_of_one_name_are_numbered_alike_in_picture_tree_and_page():
+    loss = nn.MLP([2, 3, 1], rng=0)(tg.Tensor([[1.0, 2.0]], name="x")).sum()
+    drawing = draw(loss)
+    names = {"weight₁", "bias₁", "weight₂", "bias₂", "x"}
+    assert set(re.findall(r"<B>(\w+)</B>", drawing.dot)) - {"MLP", "Linear", "Tanh"} == names
+    assert {name for name in names if name in drawing.text()} == names
+    assert names < {node["name"] for node in Trace(graph(loss), [loss]).data()["nodes"]}
+
+
+def test_a_numbered_name_keeps_its_number_where_the_others_are_folded():
+    loss = nn.MLP([2, 3, 1], rng=0)(tg.Tensor([[1.0, 2.0]], name="x")).sum()
+    second_bias = loss.inputs[0].inputs[1]
+    assert re.findall(r"<B>(bias.)</B>", draw([loss, second_bias], depth=1).dot) == ["bias₂"]
 
 
 def test_legend_names_the_kinds_that_occur_and_no_others():
@@ -745,6 +773,13 @@ def test_output_inside_of_the_graph_of_another():
     assert label_of(draw([u, u * u]), "t2") == "scalar value 6 grad 13"
 
 
+def test_output_without_a_gradient_beside_one_that_has_some():
+    a, b = parameter(2.0, "a"), tg.Tensor(5.0, name="b")
+    drawing = draw([a * 3.0, b * 2.0])
+    assert label_of(drawing, "t0") == "a value 2 grad 3"
+    assert not [label for label in map(str, nodes(drawing).values()) if "none arrives" in label]
+
+
 @pytest.mark.parametrize("wrong", [[], [1.0], "loss", [None]])
 def test_outputs_are_tensors(wrong):
     with pytest.raises((TypeError, ValueError), match="the Tensor to draw, or a list"):
@@ -806,6 +841,16 @@ def test_text_is_a_tree_from_the_output_to_its_inputs(no_renderer):
         "└─ t4 = [0]  2  grad -1",
         "   z (parameter)  3  2 1 0.1  grad -0.341 0.2424 0.09857",
     ]
+
+
+def test_text_shows_plain_numbers_and_large_arrays_without_any():
+    y = parameter(np.full((3, 4), np.nan), "x") * 2.0
+    assert draw(y).text().splitlines() == [
+        "t2 = multiply  3×4  12 not finite",
+        "├─ x (parameter)  3×4  12 not finite",
+        "└─ 2",
+    ]
+    assert draw(y, values=False).text().splitlines()[0] == "t2 = multiply  3×4"
 
 
 def test_text_of_folded_scopes():
@@ -881,6 +926,40 @@ def test_a_formula_that_does_not_agree_is_not_filled_in():
     assert [step.get("filled") for step in steps if step["kind"] == "add"] == [True, False]
 
 
+@pytest.mark.parametrize("latex", [r"g\,x)", r"\frac{g", r"(g", r"g +"])
+def test_a_formula_with_a_mistake_is_not_guessed_at(latex):
+    assert formula.parse(latex) is None
+
+
+def test_braces_alone_group():
+    assert formula.evaluate(formula.parse(r"g\,{x + 1}"), {"g": 2, "x": 3}) == 8
+
+
+@pytest.mark.parametrize(
+    "latex, value",
+    [
+        (r"\sum x", lambda x: np.full_like(x, x.sum())),  # not over an axis: a sum of what?
+        ("x", lambda x: np.concatenate([x, x, x])),  # of another shape than the formula
+    ],
+)
+def test_a_value_that_its_formula_does_not_give_is_not_filled_in(latex, value):
+    own = Primitive("own", "own", latex, value, (lambda g, y, x: g[:2], "g"))
+    out = apply(own, parameter([1.0, 2.0])).sum()
+    first = next(s for s in Trace(graph(out), [out]).data()["steps"] if s["kind"] == "value")
+    assert not first["filled"]
+
+
+def test_comparisons_that_were_recorded_are_computed_on_the_page_too():
+    x = parameter([1.0, -2.0], "x")
+    with symbolic.recording():
+        y = tg.where(x > 0, x, 0.0).sum()
+    data = Trace(graph(y), [y]).data()
+    (greater,) = [node for node in data["nodes"] if node.get("primitive") == "greater"]
+    (step,) = [s for s in data["steps"] if s.get("to") == greater["id"]]
+    assert step["filled"]
+    assert data["arrays"][greater["value"]]["data"] == [True, False]
+
+
 def test_a_formula_beyond_what_can_be_read_is_shown_as_it_stands():
     odd = Primitive("odd", "odd", r"\oint x", lambda x: x, (lambda g, y, x: g, r"\begin{x}"))
     out = apply(odd, parameter(1.0))
@@ -909,6 +988,77 @@ def test_watching_leaves_no_trace():
     loss.backward()
 
 
+def layouts_of(html):
+    """The ids of the scopes that are folded in each layout of a page."""
+    return re.findall(r'"folded":\[([^\]]*)\]', html)
+
+
+def in_scopes(n, tensors=2):
+    x = parameter(0.5, "x")
+    for i in range(n):
+        with tg.scope(f"s{i}"):
+            for _ in range(tensors):
+                x = x.tanh()
+    return x
+
+
+def test_page_of_few_scopes_holds_every_way_to_fold_them():
+    assert sorted(layouts_of(draw(in_scopes(2)).html())) == ["", '"s0"', '"s0","s1"', '"s1"']
+
+
+def test_page_holds_no_more_layouts_than_it_says():
+    assert len(layouts_of(draw(in_scopes(6)).html())) == page.MAX_LAYOUTS
+
+
+def test_page_holds_no_more_boxes_than_it_says(monkeypatch):
+    monkeypatch.setattr(page, "MAX_BOXES", 20)
+    assert len(layouts_of(draw(in_scopes(2, tensors=5)).html())) == 2
+
+
+def test_page_of_a_graph_too_large_to_be_drawn_open_has_it_folded(monkeypatch):
+    monkeypatch.setattr(picture, "MAX_TENSORS", 20)
+    drawing = draw(in_scopes(2, tensors=15), depth=1)
+    assert sorted(layouts_of(drawing.html())) == ['"s0"', '"s0","s1"', '"s1"']
+
+
+def test_page_of_an_empty_batch():
+    x = parameter(np.zeros((0, 3)), "x")
+    assert '"shape":[0,3]' in draw((x * x).sum()).html()
+
+
+def test_page_of_a_large_tensor_that_no_gradient_reaches():
+    first = Primitive("first", "first", "a", lambda a, b: a, (lambda g, y, a, b: g, "g"), None)
+    other = parameter(np.ones((20, 20)), "other")
+    drawn = draw(apply(first, parameter(np.ones((20, 20)), "x"), other).sum()).html()
+    in_box = re.search(r'aria-label="other".*?<g class="grad">(.*?)</g>', drawn, re.DOTALL)[1]
+    assert 'href=""' in in_box
+    assert re.search(r'<text class="span"[^>]*></text>$', in_box)
+
+
+def test_page_in_a_notebook_says_what_it_is():
+    assert repr(draw(two_layers()).page()).startswith("<Page: computation graph of loss: ")
+
+
+def test_page_of_what_is_not_finite_throughout():
+    x = parameter(np.full(20, np.inf), "x")
+    statistics = Trace(graph(x), [x]).data()["arrays"][0]
+    assert (statistics["inf"], "min" in statistics) == (20, False)
+    assert "20 inf" in draw(x).html()
+
+
+def test_lines_are_remembered_while_nan_is_watched_for():
+    x = parameter([0.0, 1.0], "x")
+    with remember_lines():
+        x.sum().backward()
+    with tg.detect_nan(), remember_lines():
+        y = x.sqrt()  # the line
+        with pytest.raises(FloatingPointError, match="log made -inf"):
+            x.log()
+        with pytest.raises(FloatingPointError, match="the derivative of sqrt made inf"):
+            y.sum().backward()
+    assert line_of(y).endswith("y = x.sqrt()  # the line")
+
+
 def test_page_is_the_same_from_run_to_run():
     assert draw(two_layers()).html() == draw(two_layers()).html()
 
@@ -933,6 +1083,13 @@ def test_names_do_no_harm_in_latex(name):
     assert not re.search(r"[#$%&~]|\\input", inside)
 
 
+def test_numbered_names_are_in_latex_what_every_latex_can_set():
+    y = parameter(2.0, "weight") * parameter(3.0, "weight")
+    latex = Trace(graph(y), [y]).data()["nodes"][0]["latex"]
+    assert r"\text{weight$_1$}" in latex
+    assert not re.search("[₀-₉]", latex)
+
+
 # ── Large layouts ─────────────────────────────────────────────────────────────────────────────────
 
 
@@ -946,6 +1103,70 @@ def test_long_layout_says_so_and_is_stopped(monkeypatch):
         pytest.raises(RenderError, match="stopped after"),
     ):
         render.render(draw(chain(300)).dot, "svg")
+
+
+@pytest.mark.filterwarnings("ignore:laying out")
+def test_tensors_that_a_hundred_layers_use_are_placed_before_patience_ends():
+    W, b = parameter(np.eye(2), "W"), parameter(np.zeros(2), "b")
+    h, total = tg.Tensor([[1.0, 2.0]], name="x"), 0.0
+    for _ in range(100):
+        h = (h @ W + b).tanh()
+        total = total + h.sum()
+    assert draw(total).svg().count('class="node"') == len(graph(total)) + 500
+
+
+@pytest.mark.parametrize("n, limit", [(10, None), (100, "0.1"), (400, "0.03")])
+def test_the_search_for_a_layout_is_limited_only_in_large_pictures(n, limit):
+    assert re.findall(r"mclimit=([\d.]+)", draw(chain(n)).dot) == ([limit] if limit else [])
+
+
+@pytest.fixture
+def dot(monkeypatch, tmp_path):
+    """A command `dot` of our own on the PATH: called with what it shall do, in Python."""
+
+    def make(body):
+        command = tmp_path / "dot"
+        command.write_text(f"#!{sys.executable}\nimport sys\n{body}\n")
+        command.chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path))
+
+    return make
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a script is no command there")
+@pytest.mark.parametrize("n", [2, 400])
+def test_the_command_dot_comes_first_and_has_the_whole_graph(dot, n):
+    dot("sys.stdout.write(sys.argv[-1] + ' ' + str(sys.stdin.read().count('->')))")
+    drawing = draw(chain(n))
+    arrows = drawing.dot.count("->")
+    assert render.render(drawing.dot, "svg").decode() == f"-Tsvg {arrows}"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a script is no command there")
+@pytest.mark.parametrize("n", [2, 400])
+def test_what_a_failing_dot_said_is_told(dot, monkeypatch, n):
+    monkeypatch.setitem(sys.modules, "pygraphviz", None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    dot("sys.stderr.write('out of ink'); sys.exit(1)")
+    with pytest.raises(RenderError, match="failed: out of ink"):
+        draw(chain(n)).svg()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a script is no command there")
+@pytest.mark.parametrize("n", [2, 400])
+def test_where_dot_fails_pygraphviz_draws(dot, n):
+    dot("sys.exit(1)")
+    assert draw(chain(n)).svg().startswith("<svg")
+
+
+def test_a_program_without_stderr_can_draw(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(os, "dup", lambda number: raise_(OSError("bad file descriptor")))
+    assert draw(chain(2)).svg().startswith("<svg")
+
+
+def raise_(error):
+    raise error
 
 
 def test_large_graph_is_drawn_in_a_process_of_its_own():

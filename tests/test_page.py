@@ -30,7 +30,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-STYLES = Path(tg.__file__).parent / "draw"
+PACKAGE = Path(tg.__file__).parent
 
 
 # ── Graphs ────────────────────────────────────────────────────────────────────────────────────────
@@ -876,7 +876,7 @@ def test_prints_the_graph_the_step_and_all_steps(open_page, tmp_path):
 
 def variables(name, dark):
     """The colours of a style sheet, as they are in light or dark."""
-    css = (STYLES / name).read_text("utf-8")
+    css = (PACKAGE / name).read_text("utf-8")
     light, _, rest = css.partition("prefers-color-scheme: dark")
     found = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", light))
     if dark:
@@ -897,7 +897,8 @@ def contrast(a, b):
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_contrast_is_at_aa(dark):
-    page, drawn = variables("page.css", dark), variables("graph.css", dark)
+    page = variables("palette.css", dark) | variables("draw/page.css", dark)
+    drawn = variables("draw/graph.css", dark)
     for text in ("ink", "muted", "accent", "grad"):
         for ground in ("ground", "surface"):
             assert contrast(page[text], page[ground]) >= 4.5, (text, ground)

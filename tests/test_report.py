@@ -1,11 +1,14 @@
+import html
 import re
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.resources import files
 
+import numpy as np
 import pytest
 
-from tinygrad_ce import demo, draw
+from tinygrad_ce import compare, demo, draw
 from tinygrad_ce.report import charts, page
 from tinygrad_ce.report.page import scientific
 from tinygrad_ce.transforms import gradients
@@ -93,6 +96,8 @@ def test_page_is_made_for_small_screens_dark_ones_and_paper(one):
     assert "width=device-width" in viewport["content"]
     assert "prefers-color-scheme: dark" in parsed.css
     assert "@media print" in parsed.css
+    # On paper it is light, whatever the reader's screen is.
+    assert "@media (prefers-color-scheme" not in parsed.css
 
 
 def test_charts_take_every_colour_from_the_page(one):
@@ -123,6 +128,16 @@ def test_page_lists_every_gradient_before_and_after(one):
     assert len(rows) == len(results.before) == 14
     assert all(row.count("✓") == 2 for row in rows)
     assert "✗" not in text
+
+
+def test_page_says_why_a_gradient_cannot_be_compared(one):
+    results = one[0]
+    (link, *rest) = results.before
+    torn = replace(link, comparison=compare(np.zeros(2), np.zeros(3), "∂L/∂z"))
+    gradient = np.zeros(len(results.experiment.classes))
+    text = page(replace(results, before=[torn, *rest]), 0, gradient, None)
+    assert torn.comparison.note
+    assert f'<td class="disagrees">✗ {html.escape(torn.comparison.note)}</td>' in text
 
 
 def test_page_says_how_far_the_random_sets_are_off(one):
@@ -214,5 +229,5 @@ def test_charts_ignore_the_settings_of_the_user():
 
 
 def test_page_files_are_in_the_package():
-    for name in ("page.html", "page.css"):
-        assert (files("tinygrad_ce.report") / name).is_file()
+    for name in ("palette.css", "report/page.html", "report/page.css"):
+        assert files("tinygrad_ce").joinpath(name).is_file()

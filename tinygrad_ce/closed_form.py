@@ -1,7 +1,7 @@
 """The textbook's answers, in plain arrays. This module knows nothing of Tensor.
 
 What backprop finds step by step, a person can find once on paper. These are the results, to hold
-backprop against; `compare` in check.py does so.
+backprop against; `compare` in comparison.py does so.
 
 Classes are on the last axis. A target is an array of integer labels, or of floating point
 distributions of the shape of the logits. float16 is computed in float32, and rounded at the end.

@@ -14,8 +14,8 @@ The page that steps through backprop goes another way from the same picture:
   formulas from the table of primitives (formula.py), arrays (arrays.py) and the lines of code that
   made the tensors (lines.py);
 * plan.py has Graphviz lay out boxes of a fixed size, and draws them as SVG;
-* page.py puts both into page.html, with page.css and graph.css for its looks, and numbers.js,
-  graph.js and page.js, which step. These are files to be edited as such.
+* page.py puts both into page.html, with ../palette.css, page.css and graph.css for its looks, and
+  numbers.js, graph.js and page.js, which step. These are files to be edited as such.
 """
 
 from .drawing import Drawing, draw

@@ -61,13 +61,12 @@ class Pool:
             "dtype": str(array.dtype),
             **_statistics(array),
         }
-        if array.dtype.kind != "c":
-            fits = array.size <= SMALL or self._elements + array.size <= MAX_IN_ALL
-            if array.size <= MAX_ELEMENTS and fits:
-                self._elements += array.size
-                entry |= _elements(array)
-            if array.size and not shown_in_numbers(array.shape):
-                entry["picture"] = heat.thumbnail(array)
+        fits = array.size <= SMALL or self._elements + array.size <= MAX_IN_ALL
+        if array.size <= MAX_ELEMENTS and fits:
+            self._elements += array.size
+            entry |= _elements(array)
+        if array.size and not shown_in_numbers(array.shape):
+            entry["picture"] = heat.thumbnail(array)
         return entry
 
 
@@ -90,7 +89,7 @@ def _number(value: Any) -> Any:
 
 @np.errstate(all="ignore")
 def _statistics(array: Array) -> dict[str, Any]:
-    if array.dtype.kind == "c" or array.size < 2:
+    if array.size < 2:
         return {}
     numbers = array.astype(np.float64)
     finite = numbers[np.isfinite(numbers)]

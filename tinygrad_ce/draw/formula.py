@@ -225,8 +225,6 @@ def renamed(latex: str, names: Mapping[str, str]) -> str:
     pieces = re.split(r"(\\(?:text|operatorname)\{[^}]*\}|\\[a-zA-Z]+|\\.)", _free(latex))
     for i in range(0, len(pieces), 2):
         pieces[i] = re.sub(r"[a-zA-Z]", lambda m: names.get(m[0], m[0]), pieces[i])
-        if i and pieces[i][:1].isalpha() and pieces[i - 1][-1:].isalpha():
-            pieces[i] = " " + pieces[i]  # the command before would swallow the letter
     return "".join(pieces)
 
 

@@ -75,7 +75,7 @@ def fold_label(region: Region) -> str:
 
 def _head(box: Box) -> str:
     t = box.tensor
-    name = text.html(text.visible(str(t.name or "")))
+    name = text.html(box.name)
     facts = [str(t.shape) if t.ndim else "" if name else "scalar"]
     if t.dtype != "float64":
         facts.append(str(t.dtype))

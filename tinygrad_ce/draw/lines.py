@@ -7,7 +7,7 @@ from weakref import finalize
 
 from ..modes import MODE, Mode, Setting
 from ..tensor import Tensor
-from ..watch import _line_of_user as line_of_user
+from ..watch import line_of_user
 
 # By the number of the tensor's creation, as long as it lives. No WeakKeyDictionary: that compares
 # its keys with ==, which for Tensors compares their elements.

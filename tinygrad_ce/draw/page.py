@@ -98,6 +98,7 @@ def _put_together(
         heading=escape(heading),
         summary=escape(title[:1].upper() + title[1:]),
         shape=_shape(layouts[0].svg),
+        palette=files("tinygrad_ce").joinpath("palette.css").read_text(encoding="utf-8"),
         css=file("page.css"),
         graph_css=file("graph.css"),
         svg=layouts[0].svg,

@@ -8,7 +8,8 @@ that Graphviz would read as markup or as one of its own escapes.
 from __future__ import annotations
 
 import html as _html
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,33 @@ def html(text: str) -> str:
     'a &lt; b &amp; &quot;\\\\N&quot;'
     """
     return _html.escape(text).replace("\\", "\\\\")
+
+
+_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
+
+def subscript(number: int) -> str:
+    """A number as an index.
+
+    >>> subscript(12)
+    '₁₂'
+    """
+    return str(number).translate(_SUBSCRIPTS)
+
+
+def told_apart(names: Sequence[str]) -> list[str]:
+    """The names, those that occur more than once with a number, in the order in which they come.
+
+    >>> told_apart(["x", "weight", "", "weight", ""])
+    ['x', 'weight₁', '', 'weight₂', '']
+    """
+    count = Counter(names)
+    seen: Counter[str] = Counter()
+    found = []
+    for name in names:
+        seen[name] += 1
+        found.append(name + subscript(seen[name]) if name and count[name] > 1 else name)
+    return found
 
 
 # ── Numbers ───────────────────────────────────────────────────────────────────────────────────────
@@ -102,8 +130,6 @@ def span(array: Array) -> str:
     >>> span(np.array([0.25, -1.5, 3.0])), span(np.array([1.0, np.nan, np.inf, 2.0]))
     ('-1.5 … 3', '1 … 2, 2 not finite')
     """
-    if array.dtype.kind == "c":
-        return ""
     finite = array[np.isfinite(array)]
     parts = [f"{number(finite.min(), 3)} … {number(finite.max(), 3)}"] if finite.size else []
     if finite.size < array.size:

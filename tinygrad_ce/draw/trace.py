@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
@@ -31,8 +30,6 @@ from .walk import Contribution, contributions
 Array = NDArray[Any]
 Step = dict[str, Any]
 Variable = dict[str, Any]
-
-_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 # The gradient of a cross-entropy is looked for at tensors up to this size.
 MAX_LOGITS = 100_000
@@ -226,17 +223,8 @@ class Trace:
 
 def _names(nodes: Sequence[Tensor], ids: dict[Tensor, str]) -> dict[Tensor, str]:
     """What each tensor is called in formulas: its name, numbered if others have it, or its id."""
-    given = {node: text.visible(str(node.name), 24) for node in nodes if node.name}
-    count = Counter(given.values())
-    seen: Counter[str] = Counter()
-    names = {}
-    for node in nodes:
-        name = given.get(node, ids[node])
-        if count[name] > 1:
-            seen[name] += 1
-            name += str(seen[name]).translate(_SUBSCRIPTS)
-        names[node] = name
-    return names
+    names = [text.visible(str(node.name), 24) if node.name else ids[node] for node in nodes]
+    return dict(zip(nodes, text.told_apart(names), strict=True))
 
 
 def _values(nodes: Sequence[Tensor]) -> dict[Tensor, Any]:
@@ -355,7 +343,7 @@ class _Sight:
 def _agrees(tree: Tree, sight: _Sight, found: Array) -> bool:
     """Whether the formula, computed on the arrays, gives what the engine has found."""
     value = formula.evaluate(tree, sight.arrays(), sight.total)
-    if value is None or found.dtype.kind == "c":
+    if value is None:
         return False
     try:
         full = np.broadcast_to(np.asarray(value), found.shape)
@@ -420,7 +408,7 @@ def _softmax_minus_one_hot(z: Array, g: Array) -> tuple[Array, Array, Array, int
 
     The label of a row is where its gradient is negative.
     """
-    if z.shape[-1] < 2 or z.dtype.kind != "f" or not np.isfinite(g).all():
+    if not z.size or z.shape[-1] < 2 or z.dtype.kind != "f" or not np.isfinite(g).all():
         return None
     p = closed_form.softmax(z)
     y = np.zeros_like(p)
@@ -477,6 +465,7 @@ _LATEX = {
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     **{c: "\\" + c for c in "#$%&_{}"},
+    **{text.subscript(digit): f"$_{digit}$" for digit in range(10)},
 }
 
 

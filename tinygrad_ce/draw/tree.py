@@ -72,7 +72,7 @@ class _Tree:
 
     def _line(self, box: Box, again: bool) -> str:
         t = box.tensor
-        name = text.visible(str(t.name)) if t.name else box.id
+        name = box.name or box.id
         if again:
             return f"{name}, see above"
         if box.kind is Kind.CONSTANT and t.ndim == 0 and not t.name:

@@ -2,7 +2,8 @@
 
 * page.py fills page.html with the results, part by part;
 * charts.py draws curves and decision regions with matplotlib;
-* page.html and page.css are the page's skeleton and its looks, light and dark.
+* page.html and page.css are the page's skeleton and its looks, light and dark, in the colours of
+  ../palette.css.
 """
 
 from .charts import require_matplotlib

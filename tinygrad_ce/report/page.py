@@ -47,6 +47,7 @@ def page(results: Results, row: int, gradient: Any, drawing: str | None) -> str:
     resources = files(__package__)
     skeleton = Template(resources.joinpath("page.html").read_text(encoding="utf-8"))
     return skeleton.substitute(
+        palette=files("tinygrad_ce").joinpath("palette.css").read_text(encoding="utf-8"),
         css=resources.joinpath("page.css").read_text(encoding="utf-8"),
         title=escape(f"{experiment.name}: {results.accuracy:.1%} right · tinygrad_ce"),
         data=escape(experiment.name),

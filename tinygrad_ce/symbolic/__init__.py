@@ -1,0 +1,57 @@
+r"""The proof: a graph read as SymPy expressions, and the line to which they collapse.
+
+What backprop computes is a graph, and a graph can be read with symbols in the place of numbers.
+`expressions` does so, for any Tensor. `prove` reads what generic backprop has found for the
+gradient of cross-entropy, or for its Hessian, and shows that the difference to the closed form is
+0 for all logits. That is the derivation of the textbook, made by the machine:
+
+>>> print(prove(2, target=0))
+∂L/∂z = p − y, with p = softmax(z) and y = (1, 0)
+<BLANKLINE>
+The values, from the logits to the loss:
+    z = (z₁, z₂)
+    m = max(z₁, z₂)         (peak, held constant: any number will do)
+    a = (z₁ − m, z₂ − m)    (subtract)
+    b = (exp(a₁), exp(a₂))  (exp)
+    c = b₁ + b₂             (sum)
+    d = log(c)              (log)
+    f = a₁                  (getitem)
+    g = d − f               (subtract)
+    L = g                   (mean)
+<BLANKLINE>
+The gradients, as backprop passed them back:
+    ∂L/∂L = 1
+    ∂L/∂g = 1
+    ∂L/∂f = −1
+    ∂L/∂d = 1
+    ∂L/∂c = 1/c
+    ∂L/∂b = (1/c, 1/c)
+    ∂L/∂a = (b₁/c − 1, b₂/c)
+    ∂L/∂z = (b₁/c − 1, b₂/c)
+<BLANKLINE>
+With all but c put in:
+    c = exp(z₁ − m) + exp(z₂ − m)
+    ∂L/∂z₁ = exp(z₁ − m)/c − 1 = p₁ − 1
+    ∂L/∂z₂ = exp(z₂ − m)/c = p₂
+<BLANKLINE>
+Proved: the difference simplifies to 0.
+
+Needs the extra `symbolic`: ``pip install "tinygrad-ce[symbolic]"``.
+
+How it is done, in the order of the work:
+
+* record.py keeps in the graph what has no derivative, too: `recording`;
+* reading.py reads the graph (`expressions`): meanings.py says what each primitive means for
+  symbols, and exact.py makes exact expressions of numbers and names;
+* derivation.py puts the nodes in a row, each with its formula and its derivative;
+* simplify.py brings a difference to one fraction, which is 0 or not;
+* proof.py holds what was found against the closed form: `prove`, `prove_equal`;
+* lines.py says it line by line, text.py and latex.py set the lines.
+"""
+
+from .derivation import Step
+from .proof import Proof, prove, prove_equal
+from .reading import expressions
+from .record import recording
+
+__all__ = ["expressions", "recording", "prove", "prove_equal", "Proof", "Step"]

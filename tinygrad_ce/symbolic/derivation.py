@@ -1,0 +1,85 @@
+"""The derivation: each node between the logits and the result, its value and its derivative."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
+from operator import attrgetter
+
+from .. import primitives as p
+from ..tensor import Tensor
+from .exact import Expressions, symbol_array
+from .reading import nodes_to_read, read, reading_of
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One node of a derivation.
+
+    Attributes
+    ----------
+    name
+        What it is called in the derivation.
+    primitive
+        The name of the primitive that made it; "" for the logits.
+    formula, value
+        Its value, in the names of what it was made from, and in z.
+    backprop, gradient
+        The derivative by this node, as backprop found it, in the names of nodes, and in z. None
+        for what is held constant. Of the second derivatives, a row for each logit.
+    """
+
+    name: str
+    primitive: str
+    formula: Expressions
+    value: Expressions
+    backprop: Expressions | None
+    gradient: Expressions | None
+
+
+def steps_of(
+    z: Tensor, output: Tensor, gradients: dict[Tensor, Tensor], name: str
+) -> tuple[Step, ...]:
+    """The derivation of the output from z, node by node."""
+    held = [t for t in nodes_to_read([output, *gradients.values()], {}) if t.primitive is p.peak]
+    nodes = sorted({z, *gradients, *held}, key=attrgetter("index"))
+    names = _names(nodes, {output: name, z: "z"})
+    symbols = {node: symbol_array(names[node], node.shape) for node in nodes}
+    in_z = read([*nodes, *gradients.values()], {t: symbols[t] for t in (z, *held)})
+    in_names = read(gradients.values(), symbols)
+    return tuple(
+        Step(
+            names[node],
+            node.primitive.name if node.primitive else "",
+            reading_of(node, in_z | symbols) if node.inputs else symbols[node],
+            in_z[node],
+            in_names[gradients[node]] if node in gradients else None,
+            in_z[gradients[node]] if node in gradients else None,
+        )
+        for node in nodes
+    )
+
+
+def _names(nodes: Sequence[Tensor], names: dict[Tensor, str]) -> dict[Tensor, str]:
+    """A name for each node: its own if it has one, m for what is held constant, else a letter."""
+    names = dict(names)
+    taken = {*names.values(), "p"}
+    letters = _letters()
+    for node in nodes:
+        if node in names:
+            continue
+        own = node.name or ("m" if node.primitive is p.peak else None)
+        if own is None or own in taken or not re.fullmatch(r"[^\W\d_]+", own):
+            own = next(letter for letter in letters if letter not in taken)
+        names[node] = own
+        taken.add(own)
+    return names
+
+
+def _letters() -> Iterator[str]:
+    """Without those that mean something in mathematics, or look like numbers."""
+    yield from "abcdfghknqrstuvwxy"
+    yield from "ABCDFHKMPQRTUVWXY"
+    yield from (f"v{i}" for i in count(1))

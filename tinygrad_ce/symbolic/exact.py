@@ -1,0 +1,83 @@
+"""From numbers and names to SymPy: exact expressions, in arrays of objects."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Expression = Any  # of SymPy, which need not be installed
+Expressions = NDArray[Any]  # of objects: SymPy expressions
+
+
+def require_sympy() -> Any:
+    """SymPy, which is an extra."""
+    try:
+        import sympy
+    except ImportError as error:
+        raise ImportError(
+            'symbolic expressions need SymPy: pip install "tinygrad-ce[symbolic]"'
+        ) from error
+    return sympy
+
+
+def each(function: Callable[..., Any], n_arguments: int = 1, identity: Any = None) -> Any:
+    """The function as a ufunc, element by element."""
+    return np.frompyfunc(function, n_arguments, 1, identity=identity)
+
+
+def symbol_array(name: str, shape: tuple[int, ...]) -> Expressions:
+    """A symbol for each element: z_1, z_2, ...; z alone where there is one."""
+    s = require_sympy()
+    symbols = np.empty(shape, object)
+    for place in np.ndindex(shape):
+        indices = [str(i + 1) for i in place] if symbols.size > 1 else []
+        symbols[place] = s.Symbol("_".join([name, *indices]), real=True)
+    return symbols
+
+
+def with_real_symbols(e: Expression) -> Expression:
+    """The expression in symbols for real numbers, as those of a graph are."""
+    s = require_sympy()
+    return e.xreplace({x: s.Symbol(x.name, real=True) for x in e.free_symbols if not x.is_real})
+
+
+def exact(values: Any) -> Expressions:
+    """Numbers and expressions, all as exact expressions."""
+    array = np.asarray(values)
+    found = np.empty(array.shape, object)
+    found[...] = each(lambda x: _exact_number(x, array.dtype))(array)
+    return found
+
+
+def _exact_number(x: Any, dtype: np.dtype[Any]) -> Expression:
+    s = require_sympy()
+    if isinstance(x, float):
+        if x in _irrationals():
+            return _irrationals()[x]
+        if math.isfinite(x):
+            fraction = _simplest(x, dtype.type if dtype.kind == "f" else float)
+            return s.Rational(fraction.numerator, fraction.denominator)
+    return s.sympify(x)
+
+
+def _simplest(x: float, rounded: Callable[[float], Any]) -> Fraction:
+    """A fraction with a small denominator that rounds to x."""
+    itself = Fraction(x)
+    for digits in range(1, 18):
+        fraction = itself.limit_denominator(10**digits)
+        if rounded(float(fraction)) == rounded(x):
+            return fraction
+    return itself
+
+
+@cache
+def _irrationals() -> dict[float, Expression]:
+    s = require_sympy()
+    numbers = (s.pi, s.sqrt(2), 2 / s.sqrt(s.pi), s.sqrt(2 / s.pi))
+    return {float(number): number for number in numbers}

@@ -1,0 +1,114 @@
+"""What is said of a proof, line by line, before it is set as text or in LaTeX."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from .derivation import Step
+from .exact import Expression, require_sympy, symbol_array
+
+if TYPE_CHECKING:
+    from .proof import Proof
+
+WIDTH = 100  # of a line of text; what would be longer is split
+
+
+class Line(NamedTuple):
+    """A name, or a derivative of the first by the others, and what it is, with = or ≠ before it."""
+
+    left: tuple[str, ...]
+    sides: Sequence[tuple[str, Any]]
+    note: str = ""
+
+
+def sections(proof: Proof) -> Iterator[tuple[str, list[Line]]]:
+    """What is said of a proof: words, and the lines to which they lead."""
+    sums = _sums_of_exponentials(proof)
+    if proof.steps:
+        second = proof.of == "hessian"
+        what = ("gradient G", "derivatives of G") if second else ("loss", "gradients")
+        yield f"The values, from the logits to the {what[0]}:", [_value(s) for s in proof.steps]
+        derivatives = [line for s in reversed(proof.steps) for line in _derivative(s, second)]
+        yield f"The {what[1]}, as backprop passed them back:", derivatives
+        but = f" but {' and '.join(map(str, sums.values()))}" if sums else ""
+        lines = [Line((str(symbol),), [("=", value)]) for value, symbol in sums.items()]
+        yield f"With all{but} put in:", [*lines, *_results(proof, sums)]
+    else:
+        yield "", list(_results(proof, sums))
+    if proof.holds:
+        yield "Proved: the difference simplifies to 0.", []
+    else:
+        yield "Not proved. What is left of the difference:", list(_differences(proof))
+
+
+def _value(step: Step) -> Line:
+    held = ", held constant: any number will do" * (step.backprop is None)
+    return Line((step.name,), [("=", step.formula)], step.primitive + held)
+
+
+def _derivative(step: Step, second: bool) -> Iterator[Line]:
+    """In one line, or if that would be too long, in a line for each element."""
+    found = step.backprop
+    if found is None:
+        return
+    rows = len(found) if second else 1
+    if sum(len(str(e)) for e in found.flat) <= WIDTH * rows:
+        yield Line(("G" if second else "L", step.name), [("=", found)])
+        return
+    of = symbol_array("G", found.shape[:1]) if second else symbol_array("L", ())
+    by = symbol_array(step.name, step.formula.shape)
+    for place in np.ndindex(found.shape):
+        n = of.ndim
+        names = (str(of[place[:n]]), str(by[place[n:]]))
+        yield Line(names, [("=", found[place])])
+
+
+def _sums_of_exponentials(proof: Proof) -> dict[Expression, Expression]:
+    """The symbols of such steps, by their values, which would fill the page if they were put in."""
+    exp = require_sympy().exp
+    values = {step.name: step.value.item() for step in proof.steps if step.value.size == 1}
+    return {
+        value: symbol_array(name, ()).item()
+        for name, value in values.items()
+        if value.is_Add
+        and all(term.func is exp for term in value.args)
+        and any(e.has(value) for e in proof.found.flat)
+    }
+
+
+def _results(proof: Proof, sums: dict[Expression, Expression]) -> Iterator[Line]:
+    for place, left in _places(proof):
+        found, closed = proof.found[place].xreplace(sums), proof.collapsed[place]
+        sign = "=" if proof.difference[place] == 0 else "≠"
+        yield Line(left, [("=", found), (sign, closed)][: 1 + (found != closed)])
+
+
+def _differences(proof: Proof) -> Iterator[Line]:
+    for place, left in _places(proof):
+        if proof.difference[place] != 0:
+            yield Line(left, [("=", proof.difference[place])])
+
+
+def _places(proof: Proof) -> Iterator[tuple[tuple[int, ...], tuple[str, ...]]]:
+    """The places of the elements that are compared, and what to call each."""
+    shape = proof.found.shape
+    z, found = symbol_array("z", shape[:1]), symbol_array("found", shape)
+    for place in np.ndindex(shape):
+        yield place, ("L", *(str(z[i]) for i in place)) if proof.steps else (str(found[place]),)
+
+
+def one_hot(proof: Proof) -> tuple[int, ...]:
+    """The target y of the proof."""
+    return tuple(int(i == proof.target) for i in range(len(proof.found)))
+
+
+def in_order(printer: Any, e: Expression, order: Any = None) -> list[Expression]:
+    """The terms of a sum in the order in which people write them: z − m, p − 1.
+
+    Printers of SymPy take it as a method.
+    """
+    by_name = e.as_ordered_terms("lex")
+    return sorted(by_name, key=lambda term: (term.could_extract_minus_sign(), term.is_number))

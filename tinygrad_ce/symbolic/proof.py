@@ -1,0 +1,185 @@
+"""The proof that what backprop has found is the closed form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from .. import functional as F
+from ..backprop import backpropagate, leading_to
+from ..tensor import Tensor, constant
+from .derivation import Step, steps_of
+from .exact import Expressions, each, exact, require_sympy, symbol_array, with_real_symbols
+from .latex import as_latex
+from .record import recording
+from .simplify import difference
+from .text import as_text
+
+Derivative = Literal["gradient", "hessian"]
+Loss = Callable[[Tensor, int], Tensor]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Proof:
+    """Whether what was found and the closed form are the same, and why.
+
+    Printed, it is the derivation as text; `latex` gives it as LaTeX, in which notebooks show it.
+
+    Attributes
+    ----------
+    of, target
+        Which derivative, and the label; None for expressions of a user's own.
+    steps
+        The nodes on the way, from the logits to what is differentiated.
+    found, closed
+        The expressions to compare.
+    difference
+        found − closed, simplified: zeros if the proof holds.
+    collapsed
+        The closed form in p = softmax(z), or `closed` where there is no p.
+    """
+
+    of: Derivative | None
+    target: int | None
+    steps: tuple[Step, ...]
+    found: Expressions
+    closed: Expressions
+    difference: Expressions
+    collapsed: Expressions
+
+    @property
+    def holds(self) -> bool:
+        """Whether the difference is 0."""
+        return all(d == 0 for d in self.difference.flat)
+
+    def __repr__(self) -> str:
+        return f"Proof(of={self.of!r}, target={self.target!r}, holds={self.holds})"
+
+    def __str__(self) -> str:
+        return as_text(self)
+
+    def latex(self) -> str:
+        """The derivation in LaTeX, to be set between ``$$``."""
+        return as_latex(self)
+
+    def _repr_latex_(self) -> str:
+        return f"$$\n{self.latex()}\n$$"
+
+
+def prove(
+    n_classes: int,
+    target: int = 0,
+    of: Derivative = "gradient",
+    loss: Loss = F.cross_entropy,
+) -> Proof:
+    """Prove what generic backprop finds for the cross-entropy of one row of logits.
+
+    The graphs of the loss and of its derivatives are read as expressions in z_1, z_2, ..., and
+    compared with the closed form, softmax(z) - one_hot(target) or diag(p) - p pᵀ.
+
+    Parameters
+    ----------
+    n_classes
+        The number of logits.
+    target
+        The label, counted from 0.
+    of
+        "gradient", or "hessian": the second derivatives.
+    loss
+        Takes logits and label, and returns the loss: this is whose derivatives are compared.
+
+    Returns
+    -------
+    Proof
+        Its `holds` is False if the loss has another derivative, or a rule is wrong.
+
+    >>> prove(3, target=1).holds, prove(3, target=1, of="hessian").holds
+    (True, True)
+    >>> prove(3, loss=lambda z, t: -F.softmax(z)[t].log()).holds
+    True
+    >>> prove(3, loss=lambda z, t: z.exp().sum() - z[t]).holds
+    False
+    """
+    _check(n_classes, target, of)
+    steps = _derived(n_classes, target, of, loss)
+    found = next(step.gradient for step in steps if step.name == "z")
+    assert found is not None
+    e = each(require_sympy().exp)(symbol_array("z", (n_classes,)))
+    closed = _closed(e / e.sum(), target, of)
+    collapsed = _closed(symbol_array("p", (n_classes,)), target, of)
+    return Proof(of, target, steps, found, closed, difference(found, closed), collapsed)
+
+
+def prove_equal(found: Any, closed: Any) -> Proof:
+    """Prove that expressions that were read from a graph are those of a closed form.
+
+    Parameters
+    ----------
+    found, closed
+        SymPy expressions, in arrays of one shape. Symbols are real numbers, and symbols of one
+        name are the same.
+
+    Raises
+    ------
+    ValueError
+        Two shapes.
+
+    >>> import sympy
+    >>> import tinygrad_ce as tg
+    >>> from tinygrad_ce.symbolic import expressions, prove_equal
+    >>> x = tg.Tensor(0.5, requires_grad=True)
+    >>> (slope,) = tg.gradients(x.sigmoid(), [x], create_graph=True)
+    >>> e = sympy.exp(-sympy.Symbol("x", real=True))
+    >>> print(prove_equal(expressions(slope, {x: "x"}), e / (1 + e) ** 2))
+    found = (1 − 1/(exp(−x) + 1))/(exp(−x) + 1) = exp(−x)/(exp(−x) + 1)²
+    <BLANKLINE>
+    Proved: the difference simplifies to 0.
+    """
+    left, right = (exact(each(with_real_symbols)(exact(e))) for e in (found, closed))
+    if left.shape != right.shape:
+        raise ValueError(f"found has shape {left.shape}, closed has shape {right.shape}")
+    return Proof(None, None, (), left, right, difference(left, right), right)
+
+
+def _check(n_classes: int, target: int, of: str) -> None:
+    if of not in ("gradient", "hessian"):
+        raise ValueError(f"of is gradient or hessian, got {of!r}")
+    if n_classes < 1:
+        raise ValueError(f"n_classes is 1 or more, got {n_classes}")
+    if not 0 <= target < n_classes:
+        raise IndexError(
+            f"target {target} is out of range for {n_classes} classes: "
+            f"labels run from 0 to {n_classes - 1}"
+        )
+
+
+def _derived(n_classes: int, target: int, of: Derivative, loss: Loss) -> tuple[Step, ...]:
+    """What backprop does between the logits z and the loss, or between z and its gradient."""
+    z = Tensor(np.linspace(0, 1, n_classes), requires_grad=True)
+    with recording():
+        output = loss(z, target)
+        if not isinstance(output, Tensor):
+            raise TypeError(f"a loss returns a Tensor, got {type(output).__name__}")
+        gradients = _walk(z, output, output.cotangent())
+        if of == "hessian":
+            output = gradients[z]
+            gradients = _walk(z, output, np.eye(n_classes))
+    return steps_of(z, output, gradients, "L" if of == "gradient" else "G")
+
+
+def _walk(z: Tensor, output: Tensor, cotangent: Any) -> dict[Tensor, Tensor]:
+    """The derivatives of the output by each node between z and it, with their graphs."""
+    nodes = leading_to([z], output)
+    if not nodes:
+        return {z: constant(np.zeros(np.shape(cotangent)[: -output.ndim or None] + z.shape))}
+    return backpropagate(output, constant(cotangent), wanted=nodes, create_graph=True)
+
+
+def _closed(p: Expressions, target: int, of: Derivative) -> Expressions:
+    """The closed form, in p = softmax(z)."""
+    if of == "gradient":
+        return exact(p - np.eye(len(p), dtype=int)[target])
+    return exact(np.diag(p) - np.outer(p, p))
