@@ -189,9 +189,10 @@ class Adam(Optimizer):
         m = self.m[i] = beta1 * self.m[i] + (1 - beta1) * g
         v = self.v[i] = beta2 * self.v[i] + (1 - beta2) * (g * g)
         t = self.t[i] = self.t[i] + 1
-        m_hat = m / (1 - beta1**t)
-        v_hat = v / (1 - beta2**t)
-        return self._decay(value) - self.lr * m_hat / (np.sqrt(v_hat) + self.eps)
+        # Both corrections go into two numbers (section 2 of the paper), which spares two arrays.
+        root = (1 - beta2**t) ** 0.5
+        lr, eps = self.lr * root / (1 - beta1**t), self.eps * root
+        return self._decay(value) - lr * m / (np.sqrt(v) + eps)
 
     def _decay(self, value: Any) -> Any:
         return value

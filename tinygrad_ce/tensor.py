@@ -316,7 +316,10 @@ class Tensor:
         recorder = MODE.get().recorder
         if recorder is not None:
             recorder.refuse_reading(self)
-        return value.item() if isinstance(value, np.ndarray | np.generic) else value
+        try:
+            return value.item()
+        except AttributeError:  # a Python number
+            return value
 
     def detach(self) -> Tensor:
         """A leaf with the same value, through which no gradient flows."""
