@@ -238,13 +238,13 @@ class _Printer:
         labels, bound = op.inputs[0], upper_bound(op)
         if bound is None or labels.kind != "array" or labels.dtype.kind not in "iu":
             return []
-        if not labels.size or len(labels.shape) != 1:
+        if not labels.size:
             return []
         name = self.names[id(op)]
         unsigned = _dtype(labels.dtype.str.replace("i", "u"))
         comment = "  # in which a negative one is huge"
         view = f"{self.operand(labels)}.view({unsigned})"
-        return [f"{name} = {view}{comment}", f"if {name}[{name}.argmax()] >= {bound}:"]
+        return [f"{name} = {view}{comment}", f"if {name}.item({name}.argmax()) >= {bound}:"]
 
     def put_at_places(self, op: Op) -> None:
         """The two that add to an array at places that an index names."""
