@@ -700,3 +700,10 @@ def test_gelu_is_x_times_the_normal_distribution_function():
         assert tg.gradcheck(lambda x, a=approximate: F.gelu(x, a), x[::10], order=2)
     with pytest.raises(ValueError, match="none or tanh"):
         F.gelu(x, "erf")
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_row_without_a_possible_class_leaves_the_other_rows_alone(order):
+    z = np.array([[-np.inf, -np.inf], [0.0, 0.0], [np.nan, 1.0], [-np.inf, 3.0]], order=order)
+    np.testing.assert_allclose(F.logsumexp(z).data, [-np.inf, np.log(2), np.nan, 3.0])
+    assert np.isneginf(F.logsumexp(z[0]).data)
