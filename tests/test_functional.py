@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -707,3 +708,15 @@ def test_a_row_without_a_possible_class_leaves_the_other_rows_alone(order):
     z = np.array([[-np.inf, -np.inf], [0.0, 0.0], [np.nan, 1.0], [-np.inf, 3.0]], order=order)
     np.testing.assert_allclose(F.logsumexp(z).data, [-np.inf, np.log(2), np.nan, 3.0])
     assert np.isneginf(F.logsumexp(z[0]).data)
+
+
+def test_a_read_only_array_is_not_copied_to_find_its_largest_logits():
+    z = np.random.default_rng(0).normal(size=(500, 200))
+    expected = F.logsumexp(z).data
+    logits = T(z, copy=False)
+    tracemalloc.start()
+    F.cross_entropy(logits, np.zeros(500, int))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2.1 * z.nbytes  # the shifted logits and their exponentials
+    np.testing.assert_array_equal(F.logsumexp(logits).data, expected)

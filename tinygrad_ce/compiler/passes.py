@@ -379,6 +379,10 @@ def _flat_places(op: Op, indices: list[Op], shape: tuple[int, ...], add: Add) ->
 # ── Peaks ─────────────────────────────────────────────────────────────────────────────────────────
 
 
+# An argument can be read-only, and argmax then copies it; of up to so many elements, no matter.
+LARGEST_COPY = 2**18
+
+
 def find_peaks(program: Program) -> Program:
     """Write out how the largest of each row is found: its place by argmax, then the value there.
 
@@ -409,6 +413,8 @@ def find_peaks(program: Program) -> Program:
 def _takes_peaks_of_rows(op: Op) -> bool:
     x, axis = op.inputs[0], op.params[0]
     rows = x.kind == "array" and len(x.shape) == 2 and axis == -1 and 0 not in x.shape
+    if x.primitive is None and x.size > LARGEST_COPY:
+        return False
     return rows and x.in_c_order
 
 
