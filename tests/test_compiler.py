@@ -582,6 +582,22 @@ def test_sums_of_tall_matrices_have_the_bits_of_the_reduction(dtype):
             assert ("np.einsum" in f.source) == (n >= 100 and 2 <= m <= 32)
 
 
+def test_a_large_argument_that_may_be_read_only_is_not_searched_by_argmax():
+    f = tg.compile(F.logsumexp)
+    for n in (10, 600):
+        z = np.random.default_rng(0).normal(size=(n, 600))
+        assert_same_bits([f(z)], [F.logsumexp(z)])
+        assert ("argmax" in f.source) == (n == 10)
+        z.setflags(write=False)
+        assert_same_bits([f(z)], [F.logsumexp(z)])
+
+
+def test_a_batch_without_rows():
+    f = tg.compile(lambda z, y: F.cross_entropy(z, y, reduction="sum"))
+    z, y = np.zeros((0, 3)), np.zeros(0, int)
+    assert_same_bits([f(z, y)], [F.cross_entropy(z, y, reduction="sum")])
+
+
 # ── In other last digits ──────────────────────────────────────────────────────────────────────────
 
 

@@ -473,3 +473,9 @@ def test_a_graph_is_freed_without_the_garbage_collector():
         assert seen() is None
     finally:
         gc.enable()
+
+
+def test_a_number_beside_a_tensor_stays_a_python_number():
+    two = (T(1.0, requires_grad=True) * 2).inputs[1]
+    assert type(two.item()) is int
+    assert (two.item(), float(two)) == (2, 2.0)
