@@ -23,6 +23,8 @@ from tinygrad_ce.compiler import RecordingError, memory, passes
 from tinygrad_ce.compiler.program import Op, lowered
 from tinygrad_ce.compiler.record import record
 
+X3 = np.array([1.0, 2.0, 3.0])
+
 
 def cases_of_primitives():
     """The functions and arguments by which tests/test_primitives.py covers the whole table."""
@@ -598,6 +600,21 @@ def test_a_batch_without_rows():
     assert_same_bits([f(z, y)], [F.cross_entropy(z, y, reduction="sum")])
 
 
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: x[::-1].mean(),
+        lambda x: x[::-1].sum(),
+        lambda x: (x[::-1][::-1] * 2).mean(),
+        lambda x: x[np.array([2, 0, 0])].mean(),
+        lambda x: (x[::-1] + x[1:].sum()).mean(),
+    ],
+)
+def test_what_is_put_at_places_has_another_name_than_the_result(f):
+    gradient = tg.grad(f)
+    assert_same_bits([tg.compile(gradient)(X3)], [gradient(X3)])
+
+
 # ── In other last digits ──────────────────────────────────────────────────────────────────────────
 
 
@@ -647,8 +664,6 @@ def test_fast_sums_and_means_over_either_axis_of_a_matrix():
 
 
 # ── What cannot be replayed ───────────────────────────────────────────────────────────────────────
-
-X3 = np.array([1.0, 2.0, 3.0])
 
 
 @pytest.mark.parametrize(

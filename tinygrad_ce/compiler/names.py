@@ -270,7 +270,10 @@ class _Namer:
     def take(self, base: str, op: Op, i: int) -> None:
         """Use a name, again if what it stood for is not needed from here on."""
         name = base
-        if name in RESERVED or self.until.get(name, -1) > i:
+        until = self.until.get(name, -1)
+        # These make their result before they read what is put into it.
+        held = until == i and op.primitive in (p.scatter, add_at, add_at_flat)
+        if name in RESERVED or until > i or held:
             name = self.numbered(base)
         self.found[id(op)] = name
         self.until[name] = self.last.get(id(op), i)
