@@ -60,6 +60,7 @@ def _docstring(experiment: Experiment, n: int, name: str, source: str) -> str:
     _, _, *names = inspect.signature(function).parameters
     weights, velocities = names[: len(parameters)], names[len(parameters) + 1 :]
     begin = []
+    # A bias is drawn within the bounds of the matrix before it.
     for weight, shape in zip(weights, (p.shape for p in parameters), strict=True):
         if len(shape) == 2:
             bound = float(1 / np.sqrt(shape[0]))

@@ -86,7 +86,8 @@ class Setting:
         raise NotImplementedError
 
     def run(self, function: Callable[..., Result], args: Any, kwargs: Any) -> Result:
-        """``function(*args, **kwargs)`` inside: a with block, without the calls that one makes."""
+        """``function(*args, **kwargs)`` inside."""
+        # As a with block would, which takes a quarter more of a layer's time for its own calls.
         outer = MODE.get()
         MODE.set(self.within(outer))
         try:

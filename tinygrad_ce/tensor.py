@@ -147,7 +147,9 @@ class Tensor:
     _value: Any
     _arguments: tuple[Any, ...]
     _grad: Any
-    _grad_since: int  # uses younger than this pass a gradient on
+    # Uses younger than this pass a gradient on; NEVER where none is required. So the walk asks once
+    # an edge.
+    _grad_since: int
     _requires_grad: bool
     _retains_grad: bool  # backward() stores the gradient here, though this is no leaf
     index: int

@@ -49,7 +49,7 @@ def simplified(program: Program, fast: bool = False) -> Program:
 def remove_dead(program: Program) -> Program:
     """Leave out what nothing is made from, and checks of constants, which have been passed."""
     program.checks = [op for op in program.checks if not op.inputs[0].is_constant]
-    kept = (*program.wanted, *program.checks, *program.samples, *program.arguments)
+    kept = (*program.wanted, *program.actions, *program.arguments)
     used = {id(op) for op in kept}
     for op in reversed(program.ops):
         if id(op) in used:
@@ -89,10 +89,10 @@ def remove_copies(program: Program) -> Program:
 @np.errstate(all="ignore")
 def fold(program: Program) -> Program:
     """Compute now what depends on constants alone, unless the result is large."""
-    checks = {id(op) for op in (*program.checks, *program.samples)}
+    actions = {id(op) for op in program.actions}
 
     def rule(op: Op, add: Add) -> Op:
-        return op if id(op) in checks else _folded(op)
+        return op if id(op) in actions else _folded(op)
 
     return program.rewritten(rule)
 
@@ -119,10 +119,10 @@ def merge_equal(program: Program) -> Program:
     first: dict[Any, Op] = {}
     products = [op for op in program.ops if op.primitive is p.matmul]
     of_itself = {id(op): _is_product_of_itself(op) for op in products}
-    checks = {id(op) for op in (*program.checks, *program.samples)}
+    actions = {id(op) for op in program.actions}
 
     def rule(op: Op, add: Add) -> Op:
-        if id(op) in checks:
+        if id(op) in actions:
             return op
         if op.is_constant:
             return first.setdefault(_spelled(op.data), op)
@@ -380,6 +380,8 @@ def _flat_places(op: Op, indices: list[Op], shape: tuple[int, ...], add: Add) ->
 
 
 # An argument can be read-only, and argmax then copies it; of up to so many elements, no matter.
+# Where 0 and -0 tie, argmax and the maximum may find zeros of different signs. Nothing shows which:
+# two logits tie, so the sum of the exponentials is at least 2, and its logarithm is no zero.
 LARGEST_COPY = 2**18
 
 
@@ -394,7 +396,7 @@ def find_peaks(program: Program) -> Program:
             return op
         x = op.inputs[0]
         n, classes = x.shape
-        starts = add(constant_op(np.arange(n) * classes))
+        starts = add(constant_op(p.row_starts(n, classes)))
         starts.name = "starts"
         where = add(beside(op, p.argmax, [x], (-1, False), np.empty(n, np.intp)))
         where.name = "places_of_peaks"

@@ -212,6 +212,11 @@ class Program:
         return [op for op in self.ops if op.primitive is sampled]
 
     @property
+    def actions(self) -> list[Op]:
+        """Those that do more than compute a value, and so are done each time: checks and draws."""
+        return [*self.checks, *self.samples]
+
+    @property
     def reads(self) -> list[Op]:
         """The inputs that are read from places."""
         return [op for op in self.ops if op.place is not None]

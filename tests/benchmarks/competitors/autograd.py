@@ -23,6 +23,10 @@ def training(task: Training) -> Job:
             h = anp.tanh(anp.dot(h, W) + b)
         return mean_cross_entropy(anp.dot(h, params[-2]) + params[-1], task.y)
 
+    return job(loss_of, params, update)
+
+
+def job(loss_of: Any, params: Any, update: Any) -> Job:
     both = value_and_grad(loss_of)
 
     def step() -> float:
@@ -57,14 +61,7 @@ def characters(task: Characters) -> Job:
         h = anp.tanh(centred * ((var + 1e-5) ** -0.5 * gamma) + beta)
         return mean_cross_entropy(anp.dot(h, W2) + b2, task.y)
 
-    both = value_and_grad(loss_of)
-
-    def step() -> float:
-        loss, gradients = both(params)
-        update(gradients)
-        return float(loss)
-
-    return Job(step)
+    return job(loss_of, params, update)
 
 
 def cross_entropy(task: CrossEntropy) -> Job:

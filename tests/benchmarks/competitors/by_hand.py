@@ -35,19 +35,10 @@ def training(task: Training) -> Job:
 
 def loss_and_gradients(X: Array, y: Array, params: list[Array]) -> tuple[float, list[Array]]:
     """Of the mean cross-entropy of an MLP with tanh."""
-    n = len(X)
-    rows = np.arange(n)
     hidden = [X]
     for W, b in zip(params[:-2:2], params[1:-2:2], strict=True):
         hidden.append(np.tanh(hidden[-1] @ W + b))
-    z = hidden[-1] @ params[-2] + params[-1]
-    z = z - z.max(1, keepdims=True)
-    e = np.exp(z)
-    s = e.sum(1, keepdims=True)
-    loss = (np.log(s[:, 0]) - z[rows, y]).mean()
-    dz = e / s
-    dz[rows, y] -= 1
-    dz /= n
+    loss, dz = mean_cross_entropy(hidden[-1] @ params[-2] + params[-1], y)
     gradients: list[Array] = []
     for i in reversed(range(len(hidden))):
         h = hidden[i]
@@ -55,6 +46,20 @@ def loss_and_gradients(X: Array, y: Array, params: list[Array]) -> tuple[float, 
         if i:
             dz = dz @ params[2 * i].T * (1 - h * h)
     return loss, gradients
+
+
+def mean_cross_entropy(z: Array, y: Array) -> tuple[float, Array]:
+    """With its gradient by the logits."""
+    n = len(z)
+    rows = np.arange(n)
+    z = z - z.max(1, keepdims=True)
+    e = np.exp(z)
+    s = e.sum(1, keepdims=True)
+    loss = (np.log(s[:, 0]) - z[rows, y]).mean()
+    dz = e / s
+    dz[rows, y] -= 1
+    dz /= n
+    return loss, dz
 
 
 def sgd(params: list[Array]) -> Callable[[list[Array]], None]:
@@ -91,7 +96,6 @@ def characters(task: Characters) -> Job:
 
     def step() -> float:
         nonlocal C, W1, gamma, beta, W2, b2, mean, var
-        rows = np.arange(n)
         x = C[X].reshape(n, -1)
         a = x @ W1
         mu = a.mean(0)
@@ -102,14 +106,7 @@ def characters(task: Characters) -> Job:
         scale = (variance + 1e-5) ** -0.5
         normed = centred * scale
         h = np.tanh(normed * gamma + beta)
-        z = h @ W2 + b2
-        z = z - z.max(1, keepdims=True)
-        e = np.exp(z)
-        s = e.sum(1, keepdims=True)
-        loss = (np.log(s[:, 0]) - z[rows, y]).mean()
-        dz = e / s
-        dz[rows, y] -= 1
-        dz /= n
+        loss, dz = mean_cross_entropy(h @ W2 + b2, y)
         dW2, db2 = h.T @ dz, dz.sum(0)
         da = dz @ W2.T * (1 - h * h)
         dgamma, dbeta = (da * normed).sum(0), da.sum(0)
@@ -125,17 +122,8 @@ def characters(task: Characters) -> Job:
 
 
 def cross_entropy(task: CrossEntropy) -> Job:
-    z, y, n = task.logits, task.y, len(task.logits)
-
     def step() -> tuple[float, Array]:
-        rows = np.arange(n)
-        shifted = z - z.max(1, keepdims=True)
-        e = np.exp(shifted)
-        s = e.sum(1, keepdims=True)
-        loss = (np.log(s[:, 0]) - shifted[rows, y]).mean()
-        dz = e / s
-        dz[rows, y] -= 1
-        dz /= n
+        loss, dz = mean_cross_entropy(task.logits, task.y)
         return float(loss), dz
 
     return Job(step)
