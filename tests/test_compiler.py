@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bits import assert_same_bits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,7 +20,7 @@ import tinygrad_ce as tg
 from tinygrad_ce import functional as F
 from tinygrad_ce import nn, optim
 from tinygrad_ce import primitives as p
-from tinygrad_ce.compiler import RecordingError, memory, passes
+from tinygrad_ce.compiler import RecordingError, blocks, memory, passes
 from tinygrad_ce.compiler.program import Op, lowered
 from tinygrad_ce.compiler.record import record
 
@@ -33,20 +34,6 @@ def cases_of_primitives():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.CASES
-
-
-def assert_same_bits(got, expected):
-    if isinstance(expected, tuple | list):
-        assert len(got) == len(expected)
-        for a, b in zip(got, expected, strict=True):
-            assert_same_bits(a, b)
-        return
-    a, b = (np.asarray(t.data if isinstance(t, tg.Tensor) else t) for t in (got, expected))
-    assert (a.dtype, a.shape) == (b.dtype, b.shape)
-    nan = np.isnan(b) if b.dtype.kind == "f" else np.zeros(b.shape, bool)
-    np.testing.assert_array_equal(a, b)
-    if b.dtype.kind == "f":
-        np.testing.assert_array_equal(np.signbit(a[~nan]), np.signbit(b[~nan]))
 
 
 # ── Each primitive ────────────────────────────────────────────────────────────────────────────────
@@ -889,7 +876,7 @@ def test_buffers_are_shared_by_lifetime():
 
     a = np.ones((200, 200))
     program = passes.simplified(program_of(f, a, a))
-    plan = memory.planned(program, large=1000)
+    plan = memory.planned(program)
     assert len(plan.buffer) == 6
     assert len(plan.buffers) == 2
 
@@ -954,9 +941,10 @@ def composed(choices):
         max_size=12,
     ),
     st.sampled_from([np.float32, np.float64]),
+    st.sampled_from([None, 8, 16, 40]),
 )
 @pytest.mark.filterwarnings("ignore")
-def test_any_program_and_its_gradient(choices, dtype):
+def test_any_program_and_its_gradient(choices, dtype, block):
     f = composed(choices)
 
     def both(x, y):
@@ -964,6 +952,11 @@ def test_any_program_and_its_gradient(choices, dtype):
 
     compiled = tg.compile(both)
     rng = np.random.default_rng(0)
-    for _ in range(2):
-        x, y = rng.normal(size=(3, 4)).astype(dtype), rng.normal(size=4).astype(dtype)
-        assert_same_bits(compiled(x, y), both(tg.Tensor(x), tg.Tensor(y)))
+    with pytest.MonkeyPatch.context() as patch:
+        if block is not None:  # in loops, whatever the size
+            patch.setattr(blocks, "LARGE", 0)
+            patch.setattr(blocks, "BLOCK", block)
+            patch.setattr(memory, "LARGE", 0)
+        for _ in range(2):
+            x, y = rng.normal(size=(3, 4)).astype(dtype), rng.normal(size=4).astype(dtype)
+            assert_same_bits(compiled(x, y), both(tg.Tensor(x), tg.Tensor(y)))

@@ -6,6 +6,7 @@ from collections import namedtuple
 
 import numpy as np
 import pytest
+from bits import assert_same_bits
 
 import tinygrad_ce as tg
 from tinygrad_ce import functional as F
@@ -20,12 +21,6 @@ from tinygrad_ce.tensor import apply, constant
 X3 = np.array([1.0, 2.0, 3.0])
 RNG = np.random.default_rng(0)
 SQUARE = RNG.normal(size=(8, 8))
-
-
-def assert_same_bits(got, expected):
-    for a, b in zip(got, expected, strict=True):
-        a, b = (np.asarray(t.data if isinstance(t, tg.Tensor) else t) for t in (a, b))
-        assert (a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes())
 
 
 def assert_compiles(f, *arrays):

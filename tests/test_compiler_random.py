@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from bits import assert_same_bits
 
 import tinygrad_ce as tg
 from tinygrad_ce import functional as F
@@ -14,12 +15,6 @@ from tinygrad_ce.compiler import RecordingError
 
 X = np.random.default_rng(0).normal(size=(150, 4)).astype(np.float32)
 Y = np.random.default_rng(1).integers(0, 3, 150)
-
-
-def assert_same_bits(got, expected):
-    for a, b in zip(got, expected, strict=True):
-        a, b = (np.asarray(t.data if isinstance(t, tg.Tensor) else t) for t in (a, b))
-        assert (a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes())
 
 
 def assert_redrawn(f, rng, calls=4):

@@ -1,8 +1,8 @@
 """The compiler: record a step, simplify the graph, and write it out as NumPy source.
 
 `record` runs the step once and notes what a replay must repeat; `program` holds it as a list of
-operations; `passes` make that smaller; `memory` finds a place for each result; `names` and `source`
-write it out; `compiled` runs it.
+operations; `passes` make that smaller; `blocks` gathers what is done for some rows at a time;
+`memory` finds a place for each result; `names` and `source` write it out; `compiled` runs it.
 """
 
 from .compiled import Compiled, compile  # noqa: A004

@@ -21,6 +21,7 @@ import numpy as np
 
 from ..modes import MODE
 from ..tensor import Tensor, constant
+from .blocks import in_blocks
 from .memory import planned
 from .passes import simplified
 from .program import Op, Program, lowered
@@ -178,7 +179,7 @@ class Compiled:
         recorded = self._recorded_program(args, kwargs)
         _check_same(self._name, recorded.program, again)
         del again
-        recorded.program = program = simplified(recorded.program, self._fast)
+        recorded.program = program = in_blocks(simplified(recorded.program, self._fast), self._fast)
         source = printed(program, planned(program), self._name, recorded.names)
         return _Replay(source, recorded)
 

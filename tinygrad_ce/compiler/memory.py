@@ -7,11 +7,12 @@ intermediate results lie in buffers that are kept from call to call.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from .. import primitives as p
 from .passes import add_at, add_at_flat
-from .program import Op, Program
+from .program import Loop, Op, Program
 
 # NumPy's functions that take out=, element by element.
 ELEMENTWISE = {
@@ -42,12 +43,19 @@ class Plan:
         An operation of the shape and dtype of each buffer.
     copied
         The results that must be copied, since they share memory with an argument.
+    home
+        For the first of those that write over one another in a loop: the one whose results are
+        kept, which all lie in the rows of its array.
+    alias
+        For a result that is kept: the array from in front of the loop that it is written over.
     """
 
     over: dict[int, Op] = field(default_factory=dict)
     buffer: dict[int, int] = field(default_factory=dict)
     buffers: list[Op] = field(default_factory=list)
     copied: set[int] = field(default_factory=set)
+    home: dict[int, Op] = field(default_factory=dict)
+    alias: dict[int, Op] = field(default_factory=dict)
 
 
 def is_view(op: Op) -> bool:
@@ -57,16 +65,19 @@ def is_view(op: Op) -> bool:
     return op.primitive in (p.reshape, p.transpose, p.broadcast_to, p.einsum)
 
 
-def planned(program: Program, large: int = LARGE) -> Plan:
+def planned(program: Program) -> Plan:
     """Find a place for each result."""
     plan = Plan()
     owners = _owners(program)
     last_use = _last_uses(program, owners)
+    shared = _shared(program, owners)
     for i, op in enumerate(program.ops):
         victim = _dying_operand(op, i, owners, last_use)
-        if victim is not None:
+        if victim is not None and id(victim) not in shared.get(id(op), ()):
             plan.over[id(op)] = victim
-    _share_buffers(program, plan, owners, last_use, large)
+    for loop in program.loops:
+        _settle(loop, plan, owners)
+    _share_buffers(program, plan, owners, last_use)
     arguments = {id(op) for op in program.arguments}
     for op in program.wanted:
         if not op.is_constant and any(id(owner) in arguments for owner in owners[id(op)]):
@@ -116,33 +127,86 @@ def _dying_operand(
     return None
 
 
+def _shared(program: Program, owners: dict[int, list[Op]]) -> dict[int, set[int]]:
+    """For each operation of a loop, what it must not write over: other rows may be read as well."""
+    found: dict[int, set[int]] = {}
+    for loop in program.loops:
+        outer = {id(x) for op in loop.ops for x in op.inputs} - loop.inside
+        counts = Counter(id(owner) for key in outer for owner in owners[key])
+        for op in loop.ops:
+            found[id(op)] = {
+                id(x) for x in op.inputs if any(counts[id(owner)] > 1 for owner in owners[id(x)])
+            }
+    return found
+
+
+def _settle(loop: Loop, plan: Plan, owners: dict[int, list[Op]]) -> None:
+    """Let a result that is kept lie in its place from the first that it is written over on."""
+    for op in loop.ops:
+        if id(op) not in loop.kept:
+            continue
+        first, victim = op, plan.over.get(id(op))
+        while victim is not None and id(owners[id(victim)][0]) in loop.inside:
+            first = owners[id(victim)][0]
+            victim = plan.over.get(id(first))
+        if first.shape == op.shape and victim is not None and id(victim) not in loop.inside:
+            plan.alias[id(op)] = victim
+            continue
+        if first.shape != op.shape or first.primitive not in ELEMENTWISE or victim is not None:
+            plan.over.pop(id(op), None)
+            first = op
+        if first.primitive in ELEMENTWISE:
+            plan.home[id(first)] = op
+
+
 def _share_buffers(
     program: Program,
     plan: Plan,
     owners: dict[int, list[Op]],
     last_use: dict[int, int],
-    large: int,
 ) -> None:
     """Put large results that are not wanted into buffers, each as soon as one is free again."""
     chains = _chains(program, plan, owners)
+    number = {id(op): i for i, op in enumerate(program.ops)}
+    loop_of = {id(op): loop for loop in program.loops for op in loop.ops}
+    loop_at = {i: loop for loop in program.loops for i in (number[id(op)] for op in loop.ops)}
     ends: dict[int, int] = {}
     for op in program.ops:
         chain = chains[id(op)]
-        ends[chain] = max(ends.get(chain, 0), last_use.get(id(op), 0))
+        end = last_use.get(id(op), 0)
+        if end in loop_at and loop_of.get(chain) is not loop_at[end]:
+            end = number[id(loop_at[end].ops[-1])]  # needed for each block
+        ends[chain] = max(ends.get(chain, 0), end)
     free: dict[object, list[int]] = {}
     until: dict[int, list[tuple[object, int]]] = {}
     for i, op in enumerate(program.ops):
-        end = ends[chains[id(op)]]
-        if _takes_buffer(op, large) and id(op) not in plan.over and end < NEVER:
-            key = (op.shape, op.dtype)
-            waiting = free.setdefault(key, [])
-            if not waiting:
-                waiting.append(len(plan.buffers))
-                plan.buffers.append(op)
-            plan.buffer[id(op)] = waiting.pop()
-            until.setdefault(end, []).append((key, plan.buffer[id(op)]))
-        for freed, number in until.pop(i, ()):
-            free.setdefault(freed, []).append(number)
+        loop = loop_of.get(id(op))
+        asking: list[tuple[Op, Op, Op]] = []
+        asking += [] if id(op) in plan.home else [(op, _block_of(op, loop), op)]
+        if loop is not None and loop.ops[0] is op:
+            firsts = [first for first in loop.ops if id(first) in plan.home]
+            asking = [(first, first, plan.home[id(first)]) for first in firsts] + asking
+        for first, memory, user in asking:
+            end = ends[chains[id(first)]]
+            if _takes_buffer(memory) and id(first) not in plan.over and end < NEVER:
+                key = (memory.shape, memory.dtype)
+                waiting = free.setdefault(key, [])
+                if not waiting:
+                    waiting.append(len(plan.buffers))
+                    plan.buffers.append(memory)
+                plan.buffer[id(user)] = waiting.pop()
+                until.setdefault(end, []).append((key, plan.buffer[id(user)]))
+        for freed, index in until.pop(i, ()):
+            free.setdefault(freed, []).append(index)
+
+
+def _block_of(op: Op, loop: Loop | None) -> Op:
+    """An operation with as many rows as it computes at a time."""
+    if loop is None or op.primitive is None or not op.in_c_order:
+        return op
+    block = op.like(op.primitive, op.inputs, op.params)
+    block.shape = (loop.block, *op.shape[1:])
+    return block
 
 
 def _chains(program: Program, plan: Plan, owners: dict[int, list[Op]]) -> dict[int, int]:
@@ -154,7 +218,7 @@ def _chains(program: Program, plan: Plan, owners: dict[int, list[Op]]) -> dict[i
     return chains
 
 
-def _takes_buffer(op: Op, large: int) -> bool:
-    if op.kind != "array" or op.size * op.dtype.itemsize < large or not op.in_c_order:
+def _takes_buffer(op: Op) -> bool:
+    if op.kind != "array" or op.size * op.dtype.itemsize < LARGE or not op.in_c_order:
         return False
     return op.primitive in ELEMENTWISE or op.primitive is p.matmul

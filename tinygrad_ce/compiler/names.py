@@ -80,6 +80,12 @@ def last_mentions(program: Program) -> dict[int, int]:
         where = last.get(id(op), i) if inlined else i
         for source in op.inputs:
             last[id(source)] = max(last.get(id(source), 0), where)
+    place = {id(op): i for i, op in enumerate(program.ops)} if program.loops else {}
+    for loop in program.loops:  # which needs for each block what comes from outside
+        behind = place[id(loop.ops[-1])] + 1
+        for op in program.ops[: place[id(loop.ops[0])]]:
+            if last.get(id(op), 0) >= place[id(loop.ops[0])]:
+                last[id(op)] = max(last[id(op)], behind)
     for op in program.wanted:
         last[id(op)] = len(program.ops)
     return last
@@ -142,13 +148,22 @@ def _of_losses(program: Program) -> dict[int, str]:
 def _name_stages(program: Program, plan: Plan, bases: dict[int, str | None]) -> None:
     """Call a stage on the way to a result like the result that is written over it."""
     for op in reversed(program.ops):
-        victim = plan.over.get(id(op))
+        victim = continued(program, plan, op)
         if victim is None or bases[id(victim)] or victim.gradient_of:
             continue
         if op.primitive in (add_at, add_at_flat):
             victim.gradient_of = op.gradient_of
         elif victim.scope is op.scope and victim.behind is op.behind and not _in_softmax(victim):
             bases[id(victim)] = bases[id(op)]
+
+
+def continued(program: Program, plan: Plan, op: Op) -> Op | None:
+    """What an operation writes over, unless one of them is a block and the other a whole array."""
+    victim = plan.over.get(id(op))
+    for loop in program.loops if victim is not None else ():
+        if (id(op) in loop.local) != (id(victim) in loop.local):
+            return None
+    return victim
 
 
 def _default(op: Op) -> str:
@@ -209,10 +224,17 @@ class _Namer:
         renewed = self.renewed()
         explicit = [op for op in self.program.ops if self.bases[id(op)] and id(op) not in renewed]
         self.number(explicit)
+        first = {id(loop.ops[0]): loop for loop in self.program.loops}
         for i, op in enumerate(self.program.ops):
+            if id(op) in first:  # arrays that are there from the first block on
+                for x in first[id(op)].ops:
+                    taken = id(x) in self.found or id(x) in renewed
+                    if id(x) in first[id(op)].kept and not taken:
+                        base = "d" + self.primal(x) if x.gradient_of else _default(x)
+                        self.take(_identifier(base), x, i)
             if id(op) in self.found:
                 continue
-            victim = self.plan.over.get(id(op))
+            victim = continued(self.program, self.plan, op)
             if id(op) in renewed:
                 self.found[id(op)] = self.found[id(renewed[id(op)])]
             elif victim is not None and op.gradient_of and victim.gradient_of is op.gradient_of:
@@ -246,7 +268,7 @@ class _Namer:
         """Give these their own names, numbered where several are called the same."""
         groups: dict[int, int] = {}
         for op in ops:
-            victim = self.plan.over.get(id(op))
+            victim = continued(self.program, self.plan, op)
             continues = victim is not None and self.bases[id(victim)] == self.bases[id(op)]
             groups[id(op)] = groups.get(id(victim), id(op)) if continues else id(op)
         firsts = [op for op in ops if groups[id(op)] == id(op)]

@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -166,6 +168,39 @@ def is_uniform(value: Any) -> bool:
     return bool((bits == bits[0]).all())
 
 
+@dataclass
+class Loop:
+    """Operations that are done for a block of rows, and then for the next.
+
+    Attributes
+    ----------
+    ops
+        The operations, one behind the other in the program.
+    n, block
+        The number of rows, and how many of them are a block.
+    relative
+        Those, by id, that count from the first row of the block.
+    kept
+        Those, by id, whose results are needed behind the loop.
+    """
+
+    ops: list[Op]
+    n: int
+    block: int
+    relative: set[int]
+    kept: set[int]
+
+    @cached_property
+    def inside(self) -> set[int]:
+        """All of them, by id."""
+        return set(map(id, self.ops))
+
+    @cached_property
+    def local(self) -> set[int]:
+        """Those, by id, of whose results there is a block at a time."""
+        return self.inside - self.kept
+
+
 class Program:
     """Operations in the order of their computation, and what is wanted of them.
 
@@ -183,6 +218,8 @@ class Program:
         Those that refuse values that do not fit.
     fixed
         The leaves from outside that were taken for constants, and their values.
+    loops
+        The stretches of operations that are done in blocks of rows.
     """
 
     def __init__(
@@ -200,6 +237,7 @@ class Program:
         self.writes = writes
         self.checks = checks
         self.fixed = fixed
+        self.loops: list[Loop] = []
 
     @property
     def wanted(self) -> list[Op]:

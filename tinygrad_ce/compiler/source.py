@@ -22,7 +22,7 @@ from ..primitives import HOLE
 from .memory import ELEMENTWISE, Plan
 from .names import named
 from .passes import add_at, add_at_flat, copied, take, typed, upper_bound
-from .program import Op, Program, is_range, is_uniform
+from .program import Loop, Op, Program, is_range, is_uniform
 from .record import sampled, verified
 
 WIDTH = 99
@@ -103,6 +103,8 @@ class _Printer:
     body: list[str] = field(default_factory=list)
     constants: list[str] = field(default_factory=list)
     helpers: dict[str, Callable[..., Any]] = field(default_factory=dict)
+    loop: Loop | None = None
+    kept: dict[int, str] = field(default_factory=dict)  # in a loop: the rows that are written
 
     # ── The module ────────────────────────────────────────────────────────────────────────────
 
@@ -112,6 +114,8 @@ class _Printer:
         for buffer, op in zip(self.buffers, self.plan.buffers, strict=True):
             self.constants.append(f"{buffer} = np.empty({op.shape}, {_dtype(op.dtype)})")
         self.generators = _generator_names(self.program, set(self.names.values()))
+        taken = {*self.names.values(), *self.generators.values(), *self.buffers}
+        self.loop_names = [_free(name, taken) for name in ("start", "rows", "block")]
         self.uses = Counter(id(source) for op in self.program.ops for source in op.inputs)
         self.uses.update({id(op): 2 for op in self.program.wanted})
         self.statements()
@@ -133,18 +137,83 @@ class _Printer:
         """The body: a group of lines for each scope, and what is returned."""
         updates = any(place.attribute == "_value" for place, _ in self.program.writes)
         heading = ""
+        begins = {id(loop.ops[0]): loop for loop in self.program.loops}
+        apart = False  # whether a loop has just ended
         for op in self.program.ops:
+            if id(op) in begins:
+                self.begin(begins[id(op)])
             before = len(self.body)
             self.statement(op)
             if len(self.body) > before:
                 back = heading.startswith("back through ") or heading == "update"
                 now = _heading(op) or ("update" if updates and back else "")
-                if now != heading:
+                if now != heading or apart or (self.loop is not None and not before):
                     self.body[before:before] = ["", f"# {now}"] if now else [""]
                     heading = now
+                apart = False
+            if self.loop is not None and op is self.loop.ops[-1]:
+                self.end(self.loop)
+                apart = True
         returned = ", ".join(self.result(op) for op in self.program.wanted)
         returned += "," if len(self.program.wanted) == 1 else ""
         self.body += ["", *_wrapped("return ", returned or "()")]
+
+    # ── Blocks of rows ────────────────────────────────────────────────────────────────────────
+
+    def begin(self, loop: Loop) -> None:
+        """What stands in front of the statements of a loop: where its results are put."""
+        start, rows, block = self.loop_names
+        self.body += ["", "# some rows at a time, which stay in the cache meanwhile"]
+        for op in loop.ops:
+            if id(op) in loop.kept:
+                self.body += self.array_for(op)
+                there = f"{self.names[id(op)]}[{rows}]"
+                self.texts[id(op)], self.kept[id(op)] = _Text(there), there
+                if op.primitive is add_at_flat and id(op) in self.plan.over:
+                    self.kept[id(self.plan.over[id(op)])] = there
+        self.outer, self.body, self.loop = self.body, [], loop
+        self.outer.append(f"for {start} in range(0, {loop.n}, {loop.block}):")
+        self.outer.append(f"    {rows} = slice({start}, {start} + {loop.block})")
+        if loop.n % loop.block:
+            length = f"min({loop.block}, {loop.n} - {start})"
+            self.outer.append(f"    {block} = slice({length})  # all but the last are full")
+
+    def array_for(self, op: Op) -> list[str]:
+        """Where a result of a loop is put: another array, a buffer, or new memory."""
+        name = self.names[id(op)]
+        if id(op) in self.plan.alias:
+            text = self.operand(self.plan.alias[id(op)]).text
+            return [] if text == name else _wrapped(f"{name} = ", text)
+        if id(op) in self.plan.buffer:
+            return [f"{name} = {self.buffers[self.plan.buffer[id(op)]]}"]
+        return [f"{name} = np.empty({op.shape}, {_dtype(op.dtype)})"]
+
+    def end(self, loop: Loop) -> None:
+        """Put the statements of a loop into it, and go on with whole arrays."""
+        self.body = self.outer + ["    " + line if line else "" for line in self.body]
+        self.loop = None
+        self.kept = {}
+        for op in loop.ops:
+            if id(op) in loop.kept:
+                self.texts[id(op)] = _Text(self.names[id(op)])
+
+    def memory(self, op: Op) -> str:
+        """The memory that is there already for a result, or nothing."""
+        if id(op) in self.kept:
+            return self.kept[id(op)] if op.primitive in ELEMENTWISE else ""
+        if id(op) in self.plan.home:
+            return self.kept[id(self.plan.home[id(op)])]
+        if id(op) in self.plan.over:
+            return str(self.operand(self.plan.over[id(op)]))
+        if id(op) not in self.plan.buffer:
+            return ""
+        partly = self.loop is not None and self.loop.n % self.loop.block
+        buffer = self.buffers[self.plan.buffer[id(op)]]
+        return f"{buffer}[{self.loop_names[2]}]" if partly else buffer
+
+    def wrapped(self, start: str, text: str) -> list[str]:
+        """A statement, in as many lines as it takes."""
+        return _wrapped(start, text, room=4 * (self.loop is not None))
 
     def docstring(self, call: str) -> list[str]:
         """How to call it, what goes in, and what comes out."""
@@ -181,16 +250,15 @@ class _Printer:
         elif op.primitive is verified:
             self.check(op)
         elif op.primitive in (p.scatter, add_at, add_at_flat):
-            self.texts[id(op)] = _Text(name)
+            self.texts[id(op)] = _Text(self.target(op))
             self.put_at_places(op)
         else:
             self.value(op)
 
     def value(self, op: Op) -> None:
-        name = self.names[id(op)]
-        victim = self.plan.over.get(id(op))
-        if victim is not None or id(op) in self.plan.buffer:
-            out = str(self.operand(victim)) if victim else self.buffers[self.plan.buffer[id(op)]]
+        name = self.target(op)
+        out = self.memory(op)
+        if out:
             self.texts[id(op)] = _Text(name)
             self.body += self.into(op, name, out)
             return
@@ -198,13 +266,19 @@ class _Printer:
         if self.stays(op, text):
             self.texts[id(op)] = text
         elif op.primitive is sampled and not self.uses[id(op)]:
-            self.body += _wrapped("", text.text)
+            self.body += self.wrapped("", text.text)
         else:
             self.texts[id(op)] = _Text(name)
-            self.body += _wrapped(f"{name} = ", text.text)
+            self.body += self.wrapped(f"{name} = ", text.text)
+
+    def target(self, op: Op) -> str:
+        """What a result is assigned to: a name, or the rows of an array."""
+        return self.kept.get(id(op), self.names[id(op)])
 
     def stays(self, op: Op, text: _Text) -> bool:
         """Whether an expression stands where it is used, without a name of its own."""
+        if id(op) in self.kept:
+            return False
         if self.uses[id(op)] != 1 or len(text.text) > 40 or op.primitive is sampled:
             return False
         if op.primitive in (p.transpose, p.reshape):
@@ -217,11 +291,11 @@ class _Printer:
         assert op.primitive is not None
         symbol = OPERATORS.get(op.primitive)
         if out == name and symbol and str(operands[0]) == out and op.primitive is not p.matmul:
-            return _wrapped(f"{name} {symbol}= ", operands[1].text)
+            return self.wrapped(f"{name} {symbol}= ", operands[1].text)
         function = "matmul" if op.primitive is p.matmul else ELEMENTWISE[op.primitive]
         arguments = [x.text for x in operands] + ["0"] * (op.primitive is p.relu)
         call = f"np.{function}({', '.join(arguments)}, out={out})"
-        return _wrapped("" if out == name else f"{name} = ", call)
+        return self.wrapped("" if out == name else f"{name} = ", call)
 
     def check(self, op: Op) -> None:
         check, args, options = op.params
@@ -229,9 +303,9 @@ class _Printer:
         given = [str(self.operand(op.inputs[0])), *map(repr, args)]
         given += [f"{key}={value!r}" for key, value in options]
         call = f"{check.__name__}({', '.join(given)})"
-        self.body += self.quick_check(op) or _wrapped("", call)
+        self.body += self.quick_check(op) or self.wrapped("", call)
         if self.body[-1].startswith("if "):
-            self.body += ["    " + line for line in _wrapped("", call)]
+            self.body += ["    " + line for line in self.wrapped("", call)]
 
     def quick_check(self, op: Op) -> list[str]:
         """In front of a check of labels: whether there is anything to refuse."""
@@ -248,34 +322,35 @@ class _Printer:
 
     def put_at_places(self, op: Op) -> None:
         """The two that add to an array at places that an index names."""
-        name = self.names[id(op)]
+        name = self.target(op)
+        kept = id(op) in self.kept
         x, *arrays = op.inputs
         if op.primitive in (add_at, add_at_flat):
             g, *arrays = arrays
             victim = self.plan.over.get(id(op))
             rest = self.operand(x)
             if victim is None:
-                self.body += _wrapped(f"{name} = ", f"{rest}.copy()")
-            elif str(rest) != name:
-                self.body += _wrapped(f"{name} = ", rest.text)
+                self.body += self.wrapped(f"{name} = ", f"{rest}.copy()" if not kept else rest.text)
+            elif str(rest) != name and not kept:
+                self.body += self.wrapped(f"{name} = ", rest.text)
             if op.primitive is add_at_flat:
                 there = f"{name}.reshape(-1)[{self.operand(arrays[0]).text}]"
             else:
                 there = f"{name}[{self.index(op.params[0], arrays)}]"
             sign = op.params[0] if op.primitive is add_at_flat else "+"
-            self.body += _wrapped(f"{there} {sign}= ", self.operand(g, op).text)
+            self.body += self.wrapped(f"{there} {sign}= ", self.operand(g, op).text)
             return
         pattern, shape = op.params
         index = self.index(pattern, arrays)
-        self.body += _wrapped(f"{name} = ", f"np.zeros({shape}, {_dtype(op.dtype)})")
+        self.body += self.wrapped(f"{name} = ", f"np.zeros({shape}, {_dtype(op.dtype)})")
         if any(array.dtype.kind != "b" for array in arrays):
             if any(isinstance(part, slice) for part in pattern):
                 index = f"np.s_[{index}]"
             elif "," in index:
                 index = f"({index})"
-            self.body += _wrapped("", f"np.add.at({name}, {index}, {self.operand(x).text})")
+            self.body += self.wrapped("", f"np.add.at({name}, {index}, {self.operand(x).text})")
         else:
-            self.body += _wrapped(f"{name}[{index}] = ", self.operand(x).text)
+            self.body += self.wrapped(f"{name}[{index}] = ", self.operand(x).text)
 
     # ── Expressions ───────────────────────────────────────────────────────────────────────────
 
@@ -283,7 +358,13 @@ class _Printer:
         """How an operation is called where its result is used."""
         if op.is_constant and op.kind == "scalar" and user is not None and _is_implied(op, user):
             return _number(op.data.item(), op.data)
-        return self.texts[id(op)]
+        text = self.texts[id(op)]
+        if self.loop is None or op.kind != "array" or id(op) in self.loop.inside:
+            return text
+        if user is not None and id(user) in self.loop.relative and is_range(op.data):
+            size = self.loop_names[2] if self.loop.n % self.loop.block else f":{self.loop.block}"
+            return _Text(f"{text}[{size}]")
+        return _Text(f"{text}[{self.loop_names[1]}]") if op.shape[:1] == (self.loop.n,) else text
 
     def literal(self, op: Op) -> _Text:
         """A constant: a number as it is written, or an array that the module makes once."""
@@ -317,10 +398,10 @@ class _Printer:
         given = [x.text for x in operands] + [_parameter(value) for value in params]
         return _Text(f"{helper.__name__}({', '.join(given)})")
 
-    def index(self, pattern: tuple[Any, ...], arrays: list[Op]) -> str:
+    def index(self, pattern: tuple[Any, ...], arrays: list[Op], user: Op | None = None) -> str:
         """What stands between the brackets."""
-        remaining = iter(arrays)
-        parts = [self.operand(next(remaining)).text if x is HOLE else _slice(x) for x in pattern]
+        texts = iter([self.operand(array, user).text for array in arrays])
+        parts = [next(texts) if x is HOLE else _slice(x) for x in pattern]
         return ", ".join(parts) + ("," if len(parts) == 1 and not arrays else "") or "()"
 
 
@@ -354,7 +435,7 @@ def _write_peak(printer: _Printer, op: Op, operands: list[_Text]) -> _Text:
 def _write_getitem(printer: _Printer, op: Op, operands: list[_Text]) -> _Text:
     pattern = op.params[0]
     scalar = op.kind == "scalar" and any(part is HOLE or part is Ellipsis for part in pattern)
-    return _Text(f"{operands[0]}[{printer.index(pattern, op.inputs[1:])}]" + "[()]" * scalar)
+    return _Text(f"{operands[0]}[{printer.index(pattern, op.inputs[1:], op)}]" + "[()]" * scalar)
 
 
 def _write_broadcast(printer: _Printer, op: Op, operands: list[_Text]) -> _Text:
@@ -365,7 +446,8 @@ def _write_broadcast(printer: _Printer, op: Op, operands: list[_Text]) -> _Text:
 
 
 def _write_reshape(printer: _Printer, op: Op, operands: list[_Text]) -> _Text:
-    shape = ", ".join(map(str, op.shape)) or "()"
+    sizes = op.shape if printer.loop is None else (-1, *op.shape[1:])
+    shape = ", ".join(map(str, sizes)) or "()"
     scalar = "[()]" * (op.kind == "scalar")
     return _Text(f"{operands[0]}.reshape({shape}){scalar}")
 
@@ -545,6 +627,11 @@ def _generator_names(program: Program, taken: set[str]) -> dict[np.random.Genera
     return dict(zip(generators, wanted, strict=True))
 
 
+def _free(name: str, taken: set[str]) -> str:
+    """A name that is not in use."""
+    return name if name not in taken else _free(f"{name}_", taken)
+
+
 def _place_name(place: Any) -> str:
     what = {"_value": "value", "_grad": "gradient"}.get(place.attribute, place.attribute)
     owner = place.owner if place.key is None else place.owner.params[place.key]
@@ -568,14 +655,14 @@ def _path(op: Op) -> str:
     return op.primitive.name if op.primitive is not None else ""
 
 
-def _wrapped(start: str, text: str, end: str = "") -> list[str]:
+def _wrapped(start: str, text: str, end: str = "", room: int = 0) -> list[str]:
     """A statement, broken into lines behind commas or in front of operators if it is too long."""
     whole = start + text + end
-    if len(whole) + 4 <= WIDTH:
+    if len(whole) + 4 + room <= WIDTH:
         return [whole]
     if not end:
         start, end = start + "(", ")"
-    lines = textwrap.wrap(text, WIDTH - 8, break_long_words=False, break_on_hyphens=False)
+    lines = textwrap.wrap(text, WIDTH - 8 - room, break_long_words=False, break_on_hyphens=False)
     return [start, *("    " + line for line in lines), end]
 
 

@@ -1,0 +1,131 @@
+"""Row blocks: loops in compiled steps, with the bits of the eager ones."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from bits import assert_same_bits
+
+import tinygrad_ce as tg
+from tinygrad_ce import functional as F
+from tinygrad_ce.compiler import blocks, memory
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch):
+    """Loops for arrays of any size, and buffers too."""
+    monkeypatch.setattr(blocks, "LARGE", 0)
+    monkeypatch.setattr(blocks, "BLOCK", 300)
+    monkeypatch.setattr(memory, "LARGE", 0)
+
+
+def data(n, classes, dtype=np.float32):
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(n, classes)).astype(dtype), rng.integers(0, classes, n)
+
+
+def with_gradient(fast=False, **options):
+    """Cross-entropy and its gradient by the logits, eagerly and compiled."""
+
+    def both(logits, y):
+        def loss(z):
+            return F.cross_entropy(z, y, **options).sum()
+
+        return tg.value_and_grad(loss)(logits)
+
+    return both, tg.compile(both, fast=fast)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {}, {"reduction": "sum"}, {"reduction": "none"}, {"ignore_index": 1},
+        {"ignore_index": -100}, {"label_smoothing": 0.1}, {"weight": np.linspace(0, 2, 11)},
+        {"weight": np.linspace(0, 2, 11), "ignore_index": 2, "label_smoothing": 0.1},
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("n", [12, 13])
+@pytest.mark.filterwarnings("ignore")  # of nan and infinities
+def test_cross_entropy_in_blocks_has_the_bits_of_the_eager_one(n, options, dtype):
+    if "weight" in options:
+        options = options | {"weight": options["weight"].astype(dtype)}
+    logits, y = data(n, 11, dtype)
+    logits[3], logits[5], logits[7, 2] = -np.inf, np.nan, -np.inf
+    eager, compiled = with_gradient(**options)
+    for z in (logits, logits[::-1].copy()):
+        assert_same_bits(compiled(z, y), eager(tg.Tensor(z), tg.Tensor(y)))
+    assert "for start in range(" in compiled.source
+    assert max(map(len, compiled.source.splitlines())) < 100
+
+
+def test_distributions_too():
+    logits, _ = data(13, 11)
+    eager, compiled = with_gradient()
+    assert_same_bits(compiled(logits, np.abs(logits)), eager(logits, np.abs(logits)))
+    assert "for start in range(" in compiled.source
+
+
+def test_the_loop_reads_as_one_would_write_it():
+    compiled = with_gradient()[1]
+    compiled(*data(12, 25))
+    lines = [line.strip() for line in compiled.source.splitlines()]
+    assert "for start in range(0, 12, 3):" in lines
+    assert "rows = slice(start, start + 3)" in lines
+    assert "counts = np.exp(shifted, out=dlogits[rows])" in lines
+
+
+def test_below_the_threshold_nothing_changes(monkeypatch):
+    monkeypatch.setattr(blocks, "LARGE", 12 * 25 * 4 + 1)
+    compiled = with_gradient()[1]
+    compiled(*data(12, 25, np.float32))
+    assert " for " not in compiled.source.split("def check_labels")[0]
+
+
+def test_what_was_returned_stays_as_it_is():
+    logits, y = data(13, 11)
+    compiled = with_gradient()[1]
+    _, gradient = compiled(logits, y)
+    before = gradient.data.copy()
+    compiled(2 * logits, y)
+    np.testing.assert_array_equal(gradient.data, before)
+
+
+def test_a_label_is_refused_before_the_loop():
+    logits, y = data(13, 11)
+    compiled = with_gradient()[1]
+    compiled(logits, y)
+    with pytest.raises(IndexError, match="target 11 at row 12 is out of range for 11 classes"):
+        compiled(logits, np.append(y[:-1], 11))
+
+
+def test_an_axis_order_that_others_depend_on_is_kept():
+    def f(x):
+        y = x.T.reshape(5, 5)
+        return y, np.exp(y), (np.exp(y) + y).sum(-1), y.mean()
+
+    x = data(5, 5, np.float16)[0]
+    assert_same_bits(tg.compile(f)(x), f(tg.Tensor(x)))
+
+
+def test_no_second_array_of_the_size_of_the_logits_is_needed(monkeypatch):
+    monkeypatch.setattr(blocks, "BLOCK", 2**14)
+    logits, y = data(512, 1000)
+    compiled = with_gradient()[1]
+    compiled(logits, y)
+    tracemalloc.start()
+    compiled(logits, y)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.1 * logits.nbytes
+
+
+@pytest.mark.parametrize(("n", "classes"), [(12, 25), (13, 13)])
+def test_sums_by_blas_are_in_the_loop_too(n, classes):
+    logits, y = data(n, classes)
+    eager, compiled = with_gradient(fast=True)
+    for a, b in zip(compiled(logits, y), eager(tg.Tensor(logits), y), strict=True):
+        np.testing.assert_allclose(a.data, b.data, rtol=1e-6, atol=1e-9)
+    assert "    for start in range(" in compiled.source
+    in_loop = "        counts_sum = np.matmul(counts, ones, out=" in compiled.source
+    assert in_loop is (n != classes)  # the ones would be taken for rows
