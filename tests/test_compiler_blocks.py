@@ -1,5 +1,6 @@
 """Row blocks: loops in compiled steps, with the bits of the eager ones."""
 
+import runpy
 import tracemalloc
 
 import numpy as np
@@ -129,3 +130,82 @@ def test_sums_by_blas_are_in_the_loop_too(n, classes):
     assert "    for start in range(" in compiled.source
     in_loop = "        counts_sum = np.matmul(counts, ones, out=" in compiled.source
     assert in_loop is (n != classes)  # the ones would be taken for rows
+
+
+# ── Memory of earlier results ─────────────────────────────────────────────────────────────────────
+
+
+def holders(result):
+    """Ways to hold the memory of a result without holding its Tensor."""
+    array = result.data
+    return [array, array[1:], array.T.reshape(-1, 3, 4)[..., 0], memoryview(array), result.detach()]
+
+
+@pytest.mark.parametrize("how", range(5))
+def test_a_result_keeps_its_values_as_long_as_anyone_holds_its_memory(monkeypatch, how):
+    monkeypatch.setattr(memory, "CLEARED", 0)
+    f = tg.compile(lambda x: np.exp(x) + 1)
+    x = np.random.default_rng(0).normal(size=(12, 5))
+    f(x)
+    result = f(x)
+    held = holders(result)[how]
+    del result
+    before = np.array(held)
+    for i in range(4):
+        np.testing.assert_array_equal(f(x * i).data, np.exp(x * i) + 1)
+    np.testing.assert_array_equal(np.array(held), before)
+
+
+def test_the_memory_of_a_result_that_nobody_holds_is_used_again(monkeypatch):
+    monkeypatch.setattr(memory, "CLEARED", 0)
+    f = tg.compile(lambda x: np.exp(x) + 1)
+    x = np.random.default_rng(0).normal(size=(12, 5))
+    f(x)
+    assert len({f(x).data.ctypes.data for _ in range(9)}) == 1
+    assert "np.exp(x, out=unheld(spare_1))" in f.source
+
+
+def test_parameters_and_gradients_go_to_and_fro_between_two_arrays(monkeypatch):
+    def steps(wrap):
+        w = tg.Tensor(np.linspace(-1, 1, 60).reshape(12, 5), requires_grad=True)
+        optimizer = tg.optim.SGD([w], lr=0.1, momentum=0.5)
+
+        def step(x):
+            optimizer.zero_grad()
+            loss = ((w * x).exp() ** 2).sum()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        step, held, places = wrap(step), [], set()
+        for i in range(12):
+            loss = step(data(12, 5)[0].astype(float) * i)
+            held += [(loss, loss.data.copy())]
+            if i % 4 == 0:
+                held += [(t, np.array(t)) for t in (w.data, w.grad)]
+            if 4 < i < 8:
+                places.add(w.data.ctypes.data)
+        assert_same_bits([t for t, _ in held], [t for _, t in held])
+        return [w.data, w.grad], places
+
+    expected, _ = steps(lambda step: step)
+    monkeypatch.setattr(memory, "CLEARED", 0)
+    got, places = steps(tg.compile)
+    assert_same_bits(got, expected)
+    assert len(places) == 2
+
+
+def test_a_saved_module_uses_memory_again_too(monkeypatch, tmp_path):
+    monkeypatch.setattr(memory, "CLEARED", 0)
+    f = tg.compile(lambda x: np.exp(x) + 1)
+    x = np.random.default_rng(0).normal(size=(12, 5))
+    f(x)
+    f.save(tmp_path / "saved.py")
+    step = runpy.run_path(str(tmp_path / "saved.py"))["step"]
+    (held,) = step(x)
+    (other,) = step(2 * x)
+    place = other.ctypes.data
+    del other
+    (again,) = step(3 * x)
+    assert again.ctypes.data == place
+    np.testing.assert_array_equal(held, np.exp(x) + 1)

@@ -311,3 +311,19 @@ def test_every_pass_leaves_each_bit_as_it_was(f, made):
         program = apply_pass(program)
         assert_same_bits(interpreted(program, [SQUARE, y]), expected)
     assert made <= set(names_in(program))
+
+
+def test_names_that_the_module_needs_itself_are_not_mistaken():
+    a = np.random.default_rng(0).normal(size=(300, 300))
+    y = np.arange(300)
+    assert_compiles(lambda buffer_1: ((buffer_1 @ buffer_1).tanh() @ buffer_1).sum(0), a)
+    assert_compiles(lambda check_labels, y: 2 * F.cross_entropy(check_labels, y), a, y)
+    source = assert_compiles(lambda x: x * tg.Tensor([1.0, 2.0, 4.0], name="step"), a[:, :3].copy())
+    assert "step_1 = np.array([1., 2., 4.]" in source
+
+
+def test_a_step_named_like_what_it_calls():
+    def min(x):
+        return F.cross_entropy(x, np.arange(3))
+
+    assert "\ndef step(x):" in assert_compiles(min, np.eye(3))

@@ -458,7 +458,7 @@ class _Driver:
         self.namespace["step"] = step
         exec("\n".join(lines), self.namespace)
         call: Callable[..., Any] = self.namespace["call"]
-        return _one_at_a_time(call) if "buffer_1 = " in self.source.text else call
+        return _one_at_a_time(call) if self.source.keeps else call
 
     def conditions(self) -> list[str]:
         """What must be as it was when the step was recorded."""

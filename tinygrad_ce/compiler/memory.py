@@ -1,14 +1,19 @@
 """Where results are put: into the memory of an operand that is not needed any more, or a buffer.
 
-What the step returns or leaves behind lies in memory of its own, which no later call writes to.
-All else can share: an element-wise operation writes over an operand that dies with it, and large
-intermediate results lie in buffers that are kept from call to call.
+What the step returns or leaves behind lies in memory of its own, which no later call writes to as
+long as anyone holds it. All else can share: an element-wise operation writes over an operand that
+dies with it, and large intermediate results lie in buffers that are kept from call to call.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from sys import getrefcount
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from .. import primitives as p
 from .passes import add_at, add_at_flat
@@ -26,6 +31,10 @@ ELEMENTWISE = {
 # From this many bytes on, a buffer that is kept is worth its name.
 LARGE = 2**17
 
+# From this many bytes on, the C library gives memory back to the system as soon as it is free, and
+# the system clears each page of it before it hands it out once more.
+CLEARED = 2**25
+
 NEVER = 10**9
 
 
@@ -41,6 +50,10 @@ class Plan:
         The number of the buffer that it is put into.
     buffers
         An operation of the shape and dtype of each buffer.
+    spare
+        The number of the list of arrays from which a result that is wanted is given one.
+    spares
+        An operation of the shape and dtype of the arrays of each list.
     copied
         The results that must be copied, since they share memory with an argument.
     home
@@ -53,6 +66,8 @@ class Plan:
     over: dict[int, Op] = field(default_factory=dict)
     buffer: dict[int, int] = field(default_factory=dict)
     buffers: list[Op] = field(default_factory=list)
+    spare: dict[int, int] = field(default_factory=dict)
+    spares: list[Op] = field(default_factory=list)
     copied: set[int] = field(default_factory=set)
     home: dict[int, Op] = field(default_factory=dict)
     alias: dict[int, Op] = field(default_factory=dict)
@@ -165,7 +180,11 @@ def _share_buffers(
     owners: dict[int, list[Op]],
     last_use: dict[int, int],
 ) -> None:
-    """Put large results that are not wanted into buffers, each as soon as one is free again."""
+    """Put large results into buffers, each as soon as one is free again.
+
+    Those that are wanted lie in memory of their own; if it is huge, in that of an earlier call,
+    once nobody holds that any more.
+    """
     chains = _chains(program, plan, owners)
     number = {id(op): i for i, op in enumerate(program.ops)}
     loop_of = {id(op): loop for loop in program.loops for op in loop.ops}
@@ -188,7 +207,9 @@ def _share_buffers(
             asking = [(first, first, plan.home[id(first)]) for first in firsts] + asking
         for first, memory, user in asking:
             end = ends[chains[id(first)]]
-            if _takes_buffer(memory) and id(first) not in plan.over and end < NEVER:
+            if not _takes_buffer(memory) or id(first) in plan.over:
+                continue
+            if end < NEVER:
                 key = (memory.shape, memory.dtype)
                 waiting = free.setdefault(key, [])
                 if not waiting:
@@ -196,6 +217,9 @@ def _share_buffers(
                     plan.buffers.append(memory)
                 plan.buffer[id(user)] = waiting.pop()
                 until.setdefault(end, []).append((key, plan.buffer[id(user)]))
+            elif memory.size * memory.dtype.itemsize >= CLEARED:
+                plan.spare[id(user)] = len(plan.spares)
+                plan.spares.append(memory)
         for freed, index in until.pop(i, ()):
             free.setdefault(freed, []).append(index)
 
@@ -222,3 +246,20 @@ def _takes_buffer(op: Op) -> bool:
     if op.kind != "array" or op.size * op.dtype.itemsize < LARGE or not op.in_c_order:
         return False
     return op.primitive in ELEMENTWISE or op.primitive is p.matmul
+
+
+def unheld(arrays: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """One of the arrays that earlier calls have returned, if nobody holds it now, or a new one.
+
+    Two are kept at most: one may be held until the other takes its place.
+    """
+    arrays.append(np.empty(0))  # which nobody else holds, for comparison
+    *holders, nobody = [getrefcount(arrays[i]) for i in range(len(arrays))]
+    del arrays[-1]
+    if nobody in holders:
+        array = arrays.pop(holders.index(nobody))
+        array.setflags(write=True)  # a Tensor that held it took that away
+    else:
+        array = np.empty_like(arrays[0])
+    arrays[:] = [array, *arrays[:1]]
+    return array

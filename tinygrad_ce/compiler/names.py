@@ -44,10 +44,12 @@ OF_PRIMITIVE = {
     p.reshape: "reshaped", p.transpose: "transposed", p.concatenate: "joined", p.max_: "largest",
     p.min_: "smallest", p.pow_: "power", p.sqrt: "root", p.broadcast_to: "spread",
 }  # fmt: skip
-RESERVED = {*keyword.kwlist, *dir(builtins), "np", "math", "cache"}
+RESERVED = {*keyword.kwlist, *dir(builtins), "np", "math", "cache", "getrefcount"}
 
 
-def named(program: Program, plan: Plan, arguments: list[str]) -> dict[int, str]:
+def named(
+    program: Program, plan: Plan, arguments: list[str], function: str, taken: set[str]
+) -> dict[int, str]:
     """A name for each operation, by its id.
 
     Parameters
@@ -56,6 +58,10 @@ def named(program: Program, plan: Plan, arguments: list[str]) -> dict[int, str]:
         The operations, and which of them write over an operand.
     arguments
         What the step calls its arguments.
+    function
+        The name of the function, which no constant of its module can have.
+    taken
+        The names that are not free at all.
     """
     bases: dict[int, str | None] = {id(op): op.name or _of_place(op) for op in program.ops}
     bases |= {id(op): name for op, name in zip(program.arguments, arguments, strict=True)}
@@ -66,7 +72,7 @@ def named(program: Program, plan: Plan, arguments: list[str]) -> dict[int, str]:
         if op.is_constant and not bases[id(op)]:
             bases[id(op)] = _default(op)  # the module's own, and never anything else
     _name_stages(program, plan, bases)
-    return _Namer(program, plan, bases).names()
+    return _Namer(program, plan, bases, function, taken).names()
 
 
 def last_mentions(program: Program) -> dict[int, int]:
@@ -215,6 +221,8 @@ class _Namer:
     program: Program
     plan: Plan
     bases: dict[int, str | None]
+    function: str
+    taken: set[str]
 
     def names(self) -> dict[int, str]:
         """The names of all operations."""
@@ -275,7 +283,7 @@ class _Namer:
         count = Counter(_identifier(self.bases[id(op)] or "") for op in firsts)
         for op in firsts:
             base = _identifier(self.bases[id(op)] or "")
-            unique = count[base] == 1 and base not in RESERVED
+            unique = count[base] == 1 and self.is_free(base, op)
             self.found[id(op)] = base if unique else self.numbered(base)
             self.until[self.found[id(op)]] = len(self.program.ops)
         for op in ops:
@@ -289,13 +297,17 @@ class _Namer:
         self.counters[base] = number
         return f"{base}_{number}"
 
+    def is_free(self, name: str, op: Op) -> bool:
+        """Whether the module itself does not need a name that an operation is to have."""
+        return name not in self.taken and not (op.is_constant and name == self.function)
+
     def take(self, base: str, op: Op, i: int) -> None:
         """Use a name, again if what it stood for is not needed from here on."""
         name = base
         until = self.until.get(name, -1)
         # These make their result before they read what is put into it.
         held = until == i and op.primitive in (p.scatter, add_at, add_at_flat)
-        if name in RESERVED or until > i or held:
+        if not self.is_free(name, op) or until > i or held:
             name = self.numbered(base)
         self.found[id(op)] = name
         self.until[name] = self.last.get(id(op), i)

@@ -19,8 +19,8 @@ import numpy as np
 
 from .. import primitives as p
 from ..primitives import HOLE
-from .memory import ELEMENTWISE, Plan
-from .names import named
+from .memory import ELEMENTWISE, Plan, unheld
+from .names import RESERVED, named
 from .passes import add_at, add_at_flat, copied, take, typed, upper_bound
 from .program import Loop, Op, Program, is_range, is_uniform
 from .record import sampled, verified
@@ -54,6 +54,8 @@ class Source:
         The operations that it takes behind the step's arguments, and those that it returns.
     generators
         What it draws from, and takes behind the reads.
+    keeps
+        Whether it keeps arrays from call to call, so that there can be only one call at a time.
     """
 
     text: str
@@ -61,6 +63,7 @@ class Source:
     reads: list[Op]
     results: list[Op]
     generators: list[np.random.Generator]
+    keeps: bool
 
 
 def printed(program: Program, plan: Plan, name: str, arguments: list[str]) -> Source:
@@ -75,12 +78,11 @@ def printed(program: Program, plan: Plan, name: str, arguments: list[str]) -> So
     arguments
         The names of the step's arguments.
     """
-    names = named(program, plan, arguments)
-    return _Printer(program, plan, names).module(_function_name(name))
-
-
-def _function_name(name: str) -> str:
-    return name if name.isidentifier() else "step"
+    helpers = _helpers(program, plan)
+    taken = {*RESERVED, *helpers}
+    function = name if name.isidentifier() and name not in taken else "step"
+    names = named(program, plan, arguments, function, taken)
+    return _Printer(program, plan, names, helpers).module(function)
 
 
 @dataclass
@@ -99,10 +101,10 @@ class _Printer:
     program: Program
     plan: Plan
     names: dict[int, str]
+    helpers: dict[str, str]  # the sources of functions of this package, by their names
     texts: dict[int, _Text] = field(default_factory=dict)
     body: list[str] = field(default_factory=list)
     constants: list[str] = field(default_factory=list)
-    helpers: dict[str, Callable[..., Any]] = field(default_factory=dict)
     loop: Loop | None = None
     kept: dict[int, str] = field(default_factory=dict)  # in a loop: the rows that are written
 
@@ -110,16 +112,20 @@ class _Printer:
 
     def module(self, name: str) -> Source:
         """The whole text."""
-        self.buffers = [f"buffer_{i + 1}" for i in range(len(self.plan.buffers))]
-        for buffer, op in zip(self.buffers, self.plan.buffers, strict=True):
-            self.constants.append(f"{buffer} = np.empty({op.shape}, {_dtype(op.dtype)})")
-        self.generators = _generator_names(self.program, set(self.names.values()))
-        taken = {*self.names.values(), *self.generators.values(), *self.buffers}
+        taken = {*self.names.values(), *self.helpers}
+        self.generators = _generator_names(self.program, taken)
+        taken.update(self.generators.values())
+        self.buffers = [_free(f"buffer_{i + 1}", taken) for i in range(len(self.plan.buffers))]
+        self.spares = [_free(f"spare_{i + 1}", taken) for i in range(len(self.plan.spares))]
         self.loop_names = [_free(name, taken) for name in ("start", "rows", "block")]
+        for buffer, op in zip(self.buffers, self.plan.buffers, strict=True):
+            self.constants.append(f"{buffer} = {_empty(op)}")
+        for spare, op in zip(self.spares, self.plan.spares, strict=True):
+            self.constants.append(f"{spare} = [{_empty(op)}]")
         self.uses = Counter(id(source) for op in self.program.ops for source in op.inputs)
         self.uses.update({id(op): 2 for op in self.program.wanted})
         self.statements()
-        helpers = _helper_sources(self.helpers)
+        helpers = list(self.helpers.values())
         parameters = [*self.program.arguments, *self.program.reads]
         lines = [*_imports("\n".join(helpers)), *self.constants, *[""] * bool(self.constants)]
         lines += ["", '@np.errstate(all="ignore")']
@@ -131,7 +137,8 @@ class _Printer:
             lines += ["", "", *helper.splitlines()]
         text = _without_underscores("\n".join(lines) + "\n")
         generators = list(self.generators)
-        return Source(text, name, self.program.reads, self.program.wanted, generators)
+        keeps = bool(self.buffers or self.spares)
+        return Source(text, name, self.program.reads, self.program.wanted, generators, keeps)
 
     def statements(self) -> None:
         """The body: a group of lines for each scope, and what is returned."""
@@ -186,7 +193,7 @@ class _Printer:
             return [] if text == name else _wrapped(f"{name} = ", text)
         if id(op) in self.plan.buffer:
             return [f"{name} = {self.buffers[self.plan.buffer[id(op)]]}"]
-        return [f"{name} = np.empty({op.shape}, {_dtype(op.dtype)})"]
+        return [f"{name} = {self.spare(op) or _empty(op)}"]
 
     def end(self, loop: Loop) -> None:
         """Put the statements of a loop into it, and go on with whole arrays."""
@@ -206,10 +213,15 @@ class _Printer:
         if id(op) in self.plan.over:
             return str(self.operand(self.plan.over[id(op)]))
         if id(op) not in self.plan.buffer:
-            return ""
+            return self.spare(op)
         partly = self.loop is not None and self.loop.n % self.loop.block
         buffer = self.buffers[self.plan.buffer[id(op)]]
         return f"{buffer}[{self.loop_names[2]}]" if partly else buffer
+
+    def spare(self, op: Op) -> str:
+        """The memory of an earlier call's result, once nobody holds that, or nothing."""
+        number = self.plan.spare.get(id(op))
+        return "" if number is None else f"unheld({self.spares[number]})"
 
     def wrapped(self, start: str, text: str) -> list[str]:
         """A statement, in as many lines as it takes."""
@@ -299,7 +311,6 @@ class _Printer:
 
     def check(self, op: Op) -> None:
         check, args, options = op.params
-        self.helpers[check.__name__] = check
         given = [str(self.operand(op.inputs[0])), *map(repr, args)]
         given += [f"{key}={value!r}" for key, value in options]
         call = f"{check.__name__}({', '.join(given)})"
@@ -393,10 +404,8 @@ class _Printer:
             return _Text(_reduction(REDUCTIONS[primitive], operands[0], params[0], params[1]))
         if primitive in _WRITERS:
             return _WRITERS[primitive](self, op, operands)
-        helper = primitive.value
-        self.helpers[helper.__name__] = helper
         given = [x.text for x in operands] + [_parameter(value) for value in params]
-        return _Text(f"{helper.__name__}({', '.join(given)})")
+        return _Text(f"{primitive.value.__name__}({', '.join(given)})")
 
     def index(self, pattern: tuple[Any, ...], arrays: list[Op], user: Op | None = None) -> str:
         """What stands between the brackets."""
@@ -578,6 +587,10 @@ def _array(value: Any) -> str:
     return f"np.array({numbers}, {_dtype(value.dtype)})"
 
 
+def _empty(op: Op) -> str:
+    return f"np.empty({op.shape}, {_dtype(op.dtype)})"
+
+
 def _dtype(dtype: Any) -> str:
     dtype = np.dtype(dtype)
     return (
@@ -694,13 +707,16 @@ def _imports(helpers: str) -> list[str]:
     lines = ["from __future__ import annotations", ""] * bool(helpers)
     standard = ["import math"] * ("math." in helpers)
     standard += ["from functools import cache"] * ("@cache" in helpers)
+    standard += ["from sys import getrefcount"] * ("getrefcount(" in helpers)
     return [*lines, *standard, *[""] * bool(standard), "import numpy as np", ""]
 
 
-def _helper_sources(helpers: dict[str, Callable[..., Any]]) -> list[str]:
-    """The source of functions of this package, and of those that they call in turn."""
+def _helpers(program: Program, plan: Plan) -> dict[str, str]:
+    """The sources of the functions of this package that are called, and those that they call."""
+    functions = [op.params[0] if op.primitive is verified else _unwritten(op) for op in program.ops]
+    functions += [unheld] * bool(plan.spares)
+    todo = [(f.__name__, f) for f in functions if f is not None]
     found: dict[str, str] = {}
-    todo = list(helpers.items())
     while todo:
         name, function = todo.pop()
         if name in found:
@@ -712,7 +728,15 @@ def _helper_sources(helpers: dict[str, Callable[..., Any]]) -> list[str]:
             value = scope.get(other)
             if inspect.isfunction(inspect.unwrap(value)) if callable(value) else False:
                 todo.append((other, value))
-    return list(found.values())
+    return found
+
+
+def _unwritten(op: Op) -> Callable[..., Any] | None:
+    """What computes a primitive, if no expression of NumPy's does."""
+    if op.primitive is None or op.primitive in (p.scatter, add_at, add_at_flat):
+        return None
+    written = op.primitive in OPERATORS or op.primitive in FUNCTIONS or op.primitive in REDUCTIONS
+    return None if written or op.primitive in _WRITERS else op.primitive.value
 
 
 @cache
