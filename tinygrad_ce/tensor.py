@@ -309,19 +309,23 @@ class Tensor:
         ValueError
             It has another number of elements.
         """
+        number = self._number()
+        return number.item() if isinstance(number, np.generic) else number
+
+    def _number(self) -> Any:
+        """The one element, as a NumPy scalar or a Python number."""
         value = self._value
-        if type(value) is np.ndarray and value.size != 1:
-            raise ValueError(
-                f"{self.label()} has {self.size} elements; item(), float(), int() and bool() need "
-                "exactly one: index it first, or use .data for the whole array"
-            )
+        if type(value) is np.ndarray:
+            if value.size != 1:
+                raise ValueError(
+                    f"{self.label()} has {self.size} elements; item(), float(), int() and bool() "
+                    "need exactly one: index it first, or use .data for the whole array"
+                )
+            value = value.reshape(())[()]
         recorder = MODE.get().recorder
         if recorder is not None:
             recorder.refuse_reading(self)
-        try:
-            return value.item()
-        except AttributeError:  # a Python number
-            return value
+        return value
 
     def detach(self) -> Tensor:
         """A leaf with the same value, through which no gradient flows."""
@@ -488,10 +492,10 @@ class Tensor:
         return bool(self.item())
 
     def __float__(self) -> float:
-        return float(self.item())
+        return float(self._number())
 
     def __int__(self) -> int:
-        return int(self.item())
+        return int(self._number())
 
     def __index__(self) -> int:
         if self.dtype.kind not in "iu":
