@@ -209,3 +209,15 @@ def test_a_saved_module_uses_memory_again_too(monkeypatch, tmp_path):
     (again,) = step(3 * x)
     assert again.ctypes.data == place
     np.testing.assert_array_equal(held, np.exp(x) + 1)
+
+
+def test_a_block_of_what_is_kept_as_another_shape_is_no_result(monkeypatch):
+    monkeypatch.setattr(memory, "CLEARED", 0)
+
+    def f(x):
+        return F.logsumexp(x, axis=-1), np.exp(x)
+
+    compiled = tg.compile(f)
+    for i in range(1, 4):
+        x = data(13, 11)[0] * i
+        assert_same_bits(compiled(x), f(tg.Tensor(x)))

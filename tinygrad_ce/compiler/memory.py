@@ -217,7 +217,7 @@ def _share_buffers(
                     plan.buffers.append(memory)
                 plan.buffer[id(user)] = waiting.pop()
                 until.setdefault(end, []).append((key, plan.buffer[id(user)]))
-            elif memory.size * memory.dtype.itemsize >= CLEARED:
+            elif memory is first and memory.size * memory.dtype.itemsize >= CLEARED:
                 plan.spare[id(user)] = len(plan.spares)
                 plan.spares.append(memory)
         for freed, index in until.pop(i, ()):
