@@ -327,3 +327,72 @@ def test_a_step_named_like_what_it_calls():
         return F.cross_entropy(x, np.arange(3))
 
     assert "\ndef step(x):" in assert_compiles(min, np.eye(3))
+
+
+@pytest.mark.parametrize("shape", [(8, 3), (8, 2, 3), (8, 0), (9000, 8)])
+@pytest.mark.parametrize("dtype", [np.int64, np.uint8, np.uint64, bool])
+@pytest.mark.parametrize("rows", [[0, 7, 7, 2, 0, 7, 1, 5], [[3, 3], [0, 7]], [-1, 3, -8, -1], []])
+def test_rows_and_their_gradients(shape, dtype, rows):
+    index = np.array(rows, dtype=dtype if min(np.ravel(rows), default=0) >= 0 else np.int64)
+    if dtype is bool:
+        index = np.arange(shape[0]) % 3 == 0
+
+    def f(x, index):
+        return tg.value_and_grad(lambda x: (x[index] ** 3).sum())(x)
+
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    for given in (x, x[::-1]):
+        assert_compiles(f, given, index)
+    spread = np.zeros(shape, np.float32)
+    np.add.at(spread, index, 3 * x[index] ** 2)
+    assert_same_bits(f(tg.Tensor(x), tg.Tensor(index))[1], spread)
+
+
+def test_rows_out_of_range_are_refused_as_eagerly():
+    def f(x, i):
+        return tg.value_and_grad(lambda x: x[i].sum())(x)
+
+    x, i = np.ones((4, 3)), np.array([0, 3])
+    compiled = tg.compile(f)
+    compiled(x, i)
+    for bad in (np.array([0, 4]), np.array([-5, 0])):
+        with pytest.raises(IndexError) as eager:
+            f(tg.Tensor(x), tg.Tensor(bad))
+        with pytest.raises(IndexError) as again:
+            compiled(x, bad)
+        assert str(again.value) == str(eager.value)
+
+
+def test_a_table_of_places_is_part_of_the_module_unless_it_is_large():
+    def f(x, i):
+        return tg.grad(lambda x: (x[i] ** 2).sum())(x)
+
+    i = np.array([1, 1, 0])
+    small = assert_compiles(f, np.ones((5, 3)), i)
+    assert "places_of_rows = np.arange(15).reshape(5, 3)\n" in small
+    assert "    np.add.at(spread, elements.reshape(9), " in small
+    large = assert_compiles(f, np.ones((5000, 30)), i)
+    assert "    add_rows(dx, i, " in large
+
+
+def test_means_are_sums_that_are_divided_in_place():
+    x = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
+    for dtype in (np.float16, np.float32, np.float64, int):
+        for axis in (0, 1, (0, 1), None):
+            assert_compiles(
+                lambda x, a=axis: (x.mean(a), x.mean(a, keepdims=True)), x.astype(dtype)
+            )
+    source = assert_compiles(lambda x: x.mean(0) * 2, x)
+    assert "    mean = np.add.reduce(x, 0)\n    mean /= c_7_0\n" in source
+
+
+@pytest.mark.parametrize("index", [np.array([2, 0, 2]), np.array([[0], [1]]), np.arange(8) < 3])
+def test_rows_of_arrays_whose_axes_are_in_another_order(index):
+    x = tg.Tensor(np.asfortranarray(np.random.default_rng(0).normal(size=(8, 2, 3))))
+
+    def f(x):
+        return tg.value_and_grad(lambda x: (x[index] ** 3).sum())(x)
+
+    compiled = tg.compile(f)
+    for _ in range(2):
+        assert_same_bits(compiled(x), f(x))

@@ -181,7 +181,8 @@ def _default(op: Op) -> str:
         return "rows" if is_range(op.data) else _of_number(op.data)
     if op.scope is not None and (op.scope.name, op.primitive) in IN_DROPOUT:
         return IN_DROPOUT[op.scope.name, op.primitive]
-    if op.behind is not None and len(op.behind.inputs) == 1 and op.kind == "array":
+    operands = [x for x in op.behind.inputs if not x.is_constant] if op.behind is not None else []
+    if len(operands) == 1 and op.kind == "array":
         return "slope"
     if _in_softmax(op):
         return IN_SOFTMAX[op.primitive]

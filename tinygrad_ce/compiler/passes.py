@@ -9,6 +9,7 @@ be done once, now, or before a broadcast in place of after it; and x + 0 is x un
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -35,7 +36,9 @@ def simplified(program: Program, fast: bool = False) -> Program:
         merge_equal,
         melt_scatters,
         flatten_indices,
+        flatten_rows,
         find_peaks,
+        split_means,
         type_numbers,
         merge_equal,
     ):
@@ -299,6 +302,8 @@ def _add_at_flat(x: Any, g: Any, places: Any, sign: str) -> Any:
     return y
 
 
+LARGEST_TABLE = 2**16  # elements, each of 8 bytes
+
 # The elements at places counted through the whole array, and x with g added there.
 take = Primitive("take", "[ ]", "x_i", lambda x, places: x.take(places), None)
 add_at_flat = Primitive("add_at_flat", "+[ ]", "x_i + g", _add_at_flat, None, params=("sign",))
@@ -376,6 +381,49 @@ def _flat_places(op: Op, indices: list[Op], shape: tuple[int, ...], add: Add) ->
     return total
 
 
+def flatten_rows(program: Program) -> Program:
+    """Where rows are added to rows that an index names, count the places of all their elements.
+
+    np.add.at has a loop of its own for single elements, which takes a third of the time. The
+    module holds a table of their places; where that would be large, they are counted anew.
+    """
+
+    def rule(op: Op, add: Add) -> Op:
+        small = adds_rows(op) and 0 < op.size <= LARGEST_TABLE
+        if not small or not op.inputs[0].in_c_order:
+            return op
+        g, rows = op.inputs
+        if g.primitive is p.reshape and g.inputs[0].in_c_order:
+            g = g.inputs[0]
+        width = math.prod(op.shape[1:])
+        table = add(constant_op(np.arange(op.size).reshape(-1, width)))
+        table.name = "places_of_rows"
+        picked = np.empty((*rows.shape, width), np.int64)
+        elements = add(beside(op, p.getitem, [table, rows], ((HOLE,),), picked))
+        elements.name = "elements"
+        n = picked.size
+        places = add(beside(op, p.reshape, [elements], ((n,),), np.empty(n, np.int64)))
+        values = add(beside(op, p.reshape, [g], ((n,),), np.empty(n, g.dtype)))
+        given = ((HOLE,), (op.size,))
+        total = add(beside(op, p.scatter, [values, places], given, np.empty(op.size, op.dtype)))
+        return op.like(p.reshape, [total], (op.shape,))
+
+    return program.rewritten(rule)
+
+
+def adds_rows(op: Op) -> bool:
+    """Whether it adds rows at places along the first axis."""
+    if op.primitive is not p.scatter or op.params[0] != (HOLE,) or len(op.shape) < 2:
+        return False
+    g, rows = op.inputs
+    return is_taken(rows) and g.shape == rows.shape + op.shape[1:]
+
+
+def is_taken(index: Op) -> bool:
+    """Whether an index can be an argument of `take`."""
+    return index.kind == "array" and index.dtype.kind in "iu" and index.dtype != np.uint64
+
+
 # ── Peaks ─────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -421,6 +469,23 @@ def _takes_peaks_of_rows(op: Op) -> bool:
 
 
 # ── Sums ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def split_means(program: Program) -> Program:
+    """Write a mean as the sum and a division, which can be written over the sum."""
+
+    def rule(op: Op, add: Add) -> Op:
+        kinds = {(x.kind, x.dtype.char) for x in (op, *op.inputs[:1])}
+        if op.primitive is not p.mean or kinds not in ({("array", "f")}, {("array", "d")}):
+            return op
+        x, (axis, _) = op.inputs[0], op.params
+        total = add(beside(op, p.sum_, [x], op.params, np.empty(op.shape, op.dtype)))
+        number = add(constant_op(p.number_along(x.shape, axis)))
+        mean = op.like(p.divide, [total, number], ())
+        total.name = mean.name = op.name or "mean"
+        return mean
+
+    return program.rewritten(rule)
 
 
 def sum_by_blas(program: Program) -> Program:

@@ -21,7 +21,7 @@ from .. import primitives as p
 from ..primitives import HOLE
 from .memory import ELEMENTWISE, Plan, unheld
 from .names import RESERVED, named
-from .passes import add_at, add_at_flat, copied, take, typed, upper_bound
+from .passes import add_at, add_at_flat, adds_rows, copied, is_taken, take, typed, upper_bound
 from .program import Loop, Op, Program, is_range, is_uniform
 from .record import sampled, verified
 
@@ -354,7 +354,10 @@ class _Printer:
         pattern, shape = op.params
         index = self.index(pattern, arrays)
         self.body += self.wrapped(f"{name} = ", f"np.zeros({shape}, {_dtype(op.dtype)})")
-        if any(array.dtype.kind != "b" for array in arrays):
+        if adds_rows(op):
+            given = f"{name}, {self.operand(arrays[0])}, {self.operand(x)}"
+            self.body += self.wrapped("", f"{p.add_rows.__name__}({given})")
+        elif any(array.dtype.kind != "b" for array in arrays):
             if any(isinstance(part, slice) for part in pattern):
                 index = f"np.s_[{index}]"
             elif "," in index:
@@ -443,6 +446,8 @@ def _write_peak(printer: _Printer, op: Op, operands: list[_Text]) -> _Text:
 
 def _write_getitem(printer: _Printer, op: Op, operands: list[_Text]) -> _Text:
     pattern = op.params[0]
+    if pattern == (HOLE,) and op.in_c_order and op.inputs[0].in_c_order and is_taken(op.inputs[1]):
+        return _Text(f"{operands[0]}.take({operands[1].text}, 0)")
     scalar = op.kind == "scalar" and any(part is HOLE or part is Ellipsis for part in pattern)
     return _Text(f"{operands[0]}[{printer.index(pattern, op.inputs[1:], op)}]" + "[()]" * scalar)
 
@@ -568,7 +573,7 @@ def _is_implied(op: Op, user: Op) -> bool:
 
 
 def _array(value: Any) -> str:
-    if is_range(value):
+    if is_range(value.reshape(-1)):
         shape = "" if value.ndim == 1 else f".reshape{value.shape}"
         step = int(value.flat[1])
         ends = str(value.size) if step == 1 else f"0, {value.size * step}, {step}"
@@ -734,7 +739,7 @@ def _helpers(program: Program, plan: Plan) -> dict[str, str]:
 def _unwritten(op: Op) -> Callable[..., Any] | None:
     """What computes a primitive, if no expression of NumPy's does."""
     if op.primitive is None or op.primitive in (p.scatter, add_at, add_at_flat):
-        return None
+        return p.add_rows if adds_rows(op) else None
     written = op.primitive in OPERATORS or op.primitive in FUNCTIONS or op.primitive in REDUCTIONS
     return None if written or op.primitive in _WRITERS else op.primitive.value
 
