@@ -439,18 +439,15 @@ class _Driver:
         self.namespace |= generators
         given = ", ".join([*arguments, *reads, *generators])
         results = [f"r{i}" for i in range(len(self.program.results))]
-        writes = [(place, op) for place, op in self.program.writes if op is not None]
-        written = [f"w{i}" for i in range(len(writes))]
-        out = "".join(f"{name}, " for name in results + written)
+        written = {id(op): f"w{i}" for i, op in enumerate(self.program.written)}
+        out = "".join(f"{name}, " for name in [*results, *written.values()])
         lines.append(f"    {out}= step({given})" if out else f"    step({given})")
         remembered = []
-        for w, (place, op) in zip(written, writes, strict=True):
+        for place, new in self.program.writes:
+            w = "None" if new is None else written[id(new)]
             lines.append(f"    {self.place(place)} = {w}")
-            if place.identity in held and op.kind != "number":
+            if place.identity in held and new is not None and new.kind != "number":
                 remembered.append((f"k_{held[place.identity]}", w))
-        lines += [
-            f"    {self.place(place)} = None" for place, op in self.program.writes if op is None
-        ]
         lines += [f"    {k} = {w}" for k, w in remembered]
         lines.append(f"    return {''.join(f'{r}, ' for r in results) or '()'}")
         if remembered:
@@ -466,7 +463,8 @@ class _Driver:
         for i, (place, expected) in enumerate(self.expected):
             self.namespace[f"c{i}"] = expected
             how = "is" if expected is None else "=="
-            found.append(f"{self.place(place)} {how} c{i}")
+            other = self.place(expected) if isinstance(expected, Place) else f"c{i}"
+            found.append(f"{self.place(place)} {how} {other}")
         for op in self.source.reads:
             if op.place is not None and op.place.attribute == "_value":
                 leaf = op.place.owner

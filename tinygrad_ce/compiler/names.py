@@ -108,7 +108,11 @@ def _of_place(op: Op) -> str | None:
         return owner.name or "state"
     if attribute == "_grad":
         return "d" + (owner.name or "state")
-    return attribute if key is None else f"{attribute}_{owner.params[key].name or key}"
+    return (
+        attribute
+        if key is None or op.place.shared
+        else f"{attribute}_{owner.params[key].name or key}"
+    )
 
 
 def _of_logits(program: Program) -> dict[int, str]:
@@ -186,7 +190,8 @@ def _default(op: Op) -> str:
         return "slope"
     if _in_softmax(op):
         return IN_SOFTMAX[op.primitive]
-    if op.scope is None and op.behind is None and op.primitive is p.multiply:
+    of_update = op.scope is None and op.behind is None and op.kind == "array"
+    if of_update and op.primitive is p.multiply:
         return "step"
     return OF_PRIMITIVE.get(op.primitive, op.primitive.name)
 

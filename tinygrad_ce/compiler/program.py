@@ -242,7 +242,12 @@ class Program:
     @property
     def wanted(self) -> list[Op]:
         """All that must be computed for its own sake."""
-        return [*self.results, *(op for _, op in self.writes if op is not None)]
+        return [*self.results, *self.written]
+
+    @property
+    def written(self) -> list[Op]:
+        """What it leaves outside, each once: several counts can be the same."""
+        return list(dict.fromkeys(op for _, op in self.writes if op is not None))
 
     @property
     def samples(self) -> list[Op]:

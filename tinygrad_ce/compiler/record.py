@@ -10,6 +10,7 @@ write, and the old values are put back.
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -59,6 +60,7 @@ class Place:
     owner: Any  # a leaf or an optimizer
     attribute: str
     key: int | None = None  # the number of a parameter, where the attribute is a list
+    shared: bool = False  # whether it stands for others in the list, where the same number is
 
     @property
     def identity(self) -> tuple[int, str, int | None]:
@@ -82,7 +84,7 @@ class Recording:
     writes: list[tuple[Place, Tensor | None]] = field(default_factory=list)
     checks: list[Tensor] = field(default_factory=list)
     samples: list[Tensor] = field(default_factory=list)
-    conditions: list[tuple[Place, Any]] = field(default_factory=list)
+    conditions: list[tuple[Place, Any]] = field(default_factory=list)  # a value, or a Place
     gradients: list[tuple[int, Tensor, Tensor | None]] = field(default_factory=list)
     versions: dict[tuple[int, int], Tensor] = field(default_factory=dict)
     start: int = 0
@@ -249,8 +251,7 @@ class Recorder:
         for name in optimizer.live:
             setattr(likeness, name, self._read(Place(optimizer, name)))
         for name in optimizer.slots:
-            slots = range(len(getattr(optimizer, name)))
-            setattr(likeness, name, [self._read(Place(optimizer, name, i)) for i in slots])
+            setattr(likeness, name, self._read_list(optimizer, name))
         with no_grad():
             likeness._advance()
         for parameter, p in zip(parameters, optimizer.params, strict=True):
@@ -269,6 +270,26 @@ class Recorder:
             self.recording.reads[leaf] = place
             self._kept[place.identity] = (place, leaf, leaf)
         return self._kept[place.identity][2]
+
+    def _read_list(self, owner: Any, attribute: str) -> list[Tensor]:
+        """What is kept for each parameter, with equal counts read once, as long as they are equal.
+
+        So what is made from a count is computed once, and not for each parameter.
+        """
+        contents = getattr(owner, attribute)
+        number = Counter(x for x in contents if type(x) is int)
+        firsts: dict[int, Place] = {}
+        found = []
+        for i, x in enumerate(contents):
+            shared = type(x) is int and number[x] > 1
+            place = Place(owner, attribute, i, shared)
+            first = firsts.setdefault(x, place) if shared else place
+            if first is not place and place.identity not in self._kept:
+                _, leaf, _ = self._kept[first.identity]
+                self._kept[place.identity] = (place, leaf, leaf)
+                self.recording.conditions.append((place, first))
+            found.append(self._read(place))
+        return found
 
     def _write(self, place: Place, value: Tensor) -> None:
         _, first, _ = self._kept[place.identity]

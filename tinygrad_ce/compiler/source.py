@@ -232,10 +232,13 @@ class _Printer:
         given = (*self.program.arguments, *self.program.reads)
         read = {op.place.identity: self.names[id(op)] for op in given if op.place is not None}
         results = [(self.names[id(op)], _described(op)) for op in self.program.results]
-        for place, new in self.program.writes:
-            if new is not None:  # called what it was called, so that it can be passed on
-                name = read.get(place.identity, self.names[id(new)])
-                results.append((name, f"the new {_place_name(place)}, {_described(new)}"))
+        for new in self.program.written:
+            places = [place for place, op in self.program.writes if op is new]
+            # called what it was called, so that it can be passed on
+            name = read.get(places[0].identity, self.names[id(new)])
+            where = ", ".join(f"the new {_place_name(x)}" for x in places if not x.shared)
+            where = where or f"the new {_place_name(places[0])} and others"
+            results.append((name, f"{where}, {_described(new)}"))
         lines = ['"""One call: as recorded.', ""]
         if self.program.writes:
             got = ", ".join(name for name, _ in results)
