@@ -194,8 +194,9 @@ def test_rare_operations_have_the_bits_of_the_eager_ones(f):
 
 def test_a_number_that_is_spread_out_counts_as_float64_there():
     # A Python number takes the dtype of what it is combined with; an array of it does not.
-    x = np.ones(5000, np.float32)
-    assert_compiles(lambda x: constant(0.1).broadcast_to(5000) * x, x)
+    for n in (5, 20000):
+        assert_compiles(lambda x, n=n: constant(0.1).broadcast_to(n) * x, np.ones(n, np.float32))
+        assert constant(3).broadcast_to(n).dtype == np.int64
 
 
 ROWS = np.arange(3)

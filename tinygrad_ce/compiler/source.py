@@ -457,7 +457,7 @@ def _write_getitem(printer: _Printer, op: Op, operands: list[_Text]) -> _Text:
 
 def _write_broadcast(printer: _Printer, op: Op, operands: list[_Text]) -> _Text:
     (shape,) = op.params
-    if op.size > 4096:  # a view, as in the eager step
+    if op.size > p.LARGEST_FILLED:  # a view, as in the eager step
         return _Text(f"np.broadcast_to({operands[0].text}, {shape})")
     return _Text(f"np.full({shape}, {operands[0].text}, {_dtype(op.dtype)})")
 
