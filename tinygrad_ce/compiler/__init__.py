@@ -2,7 +2,8 @@
 
 `record` runs the step once and notes what a replay must repeat; `program` holds it as a list of
 operations; `passes` make that smaller; `blocks` gathers what is done for some rows at a time;
-`memory` finds a place for each result; `names` and `source` write it out; `compiled` runs it.
+`memory` finds a place for each result and `names` a name; `source` writes it out, from `text`,
+`expressions` and `helpers`; `compiled` runs it.
 """
 
 from .compiled import Compiled, compile  # noqa: A004
