@@ -3,7 +3,8 @@
 `record` runs the step once and notes what a replay must repeat; `program` holds it as a list of
 operations; `passes` make that smaller; `blocks` gathers what is done for some rows at a time;
 `memory` finds a place for each result and `names` a name; `source` writes it out, from `text`,
-`expressions` and `helpers`; `compiled` runs it.
+`expressions` and `helpers`; `replay` runs that, and `compiled`, which knows the `arguments`, finds
+the right one or has it made.
 """
 
 from .compiled import Compiled, compile  # noqa: A004

@@ -65,7 +65,7 @@ def empty(op: Op) -> str:
 def dtype_name(dtype: Any) -> str:
     """A dtype: bool, NumPy's name, or a string where the bytes are in another order."""
     dtype = np.dtype(dtype)
-    if dtype == bool:
+    if dtype.kind == "b":
         return "bool"
     return f"np.{dtype.name}" if dtype.isnative else repr(dtype.str)
 
