@@ -275,3 +275,24 @@ def test_an_entry_added_to_the_table_works_in_both_worlds():
     cube = Primitive("cube", "x³", "x^3", lambda x: x**3, (lambda g, y, x: g * 3 * x**2, "3 g x^2"))
     assert tg.gradcheck(lambda x: apply(cube, x), [1.0, -2.0], order=2)
     assert p.exp(1.0) == np.exp(1.0)
+
+
+@pytest.mark.parametrize("needs", [(0,), (1, 3), (2,), (0, 1, 2, 3)])
+def test_parts_that_need_no_gradient_do_not_move_the_others(needs):
+    parts = [
+        tg.Tensor(np.ones((2, n)), requires_grad=i in needs) for i, n in enumerate((3, 0, 1, 2))
+    ]
+    total = tg.concatenate(parts, axis=1)
+    total.backward(np.arange(12.0).reshape(2, 6))
+    for i, part in enumerate(np.split(np.arange(12.0).reshape(2, 6), [3, 3, 4], axis=1)):
+        if i in needs:
+            np.testing.assert_array_equal(parts[i].grad, part)
+        else:
+            assert parts[i].grad is None
+    assert sum(part.requires_grad for part in parts) == len(needs)
+
+
+def test_ten_thousand_parts_are_one_pass_over_them():
+    parts = [tg.Tensor(float(i), requires_grad=True) for i in range(10_000)]
+    (tg.stack(parts) * np.arange(10_000.0)).sum().backward()
+    assert [float(part.grad) for part in parts] == [float(i) for i in range(10_000)]

@@ -40,7 +40,7 @@ import operator
 import string
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, partial
-from itertools import count
+from itertools import accumulate, count
 from typing import Any
 
 import numpy as np
@@ -102,13 +102,17 @@ class Primitive:
 
 
 class _ForEachInput:
-    """The rules of a primitive with any number of inputs: ``rule(i, g, y, ...)`` for the i-th."""
+    """The rules of a primitive with any number of inputs: ``rule(i, shared, g, y, ...)`` for each.
+
+    `shared` is a list, empty at first: what one of them puts there, the next ones find.
+    """
 
     def __init__(self, rule: Vjp) -> None:
         self.rule = rule
 
     def __iter__(self) -> Iterator[Vjp]:
-        return (partial(self.rule, i) for i in count())
+        shared: list[Any] = []
+        return (partial(self.rule, i, shared) for i in count())
 
 
 # 1/0 is inf and log(-1) is nan without a warning: the result says it already.
@@ -319,10 +323,11 @@ def _along(part: slice, axis: int) -> tuple[Any, ...]:
     return (Ellipsis, part, *(slice(None),) * (-1 - axis))
 
 
-def _piece(i: int, g: Value, y: Value, *rest: Value) -> Value:
-    *xs, axis = rest
-    start = sum(x.shape[axis] for x in xs[:i])
-    return g[_along(slice(start, start + xs[i].shape[axis]), axis)]
+def _piece(i: int, ends: list[int], g: Value, y: Value, *rest: Value) -> Value:
+    axis = rest[-1]
+    if not ends:
+        ends += accumulate((x.shape[axis] for x in rest[:-1]), initial=0)
+    return g[_along(slice(ends[i], ends[i + 1]), axis)]
 
 
 def _cumsum_back(g: Value, y: Value, x: Value, axis: int) -> Value:
@@ -336,7 +341,7 @@ def _einsum(*rest: Value) -> Value:
     return np.einsum(subscripts, *operands, optimize=len(operands) > 2)[()]
 
 
-def _einsum_back(i: int, g: Value, y: Value, *rest: Value) -> Value:
+def _einsum_back(i: int, shared: list[Any], g: Value, y: Value, *rest: Value) -> Value:
     """The same contraction, with g in the place of the operand, and the operand as the result."""
     *operands, subscripts = rest
     terms, result = subscripts.split("->")
