@@ -76,6 +76,19 @@ optimizer = of("optim.py", "test_nn.py")
 checker = of("check.py", "test_check.py")
 comparer = of("comparison.py", "test_compare.py")
 watch = of("watch.py", "test_watch.py")
+COMPILER = (
+    "test_compiler.py",
+    "test_compiler_corners.py",
+    "test_compiler_blocks.py",
+    "test_compiler_random.py",
+)
+compiler_pass = of("compiler/passes.py", *COMPILER)
+placing = of("compiler/memory.py", *COMPILER)
+blocking = of("compiler/blocks.py", *COMPILER)
+replaying = of("compiler/replay.py", *COMPILER)
+recording = of("compiler/record.py", *COMPILER)
+naming = of("compiler/names.py", *COMPILER)
+printing = of("compiler/source.py", *COMPILER)
 
 MUTATIONS = [
     # ── The table: rules ──────────────────────────────────────────────────────────────────────────
@@ -137,8 +150,12 @@ MUTATIONS = [
     table("reshape: batch ignored", "(*g.shape[: g.ndim - y.ndim], *x.shape)", "x.shape"),
     table("transpose: not inverted", "batch + axes.index(i)", "batch + axes[i]"),
     table("transpose: batch ignored", "(batch + axes.index(i) for", "(axes.index(i) for"),
-    table("concatenate: always the first piece", "for x in xs[:i])", "for x in xs[:0])"),
-    table("concatenate: piece too long", "slice(start, start + xs[i]", "slice(0, start + xs[i]"),
+    table(
+        "concatenate: always the first piece",
+        "slice(ends[i], ends[i + 1])",
+        "slice(ends[0], ends[1])",
+    ),
+    table("concatenate: piece too long", "slice(ends[i], ends[i + 1])", "slice(0, ends[i + 1])"),
     table(
         "cast: dtype kept",
         "lambda g, y, x, dtype: g.astype(x.dtype)",
@@ -663,12 +680,135 @@ MUTATIONS = [
         "bad = array[np.isinf(array)]",
         "test_guarantees.py",
     ),
+    # ── The compiler ──────────────────────────────────────────────────────────────────────────────
+    compiler_pass(
+        "constants: whatever their dtype",
+        "(type(value), array.dtype, array.shape, array.tobytes())",
+        "(array.shape, array.tobytes())",
+    ),
+    compiler_pass(
+        "equal operations: a product of itself",
+        "if of_itself.get(id(op)) is False and _is_product_of_itself(op):",
+        "if False:",
+    ),
+    compiler_pass(
+        "broadcasts: whatever the dtype",
+        "if _promoted(cores) != _promoted(op.inputs):",
+        "if False:",
+    ),
+    compiler_pass(
+        "broadcasts: whatever the order of axes",
+        'if any(x.kind == "array" and not (_is_spread(x) or x.in_c_order) for x in op.inputs):',
+        "if False:",
+    ),
+    compiler_pass(
+        "scatters: onto -0",
+        "and once and positive.get(id(rest)):",
+        "and once:",
+    ),
+    compiler_pass(
+        "scatters: needed elsewhere",
+        "once = uses.get(id(scattered)) == 1 and id(scattered) not in kept",
+        "once = True",
+    ),
+    compiler_pass(
+        "scatters: from the end",
+        "if not known or any((column < 0).any() for column in known):",
+        "if not known:",
+    ),
+    compiler_pass(
+        "scatters: a place twice",
+        "return len(np.unique(np.stack(known, 1), axis=0)) == known[0].size",
+        "return True",
+    ),
+    compiler_pass(
+        "indices: unchecked",
+        "if not all(_in_range(index, n, bounds.get(id(index))) for index, n in limits):",
+        "if False:",
+    ),
+    compiler_pass(
+        "rows: an index of bits",
+        'return index.kind == "array" and index.dtype.kind in "iu" and index.dtype != np.uint64',
+        'return index.kind == "array"',
+    ),
+    compiler_pass(
+        "means: of integers",
+        'if op.primitive is not p.mean or kinds not in ({("array", "f")}, {("array", "d")}):',
+        'if op.primitive is not p.mean or op.kind != "array":',
+    ),
+    placing("results: written over", "last_use[id(owner)] = NEVER", "pass"),
+    placing(
+        "over an operand: that is a view of another",
+        "if all(y is x or owner not in owners[id(y)] for y in op.inputs):",
+        "if True:",
+    ),
+    placing("over an operand: an argument", "and owner.primitive is not None and", "and"),
+    placing("results: that are arguments", "plan.copied.add(id(op))", "pass"),
+    placing(
+        "over an operand: needed for other rows",
+        "if victim is not None and id(victim) not in shared.get(id(op), ()):",
+        "if victim is not None:",
+    ),
+    placing(
+        "buffers: needed for the next block",
+        "end = number[id(loop_at[end].ops[-1])]  # needed for each block",
+        "pass",
+    ),
+    placing("spares: blocks", "elif memory is first and memory.size", "elif memory.size"),
+    placing("spares: that are held", "arrays.pop(holders.index(nobody))", "arrays.pop(0)"),
+    placing("spares: read-only", "array.setflags(write=True)", "pass"),
+    placing("spares: the older", "[array, *arrays[:1]]", "[*arrays[:1], array]"),
+    blocking(
+        "any order of axes",
+        "ordered = op.primitive in EXACT or all(y.in_c_order for y in op.inputs)",
+        "ordered = True",
+    ),
+    blocking(
+        "sums in another dtype",
+        "same = op.dtype == x.dtype or op.primitive is p.argmax  # chunks are converted",
+        "same = True",
+    ),
+    blocking("a vector as long as the rows", "and vector != (n,)", ""),
+    blocking("results: left out", "kept = outlast | inside & self.wanted", "kept = outlast"),
+    blocking("effects: in any order", "level = effects = max(level, effects)", "pass"),
+    blocking("labels: before they are checked", "checked[id(op.inputs[0])] = level", "pass"),
+    replaying("values: of any shape", "and not fits({v}, op_{v}):", "and False:"),
+    replaying("values: a number of another type", "if type({v}) is not type_{v}:", "if False:"),
+    replaying("constants: that have been assigned", "._value is f{i}", "._value is not None"),
+    replaying("gradients: whoever needs one", "is {leaf._requires_grad}", "is not None"),
+    recording(
+        "counts: equal for ever",
+        "self.recording.conditions.append((place, first))",
+        "pass",
+    ),
+    recording("gradients: whatever is there", 'self.depends_on(node, "_grad")', "pass"),
+    recording(
+        "leaves: left as they became", "            leaf._value = value\n", "            pass\n"
+    ),
+    naming(
+        "names of the module's own",
+        "return name not in self.taken and not (op.is_constant and name == self.function)",
+        "return True",
+    ),
+    naming(
+        "the target as the operand",
+        "if not self.is_free(name, op) or until > i or held:",
+        "if not self.is_free(name, op) or until > i:",
+    ),
+    printing(
+        "blocks: the last is full",
+        "partly = self.loop is not None and self.loop.n % self.loop.block",
+        "partly = False",
+    ),
 ]
 
 
 def stale(package: Path = PACKAGE) -> list[str]:
     """The mutations whose text does not occur exactly once in its file."""
-    texts = {path.name: path.read_text(encoding="utf-8") for path in package.glob("*.py")}
+    texts = {
+        path.relative_to(package).as_posix(): path.read_text(encoding="utf-8")
+        for path in package.rglob("*.py")
+    }
     return [
         f"{m.file}: {m.name}: {texts[m.file].count(m.old)} places"
         for m in MUTATIONS

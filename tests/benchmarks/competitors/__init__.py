@@ -52,7 +52,7 @@ COMPETITORS = {
         (*MODELS, "compiled_chain", *COMPILING, "compiling_long_chain", "fit"),
     ),
     "compiled-fast": Competitor(
-        "compiled, fast=True", "compiled_fast", "tinygrad_ce", ("training", "characters", "fit")
+        "compiled, fast=True", "compiled_fast", "tinygrad_ce", (*MODELS, "fit")
     ),
     "pytorch": Competitor("PyTorch", "pytorch", "torch", (*MODELS, "chain", "fit")),
     "torch.compile": Competitor("torch.compile", "torch_compile", "torch", (*MODELS, "compiling")),

@@ -24,11 +24,11 @@ def characters(task: Characters) -> Job:
     return eager.characters(task, tg.compile)
 
 
-def cross_entropy(task: CrossEntropy) -> Job:
+def cross_entropy(task: CrossEntropy, fast: bool = False) -> Job:
     """As a function, which holds no gradient of the call before while it makes a new one."""
     logits = tg.Tensor(task.logits, copy=False)
 
-    @tg.compile
+    @tg.compile(fast=fast)
     def both(logits: Any, y: Any) -> Any:
         return tg.value_and_grad(lambda z: F.cross_entropy(z, y))(logits)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from work import Characters, Fit, Job, Training
+from work import Characters, CrossEntropy, Fit, Job, Training
 
 import tinygrad_ce as tg
 
-from . import eager
+from . import compiled, eager
 
 
 def training(task: Training) -> Job:
@@ -15,6 +15,10 @@ def training(task: Training) -> Job:
 
 def characters(task: Characters) -> Job:
     return eager.characters(task, tg.compile(fast=True))
+
+
+def cross_entropy(task: CrossEntropy) -> Job:
+    return compiled.cross_entropy(task, fast=True)
 
 
 def fit(task: Fit) -> Job:
