@@ -13,6 +13,7 @@ import keyword
 import re
 from collections import Counter
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from typing import Any
 
 import numpy as np
@@ -290,18 +291,25 @@ class _Namer:
         for op in firsts:
             base = _identifier(self.bases[id(op)] or "")
             unique = count[base] == 1 and self.is_free(base, op)
-            self.found[id(op)] = base if unique else self.numbered(base)
+            self.found[id(op)] = base if unique else self.numbered(base)[0]
             self.until[self.found[id(op)]] = len(self.program.ops)
         for op in ops:
             self.found[id(op)] = self.found[groups[id(op)]]
 
-    def numbered(self, base: str) -> str:
-        """The base with the first number that is free."""
+    def numbered(self, base: str, i: int = 0) -> tuple[str, int]:
+        """The base with a number that is free at i, be it again, and the number."""
+        lent = self.lent.setdefault(base, [])
+        while lent and lent[0][0] < i:
+            _, number = heappop(lent)
+            name = f"{base}_{number}"
+            if self.until[name] < i:
+                return name, number
+            heappush(lent, (self.until[name], number))  # what it stands for has been written over
         number = self.counters.get(base, 0) + 1
         while f"{base}_{number}" in self.until:
             number += 1
         self.counters[base] = number
-        return f"{base}_{number}"
+        return f"{base}_{number}", number
 
     def is_free(self, name: str, op: Op) -> bool:
         """Whether the module itself does not need a name that an operation is to have."""
@@ -313,10 +321,12 @@ class _Namer:
         until = self.until.get(name, -1)
         # These make their result before they read what is put into it.
         held = until == i and op.primitive in (p.scatter, add_at, add_at_flat)
+        end = self.last.get(id(op), i)
         if not self.is_free(name, op) or until > i or held:
-            name = self.numbered(base)
+            name, number = self.numbered(base, i)
+            heappush(self.lent[base], (end, number))
         self.found[id(op)] = name
-        self.until[name] = self.last.get(id(op), i)
+        self.until[name] = end
 
     def continue_with(self, victim: Op, op: Op, i: int) -> None:
         """Call a result like what it is written over."""
@@ -333,3 +343,4 @@ class _Namer:
 
     def __post_init__(self) -> None:
         self.counters: dict[str, int] = {}
+        self.lent: dict[str, list[tuple[int, int]]] = {}  # numbers by where they are free again

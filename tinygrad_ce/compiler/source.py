@@ -114,11 +114,12 @@ class _Printer:
         return Source(text, name, self.program.reads, self.program.wanted, generators, keeps)
 
     def statements(self) -> None:
-        """The body: a group of lines for each scope, and what is returned."""
-        updates = any(place.attribute == "_value" for place, _ in self.program.writes)
+        """The body: a group of lines for each scope and each update, and what is returned."""
+        updated = {id(op) for place, op in self.program.writes if place.attribute == "_value"}
         heading = ""
         begins = {id(loop.ops[0]): loop for loop in self.program.loops}
         apart = False  # whether a loop has just ended
+        done = False  # whether a parameter has just been given its new value
         for op in self.program.ops:
             if id(op) in begins:
                 self.begin(begins[id(op)])
@@ -126,11 +127,13 @@ class _Printer:
             self.statement(op)
             if len(self.body) > before:
                 back = heading.startswith("back through ") or heading == "update"
-                now = _heading(op) or ("update" if updates and back else "")
+                now = _heading(op) or ("update" if updated and back else "")
                 if now != heading or apart or (self.loop is not None and not before):
                     self.body[before:before] = ["", f"# {now}"] if now else [""]
                     heading = now
-                apart = False
+                elif done:
+                    self.body.insert(before, "")
+                apart, done = False, id(op) in updated
             if self.loop is not None and op is self.loop.ops[-1]:
                 self.end(self.loop)
                 apart = True
