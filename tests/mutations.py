@@ -707,11 +707,6 @@ MUTATIONS = [
         "and once:",
     ),
     compiler_pass(
-        "scatters: needed elsewhere",
-        "once = uses.get(id(scattered)) == 1 and id(scattered) not in kept",
-        "once = True",
-    ),
-    compiler_pass(
         "scatters: from the end",
         "if not known or any((column < 0).any() for column in known):",
         "if not known:",
@@ -765,8 +760,8 @@ MUTATIONS = [
     ),
     blocking(
         "sums in another dtype",
-        "same = op.dtype == x.dtype or op.primitive is p.argmax  # chunks are converted",
-        "same = True",
+        "rows and not _converts(op) and op",
+        "rows and op",
     ),
     blocking("a vector as long as the rows", "and vector != (n,)", ""),
     blocking("results: left out", "kept = outlast | inside & self.wanted", "kept = outlast"),

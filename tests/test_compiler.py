@@ -184,6 +184,17 @@ def test_loaded_weights_take_effect_in_any_memory_order():
     assert_same_bits(compiled.state(), eager.state())
 
 
+@pytest.mark.parametrize("lr", [np.float64(0.05), np.float32(0.05), 1, True])
+def test_a_learning_rate_of_another_type_counts_as_it_does_eagerly(lr):
+    eager, compiled = Training("SGD"), Training("SGD")
+    step = tg.compile(compiled.step)
+    X, y = eager.batch(np.random.default_rng(5))
+    for rate in (0.1, lr, 0.1):
+        eager.optimizer.lr = compiled.optimizer.lr = rate
+        assert_same_bits(step(X, y), eager.step(X, y))
+        assert_same_bits(compiled.state(), eager.state())
+
+
 def test_counts_that_are_equal_are_read_once_and_may_part():
     def make():
         training = Training("Adam", (4, 5, 3))

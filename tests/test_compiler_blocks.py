@@ -221,3 +221,80 @@ def test_a_block_of_what_is_kept_as_another_shape_is_no_result(monkeypatch):
     for i in range(1, 4):
         x = data(13, 11)[0] * i
         assert_same_bits(compiled(x), f(tg.Tensor(x)))
+
+
+@pytest.mark.parametrize(
+    ("f", "dtype"),
+    [
+        (lambda x: (x * 2).mean(-1, keepdims=True) + x * 2, np.float16),
+        (lambda x: (x + 1).sum(-1, keepdims=True) + (x + 1), np.int8),
+        (lambda x: np.exp(np.logaddexp(x.T, x.T * 2).T), np.float64),
+        (lambda x: np.exp(np.logaddexp(x.T, x)) + 1, np.float64),
+    ],
+)
+def test_what_numpy_may_round_in_another_way_for_some_rows_is_left_whole(f, dtype):
+    x = data(12, 12)[0].astype(dtype)
+    compiled = tg.compile(f)
+    assert_same_bits(compiled(x), f(tg.Tensor(x)))
+    whole = next(
+        line for line in compiled.source.splitlines() if "reduce(" in line or "adde" in line
+    )
+    assert not whole.startswith("        ")
+
+
+def test_no_number_is_drawn_before_a_loop_that_a_check_waits_for():
+    def made(rng):
+        def f(x, shift):
+            logits = np.exp(x * 2)
+            loss = F.cross_entropy(logits, logits.argmax(-1) + shift)
+            return loss, tg.sample(rng.uniform, size=3)
+
+        return f
+
+    x, shift = data(13, 11)[0], np.zeros(13, int)
+    eager_rng, rng = np.random.default_rng(0), np.random.default_rng(0)
+    eager, step = made(eager_rng), tg.compile(made(rng))
+    assert_same_bits(step(x, shift), eager(tg.Tensor(x), tg.Tensor(shift)))
+    assert "for start in range(" in step.source
+    with pytest.raises(IndexError):
+        step(x, shift + 11)
+    assert_same_bits(step(x, shift), eager(tg.Tensor(x), tg.Tensor(shift)))
+
+
+def test_labels_are_refused_by_their_check_and_not_by_a_loop_before_it():
+    def f(x, y):
+        best = np.exp(x * 2).argmax(-1)
+        return F.cross_entropy(x * 2, best) + F.cross_entropy(x * 3, y)
+
+    x, y = data(13, 11)
+    step = tg.compile(f)
+    assert_same_bits(step(x, y), f(tg.Tensor(x), y))
+    assert "for start in range(" in step.source
+    with pytest.raises(IndexError, match="target 11 at row 12 is out of range for 11 classes"):
+        step(x, np.append(y[:-1], 11))
+
+
+def test_what_later_blocks_read_in_another_view_is_not_written_over():
+    def f(x):
+        a = x @ x
+        turned = a.T + 1
+        return np.exp(a * turned) * 2
+
+    x = data(13, 13)[0].astype(float) / 9
+    step = tg.compile(f)
+    assert_same_bits(step(x), f(tg.Tensor(x)))
+    assert "for start in range(" in step.source
+
+
+def test_what_every_block_reads_keeps_its_buffer(monkeypatch):
+    monkeypatch.setattr(blocks, "BLOCK", 25 * 8)  # one row, as large as what every block reads
+
+    def f(x, b):
+        row = np.exp(b * 2)
+        moved = np.exp(x + row)
+        return (np.sin(moved * 3) * np.cos(moved)).sum(-1)
+
+    x, b = data(7, 25)[0].astype(float), data(1, 25)[0].astype(float)
+    step = tg.compile(f)
+    assert_same_bits(step(x, b), f(tg.Tensor(x), tg.Tensor(b)))
+    assert "for start in range(0, 7, 1):" in step.source

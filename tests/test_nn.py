@@ -551,3 +551,26 @@ def test_training_on_iris_lowers_the_loss_to_a_fraction():
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.06 < 0.9 < losses[0]
+
+
+@pytest.mark.parametrize("number", [np.float64, np.float32, np.asarray])
+@pytest.mark.parametrize("rule", [optim.SGD, optim.Adam, optim.AdamW])
+def test_numbers_of_numpy_leave_float32_parameters_what_they_are(rule, number):
+    p = tg.Tensor(np.ones(3, np.float32), requires_grad=True)
+    optimizer = rule([p], lr=number(0.1), weight_decay=number(0.01))
+    if rule is optim.SGD:
+        optimizer.momentum = number(0.9)
+    else:
+        optimizer.betas, optimizer.eps = (number(0.9), number(0.99)), number(1e-6)
+    for step in range(3):
+        optimizer.lr = number(0.1) * (1 + np.cos(step))  # a schedule
+        optimizer.zero_grad()
+        (p * p).sum().backward()
+        optimizer.step()
+        assert (p.dtype, type(optimizer.lr)) == (np.float32, float)
+
+
+def test_numbers_of_numpy_leave_the_dtype_of_a_batch_alone():
+    x = tg.Tensor(np.ones((4, 3), np.float32))
+    assert nn.BatchNorm1d(3, eps=np.float64(1e-5), momentum=np.float64(0.1))(x).dtype == np.float32
+    assert nn.Dropout(np.float64(0.5), rng=0)(x).dtype == np.float32

@@ -154,6 +154,7 @@ def dropout(x: Any, p: float = 0.5, *, rng: np.random.Generator, training: bool 
         raise TypeError(f"dropout needs a np.random.Generator, got {rng!r}")
     if not training:
         return z
+    p = float(p)  # which leaves the dtype alone, as a NumPy number would not
     keep = sample(rng.random, z.shape, dtype=np.float32 if z.dtype.itemsize <= 4 else float) >= p
     # Products, since a choice between elements takes ten times as long where it cannot be foreseen.
     mask = keep.astype(z.dtype if z.dtype.kind == "f" else float)

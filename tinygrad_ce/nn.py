@@ -268,8 +268,8 @@ class BatchNorm1d(Module):
             raise ValueError(
                 f"eps is at least 0 and momentum between 0 and 1, got {eps!r} and {momentum!r}"
             )
-        self.eps = eps
-        self.momentum = momentum
+        self.eps = float(eps)  # as Python's numbers, these leave the dtype of the batch alone
+        self.momentum = float(momentum)
         self.weight = Tensor(np.ones(n), True, dtype=dtype)
         self.bias = Tensor(np.zeros(n), True, dtype=dtype)
         self.running_mean = Tensor(np.zeros(n), dtype=dtype)

@@ -50,6 +50,10 @@ class Optimizer:
         self.lr = _at_least_zero("lr", lr)
         self.weight_decay = _at_least_zero("weight_decay", weight_decay)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        # NumPy's numbers count as much as arrays, and would make float64 of float32 parameters.
+        object.__setattr__(self, name, _python_numbers(value))
+
     def zero_grad(self) -> None:
         """Clear the gradients: set them to None."""
         recorder = MODE.get().recorder
@@ -227,6 +231,14 @@ class AdamW(Adam):
 
     def _decay(self, value: Any) -> Any:
         return value - self.lr * self.weight_decay * value
+
+
+def _python_numbers(value: Any) -> Any:
+    """A NumPy number, or each in a tuple, as one of Python's, and anything else as it is."""
+    if type(value) is tuple:
+        return tuple(map(_python_numbers, value))
+    single = isinstance(value, np.generic) or (isinstance(value, np.ndarray) and not value.ndim)
+    return value.item() if single else value
 
 
 def _at_least_zero(name: str, value: float) -> float:

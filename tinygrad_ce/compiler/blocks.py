@@ -8,6 +8,8 @@ order, so no bit changes.
 
 from __future__ import annotations
 
+import numpy as np
+
 from .. import primitives as p
 from ..primitives import HOLE
 from .memory import ELEMENTWISE
@@ -144,8 +146,11 @@ class _Stretches:
             return ordered and all(_fits_rows(y, op) for y in op.inputs)
         rows = rows and len(x.shape) > 1 and x.in_c_order
         if op.primitive in BY_ROW:
-            same = op.dtype == x.dtype or op.primitive is p.argmax  # chunks are converted
-            return rows and same and op.params[0] in (-1, len(x.shape) - 1, (len(x.shape) - 1,))
+            return (
+                rows
+                and not _converts(op)
+                and op.params[0] in (-1, len(x.shape) - 1, (len(x.shape) - 1,))
+            )
         if op.primitive is p.matmul:
             vector = op.inputs[1].shape
             return rows and self.fast and len(vector) == 1 and vector != (n,)
@@ -213,6 +218,14 @@ class _Stretches:
                 behind = min(max(self.level[id(op)], recorded), latest[id(op)])
                 found[id(op)] = (behind, 0)
         return found
+
+
+def _converts(op: Op) -> bool:
+    """Whether NumPy adds up numbers of another dtype, which it converts by the chunk."""
+    x = op.inputs[0]
+    if op.primitive is p.mean and x.dtype == np.float16:
+        return True
+    return op.dtype != x.dtype and op.primitive is not p.argmax
 
 
 def _rows_of_block(ops: list[Op]) -> int:
