@@ -760,8 +760,8 @@ MUTATIONS = [
     ),
     blocking(
         "sums in another dtype",
-        "rows and not _converts(op) and op",
-        "rows and op",
+        "and not _converts(op)",
+        "",
     ),
     blocking("a vector as long as the rows", "and vector != (n,)", ""),
     blocking("results: left out", "kept = outlast | inside & self.wanted", "kept = outlast"),
