@@ -760,8 +760,8 @@ MUTATIONS = [
     ),
     blocking(
         "sums in another dtype",
-        "and not _converts(op)",
-        "",
+        "and last and not _converts(op)",
+        "and last",
     ),
     blocking("a vector as long as the rows", "and vector != (n,)", ""),
     blocking("results: left out", "kept = outlast | inside & self.wanted", "kept = outlast"),

@@ -146,11 +146,8 @@ class _Stretches:
             return ordered and all(_fits_rows(y, op) for y in op.inputs)
         rows = rows and len(x.shape) > 1 and x.in_c_order
         if op.primitive in BY_ROW:
-            return (
-                rows
-                and not _converts(op)
-                and op.params[0] in (-1, len(x.shape) - 1, (len(x.shape) - 1,))
-            )
+            last = op.params[0] in (-1, len(x.shape) - 1, (len(x.shape) - 1,))
+            return rows and last and not _converts(op)
         if op.primitive is p.matmul:
             vector = op.inputs[1].shape
             return rows and self.fast and len(vector) == 1 and vector != (n,)
