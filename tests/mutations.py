@@ -768,7 +768,6 @@ MUTATIONS = [
     blocking("effects: in any order", "level = effects = max(level, effects)", "pass"),
     blocking("labels: before they are checked", "checked[id(op.inputs[0])] = level", "pass"),
     replaying("values: of any shape", "and not fits({v}, op_{v}):", "and False:"),
-    replaying("values: a number of another type", "if type({v}) is not type_{v}:", "if False:"),
     replaying("constants: that have been assigned", "._value is f{i}", "._value is not None"),
     replaying("gradients: whoever needs one", "is {leaf._requires_grad}", "is not None"),
     recording(

@@ -277,7 +277,7 @@ def test_labels_are_refused_by_their_check_and_not_by_a_loop_before_it():
 def test_what_later_blocks_read_in_another_view_is_not_written_over():
     def f(x):
         a = x @ x
-        turned = a.T + 1
+        turned = a.T + x  # in the order of x, and so done by rows
         return np.exp(a * turned) * 2
 
     x = data(13, 13)[0].astype(float) / 9
