@@ -298,3 +298,19 @@ def test_what_every_block_reads_keeps_its_buffer(monkeypatch):
     step = tg.compile(f)
     assert_same_bits(step(x, b), f(tg.Tensor(x), tg.Tensor(b)))
     assert "for start in range(0, 7, 1):" in step.source
+
+
+def test_an_array_is_given_again_once_nobody_holds_it():
+    arrays = [np.zeros(3)]
+    one = memory.unheld(arrays)
+    other = memory.unheld(arrays)
+    assert not np.shares_memory(one, other)
+    one.setflags(write=False)
+    place = one.ctypes.data
+    view, one = one[1:], None
+    assert memory.unheld(arrays).ctypes.data != place
+    arrays[:] = [view.base, other]
+    view = None
+    again = memory.unheld(arrays)
+    assert again.ctypes.data == place
+    assert again.flags.writeable
