@@ -760,7 +760,7 @@ MUTATIONS = [
     ),
     blocking(
         "sums in another dtype",
-        "and last and not _converts(op)",
+        "and last and not converts",
         "and last",
     ),
     blocking("a vector as long as the rows", "and vector != (n,)", ""),

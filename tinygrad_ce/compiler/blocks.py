@@ -8,8 +8,6 @@ order, so no bit changes.
 
 from __future__ import annotations
 
-import numpy as np
-
 from .. import primitives as p
 from ..primitives import HOLE
 from .memory import ELEMENTWISE
@@ -24,7 +22,7 @@ BLOCK = 2**20
 BY_ELEMENT = {*ELEMENTWISE, *EXACT, p.isfinite, p.isnan, p.power, p.clip}
 EFFECTS = (verified, sampled)
 NO_WALK = (p.reshape, p.getitem, take, add_at_flat)
-BY_ROW = (p.sum_, p.mean, p.max_, p.min_, p.peak, p.argmax)
+BY_ROW = (p.sum_, p.max_, p.min_, p.peak, p.argmax)
 
 Key = tuple[int, int]  # of a loop: how many come before it one after another, and its rows
 
@@ -147,7 +145,8 @@ class _Stretches:
         rows = rows and len(x.shape) > 1 and x.in_c_order
         if op.primitive in BY_ROW:
             last = op.params[0] in (-1, len(x.shape) - 1, (len(x.shape) - 1,))
-            return rows and last and not _converts(op)
+            converts = op.dtype != x.dtype and op.primitive is not p.argmax  # by the chunk
+            return rows and last and not converts
         if op.primitive is p.matmul:
             vector = op.inputs[1].shape
             return rows and self.fast and len(vector) == 1 and vector != (n,)
@@ -215,14 +214,6 @@ class _Stretches:
                 behind = min(max(self.level[id(op)], recorded), latest[id(op)])
                 found[id(op)] = (behind, 0)
         return found
-
-
-def _converts(op: Op) -> bool:
-    """Whether NumPy adds up numbers of another dtype, which it converts by the chunk."""
-    x = op.inputs[0]
-    if op.primitive is p.mean and x.dtype == np.float16:
-        return True
-    return op.dtype != x.dtype and op.primitive is not p.argmax
 
 
 def _rows_of_block(ops: list[Op]) -> int:

@@ -200,7 +200,7 @@ def _share_buffers(
     until: dict[int, list[tuple[object, int]]] = {}
     for i, op in enumerate(program.ops):
         loop = loop_of.get(id(op))
-        asking: list[tuple[Op, Op, Op]] = []
+        asking: list[tuple[Op, Op, Op]] = []  # writes first, how much, whose place
         asking += [] if id(op) in plan.home else [(op, _block_of(op, loop), op)]
         if loop is not None and loop.ops[0] is op:
             firsts = [first for first in loop.ops if id(first) in plan.home]

@@ -109,11 +109,9 @@ def _of_place(op: Op) -> str | None:
         return owner.name or "state"
     if attribute == "_grad":
         return "d" + (owner.name or "state")
-    return (
-        attribute
-        if key is None or op.place.shared
-        else f"{attribute}_{owner.params[key].name or key}"
-    )
+    if key is None or op.place.shared:
+        return attribute
+    return f"{attribute}_{owner.params[key].name or key}"
 
 
 def _of_logits(program: Program) -> dict[int, str]:
@@ -245,8 +243,7 @@ class _Namer:
                 for x in first[id(op)].ops:
                     taken = id(x) in self.found or id(x) in renewed
                     if id(x) in first[id(op)].kept and not taken:
-                        base = "d" + self.primal(x) if x.gradient_of else _default(x)
-                        self.take(_identifier(base), x, i)
+                        self.take(self.base(x), x, i)
             if id(op) in self.found:
                 continue
             victim = continued(self.program, self.plan, op)
@@ -254,13 +251,15 @@ class _Namer:
                 self.found[id(op)] = self.found[id(renewed[id(op)])]
             elif victim is not None and op.gradient_of and victim.gradient_of is op.gradient_of:
                 self.continue_with(victim, op, i)
-            elif op.gradient_of:
-                self.take("d" + self.primal(op), op, i)
-            elif victim is not None and self.is_stage(victim) and not _in_softmax(op):
-                self.continue_with(victim, op, i)
+            elif op.gradient_of or victim is None or not self.is_stage(victim) or _in_softmax(op):
+                self.take(self.base(op), op, i)
             else:
-                self.take(_identifier(_default(op)), op, i)
+                self.continue_with(victim, op, i)
         return self.found
+
+    def base(self, op: Op) -> str:
+        """What a result is called that has no name of its own."""
+        return "d" + self.primal(op) if op.gradient_of else _identifier(_default(op))
 
     def is_stage(self, op: Op) -> bool:
         """Whether an operation has no name of its own to be found by."""

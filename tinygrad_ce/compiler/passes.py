@@ -349,7 +349,7 @@ def upper_bound(op: Op) -> int | None:
 
 
 def _in_range(index: Op, n: int, bound: int | None) -> bool:
-    if index.kind != "array" or index.dtype.kind not in "iu" or index.dtype == np.uint64:
+    if not is_taken(index):
         return False
     if index.is_constant:
         return bool(index.size and index.data.min() >= 0 and index.data.max() < n)
@@ -420,7 +420,7 @@ def adds_rows(op: Op) -> bool:
 
 
 def is_taken(index: Op) -> bool:
-    """Whether an index can be an argument of `take`."""
+    """Whether an index is an array of integers that `take` accepts: no unsigned ones of 64 bits."""
     return index.kind == "array" and index.dtype.kind in "iu" and index.dtype != np.uint64
 
 

@@ -87,7 +87,7 @@ class _Printer:
         """The whole text."""
         taken = {*self.names.values(), *self.helpers}
         self.generators = _generator_names(self.program, taken)
-        taken.update(self.generators.values())
+        taken |= set(self.generators.values())
         self.buffers = [free_name(f"buffer_{i + 1}", taken) for i in range(len(self.plan.buffers))]
         self.spares = [free_name(f"spare_{i + 1}", taken) for i in range(len(self.plan.spares))]
         self.loop_names = [free_name(name, taken) for name in ("start", "rows", "block")]
@@ -300,9 +300,8 @@ class _Printer:
     def quick_check(self, op: Op) -> list[str]:
         """In front of a check of labels: whether there is anything to refuse."""
         labels, bound = op.inputs[0], upper_bound(op)
-        if bound is None or labels.kind != "array" or labels.dtype.kind not in "iu":
-            return []
-        if not labels.size:
+        integers = labels.kind == "array" and labels.dtype.kind in "iu"
+        if bound is None or not integers or not labels.size:
             return []
         name = self.names[id(op)]
         unsigned = dtype_name(labels.dtype.str.replace("i", "u"))
@@ -311,7 +310,7 @@ class _Printer:
         return [f"{name} = {view}{comment}", f"if {name}.item({name}.argmax()) >= {bound}:"]
 
     def put_at_places(self, op: Op) -> None:
-        """The two that add to an array at places that an index names."""
+        """Those that add to an array at places that an index names."""
         name = self.target(op)
         kept = id(op) in self.kept
         x, *arrays = op.inputs
@@ -395,10 +394,8 @@ def _described(op: Op) -> str:
 def _generator_names(program: Program, taken: set[str]) -> dict[np.random.Generator, str]:
     """The generators that are drawn from, in the order of their first draws, and their names."""
     generators = list(dict.fromkeys(op.params[0] for op in program.samples))
-    wanted = ["rng"] if len(generators) == 1 else [f"rng_{i + 1}" for i in range(len(generators))]
-    while taken & set(wanted):
-        wanted = [f"_{name}" for name in wanted]
-    return dict(zip(generators, wanted, strict=True))
+    numbers = [""] if len(generators) == 1 else [f"_{i + 1}" for i in range(len(generators))]
+    return {g: free_name(f"rng{n}", taken) for g, n in zip(generators, numbers, strict=True)}
 
 
 def _place_name(place: Any) -> str:

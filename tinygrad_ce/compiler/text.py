@@ -126,4 +126,4 @@ def assigned(names: str, call: str) -> list[str]:
 
 def free_name(name: str, taken: set[str]) -> str:
     """A name that is not in use."""
-    return name if name not in taken else free_name(f"{name}_", taken)
+    return name if name not in taken else free_name(f"_{name}", taken)
