@@ -14,7 +14,7 @@ import re
 from pathlib import Path
 
 from tinygrad_ce import primitives
-from tinygrad_ce.primitives import Primitive
+from tinygrad_ce.engine.primitives import Primitive
 
 PAGE = Path(__file__).with_suffix(".md")
 

@@ -6,7 +6,7 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tinygrad_ce.modes import MODE, Mode
+from tinygrad_ce.engine.context import MODE, Mode
 
 # How many random graphs to try, where it shall be more than the suite has time for:
 #   RANDOM_GRAPHS=20000 python -m pytest tests/test_random_graphs.py

@@ -28,17 +28,17 @@ TIMEOUT = 240  # seconds, after which a mutation that makes a test run for ever 
 
 # Taken on all mutations: quick, and together they see everything that is mutated here.
 TESTS = [
-    "test_primitives.py",
-    "test_backprop.py",
-    "test_tensor.py",
-    "test_transforms.py",
-    "test_functional.py",
+    "engine/test_primitives.py",
+    "engine/test_backprop.py",
+    "engine/test_tensor.py",
+    "engine/test_transforms.py",
+    "functional/test_functional.py",
     "test_nn.py",
-    "test_check.py",
-    "test_compare.py",
-    "test_watch.py",
-    "test_guarantees.py",
-    "test_random_graphs.py",
+    "verify/test_finite_differences.py",
+    "cli/test_compare.py",
+    "engine/test_nan_detection.py",
+    "guarantees/test_guarantees.py",
+    "engine/test_random_graphs.py",
 ]
 # Not worth their time here, or bound to notice any change of the text.
 LEFT_OUT = ["million", "20000", "thousand_random_sets", "twenty_processes", "exactly_once"]
@@ -63,32 +63,32 @@ def of(file: str, *near: str):
     return make
 
 
-table = of("primitives.py", "test_primitives.py")
-walk = of("backprop.py", "test_backprop.py")
-tensor = of("tensor.py", "test_tensor.py", "test_guarantees.py")
-mode = of("modes.py", "test_tensor.py", "test_guarantees.py")
-operation = of("operations.py", "test_primitives.py", "test_tensor.py")
-transform = of("transforms.py", "test_transforms.py")
-function = of("functional.py", "test_functional.py")
-target = of("targets.py", "test_functional.py")
+table = of("engine/primitives.py", "engine/test_primitives.py")
+walk = of("engine/backprop.py", "engine/test_backprop.py")
+tensor = of("engine/tensor.py", "engine/test_tensor.py", "guarantees/test_guarantees.py")
+mode = of("engine/context.py", "engine/test_tensor.py", "guarantees/test_guarantees.py")
+operation = of("engine/operations.py", "engine/test_primitives.py", "engine/test_tensor.py")
+transform = of("engine/transforms.py", "engine/test_transforms.py")
+function = of("functional/losses.py", "functional/test_functional.py")
+target = of("functional/validation.py", "functional/test_functional.py")
 layer = of("nn.py", "test_nn.py")
 optimizer = of("optim.py", "test_nn.py")
-checker = of("check.py", "test_check.py")
-comparer = of("comparison.py", "test_compare.py")
-watch = of("watch.py", "test_watch.py")
+checker = of("verify/finite_differences.py", "verify/test_finite_differences.py")
+comparer = of("verify/comparison.py", "cli/test_compare.py")
+watch = of("engine/nan_detection.py", "engine/test_nan_detection.py")
 COMPILER = (
-    "test_compiler.py",
-    "test_compiler_corners.py",
-    "test_compiler_blocks.py",
-    "test_compiler_random.py",
+    "compiler/test_api.py",
+    "compiler/test_corners.py",
+    "compiler/test_row_blocks.py",
+    "compiler/test_random_programs.py",
 )
 compiler_pass = of("compiler/passes.py", *COMPILER)
 placing = of("compiler/memory.py", *COMPILER)
-blocking = of("compiler/blocks.py", *COMPILER)
-replaying = of("compiler/replay.py", *COMPILER)
-recording = of("compiler/record.py", *COMPILER)
-naming = of("compiler/names.py", *COMPILER)
-printing = of("compiler/source.py", *COMPILER)
+blocking = of("compiler/row_blocks.py", *COMPILER)
+replaying = of("compiler/runtime.py", *COMPILER)
+recording = of("compiler/recorder.py", *COMPILER)
+naming = of("compiler/codegen/naming.py", *COMPILER)
+printing = of("compiler/codegen/printer.py", *COMPILER)
 
 MUTATIONS = [
     # ── The table: rules ──────────────────────────────────────────────────────────────────────────
@@ -188,14 +188,14 @@ MUTATIONS = [
         "peak: of all axes",
         "_largest(x, axis, None, None, True, initial)",
         "_largest(x, None, None, None, True, initial)",
-        "test_functional.py",
+        "functional/test_functional.py",
     ),
     table("peak: of the first row", "x.argmax(-1) + row_starts(*x.shape)", "x.argmax(-1)"),
     table(
         "peak: -inf stays",
         "np.maximum(x.take(places), initial).reshape",
         "x.take(places).reshape",
-        "test_functional.py",
+        "functional/test_functional.py",
     ),
     table(
         "unbroadcast: the batch too", "axes = list(range(batch, new))", "axes = list(range(new))"
@@ -220,7 +220,7 @@ MUTATIONS = [
         "a use before requires_grad counts",
         "if rule is None or source._grad_since > age:",
         "if rule is None or not source._requires_grad:",
-        "test_guarantees.py",
+        "guarantees/test_guarantees.py",
     ),
     walk("no cast", "if d.dtype is not x.dtype and d.dtype != x.dtype:", "if False:"),
     walk("nothing freed", "        if free:\n", "        if False:\n"),
@@ -236,7 +236,7 @@ MUTATIONS = [
         "a freed graph is listed",
         "        if inputs is None:\n            raise FreedGraphError(node)\n        todo",
         "        if inputs is None:\n            continue\n        todo",
-        "test_guarantees.py",
+        "guarantees/test_guarantees.py",
     ),
     walk(
         "constants too",
@@ -247,19 +247,19 @@ MUTATIONS = [
         "every way",
         "ways = set(leading_to(wanted, output)) if wanted else None",
         "ways = set(graph(output, grad_only=True)) if wanted else None",
-        "test_guarantees.py",
+        "guarantees/test_guarantees.py",
     ),
     walk(
         "leaves only",
         "if node._retains_grad if ways is None else node in keep:",
         "if False if ways is None else node in keep:",
     ),
-    walk("warnings in a walk", '@np.errstate(all="ignore")\n', "", "test_primitives.py"),
+    walk("warnings in a walk", '@np.errstate(all="ignore")\n', "", "engine/test_primitives.py"),
     walk(
         "nothing is watched",
         "watch, recorder = mode.watch,",
         "watch, recorder = None,",
-        "test_watch.py",
+        "engine/test_nan_detection.py",
     ),
     walk("graph: not sorted", "    nodes.sort(key=_creation)\n", ""),
     walk(
@@ -275,7 +275,7 @@ MUTATIONS = [
         "a cotangent is not copied",
         "g = np.array(gradient, dtype=dtype)[()]",
         "g = np.asarray(gradient, dtype=dtype)[()]",
-        "test_backprop.py",
+        "engine/test_backprop.py",
     ),
     tensor(
         "an assigned gradient is not copied",
@@ -294,25 +294,25 @@ MUTATIONS = [
         "gradients added up in place",
         "else _total(node._grad, g) for",
         "else np.add(node._grad, g, out=np.asarray(node._grad)) for",
-        "test_guarantees.py",
+        "guarantees/test_guarantees.py",
     ),
     tensor(
         "gradients assigned one by one",
         "deque(map(_set_grad, gradients, totals), maxlen=0)",
         "for node, total in zip(gradients, totals): node._grad = total",
-        "test_guarantees.py",
+        "guarantees/test_guarantees.py",
     ),
     tensor(
         "gradients added up without a lock",
         "        with _ACCUMULATING:\n",
         "        if True:\n",
-        "test_guarantees.py",
+        "guarantees/test_guarantees.py",
     ),
     tensor(
         "bounds are not copied",
         "(np.array(b) if isinstance(b, np.ndarray | list) else b for b in (lo, hi))",
         "(lo, hi)",
-        "test_guarantees.py",
+        "guarantees/test_guarantees.py",
     ),
     tensor(
         "no_grad ignored",
@@ -325,7 +325,7 @@ MUTATIONS = [
         "        for source in inputs:\n            if source._requires",
         "        for source in inputs[:1]:\n            if source._requires",
     ),
-    tensor("detach does not", "return of_one(p.stop, self)", "return self", "test_backprop.py"),
+    tensor("detach does not", "return of_one(p.stop, self)", "return self", "engine/test_backprop.py"),
     tensor(
         "reflected operators are not", "else operator(other, self)", "else operator(self, other)"
     ),
@@ -353,7 +353,7 @@ MUTATIONS = [
         "ddof ignored",
         "self.shape, axis) - ddof, 0)",
         "self.shape, axis), 0)",
-        "test_primitives.py",
+        "engine/test_primitives.py",
     ),
     tensor(
         "std is var",
@@ -364,13 +364,13 @@ MUTATIONS = [
         "argmin is argmax",
         "return of_one(p.argmin, self",
         "return of_one(p.argmax, self",
-        "test_primitives.py",
+        "engine/test_primitives.py",
     ),
     tensor(
         "min is max",
         "return of_one(p.min_, self",
         "return of_one(p.max_, self",
-        "test_primitives.py",
+        "engine/test_primitives.py",
     ),
     tensor(
         "integers get a gradient",
@@ -393,7 +393,7 @@ MUTATIONS = [
         "matmul of vectors: wrong axis dropped",
         "y.shape[:-2] + (y.shape[-2],) * (a.ndim > 1)",
         "y.shape[:-2] + (y.shape[-2],) * (b.ndim > 1)",
-        "test_primitives.py",
+        "engine/test_primitives.py",
     ),
     tensor(
         "a boolean of many elements",
@@ -423,19 +423,19 @@ MUTATIONS = [
         "left for good",
         "not None\n        MODE.set(outer)\n",
         "not None\n        MODE.set(Mode(True, None, None))\n",
-        "test_random_graphs.py",
+        "engine/test_random_graphs.py",
     ),
     mode(
         "no_grad stops the watch",
         "Mode(False, outer.scope, outer, outer.watch,",
         "Mode(False, outer.scope, outer, None,",
-        "test_watch.py",
+        "engine/test_nan_detection.py",
     ),
     mode(
         "scopes stop the watch",
         "Mode(outer.grad, inner, outer, outer.watch,",
         "Mode(outer.grad, inner, outer, None,",
-        "test_watch.py",
+        "engine/test_nan_detection.py",
     ),
     mode("scopes record", "Mode(outer.grad, inner, outer,", "Mode(True, inner, outer,"),
     mode("no_grad leaves the scope", "Mode(False, outer.scope, outer,", "Mode(False, None, outer,"),
@@ -444,9 +444,9 @@ MUTATIONS = [
         "transforms do not record under no_grad",
         "Mode(True, outer.scope, outer,",
         "Mode(outer.grad, outer.scope, outer,",
-        "test_transforms.py",
+        "engine/test_transforms.py",
     ),
-    mode("generators are decorated", "if _suspends(function):", "if False:", "test_guarantees.py"),
+    mode("generators are decorated", "if _suspends(function):", "if False:", "guarantees/test_guarantees.py"),
     # ── Operations ────────────────────────────────────────────────────────────────────────────────
     operation("minimum is maximum", "return apply(p.minimum,", "return apply(p.maximum,"),
     operation(
@@ -464,7 +464,7 @@ MUTATIONS = [
         "split: unequal parts",
         "if sections < 1 or n % sections:",
         "if sections < 1:",
-        "test_guarantees.py",
+        "guarantees/test_guarantees.py",
     ),
     operation(
         "split: one cut too few",
@@ -483,7 +483,7 @@ MUTATIONS = [
         "norm: slope at 0",
         "positive = where(zero, 1, total)",
         "positive = total",
-        "test_guarantees.py",
+        "guarantees/test_guarantees.py",
     ),
     operation(
         "norm: least is largest",
@@ -500,7 +500,7 @@ MUTATIONS = [
         "einsum: a diagonal of other lengths",
         "if len(lengths) > 1:",
         "if False:",
-        "test_guarantees.py",
+        "guarantees/test_guarantees.py",
     ),
     operation(
         "hstack: along the first axis", "min(1, as_tensor(next(iter(tensors))).ndim - 1)", "0"
@@ -514,25 +514,25 @@ MUTATIONS = [
         "gradients are shared",
         "else [g if g is None else np.array(g) for g in found]",
         "else found",
-        "test_backprop.py",
+        "engine/test_backprop.py",
     ),
     transform(
         "one that is not reached is left out",
         "_zeros(t, create_graph) if g is None else g for g, t in zip(found, tensors, strict=True)",
         "g for g in found if g is not None",
-        "test_backprop.py",
+        "engine/test_backprop.py",
     ),
     transform(
         "no gradient to a tangent",
         "further = pull.outside or any(map(_is_open, directions))",
         "further = pull.outside",
-        "test_guarantees.py",
+        "guarantees/test_guarantees.py",
     ),
     transform(
         "no gradient to a cotangent",
         "further = self.outside or _is_open(cotangent)",
         "further = self.outside",
-        "test_guarantees.py",
+        "guarantees/test_guarantees.py",
     ),
     transform("jvp: the last tangent alone", "else along + (g * v).sum()", "else (g * v).sum()"),
     transform(
@@ -622,7 +622,7 @@ MUTATIONS = [
         "SGD: a velocity without momentum",
         "if momentum and not self.velocity:",
         "if not self.velocity:",
-        "test_guarantees.py",
+        "guarantees/test_guarantees.py",
     ),
     optimizer("Adam: no bias correction of m", "root / (1 - beta1**t)", "root"),
     optimizer("Adam: no bias correction of v", "root = (1 - beta2**t) ** 0.5", "root = 1.0"),
@@ -665,7 +665,7 @@ MUTATIONS = [
         "compare: byte order",
         'x.astype(x.dtype.newbyteorder("="))',
         "x",
-        "test_guarantees.py",
+        "guarantees/test_guarantees.py",
     ),
     comparer("compare: dtypes", "    if a.dtype != b.dtype:\n", "    if False:\n"),
     watch(
@@ -678,7 +678,7 @@ MUTATIONS = [
         "nan passes",
         "bad = array[~np.isfinite(array)]",
         "bad = array[np.isinf(array)]",
-        "test_guarantees.py",
+        "guarantees/test_guarantees.py",
     ),
     # ── The compiler ──────────────────────────────────────────────────────────────────────────────
     compiler_pass(

@@ -9,13 +9,12 @@ array([-0.340..., 0.242..., 0.098...])
 """
 
 from . import closed_form, data, functional, nn, optim
-from .backprop import FreedGraphError
-from .check import GradcheckError, gradcheck
-from .comparison import Comparison, Comparisons, compare
 from .compiler import compile  # noqa: A004
 from .draw import Drawing, draw
-from .modes import no_grad, scope
-from .operations import (
+from .engine.backprop import FreedGraphError
+from .engine.context import no_grad, scope
+from .engine.nan_detection import detect_nan
+from .engine.operations import (
     concatenate,
     einsum,
     logaddexp,
@@ -30,9 +29,10 @@ from .operations import (
     take_along_axis,
     where,
 )
-from .tensor import Tensor
-from .transforms import grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
-from .watch import detect_nan
+from .engine.tensor import Tensor
+from .engine.transforms import grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from .verify.comparison import Comparison, Comparisons, compare
+from .verify.finite_differences import GradcheckError, gradcheck
 
 __version__ = "0.1.0"
 

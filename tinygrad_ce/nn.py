@@ -12,9 +12,11 @@ from typing import Any, ClassVar, Self, TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike
 
-from . import functional, targets
-from .modes import MODE, scope
-from .tensor import Array, Tensor, as_tensor, verify
+from . import functional
+from .engine.context import MODE, scope
+from .engine.tensor import Array, Tensor, as_tensor, verify
+from .functional import validation
+from .functional.activations import check_probability
 
 # In quotes, since looking it up would load numpy.random at import.
 Rng: TypeAlias = "np.random.Generator | int | None"
@@ -349,9 +351,9 @@ class Embedding(Module):
         TypeError, IndexError
             Indices that are not integers, or out of range.
         """
-        t = targets.integers_or_floats(tokens)
+        t = validation.integers_or_floats(tokens)
         n = self.weight.shape[0]
-        verify(targets.check_range, t, n, one="index", many="indices", of="tokens")
+        verify(validation.check_range, t, n, one="index", many="indices", of="tokens")
         return self.weight[t]
 
     def extra_repr(self) -> str:
@@ -389,7 +391,7 @@ class Dropout(Module):
     """
 
     def __init__(self, p: float = 0.5, rng: Rng = None) -> None:
-        functional.check_probability(p)
+        check_probability(p)
         self.p = p
         self.rng = np.random.default_rng(rng)
 

@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .modes import MODE
-from .tensor import Tensor
+from .engine.context import MODE
+from .engine.tensor import Tensor
 
 
 class Optimizer:

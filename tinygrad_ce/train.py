@@ -26,10 +26,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import functional as F
 from .data import minibatches
-from .modes import no_grad
+from .engine.context import no_grad
+from .engine.tensor import Tensor
 from .nn import Module, Rng
 from .optim import Optimizer
-from .tensor import Tensor
 
 Array = NDArray[Any]
 

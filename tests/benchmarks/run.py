@@ -23,7 +23,7 @@ from rounds import agree, interleaved
 from work import WORK, Work, chosen
 
 from tinygrad_ce import output
-from tinygrad_ce.inputs import UsageError
+from tinygrad_ce.cli.logits_input import UsageError
 
 SMALL = "cross-entropy-32x27"  # whose arrays weigh nothing beside a library and its code
 

@@ -7,7 +7,7 @@ operations; `passes` make that smaller; `blocks` gathers what is done for some r
 the right one or has it made.
 """
 
-from .compiled import Compiled, compile  # noqa: A004
-from .record import RecordingError
+from .api import Compiled, compile  # noqa: A004
+from .recorder import RecordingError
 
 __all__ = ["Compiled", "RecordingError", "compile"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..tensor import Tensor, constant
+from ..engine.tensor import Tensor, constant
 
 
 def describe(argument: Any, values: list[Any], parts: list[Any]) -> None:

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .. import primitives as p
+from ..engine import primitives as p
+from .ir import Loop, Op, Program
 from .passes import add_at, add_at_flat
-from .program import Loop, Op, Program
 
 # NumPy's functions that take out=, element by element.
 ELEMENTWISE = {

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import primitives as p
-from ..primitives import HOLE, Primitive
-from ..targets import check_labels, check_range
-from .program import SMALL, Op, Program, constant_op
-from .record import verified
+from ..engine import primitives as p
+from ..engine.primitives import HOLE, Primitive
+from ..functional.validation import check_labels, check_range
+from .ir import SMALL, Op, Program, constant_op
+from .recorder import verified
 
 Add = Callable[[Op], Op]
 

@@ -18,9 +18,9 @@ The page that steps through backprop goes another way from the same picture:
   numbers.js, graph.js and page.js, which step. These are files to be edited as such.
 """
 
+from .diagram import MAX_TENSORS
 from .drawing import Drawing, draw
-from .lines import remember_lines
-from .picture import MAX_TENSORS
 from .render import RenderError
+from .source_lines import remember_lines
 
 __all__ = ["draw", "Drawing", "remember_lines", "RenderError", "MAX_TENSORS"]

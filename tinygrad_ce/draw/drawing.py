@@ -10,13 +10,13 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..tensor import Tensor
-from .dot import digraph_of
-from .picture import Picture, picture_of
+from ..engine.tensor import Tensor
+from .diagram import Picture, picture_of
+from .dot.digraph import digraph_of
+from .dot.style import darken
+from .formatting import visible
 from .render import HOW_TO_GET_A_RENDERER, render, render_svg
-from .style import darken
-from .text import visible
-from .tree import tree_of
+from .text_tree import tree_of
 
 if TYPE_CHECKING:
     from graphviz import Digraph
@@ -212,7 +212,7 @@ class Drawing:
         ImportError, RenderError
             See `svg`.
         """
-        from .page import page_of
+        from .interactive.page import page_of
 
         picture, options = self._picture, self._options
         return page_of(picture.outputs, options.depth, options.direction, self._title, self.dot)

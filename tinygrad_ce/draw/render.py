@@ -21,7 +21,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr
 
-from .style import dark_css
+from .dot.style import dark_css
 
 HOW_TO_GET_A_RENDERER = (
     'pictures need Graphviz: pip install "tinygrad-ce[render]" (pygraphviz, with Graphviz inside), '

@@ -50,8 +50,8 @@ How it is done, in the order of the work:
 """
 
 from .derivation import Step
+from .full_graph import recording
 from .proof import Proof, prove, prove_equal
-from .reading import expressions
-from .record import recording
+from .read_graph import expressions
 
 __all__ = ["expressions", "recording", "prove", "prove_equal", "Proof", "Step"]

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from itertools import count
 from operator import attrgetter
 
-from .. import primitives as p
-from ..tensor import Tensor
-from .exact import Expressions, symbol_array
-from .reading import nodes_to_read, read, reading_of
+from ..engine import primitives as p
+from ..engine.tensor import Tensor
+from .exact_numbers import Expressions, symbol_array
+from .read_graph import nodes_to_read, read, reading_of
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .exact import exact, require_sympy
+from .exact_numbers import exact, require_sympy
 from .lines import Line, in_order, one_hot, sections
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .derivation import Step
-from .exact import Expression, require_sympy, symbol_array
+from .exact_numbers import Expression, require_sympy, symbol_array
 
 if TYPE_CHECKING:
     from .proof import Proof

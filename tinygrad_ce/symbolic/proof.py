@@ -9,12 +9,12 @@ from typing import Any, Literal
 import numpy as np
 
 from .. import functional as F
-from ..backprop import backpropagate, leading_to
-from ..tensor import Tensor, constant
+from ..engine.backprop import backpropagate, leading_to
+from ..engine.tensor import Tensor, constant
 from .derivation import Step, steps_of
-from .exact import Expressions, each, exact, require_sympy, symbol_array, with_real_symbols
+from .exact_numbers import Expressions, each, exact, require_sympy, symbol_array, with_real_symbols
+from .full_graph import recording
 from .latex import as_latex
-from .record import recording
 from .simplify import difference
 from .text import as_text
 

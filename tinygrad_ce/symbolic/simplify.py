@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from .exact import Expression, Expressions, each, exact, require_sympy
+from .exact_numbers import Expression, Expressions, each, exact, require_sympy
 
 
 def difference(found: Expressions, closed: Expressions) -> Expressions:

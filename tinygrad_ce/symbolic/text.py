@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .exact import Expression, exact
+from .exact_numbers import Expression, exact
 from .lines import WIDTH, Line, in_order, one_hot, sections
 
 if TYPE_CHECKING:

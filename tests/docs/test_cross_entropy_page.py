@@ -1,0 +1,132 @@
+"""docs/cross_entropy.md: what it shows is what its blocks print, and its formulas survive Markdown.
+
+That the blocks run, with their assertions, is for test_docs.py to see.
+"""
+
+import contextlib
+import html
+import io
+import re
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tinygrad_ce as tg
+from tinygrad_ce import functional as F
+
+PAGE = (Path(__file__).parents[2] / "docs/cross_entropy.md").read_text(encoding="utf-8")
+BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n^```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
+BLOCKS = BLOCK.findall(PAGE)
+PROSE = re.sub(r"^```.*?^```$", "", PAGE, flags=re.MULTILINE | re.DOTALL)
+FORMULAS = re.findall(r"\$\$(.+?)\$\$|\$(.+?)\$", PROSE, re.DOTALL)
+
+
+@cache
+def printed():
+    """What each block prints, after those before it."""
+    namespace = {"__name__": "__main__"}
+    outputs = []
+    for code, _ in BLOCKS:
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            exec(compile(code, "cross_entropy.md", "exec"), namespace)
+        outputs.append(out.getvalue())
+    return outputs
+
+
+def lines(text):
+    """Without what rounding may change: of a comparison the name, the shape and "close" remain."""
+    in_table = False
+    for line in text.splitlines():
+        cells = re.split(r"\s{2,}", line.strip())
+        in_table = cells[:4] == ["name", "shape", "exact", "close"] or (in_table and len(cells) > 4)
+        yield (cells[0], cells[1], cells[3]) if in_table else line.rstrip()
+
+
+@pytest.mark.parametrize("i", range(len(BLOCKS)))
+def test_a_block_prints_what_the_page_shows(i):
+    assert list(lines(printed()[i])) == list(lines(BLOCKS[i][1]))
+
+
+def test_what_is_compared_is_close():
+    rows = [line for _, shown in BLOCKS for line in lines(shown) if isinstance(line, tuple)]
+    assert len(rows) > 60
+    assert [row for row in rows if row[2] == "no"] == [("∂L/∂b", "(3,)", "no")]
+
+
+def test_pytorch_has_lost_the_digits_too():
+    torch = pytest.importorskip("torch")
+    z = torch.tensor([[40.0, 0.0]], dtype=torch.float64, requires_grad=True)
+    loss = torch.nn.functional.cross_entropy(z, torch.tensor([0]))
+    loss.backward()
+    assert (loss.item(), z.grad[0, 0].item()) == (0, 0)
+
+
+def test_the_picture_of_the_graph_is_of_the_logits_in_the_text():
+    z = tg.Tensor([2.0, 1.0, 0.1], requires_grad=True)
+    (gradient,) = tg.gradients(F.cross_entropy(z, 0), [z])
+    picture = Path(__file__).parents[2] / "docs/images/cross_entropy.svg"
+    svg = html.unescape(picture.read_text(encoding="utf-8"))
+    words = {word for text in re.findall(r">([^<]+)<", svg) for word in text.split()}
+    assert {f"{value:.4g}" for value in (*z.data, *gradient)} <= words
+
+
+def test_figures_in_the_text_that_no_block_prints():
+    text = " ".join(PROSE.split())
+    for figure, value in (
+        ("$\\log 3 = 1.0986$", f"{np.log(3):.4f}"),
+        ("$1.8 \\cdot 10^{308}$", f"{np.finfo(float).max:.1e}"),
+        ("lie $1.1 \\cdot 10^{-16}$ apart", f"{np.spacing(0.75):.1e}"),
+        ("$-\\log 10^{-15} = 34.54$", f"{-np.log(1e-15):.2f}"),
+        ("\\approx 4.25 \\cdot 10^{-18}", f"{np.log1p(np.exp(-40)):.2e}"),
+        ("$-999 \\cdot e^{-37} = -8.525 \\cdot 10^{-14}$", f"{-999 * np.exp(-37):.3e}"),
+    ):
+        mantissa, *exponent = value.split("e")
+        assert figure in text
+        assert mantissa in figure
+        assert all(str(int(digits)) in figure for digits in exponent)
+    with np.errstate(over="ignore"):
+        assert np.exp(709.0) < np.exp(710.0) == np.inf
+
+
+@pytest.mark.parametrize("dtype, gap", [(np.float64, 37), (np.float32, 17)])
+def test_from_which_gap_on_the_shifted_form_is_zero(dtype, gap):
+    for ahead, nothing in ((gap - 1, False), (gap, True)):
+        z = tg.Tensor(np.array([ahead, 0], dtype), requires_grad=True)
+        loss = F.cross_entropy(z, 0)
+        (gradient,) = tg.gradients(loss, [z])
+        assert ((loss.item() == 0), (gradient[0] == 0)) == (nothing, nothing)
+
+
+# ── Markdown ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_links_within_the_page_lead_to_headings():
+    headings = re.findall(r"^##+ (.+)$", PROSE, re.MULTILINE)
+    slugs = {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
+    assert len(slugs) == len(headings)
+    assert set(re.findall(r"\]\(#(.*?)\)", PROSE)) <= slugs
+
+
+@pytest.mark.parametrize("heading", re.findall(r"^## (.+)$", PROSE, re.MULTILINE))
+def test_every_section_is_in_the_contents(heading):
+    slug = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+    assert f"(#{slug})" in PROSE.split("## ")[0]
+
+
+@pytest.mark.parametrize("formula", sorted({"".join(f) for f in FORMULAS}))
+def test_a_formula_survives_markdown(formula):
+    assert not re.search(r"\\[^a-zA-Z]", formula)  # Markdown takes the backslash
+    assert not re.search(r"[*<>|`]", formula)
+    assert not re.search(r"[^\w]_", formula)  # Markdown may read emphasis from there on
+    assert not re.search(r"^ *([-+*]|#+|\d+\.) ", formula, re.MULTILINE)  # a list, or a heading
+    assert "operatorname" not in formula  # GitHub refuses it
+    assert formula.count("{") == formula.count("}")
+    assert formula.count(r"\left") == formula.count(r"\right")
+
+
+def test_dollars_pair_up():
+    assert PROSE.replace("$$", "").count("$") % 2 == 0
+    assert PROSE.count("$$") % 2 == 0
+    assert not re.search(r"\$\n\n.*[^$]\n\$\n", PROSE)

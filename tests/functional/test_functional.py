@@ -1,0 +1,725 @@
+"""Softmax and cross-entropy: against the definition, and where logits are extreme."""
+
+import itertools
+import math
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import tinygrad_ce as tg
+from tinygrad_ce import closed_form
+from tinygrad_ce import functional as F
+from tinygrad_ce import primitives as p
+from tinygrad_ce.engine.backprop import graph
+
+T = tg.Tensor
+INF, NAN = np.inf, np.nan
+
+
+def loss_and_gradient(logits, target, **options):
+    z = T(logits, requires_grad=True)
+    loss = F.cross_entropy(z, target, **options)
+    loss.sum().backward()
+    return loss.data, z.grad
+
+
+def definition(z, y, weight, ignore_index, epsilon, reduction):
+    """-Σ w_c y_c log p_c, row by row, in extended precision; classes last."""
+    z = np.asarray(z, np.longdouble)
+    n_classes = z.shape[-1]
+    w = np.ones(n_classes) if weight is None else np.asarray(weight)
+    losses, counts = [], []
+    for row in np.ndindex(z.shape[:-1]):
+        p = np.exp(z[row] - z[row].max())
+        log_p = np.log(p / p.sum())
+        distribution = y[row] if y.dtype.kind == "f" else np.eye(n_classes)[y[row] % n_classes]
+        kept = y.dtype.kind == "f" or y[row] != ignore_index
+        q = w * ((1 - epsilon) * distribution + epsilon / n_classes)
+        losses.append(-(q * log_p).sum() if kept else 0)
+        counts.append((1 if y.dtype.kind == "f" else w[y[row]]) if kept else 0)
+    if reduction == "none":
+        return np.reshape(losses, z.shape[:-1])
+    if reduction == "mean":
+        return np.sum(losses) / np.sum(counts) if np.any(counts) else NAN
+    return np.sum(losses)
+
+
+def test_nobody_put_softmax_minus_one_hot_in():
+    z = T([2.0, 1.0, 0.1], requires_grad=True)
+    loss = z.exp().sum().log() - z[0]
+    loss.backward()
+    p = np.exp(z.data) / np.exp(z.data).sum()
+    np.testing.assert_allclose(z.grad, p - [1, 0, 0], atol=2e-16)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_gradient_is_within_4_ulps_of_the_closed_form_on_ten_thousand_sets(dtype):
+    rng = np.random.default_rng(0)
+    worst = 0.0
+    for n_classes in (1, 2, 10, 1000):
+        for i in range(2500):
+            reduction = ("sum", "mean")[i % 2]
+            scale = 10 ** rng.uniform(-3, 4)
+            z = (scale * rng.standard_normal((2, n_classes))).astype(dtype)
+            t = rng.integers(0, n_classes, 2)
+            _, g = loss_and_gradient(z, t, reduction=reduction)
+            share = 2 if reduction == "mean" else 1
+            unit = np.spacing(closed_form.softmax(z).max(-1, keepdims=True) / share)
+            off = np.abs(g - closed_form.cross_entropy_grad(z, t, reduction)) / unit
+            worst = max(worst, off.max())
+    assert worst <= 4
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_gradient_is_accurate_to_two_epsilons(dtype):
+    rng = np.random.default_rng(0)
+    for _ in range(500):
+        scale = 10 ** rng.uniform(-3, 4)
+        z = (scale * rng.standard_normal((2, 10))).astype(dtype)
+        t = rng.integers(0, 10, 2)
+        _, g = loss_and_gradient(z, t, reduction="sum")
+        e = np.exp(z.astype(np.longdouble) - z.max(-1, keepdims=True))
+        exact = e / e.sum(-1, keepdims=True) - np.eye(10)[t]
+        np.testing.assert_allclose(g, exact, rtol=0, atol=2 * np.finfo(dtype).eps)
+
+
+shapes = hnp.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=5)
+floats = st.floats(-1e4, 1e4, width=16)
+
+
+@settings(max_examples=200)
+@given(
+    hnp.arrays(st.sampled_from([np.float32, np.float64]), shapes, elements=floats),
+    st.sampled_from(F.REDUCTIONS),
+    st.data(),
+)
+def test_any_shape_dtype_and_reduction_agrees_with_the_closed_form(z, reduction, data):
+    classes = z.shape[-1]
+    t = data.draw(hnp.arrays(np.int64, z.shape[:-1], elements=st.integers(0, classes - 1)))
+    loss, g = loss_and_gradient(z, t, reduction=reduction)
+    expected = closed_form.cross_entropy(z, t, reduction)
+    eps = np.finfo(z.dtype).eps
+    assert (loss.dtype, g.dtype) == (z.dtype, z.dtype)
+    assert loss.shape == (z.shape[:-1] if reduction == "none" else ())
+    np.testing.assert_allclose(loss, expected, rtol=8 * eps, atol=0)
+    np.testing.assert_allclose(
+        g, closed_form.cross_entropy_grad(z, t, reduction), rtol=0, atol=4 * eps
+    )
+
+
+OPTIONS = [
+    {"weight": w, "ignore_index": i, "label_smoothing": e, "reduction": r}
+    for w, i, e, r in itertools.product(
+        (None, [0.5, 2.0, 1.0, 0.25]), (None, -100, 2), (0.0, 0.1, 1.0), F.REDUCTIONS
+    )
+]
+
+
+def some_target(kind, rows, ignore_index, rng):
+    if kind == "distributions":
+        return rng.random((*rows, 4))  # not normalised: they need not be
+    t = rng.integers(0, 4, rows)
+    if ignore_index is not None:
+        t.flat[::2] = ignore_index
+    return t
+
+
+def combinations(kind):
+    """The options that go with labels, or with distributions."""
+    return [o for o in OPTIONS if kind == "labels" or o["ignore_index"] is None]
+
+
+@pytest.mark.parametrize("kind", ["labels", "distributions"])
+def test_every_combination_of_options_is_the_definition(kind):
+    rng = np.random.default_rng(0)
+    for rows, options in itertools.product([(3,), (2, 3)], combinations(kind)):
+        z = 3 * rng.normal(size=(*rows, 4))
+        y = some_target(kind, rows, options["ignore_index"], rng)
+        loss, g = loss_and_gradient(z, y, **options)
+        expected = definition(
+            z, y, options["weight"], options["ignore_index"],
+            options["label_smoothing"], options["reduction"],
+        )  # fmt: skip
+        np.testing.assert_allclose(loss, np.asarray(expected, float), rtol=1e-14)
+        np.testing.assert_allclose(closed_form.cross_entropy(z, y, **options), loss, rtol=1e-14)
+        np.testing.assert_allclose(
+            g, closed_form.cross_entropy_grad(z, y, **options), rtol=0, atol=4e-16
+        )
+
+
+@pytest.mark.parametrize("kind", ["labels", "distributions"])
+def test_every_combination_of_options_to_second_order(kind):
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(3, 4))
+    for options in combinations(kind):
+        y = some_target(kind, (3,), options["ignore_index"], rng)
+        assert tg.gradcheck(lambda z, o=options, y=y: F.cross_entropy(z, y, **o), z, order=2)
+
+
+def test_distributions_and_weights_get_gradients_too():
+    rng = np.random.default_rng(0)
+    z, w = rng.normal(size=(3, 4)), rng.uniform(0.5, 2, 4)
+    y = np.array([[0.0, 1, 0, 0], [0.25] * 4, [0.5, 0, 0.5, 0]])
+
+    def of_distributions(z, y, w):
+        return F.cross_entropy(z, y, weight=w, label_smoothing=0.1)
+
+    def of_labels(z, w):
+        return F.cross_entropy(z, [0, 3, -1], weight=w, ignore_index=-1, label_smoothing=0.1)
+
+    assert tg.gradcheck(of_distributions, z, y, w, order=2)
+    assert tg.gradcheck(F.cross_entropy, z, y, order=2)
+    assert tg.gradcheck(of_labels, z, w, order=2)
+
+
+def test_derivatives_by_the_complex_step_in_which_nothing_is_lost():
+    z, t = np.random.default_rng(0).normal(size=(3, 4)), [0, 3, 1]
+    for f in (F.softmax, F.log_softmax, F.logsumexp):
+        assert tg.gradcheck(f, z, method="complex", rtol=1e-14)
+    for f in (F.cross_entropy, *FORMS):
+        assert tg.gradcheck(lambda z, f=f: f(z, t), z, method="complex", rtol=1e-14)
+
+
+def test_agrees_with_pytorch():
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    for dtype, kind in itertools.product((np.float32, np.float64), ("labels", "distributions")):
+        for rows, options in itertools.product([(7,), (), (3, 5)], combinations(kind)):
+            z = (3 * rng.normal(size=(*rows, 4))).astype(dtype)
+            y = some_target(kind, rows, options["ignore_index"], rng)
+            y = y.astype(dtype) if kind == "distributions" else y
+            w = None if options["weight"] is None else np.array(options["weight"], dtype)
+            loss, g = loss_and_gradient(z, y, **{**options, "weight": w})
+            # There the classes are on the second axis.
+            second = (lambda x: np.moveaxis(x, -1, 1)) if len(rows) > 1 else np.asarray
+            theirs = torch.tensor(second(z), requires_grad=True)
+            expected = torch.nn.functional.cross_entropy(
+                theirs,
+                torch.tensor(second(y) if kind == "distributions" else y),
+                **{
+                    **options,
+                    "weight": None if w is None else torch.tensor(w),
+                    "ignore_index": options["ignore_index"] or -100,
+                },
+            )
+            expected.sum().backward()
+            eps = np.finfo(dtype).eps
+            assert loss.dtype == dtype
+            np.testing.assert_allclose(loss, expected.detach().numpy(), rtol=8 * eps)
+            np.testing.assert_allclose(second(g), theirs.grad.numpy(), rtol=0, atol=8 * eps)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, -1, -2, -3])
+def test_the_class_axis_can_be_any(axis):
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(2, 3, 4))
+    classes = z.shape[axis]
+    last = np.moveaxis(z, axis, -1)
+    for t in (rng.integers(0, classes, last.shape[:-1]), rng.random(z.shape)):
+        t_last = np.moveaxis(t, axis, -1) if t.ndim == 3 else t
+        loss, g = loss_and_gradient(z, t, axis=axis, reduction="none")
+        expected, g_last = loss_and_gradient(last, t_last, reduction="none")
+        np.testing.assert_array_equal(loss, expected)
+        np.testing.assert_array_equal(g, np.moveaxis(g_last, -1, axis))
+    np.testing.assert_allclose(F.softmax(z, axis).sum(axis).data, 1)
+    np.testing.assert_allclose(F.log_softmax(z, axis).exp().sum(axis).data, 1)
+    np.testing.assert_allclose(
+        F.logsumexp(z, axis).data, np.log(np.exp(z).sum(axis)), rtol=1e-14, atol=1e-15
+    )
+    assert F.logsumexp(z, axis, keepdims=True).shape == z.sum(axis, keepdims=True).shape
+
+
+@pytest.mark.parametrize("f", [F.softmax, F.log_softmax, F.logsumexp])
+def test_derivatives_to_second_order(f):
+    z = np.random.default_rng(0).normal(size=(3, 4))
+    assert tg.gradcheck(f, z, order=2)
+    assert tg.gradcheck(lambda z: f(z, 0), z, order=2)
+
+
+# ── Extreme inputs ────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("logits", "target", "loss", "gradient"),
+    [
+        ([1e4, -1e4], 0, 0, [0, 0]),
+        ([1e4, -1e4], 1, 20000, [1, -1]),
+        ([-INF, 0.0, 0.0], 1, np.log(2), [0, -0.5, 0.5]),
+        ([-INF, 0.0], 0, INF, [-1, 1]),
+        ([3.0], 0, 0, [0]),
+        ([0.0, 1e308], 1, 0, [0, 0]),
+        ([-INF, 0.0, 0.0], [0.0, 0.5, 0.5], np.log(2), [0, 0, 0]),
+        ([-INF, 0.0, 0.0], [0.0, 1.0, 0.0], np.log(2), [0, -0.5, 0.5]),
+        ([-INF, 0.0], [0.5, 0.5], INF, [-0.5, 0.5]),
+        ([3.0], [1.0], 0, [0]),
+        ([1e4, -1e4], [0.5, 0.5], 10000, [0.5, -0.5]),
+        ([1e4, -1e4], [0.0, 0.0], 0, [0, 0]),
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
+def test_extreme_logits(logits, target, loss, gradient, dtype):
+    logits = [z if z != 1e308 else float(np.finfo(dtype).max) for z in logits]
+    target = np.array(target, dtype) if isinstance(target, list) else target
+    got, g = loss_and_gradient(np.array(logits, dtype), target)
+    assert got == dtype(loss)
+    np.testing.assert_array_equal(g, np.array(gradient, dtype))
+    assert (got.dtype, g.dtype) == (dtype, dtype)
+
+
+def test_a_class_that_counts_0_may_be_impossible():
+    z = np.array([[-INF, 0.0, 0.0], [0.0, 0.0, -INF]])
+    for options in ({}, {"label_smoothing": 0.5}, {"label_smoothing": 1.0}):
+        loss, g = loss_and_gradient(z, [0, 2], weight=[0.0, 1.0, 0.0], reduction="none", **options)
+        expected = options.get("label_smoothing", 0) / 3 * np.log(2)
+        np.testing.assert_allclose(loss, [expected, expected])
+        assert np.isfinite(g).all()
+
+
+def test_smoothing_towards_an_impossible_class_costs_infinitely_much():
+    for epsilon in (0.1, 1.0):
+        loss, g = loss_and_gradient([-INF, 0.0], 0, label_smoothing=epsilon)
+        assert loss == INF
+        np.testing.assert_allclose(g, [-1 + epsilon / 2, 1 - epsilon / 2])
+
+
+@pytest.mark.parametrize(("reduction", "loss"), [("mean", NAN), ("sum", 0.0), ("none", [])])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"weight": [1.0, 2.0, 3.0]}, {"ignore_index": -1}, {"label_smoothing": 0.1}],
+    ids=["plain", "weight", "ignore", "smooth"],
+)
+def test_an_empty_batch(reduction, loss, options):
+    for target in (np.zeros(0, int), [], np.zeros((0, 3))):
+        if np.ndim(target) == 2 and "ignore_index" in options:
+            continue
+        got, g = loss_and_gradient(np.zeros((0, 3)), target, reduction=reduction, **options)
+        np.testing.assert_array_equal(got, loss)
+        assert g.shape == (0, 3)
+
+
+@pytest.mark.parametrize("reduction", F.REDUCTIONS)
+@pytest.mark.parametrize(
+    "options", [{}, {"weight": [0.5, 2.0]}, {"label_smoothing": 0.1}], ids=["", "weight", "smooth"]
+)
+@pytest.mark.parametrize("held", [NAN, INF, -INF])
+def test_an_ignored_row_may_hold_anything(reduction, options, held):
+    z = np.array([[1.0, 2.0], [held, 0.0], [held, held]])
+    loss, g = loss_and_gradient(z, [0, 1, 1], ignore_index=1, reduction=reduction, **options)
+    alone, g_alone = loss_and_gradient(z[:1], [0], reduction=reduction, **options)
+    np.testing.assert_array_equal(loss, [alone[0], 0, 0] if reduction == "none" else alone)
+    np.testing.assert_array_equal(g, [g_alone[0], [0, 0], [0, 0]])
+
+
+def test_the_mean_of_rows_that_are_all_ignored_is_nan_and_moves_nothing():
+    for options in ({}, {"weight": [1.0, 2.0]}, {"label_smoothing": 0.1}):
+        z = np.array([[1.0, 2.0], [NAN, 0.0]])
+        loss, g = loss_and_gradient(z, [-100, -100], ignore_index=-100, **options)
+        assert np.isnan(loss)
+        assert not g.any()
+        loss, g = loss_and_gradient(z, [-100, -100], ignore_index=-100, reduction="sum", **options)
+        assert loss == 0
+        assert not g.any()
+
+
+def test_means_are_weighted_over_labels_but_not_over_distributions():
+    z, w = np.zeros((2, 3)), np.array([1.0, 3.0, 0.5])
+    each = np.log(3)
+    labels = np.array([0, 1])
+    assert F.cross_entropy(z, labels, weight=w).item() == pytest.approx(each)
+    assert F.cross_entropy(z, labels, weight=w, reduction="sum").item() == pytest.approx(4 * each)
+    rows = F.one_hot(labels, 3)
+    assert F.cross_entropy(z, rows, weight=w).item() == pytest.approx(4 * each / 2)
+
+
+def test_what_is_computed_does_not_depend_on_the_values_of_the_logits():
+    y, w = np.array([0, 1, -1]), [1.0, 2.0, 3.0]
+    options = {"weight": w, "ignore_index": -1, "label_smoothing": 0.1}
+
+    def primitives(z, f):
+        made = [node.primitive for node in graph(f(T(z, requires_grad=True)))]
+        return [primitive.name for primitive in made if primitive is not None]
+
+    extreme = np.array([[-INF, 0.0, 1e4], [NAN, NAN, NAN], [-1e4, -INF, -INF]])
+    for f in (
+        lambda z: F.cross_entropy(z, y, **options),
+        lambda z: F.cross_entropy(z, abs(y)),
+        lambda z: F.cross_entropy(z, np.eye(3)),
+        lambda z: F.margin_cross_entropy(z, abs(y)),
+        lambda z: F.naive_cross_entropy(z, abs(y)),
+    ):
+        with np.errstate(invalid="ignore"):
+            assert primitives(extreme, f) == primitives(np.zeros((3, 3)), f)
+
+
+# ── dtypes ────────────────────────────────────────────────────────────────────────────────────────
+
+FLOATS = (np.float16, np.float32, np.float64)
+
+
+@pytest.mark.parametrize(("logits", "target", "weight"), [*itertools.product(FLOATS, repeat=3)])
+def test_dtypes_are_promoted_as_numpy_does(logits, target, weight):
+    z = T(np.array([[1.0, 2.0]], logits), requires_grad=True)
+    y, w = np.array([[0.25, 0.75]], target), np.array([1.0, 2.0], weight)
+    for loss, promoted in (
+        (F.cross_entropy(z, y), np.result_type(logits, target)),
+        (F.cross_entropy(z, [0], weight=w), np.result_type(logits, weight)),
+        (F.cross_entropy(z, y, weight=w), np.result_type(logits, target, weight)),
+        (F.cross_entropy(z, [0], label_smoothing=0.1, ignore_index=3), np.dtype(logits)),
+    ):
+        assert loss.dtype == promoted
+        z.grad = None
+        loss.backward()
+        assert z.grad.dtype == logits
+    exact = -0.25 * math.log(1 / (1 + math.e)) - 0.75 * math.log(math.e / (1 + math.e))
+    eps = float(np.finfo(np.result_type(logits, target)).eps)
+    assert F.cross_entropy(z, y).item() == pytest.approx(exact, rel=eps)
+
+
+def test_float16_does_not_overflow_inside():
+    z = np.zeros((70_000, 2), np.float16)
+    z[:, 0] = 20
+    t = np.ones(len(z), int)
+    loss, g = loss_and_gradient(z, t)
+    assert loss == 20
+    assert F.cross_entropy(z, t, weight=np.float16([10, 10])).item() == 20
+    assert F.cross_entropy(z, t, ignore_index=0).item() == 20
+    # A sum of exp beyond the largest float16, which is 65504.
+    assert F.cross_entropy(np.zeros(70_000, np.float16), 0).item() == np.float16(np.log(70_000))
+    assert (loss.dtype, g.dtype) == (np.float16, np.float16)
+
+
+# ── Three ways to write it ────────────────────────────────────────────────────────────────────────
+
+FORMS = (F.naive_cross_entropy, F.shifted_cross_entropy, F.margin_cross_entropy)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_form_agrees_with_the_others_where_nothing_is_extreme(form):
+    rng = np.random.default_rng(0)
+    for rows in ((), (3,), (2, 3)):
+        z, t = rng.normal(size=(*rows, 4)), rng.integers(0, 4, rows)
+        x = T(z, requires_grad=True)
+        losses = form(x, t)
+        losses.sum().backward()
+        expected, g = loss_and_gradient(z, t, reduction="none")
+        np.testing.assert_allclose(losses.data, expected, rtol=1e-14)
+        np.testing.assert_allclose(x.grad, g, rtol=0, atol=1e-15)
+        assert tg.gradcheck(lambda z, t=t: form(z, t), z, order=2)
+    assert losses.scope.path == form.__name__
+
+
+def exact_loss_and_gradient(z, t):
+    """In 50 digits, of logits that are floating point numbers as they are."""
+    mp = pytest.importorskip("mpmath")
+    with mp.workdps(50):
+        terms = [mp.exp(mp.mpf(float(v)) - mp.mpf(float(z[t]))) for v in z]
+        others = mp.fsum(e for j, e in enumerate(terms) if j != t)
+        p = [e / (1 + others) for e in terms]
+        p[t] = -others / (1 + others)
+        return mp.log1p(others), p
+
+
+def relative_errors(f, z, t):
+    """Of the loss and of the gradient at the label."""
+    z = T(z, requires_grad=True)
+    with np.errstate(all="ignore"):
+        loss = f(z, t)
+        loss.backward()
+    exact, p = exact_loss_and_gradient(z.data, t)
+    pairs = ((loss.item(), exact), (float(z.grad[t]), p[t]))
+    return [float(abs(got - e) / abs(e)) if np.isfinite(got) else got for got, e in pairs]
+
+
+def logits_with_gap(gap, dtype, rng):
+    """The first class is ahead of the second by the gap, about, and of the third by more."""
+    return (np.array([gap, 0.0, -0.5]) + rng.normal() / 8).astype(dtype)
+
+
+# dtype, the gap from which 1 + exp(-gap) rounds to 1, from which exp(-gap) is subnormal, and from
+# which it is 0.
+GAPS = [(np.float64, 37, 708, 746), (np.float32, 17, 87, 104)]
+
+
+@pytest.mark.parametrize(("dtype", "swallowed", "subnormal", "underflow"), GAPS)
+def test_errors_of_the_forms_when_the_model_is_confident_and_right(
+    dtype, swallowed, subnormal, underflow
+):
+    rng = np.random.default_rng(0)
+    eps = float(np.finfo(dtype).eps)
+    for gap in range(min(subnormal, 700)):
+        z = logits_with_gap(gap, dtype, rng)
+        # Rounding the distances of the logits costs half an epsilon of the gap.
+        assert max(relative_errors(F.margin_cross_entropy, z, 0)) <= (gap / 2 + 4) * eps
+        for form in (F.naive_cross_entropy, F.shifted_cross_entropy):
+            errors = relative_errors(form, z, 0)
+            if gap > swallowed:
+                assert errors == [1, 1]  # both are 0
+            else:
+                assert max(errors) <= 4 * eps * math.exp(gap)
+
+
+@pytest.mark.parametrize(("dtype", "swallowed", "subnormal", "underflow"), GAPS)
+def test_errors_of_the_forms_when_the_model_is_confident_and_wrong(
+    dtype, swallowed, subnormal, underflow
+):
+    rng = np.random.default_rng(0)
+    eps = float(np.finfo(dtype).eps)
+    for gap in (*range(0, 100, 3), *range(100, 1001, 50)):
+        z = logits_with_gap(gap, dtype, rng)
+        for form in (F.shifted_cross_entropy, F.margin_cross_entropy):
+            assert max(relative_errors(form, z, 2)) <= 4 * eps
+        naive = relative_errors(F.naive_cross_entropy, z, 2)
+        if gap < subnormal - 1:
+            assert max(naive) <= 4 * eps
+        elif gap > underflow:
+            assert naive[0] == INF
+            assert np.isnan(naive[1])
+
+
+def test_the_margin_keeps_what_the_textbook_loses():
+    z = T([40.0, 0.0], requires_grad=True)
+    loss = F.margin_cross_entropy(z, 0)
+    loss.backward()
+    assert loss.item() == pytest.approx(4.248354255291589e-18, rel=1e-15)
+    np.testing.assert_allclose(z.grad, [-4.248354255291589e-18, 4.248354255291589e-18], rtol=1e-15)
+    assert loss_and_gradient([40.0, 0.0], 0)[0] == 0
+    assert not closed_form.cross_entropy_grad([40.0, 0.0], 0)[0]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_forms_refuse_what_cross_entropy_refuses_and_distributions(form):
+    for logits, target, error, says in (
+        (np.zeros((2, 3)), [0, 3], IndexError, "target 3 at row 1"),
+        (np.zeros((2, 3)), [0], ValueError, r"target of shape \(2,\); got \(1,\)"),
+        (np.zeros(3, int), 0, TypeError, "floating point"),
+        (np.zeros(3), [1.0, 0.0, 0.0], TypeError, "labels are integers"),
+    ):
+        with pytest.raises(error, match=says):
+            form(logits, target)
+
+
+# ── Softmax and one-hot ───────────────────────────────────────────────────────────────────────────
+
+
+def test_softmax_and_its_logarithms_at_infinity():
+    assert F.softmax([-INF, 0.0, 0.0]).data.tolist() == [0, 0.5, 0.5]
+    assert F.logsumexp([-INF, -INF]).item() == -INF
+    assert F.log_softmax([-INF, 0.0]).data.tolist() == [-INF, 0]
+    assert F.log_softmax([0.0, 1e4]).data.tolist() == [-1e4, 0]
+
+
+def test_a_common_constant_changes_nothing():
+    z = np.array([1.0, 2.0, 3.0])
+    np.testing.assert_array_equal(F.softmax(z + 1024).data, F.softmax(z).data)
+
+
+def test_one_hot():
+    assert F.one_hot([[0, 2]], 3).data.tolist() == [[[1, 0, 0], [0, 0, 1]]]
+    assert F.one_hot([], 3).shape == (0, 3)
+    assert F.one_hot(1, 2, np.float32).dtype == np.float32
+    for labels, error in (([3], IndexError), ([-1], IndexError), ([0.5], TypeError)):
+        with pytest.raises(error):
+            F.one_hot(labels, 3)
+
+
+def test_each_opens_a_scope_of_its_name():
+    z = T([1.0, 2.0], requires_grad=True)
+    assert F.softmax(z).scope.path == "softmax"
+    assert F.cross_entropy(z, 0).scope.path == "cross_entropy"
+    assert F.gelu(z).scope.path == "gelu"
+
+
+@pytest.mark.parametrize("f", [F.softmax, F.log_softmax, F.logsumexp, F.gelu])
+def test_integers_are_refused(f):
+    with pytest.raises(TypeError, match="floating point, got int64"):
+        f(np.array([1, 2]))
+
+
+# ── What is refused ───────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("logits", "target", "options", "error", "says"),
+    [
+        (np.zeros((20, 3)), [0] * 12 + [7] + [0] * 7, {}, IndexError,
+         "target 7 at row 12 is out of range for 3 classes: labels run from 0 to 2"),
+        (np.zeros((2, 3)), [0, -1], {}, IndexError, "target -1 at row 1"),
+        (np.zeros(3), 3, {}, IndexError, "target 3 is out of range"),
+        (np.zeros((2, 2, 3)), [[0, 1], [4, 0]], {}, IndexError, r"target 4 at row \(1, 0\)"),
+        (np.zeros((2, 3)), [0, 3], {"label_smoothing": 0.1}, IndexError, "target 3 at row 1"),
+        (np.zeros((2, 3)), [-100, -1], {"ignore_index": -100}, IndexError, "target -1 at row 1"),
+        (np.zeros((2, 3)), [-1, 3], {"ignore_index": -1}, IndexError, "target 3 at row 1"),
+        (np.zeros((2, 3)), [0.0, 1.0], {}, TypeError, "integers from 0 to 2, got float64"),
+        (np.zeros((2, 3)), [True, False], {}, TypeError, "got bool"),
+        (np.zeros((2, 3)), np.eye(3)[:2].astype(bool), {}, TypeError, "got bool"),
+        (np.zeros((2, 3)), np.eye(3)[:2].astype(int), {}, ValueError, r"one-hot.*astype\(float"),
+        (np.zeros((2, 3)), [0, 1, 2], {}, ValueError, r"target of shape \(2,\); got \(3,\)"),
+        (np.zeros((2, 3)), [[0], [1]], {}, ValueError, r"got \(2, 1\)"),
+        (np.zeros((2, 3)), [[0.5], [0.5]], {}, ValueError, r"got \(2, 1\)"),
+        (np.zeros((2, 3)), 0, {}, ValueError, r"got \(\)"),
+        (np.zeros((2, 3)), np.zeros((1, 3)), {}, ValueError, r"got \(1, 3\)"),
+        (np.zeros((2, 3, 4)), np.zeros((2, 4), int), {}, ValueError, "fits with axis=1"),
+        (np.zeros((2, 3), int), [0, 1], {}, TypeError, "floating point, got int64"),
+        (np.zeros((2, 3), complex), [0, 1], {}, TypeError, "got complex128"),
+        (np.float64(1), 0, {}, ValueError, "class axis"),
+        (np.float64(1), 1.0, {}, ValueError, "class axis"),
+        (np.zeros((2, 0)), [0, 0], {}, IndexError, "0 classes"),
+        (np.zeros((2, 0)), np.zeros((2, 0)), {}, ValueError, "no class"),
+        (np.zeros((0, 0)), [], {"label_smoothing": 0.1}, ValueError, "no class"),
+        (np.zeros((2, 3)), [0, 1], {"reduction": "avg"}, ValueError, "mean, sum, none"),
+        (np.zeros((2, 3)), [0, 1], {"reduction": None}, ValueError, "mean, sum, none"),
+        (np.zeros((2, 3)), [0, 1], {"axis": 2}, ValueError, "axis 2"),
+        (np.zeros((2, 3)), [0, 1], {"axis": -3}, ValueError, "axis -3"),
+        (np.zeros((2, 3)), [0, 1], {"label_smoothing": 1.5}, ValueError, "between 0 and 1"),
+        (np.zeros((2, 3)), [0, 1], {"label_smoothing": -0.1}, ValueError, "between 0 and 1"),
+        (np.zeros((2, 3)), [0, 1], {"label_smoothing": NAN}, ValueError, "between 0 and 1"),
+        (np.zeros((2, 3)), [0, 1], {"label_smoothing": "0.1"}, TypeError, "number"),
+        (np.zeros((2, 3)), [0, 1], {"weight": [1.0, 2.0]}, ValueError, r"\(3,\), got shape \(2,"),
+        (np.zeros((2, 3)), [0, 1], {"weight": 1.0}, ValueError, r"\(3,\), got shape \(\)"),
+        (np.zeros((2, 3)), [0, 1], {"weight": np.eye(3)}, ValueError, r"got shape \(3, 3\)"),
+        (np.zeros((2, 3)), [0, 1], {"weight": np.arange(3)}, TypeError, "weights.*got int64"),
+        (np.zeros((2, 3)), np.ones((2, 3)), {"ignore_index": 0}, ValueError, "for labels"),
+        (np.zeros((2, 3)), [0, 1], {"ignore_index": 1.0}, TypeError, "ignore_index"),
+        (np.zeros((2, 3)), [0, 1], {"ignore_index": True}, TypeError, "ignore_index"),
+        (np.zeros((2, 2)), [[0.5, 0.5], [0.5, 0.4]], {"check_targets": True}, ValueError,
+         "row 1 is no distribution.*sum 0.9"),
+        (np.zeros((2, 2)), [[0.5, 0.5], [-0.5, 1.5]], {"check_targets": True}, ValueError,
+         "row 1 is no distribution.*smallest element is -0.5"),
+        (np.zeros(2), [NAN, 0.5], {"check_targets": True}, ValueError, "target is no distri"),
+    ],
+)  # fmt: skip
+def test_wrong_use_is_refused_with_the_row_and_the_value(logits, target, options, error, says):
+    with pytest.raises(error, match=says):
+        F.cross_entropy(logits, target, **options)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_distributions_are_those_up_to_rounding(dtype):
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(50, 100)).astype(dtype)
+    rows = F.softmax(z)
+    assert F.cross_entropy(z, rows, check_targets=True).item() > 0
+    assert F.cross_entropy(z, rng.integers(0, 100, 50), check_targets=True).item() > 0
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int32, np.uint64, ">i4", ">u2"])
+def test_labels_of_any_integer_dtype(dtype):
+    z = np.zeros((2, 3))
+    loss = F.cross_entropy(z, np.array([0, 2], dtype))
+    assert loss.item() == pytest.approx(np.log(3))
+    ignored = F.cross_entropy(z, np.array([0, 100], dtype), ignore_index=100, reduction="none")
+    np.testing.assert_allclose(ignored.data, [np.log(3), 0])
+    with pytest.raises(IndexError, match="target 127 at row 1"):
+        F.cross_entropy(z, np.array([0, 127], dtype))
+
+
+def test_labels_can_be_a_tensor_and_change_afterwards():
+    labels = np.array([0, 1])
+    z = T(np.zeros((2, 2)), requires_grad=True)
+    loss = F.cross_entropy(z, labels)
+    labels[:] = 0
+    loss.backward()
+    assert z.grad.tolist() == [[-0.25, 0.25], [0.25, -0.25]]
+    assert F.cross_entropy(z, T([0, 1], dtype=int)).item() == loss.item()
+
+
+# ── calculate_cross_entropy, as in the article ────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("label", "p", "loss"), [(0, 0.57, 0.5621), (1, 0.58, 0.5447), (2, 0.52, 0.6539)]
+)
+def test_three_flowers(label, p, loss):
+    predicted = np.full(3, (1 - p) / 2)
+    predicted[label] = p
+    assert F.calculate_cross_entropy(np.eye(3)[label], predicted).item() == pytest.approx(
+        loss, abs=5e-5
+    )
+
+
+def test_the_asymmetry_is_that_of_one_term_of_two():
+    one = [F.calculate_cross_entropy(y, y).item() for y in (0.2, 0.8)]
+    assert one == pytest.approx([0.3218875824868201, 0.17851484105136778])
+    both = [F.calculate_cross_entropy(y, y).item() for y in ([0.2, 0.8], [0.8, 0.2])]
+    assert both == pytest.approx([0.5004024235381879] * 2)
+
+
+def test_confident_and_wrong_is_punished_hard():
+    p = np.linspace(0.001, 1, 1000)
+    losses = [F.calculate_cross_entropy([1.0, 0.0], [v, 1 - v]).item() for v in p]
+    np.testing.assert_allclose(losses, -np.log(p), rtol=1e-12, atol=2e-15)
+    assert (np.diff(losses) < 0).all()
+    assert losses[0] - losses[1] > 0.69 > 0.002 > losses[-2] - losses[-1]
+
+
+def test_its_minimum_is_the_entropy_and_its_arguments_do_not_commute():
+    y = np.array([0.2, 0.5, 0.3])
+    entropy = -(y * np.log(y)).sum()
+    assert F.calculate_cross_entropy(y, y).item() == pytest.approx(entropy)
+    for y_hat in np.random.default_rng(0).dirichlet(np.ones(3), 100):
+        assert F.calculate_cross_entropy(y, y_hat).item() > entropy
+        there = F.calculate_cross_entropy(y_hat, y).item()
+        assert F.calculate_cross_entropy(y, y_hat).item() != pytest.approx(there)
+
+
+def test_its_gradient_is_minus_y_over_y_hat():
+    y, y_hat = np.array([[0.0, 1.0], [0.25, 0.75]]), np.array([[0.5, 0.5], [0.1, 0.9]])
+    prediction = T(y_hat, requires_grad=True)
+    F.calculate_cross_entropy(y, prediction).backward()
+    np.testing.assert_allclose(prediction.grad, -y / y_hat)
+    assert tg.gradcheck(F.calculate_cross_entropy, y, y_hat, order=2)
+
+
+def test_its_clamp():
+    assert F.calculate_cross_entropy([1.0], [0.0]).item() == -math.log(1e-15)
+    assert F.calculate_cross_entropy([1.0], [1.0]).item() == -math.log(1 - 1e-15) > 0
+    assert F.calculate_cross_entropy(np.float32([1]), np.float32([1])).item() == 0
+    wrong = T([0.0], requires_grad=True)
+    F.calculate_cross_entropy([1.0], wrong).backward()
+    assert wrong.grad == 0  # where it should be largest
+
+
+def test_it_refuses_unequal_shapes():
+    for y_true in ([0.0, 1.0, 0.0], [[0.0, 1.0]], 1.0):
+        with pytest.raises(ValueError, match=r"same shape, got .* and \(2,\)"):
+            F.calculate_cross_entropy(y_true, [0.5, 0.5])
+
+
+# ── gelu ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_gelu_is_x_times_the_normal_distribution_function():
+    x = np.linspace(-6, 6, 121)
+    exact = np.array([v * (1 + math.erf(v / math.sqrt(2))) / 2 for v in x])
+    np.testing.assert_allclose(F.gelu(x).data, exact, rtol=1e-14, atol=1e-16)
+    np.testing.assert_allclose(F.gelu(x, "tanh").data, exact, rtol=0, atol=5e-4)
+    assert F.gelu(x.astype(np.float32)).dtype == np.float32
+    for approximate in ("none", "tanh"):
+        assert tg.gradcheck(lambda x, a=approximate: F.gelu(x, a), x[::10], order=2)
+    with pytest.raises(ValueError, match="none or tanh"):
+        F.gelu(x, "erf")
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_row_without_a_possible_class_leaves_the_other_rows_alone(order):
+    z = np.array([[-np.inf, -np.inf], [0.0, 0.0], [np.nan, 1.0], [-np.inf, 3.0]], order=order)
+    np.testing.assert_allclose(F.logsumexp(z).data, [-np.inf, np.log(2), np.nan, 3.0])
+    assert np.isneginf(F.logsumexp(z[0]).data)
+
+
+def test_a_read_only_array_is_not_copied_to_find_its_largest_logits():
+    z = np.random.default_rng(0).normal(size=(500, 200))
+    lowest = float(np.finfo(z.dtype).min)
+    expected, loss = z.max(1, keepdims=True), F.logsumexp(z).data
+    logits = T(z, copy=False)
+    tracemalloc.start()
+    found = p.peak.value(logits._value, -1, lowest)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < z.nbytes / 10
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(F.logsumexp(logits).data, loss)

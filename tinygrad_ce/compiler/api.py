@@ -1,0 +1,237 @@
+"""tg.compile: a step that is recorded once, printed as NumPy source, and run from there."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import update_wrapper
+from pathlib import Path
+from threading import RLock
+from types import MethodType
+from typing import Any, overload
+
+import numpy as np
+
+from ..engine.context import MODE
+from ..engine.tensor import Tensor
+from .arguments import Slot, argument_names, as_tensors, describe, mapped
+from .codegen.printer import printed
+from .ir import Op, Program, lowered
+from .memory import planned
+from .passes import simplified
+from .recorder import RecordingError, record
+from .row_blocks import in_blocks
+from .runtime import DOES_NOT_FIT, Recorded, Replay
+
+MOST_RECORDINGS = 64  # kinds of arguments; the oldest is forgotten for a further one
+MOST_ALIKE = 8  # recordings for one kind, that differ in what the step relies on outside
+_one_recording = RLock()  # at a time, since it assigns parameters and puts them back
+
+
+@overload
+def compile(step: Callable[..., Any], *, fast: bool = False) -> Compiled: ...
+@overload
+def compile(
+    step: None = None, *, fast: bool = False
+) -> Callable[[Callable[..., Any]], Compiled]: ...
+
+
+def compile(step: Callable[..., Any] | None = None, *, fast: bool = False) -> Any:
+    """Write a step out as NumPy source, and run that in place of the step.
+
+    Parameters
+    ----------
+    step
+        A function of arrays or Tensors: an ordinary training step with forward, backward and
+        update, or a function that returns Tensors. It is recorded at the first call, and again
+        for other shapes, dtypes and plain arguments.
+    fast
+        Allow what changes last digits: sums over an axis of a matrix by BLAS. Left out, every bit
+        is as the step itself has it.
+
+    Returns
+    -------
+    Compiled
+        Takes what the step takes and returns what it returns, Tensors without a graph. Parameters,
+        gradients and the state of optimizers are afterwards, bit for bit, what the step itself
+        would have made of them. `source` is the text, `save(path)` writes it to a file.
+
+    Notes
+    -----
+    Each call computes anew from its arguments, from Tensors and optimizers outside, and from
+    whether Modules are in training; random numbers are drawn anew where `tg.sample` draws them.
+    All else that the step takes from outside stays what it was at the recording: NumPy arrays and
+    Python numbers. So give them as arguments.
+
+    Also a decorator: ``@tg.compile`` or ``@tg.compile(fast=True)``.
+
+    >>> import numpy as np, tinygrad_ce as tg
+    >>> p = tg.Tensor([1.0, 2.0], requires_grad=True, name="p")
+    >>> optimizer = tg.optim.SGD([p], lr=0.1)
+    >>> @tg.compile
+    ... def step(x):
+    ...     loss = (p * x).sum()
+    ...     optimizer.zero_grad()
+    ...     loss.backward()
+    ...     optimizer.step()
+    ...     return loss
+    >>> step(np.array([1.0, 1.0])), step(np.array([1.0, 1.0]))
+    (Tensor(3.), Tensor(2.8))
+    >>> p.data
+    array([0.8, 1.8])
+    >>> "p = np.subtract(p, step, out=step)" in step.source
+    True
+    """
+    if step is None:
+        return lambda step: Compiled(step, fast)
+    return Compiled(step, fast)
+
+
+class Compiled:
+    """A step that runs from its source. See `tg.compile`, which makes it."""
+
+    def __init__(self, step: Callable[..., Any], fast: bool = False) -> None:
+        if not callable(step):
+            raise TypeError(f"compile takes a function, got {type(step).__name__}")
+        update_wrapper(self, step)
+        self._step = step
+        self._fast = fast
+        self._name = getattr(step, "__name__", "step")
+        self._found: dict[Any, list[Replay]] = {}
+        self._live: set[Tensor] = set()  # leaves that have been assigned from outside
+        self._latest: Replay | None = None
+
+    @property
+    def source(self) -> str:
+        """The text of the latest recording: a module that needs NumPy alone.
+
+        Raises
+        ------
+        RuntimeError
+            Nothing has been recorded yet.
+        """
+        if self._latest is None:
+            raise RuntimeError(f"{self._name} has no source yet: call it once with its arguments")
+        return self._latest.source.text
+
+    def save(self, path: str | Path) -> None:
+        """Write `source` to a file."""
+        Path(path).write_text(self.source, encoding="utf-8")
+
+    def __get__(self, owner: Any, kind: Any = None) -> Any:
+        return self if owner is None else MethodType(self, owner)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the step: from its source, once it is recorded for arguments like these."""
+        mode = MODE.get()
+        if mode.recorder is not None or mode.watch is not None:
+            labels = [""] * len(args)
+            given, named = as_tensors(args, kwargs, labels, [], [])
+            return self._step(*given, **named)
+        values: list[Any] = []
+        parts: list[Any] = [mode.grad]
+        for argument in args:
+            if type(argument) is np.ndarray and argument.flags.c_contiguous and argument.ndim:
+                values.append(argument)  # as `describe` does, without the call
+                parts += (argument.dtype, argument.shape)
+            else:
+                describe(argument, values, parts)
+        for name, argument in kwargs.items():
+            parts.append(name)
+            describe(argument, values, parts)
+        key = tuple(parts)
+        try:
+            found = self._found.get(key, ())
+        except TypeError as error:
+            raise TypeError(
+                f"{self._name} got an argument that is neither an array nor hashable, so it cannot "
+                "be told whether it has changed: give arrays, numbers, strings or tuples of these"
+            ) from error
+        for replay in found:
+            results = replay.call(*values)
+            if results is not DOES_NOT_FIT:
+                return replay.rebuilt(results)
+        replay = self._recorded(key, args, kwargs)
+        return replay.rebuilt(replay.call(*values))
+
+    def _recorded(self, key: Any, args: Any, kwargs: Any) -> Replay:
+        """Record the step and keep it."""
+        for replays in self._found.values():
+            self._live.update(*(replay.changed() for replay in replays))
+        with _one_recording, _collector_paused():
+            replay = self._latest = self._written(args, kwargs)
+        alike = self._found.setdefault(key, [])
+        alike.insert(0, replay)
+        del alike[MOST_ALIKE:]
+        if len(self._found) > MOST_RECORDINGS:
+            del self._found[next(iter(self._found))]
+        return replay
+
+    def _written(self, args: Any, kwargs: Any) -> Replay:
+        """Record the step, twice, and write it out."""
+        again = self._recorded_program(args, kwargs).program
+        recorded = self._recorded_program(args, kwargs)
+        _check_same(self._name, recorded.program, again)
+        del again
+        recorded.program = program = in_blocks(simplified(recorded.program, self._fast), self._fast)
+        source = printed(program, planned(program), self._name, recorded.names)
+        return Replay(source, recorded)
+
+    def _recorded_program(self, args: Any, kwargs: Any) -> Recorded:
+        """Record the step, and let go of its values."""
+        inputs: list[Tensor] = []
+        names: list[str] = []
+        labels = argument_names(self._step, args, kwargs)
+        given, named = as_tensors(args, kwargs, labels, inputs, names)
+        recording = record(self._step, inputs, given, named)
+        results: list[Tensor] = []
+        own = set(inputs)
+
+        def slot(tensor: Tensor) -> Any:
+            if tensor not in own and tensor.primitive is None and tensor.index < recording.start:
+                return tensor
+            results.append(tensor)
+            return Slot(len(results) - 1)
+
+        result = mapped(slot, recording.result)
+        program = lowered(
+            recording, results, lambda t: not (t.requires_grad or t.name or t in self._live)
+        )
+        return Recorded(program, recording.conditions, result, names)
+
+    def __repr__(self) -> str:
+        return f"<compiled {self._name}>"
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Look for no reference cycles meanwhile: nodes form none, and there can be 100,000 of them."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _check_same(name: str, one: Program, other: Program) -> None:
+    """Refuse a step that does something else each time."""
+    place = {id(op): i for p in (one, other) for i, op in enumerate(p.ops)}
+
+    def spelled(op: Op) -> Any:
+        data = np.asarray(op.data).tobytes() if op.is_constant else None
+        if op.place is not None and op.place.attribute == "value":
+            data = np.asarray(op.place.content).tobytes()
+        return op.primitive, [place[id(x)] for x in op.inputs], repr(op.params), op.shape, data
+
+    same = len(one.ops) == len(other.ops)
+    for a, b in zip(one.ops, other.ops, strict=False):
+        same = same and spelled(a) == spelled(b)
+    if not same:
+        raise RecordingError(
+            f"{name} was recorded twice, and did not compute the same: it draws random numbers or "
+            "counts its calls, say, and a replay would not; draw by tg.sample from a generator "
+            "that is made outside, or give such values as arguments"
+        )

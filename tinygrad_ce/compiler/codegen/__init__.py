@@ -1,0 +1,1 @@
+"""From a simplified program to Python source."""

@@ -1,0 +1,401 @@
+"""A program: the recorded graph as a list of operations, each on the results of earlier ones.
+
+This is what the passes rewrite. An `Op` knows of its result what decides about the code that
+computes it: dtype, shape, whether it is an array, a NumPy scalar or a Python number, and the order
+of its axes in memory, since the order in which NumPy adds up depends on that.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ..engine.backprop import graph
+from ..engine.context import Scope
+from ..engine.primitives import Primitive
+from ..engine.tensor import Tensor
+from .recorder import Place, Recording, sampled
+
+SMALL = 64  # elements of a constant that is written out in the source
+
+
+class Op:
+    """One operation of a program, or an input, or a constant.
+
+    Attributes
+    ----------
+    primitive
+        None for an input and a constant.
+    inputs, params
+        The operations whose results it takes, and what else the primitive is called with.
+    data
+        The value of a constant, else None.
+    place
+        Where an input is read from at each call; None for an argument of the step.
+    kind
+        "array", "scalar" (a NumPy scalar) or "number" (a Python number).
+    shape, dtype, strides
+        Of the result.
+    name, scope
+        What the user called it, and where it was made.
+    gradient_of
+        The operations of which this is the gradient.
+    behind
+        The operation whose derivative rule made it, if one did.
+    listed
+        While a program is rewritten, the list that it has been put into.
+    """
+
+    __slots__ = (
+        "behind",
+        "data",
+        "dtype",
+        "gradient_of",
+        "inputs",
+        "kind",
+        "listed",
+        "name",
+        "params",
+        "place",
+        "primitive",
+        "scope",
+        "shape",
+        "strides",
+    )
+
+    def __init__(
+        self, primitive: Primitive | None, inputs: list[Op], params: tuple[Any, ...], value: Any
+    ) -> None:
+        self.primitive = primitive
+        self.inputs = inputs
+        self.params = params
+        self.data: Any = None
+        self.place: Place | None = None
+        self.name: str | None = None
+        self.scope: Scope | None = None
+        self.gradient_of: tuple[Op, ...] = ()
+        self.behind: Op | None = None
+        self.listed: list[Op] | None = None
+        if isinstance(value, np.ndarray):
+            self.kind = "array"
+            self.shape: tuple[int, ...] = value.shape
+            self.dtype = value.dtype
+            self.strides: tuple[int, ...] = value.strides
+        else:
+            self.kind = "scalar" if isinstance(value, np.generic) else "number"
+            self.shape = self.strides = ()
+            self.dtype = np.result_type(value)
+
+    @property
+    def size(self) -> int:
+        """The number of elements of the result."""
+        return math.prod(self.shape)
+
+    @property
+    def in_c_order(self) -> bool:
+        """Whether the result lies in memory without gaps, its last axis in one piece."""
+        expected = self.dtype.itemsize
+        for n, stride in zip(reversed(self.shape), reversed(self.strides), strict=True):
+            if n > 1 and stride != expected:
+                return False
+            expected *= n
+        return True
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether the result is known now."""
+        return self.data is not None
+
+    def like(self, primitive: Primitive, inputs: list[Op], params: tuple[Any, ...]) -> Op:
+        """An operation with the same result, computed in another way."""
+        op = Op.__new__(Op)
+        for slot in Op.__slots__:
+            setattr(op, slot, getattr(self, slot))
+        op.primitive, op.inputs, op.params, op.listed = primitive, inputs, params, None
+        return op
+
+    def __repr__(self) -> str:
+        what = self.primitive.name if self.primitive else "constant" if self.is_constant else "in"
+        return f"<{what} {self.dtype}{list(self.shape)}>"
+
+
+def constant_op(value: Any) -> Op:
+    """A constant."""
+    op = Op(None, [], (), value)
+    op.data = value
+    return op
+
+
+class _Held:
+    """A constant that is too large to be written out, or whose axes are in another order."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+def _constant(value: Any) -> Op:
+    op = Op(None, [], (), value)
+    if op.in_c_order and (op.size <= SMALL or is_range(value) or is_uniform(value)):
+        return constant_op(value)
+    op.place = Place(_Held(value), "value")
+    return op
+
+
+def is_range(value: Any) -> bool:
+    """Whether an array is 0, s, 2s, ..., along one axis."""
+    return bool(
+        isinstance(value, np.ndarray)
+        and value.dtype == np.int64
+        and max(value.shape, default=0) == value.size > 1
+        and value.flags.c_contiguous
+        and value.flat[1] > 0
+        and np.array_equal(value.ravel(), np.arange(value.size) * value.flat[1])
+    )
+
+
+def is_uniform(value: Any) -> bool:
+    """Whether all elements of an array are the same, bit by bit."""
+    array = np.asarray(value)
+    if array.size < 2 or not array.flags.c_contiguous:
+        return False
+    bits = array.reshape(-1, 1).view(np.uint8)
+    return bool((bits == bits[0]).all())
+
+
+@dataclass
+class Loop:
+    """Operations that are done for a block of rows, and then for the next.
+
+    Attributes
+    ----------
+    ops
+        The operations, one behind the other in the program.
+    n, block
+        The number of rows, and how many of them are a block.
+    relative
+        Those, by id, that count from the first row of the block.
+    kept
+        Those, by id, whose results are needed behind the loop.
+    """
+
+    ops: list[Op]
+    n: int
+    block: int
+    relative: set[int]
+    kept: set[int]
+
+    @cached_property
+    def inside(self) -> set[int]:
+        """All of them, by id."""
+        return set(map(id, self.ops))
+
+    @cached_property
+    def local(self) -> set[int]:
+        """Those, by id, of whose results there is a block at a time."""
+        return self.inside - self.kept
+
+
+class Program:
+    """Operations in the order of their computation, and what is wanted of them.
+
+    Attributes
+    ----------
+    ops
+        All of them, inputs and constants too.
+    arguments
+        The inputs that the step is called with.
+    results
+        What the step returns.
+    writes
+        What it leaves at places outside; None clears a gradient.
+    checks
+        Those that refuse values that do not fit.
+    fixed
+        The leaves from outside that were taken for constants, and their values.
+    loops
+        The stretches of operations that are done in blocks of rows.
+    """
+
+    def __init__(
+        self,
+        ops: list[Op],
+        arguments: list[Op],
+        results: list[Op],
+        writes: list[tuple[Place, Op | None]],
+        checks: list[Op],
+        fixed: list[tuple[Tensor, Any]],
+    ) -> None:
+        self.ops = ops
+        self.arguments = arguments
+        self.results = results
+        self.writes = writes
+        self.checks = checks
+        self.fixed = fixed
+        self.loops: list[Loop] = []
+
+    @property
+    def wanted(self) -> list[Op]:
+        """All that must be computed for its own sake."""
+        return [*self.results, *self.written]
+
+    @property
+    def written(self) -> list[Op]:
+        """What it leaves outside, each once: several counts can be the same."""
+        return list(dict.fromkeys(op for _, op in self.writes if op is not None))
+
+    @property
+    def samples(self) -> list[Op]:
+        """Those that draw from a generator, which moves on whether or not the numbers are used."""
+        return [op for op in self.ops if op.primitive is sampled]
+
+    @property
+    def actions(self) -> list[Op]:
+        """Those that do more than compute a value, and so are done each time: checks and draws."""
+        return [*self.checks, *self.samples]
+
+    @property
+    def reads(self) -> list[Op]:
+        """The inputs that are read from places."""
+        return [op for op in self.ops if op.place is not None]
+
+    def rewritten(self, rule: Callable[[Op, Callable[[Op], Op]], Op]) -> Program:
+        """The program with each operation replaced by what a rule makes of it.
+
+        Parameters
+        ----------
+        rule
+            Called with an operation, whose inputs have been replaced already, and a function that
+            adds a further operation in front of it. Returns the operation or another one.
+        """
+        replaced: dict[Op, Op] = {}
+        inherited: dict[Op, list[Op]] = {}
+        ops: list[Op] = []
+        now = replaced.get
+
+        def add(op: Op) -> Op:
+            if op.listed is not ops:
+                op.listed = ops
+                ops.append(op)
+            return op
+
+        for op in self.ops:
+            if replaced:
+                op.inputs = [now(source, source) for source in op.inputs]
+            replacement = rule(op, add)
+            if replacement is not op:
+                if replacement.primitive is not None:
+                    replacement.name = replacement.name or op.name
+                    if op.gradient_of and replacement.gradient_of is not op.gradient_of:
+                        known = inherited.setdefault(replacement, [*replacement.gradient_of])
+                        known += op.gradient_of
+                replaced[op] = add(replacement)
+            else:
+                op.listed = ops
+                ops.append(op)
+        for op in ops:
+            op.listed = None
+            op.gradient_of = tuple(now(node, node) for node in inherited.get(op, op.gradient_of))
+            op.behind = op.behind and now(op.behind, op.behind)
+        return Program(
+            ops,
+            [now(op, op) for op in self.arguments],
+            [now(op, op) for op in self.results],
+            [(place, op and now(op, op)) for place, op in self.writes],
+            [now(op, op) for op in self.checks],
+            self.fixed,
+        )
+
+
+def lowered(
+    recording: Recording, results: list[Tensor], fixed: Callable[[Tensor], bool]
+) -> Program:
+    """The program of a recording.
+
+    Parameters
+    ----------
+    recording
+        What the step did.
+    results
+        The Tensors in what it returned.
+    fixed
+        Whether a leaf from outside, which the step does not assign, counts as a constant.
+    """
+    ops: dict[Tensor, Op] = {}
+    inputs = dict.fromkeys(recording.inputs)
+    written = [tensor for _, tensor in recording.writes if tensor is not None]
+    assigned = {id(place.owner) for place, _ in recording.writes if place.attribute == "_value"}
+    makers = _makers(recording)
+    stubs: dict[Tensor, Op] = {}
+    listed: list[Op] = []
+    taken: list[tuple[Tensor, Any]] = []
+    outputs = [*results, *written, *recording.checks, *recording.samples]
+    outputs += recording.versions.values()
+    for tensor in graph(*inputs, *outputs):
+        if tensor.primitive is not None:
+            op = _operation(tensor, recording, ops)
+            maker = makers(tensor.index)
+            if maker is not None:  # which need not be part of the program
+                op.behind = ops.get(maker) or stubs.setdefault(maker, _stub(maker))
+        elif tensor in inputs:
+            op = Op(None, [], (), tensor._value)
+        elif tensor in recording.reads:
+            op = Op(None, [], (), tensor._value)
+            op.place = recording.reads[tensor]
+        elif tensor.index >= recording.start:
+            op = _constant(tensor._value)
+        elif id(tensor) not in assigned and fixed(tensor):
+            op = _constant(tensor._value)
+            taken.append((tensor, tensor._value))
+        else:
+            op = Op(None, [], (), tensor._value)
+            op.place = Place(tensor, "_value")
+        op.name, op.scope = tensor.name, tensor.scope
+        ops[tensor] = op
+        listed.append(op)
+    gradients: dict[Op, list[Op]] = {}
+    for _, node, g in recording.gradients:
+        if g is not None and g in ops and node in ops:
+            gradients.setdefault(ops[g], []).append(ops[node])
+    for op, nodes in gradients.items():
+        op.gradient_of = tuple(nodes)
+    return Program(
+        listed,
+        [ops[tensor] for tensor in recording.inputs],
+        [ops[tensor] for tensor in results],
+        [(place, None if t is None else ops[t]) for place, t in recording.writes],
+        [ops[tensor] for tensor in recording.checks],
+        taken,
+    )
+
+
+def _stub(tensor: Tensor) -> Op:
+    op = Op(tensor.primitive, [], (), tensor._value)
+    op.name, op.scope = tensor.name, tensor.scope
+    return op
+
+
+def _operation(tensor: Tensor, recording: Recording, ops: dict[Tensor, Op]) -> Op:
+    assert tensor.inputs is not None
+    n = len(tensor.inputs)
+    arguments = zip(tensor.inputs, tensor._arguments, strict=False)
+    inputs = [ops[recording.source_of(source, value)] for source, value in arguments]
+    return Op(tensor.primitive, inputs, tensor._arguments[n:], tensor._value)
+
+
+def _makers(recording: Recording) -> Callable[[int], Tensor | None]:
+    """For the index of a node, the node whose derivative rule made it, or None."""
+    starts = [index for index, _, _ in recording.gradients]
+    nodes = [None if g is None else node for _, node, g in recording.gradients]
+
+    def maker(index: int) -> Tensor | None:
+        i = bisect_left(starts, index) - 1
+        node = nodes[i] if i >= 0 else None
+        return node if node is not None and node.primitive is not None else None
+
+    return maker

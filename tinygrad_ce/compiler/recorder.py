@@ -1,0 +1,391 @@
+"""Recording: run a step once, and note all that a replay must repeat.
+
+While a `Recorder` is in the mode, every operation on Tensors keeps what made it, whether or not a
+gradient passes through it: masks, comparisons, labels used as indices. backward() passes Tensors
+back, so that the gradients have a graph themselves, and an optimizer runs its update on Tensors.
+Nothing outside has changed when the recording is over: what the step has assigned is noted as a
+write, and the old values are put back.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..engine.backprop import backpropagate
+from ..engine.context import MODE, Mode, no_grad
+from ..engine.operations import drawn_by
+from ..engine.primitives import HOLE, Primitive, stop
+from ..engine.tensor import Tensor, apply, constant
+from ..optim import Optimizer
+
+
+class RecordingError(RuntimeError):
+    """The step does something that a replay could not repeat."""
+
+
+def _verified(x: Any, check: Callable[..., None], args: Any, options: Any) -> Any:
+    check(x, *args, **dict(options))
+    return x
+
+
+# A node that refuses values that do not fit: labels out of range, say.
+verified = Primitive("verified", "✓", "x", _verified, None, params=("check", "args", "options"))
+
+
+def _sampled(*arguments: Any) -> Any:
+    *arrays, generator, method, args, options = arguments
+    given = iter(arrays)
+    filled = [next(given) if x is HOLE else x for x in args]
+    named = {name: next(given) if x is HOLE else x for name, x in options}
+    return drawn_by(getattr(generator, method), filled, named)
+
+
+# A node that draws from a generator. Its inputs are the arrays among the method's arguments.
+sampled = Primitive(
+    "sample", "~", r"x \sim p", _sampled, None, params=("generator", "method", "args", "options")
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where something is kept outside of the step, and is read or written by each call."""
+
+    owner: Any  # a leaf or an optimizer
+    attribute: str
+    key: int | None = None  # the number of a parameter, where the attribute is a list
+    shared: bool = False  # whether it stands for others in the list, where the same number is
+
+    @property
+    def identity(self) -> tuple[int, str, int | None]:
+        """Equal for two that are the same place."""
+        return (id(self.owner), self.attribute, self.key)
+
+    @property
+    def content(self) -> Any:
+        """What is there now."""
+        found = getattr(self.owner, self.attribute)
+        return found if self.key is None else found[self.key]
+
+
+@dataclass
+class Recording:
+    """What a step did: its inputs and result, and what it read, wrote and relied on outside."""
+
+    inputs: list[Tensor]
+    result: Any = None
+    reads: dict[Tensor, Place] = field(default_factory=dict)
+    writes: list[tuple[Place, Tensor | None]] = field(default_factory=list)
+    checks: list[Tensor] = field(default_factory=list)
+    samples: list[Tensor] = field(default_factory=list)
+    conditions: list[tuple[Place, Any]] = field(default_factory=list)  # a value, or a Place
+    gradients: list[tuple[int, Tensor, Tensor | None]] = field(default_factory=list)
+    versions: dict[tuple[int, int], Tensor] = field(default_factory=dict)
+    start: int = 0
+
+    def source_of(self, source: Tensor, value: Any) -> Tensor:
+        """What computed the value that a leaf had when it was used: the leaf may be assigned."""
+        return self.versions.get((id(source), id(value)), source)
+
+
+class Recorder:
+    """What Tensors and optimizers report to while a step is recorded."""
+
+    def __init__(self, inputs: list[Tensor]) -> None:
+        self.recording = Recording(inputs)
+        self.recording.start = constant(0).index  # what was made before has a smaller index
+        self._inputs = set(inputs)
+        self._old_values: dict[Tensor, Any] = {}
+        self._assigned: dict[Tensor, Tensor] = {}
+        self._gradients: dict[Tensor, Tensor | None] = {}
+        self._old_gradients: dict[Tensor, Tensor | None] = {}
+        self._kept: dict[tuple[int, str, int | None], tuple[Place, Tensor, Tensor]] = {}
+        self._conditions: set[tuple[int, str, int | None]] = set()
+        self._generators: dict[Any, tuple[Any, Any]] = {}  # the states before and after its draws
+
+    # ── Reading and assigning ─────────────────────────────────────────────────────────────────
+
+    def refuse_reading(self, tensor: Tensor) -> None:
+        """Refuse to give out a value that will be another one at the next call."""
+        if tensor.primitive is None and self._is_inside(tensor):
+            return  # a constant, which the step has made itself
+        raise RecordingError(
+            f"the value of {tensor.label()} was read while the step is recorded, and would stay "
+            "what it is now at all later calls: return the tensor from the step and read it "
+            "there, and choose by np.where(condition, a, b) in place of an if"
+        )
+
+    def _is_inside(self, tensor: Tensor) -> bool:
+        return tensor.index >= self.recording.start and tensor not in self._inputs
+
+    def copied(self, new: Tensor, source: Tensor) -> None:
+        """Remember that the value of a leaf has been copied from a Tensor."""
+        with no_grad():
+            detached = source.detach()
+            if detached.dtype != new.dtype:
+                detached = detached.astype(new.dtype)
+        new.primitive = stop
+        new.inputs = (detached,)
+        new._arguments = (detached._value,)
+        new.index = constant(0).index
+
+    def assign(self, leaf: Tensor, value: Any) -> None:
+        """Let a leaf have a new value from here on."""
+        if not isinstance(value, Tensor):
+            raise RecordingError(
+                f"{leaf.label()} was assigned an array while the step is recorded, which would be "
+                "the same at all later calls: assign a Tensor that the step has computed"
+            )
+        self._old_values.setdefault(leaf, leaf._value)
+        leaf._value = value._value
+        self._assigned[leaf] = value
+        self.recording.versions[id(leaf), id(value._value)] = value
+
+    def verify(self, check: Any, x: Tensor, args: Any, options: Any) -> None:
+        """Repeat a check of a value at each call."""
+        with no_grad():
+            node = apply(verified, x, params=(check, args, tuple(options.items())))
+        self.recording.checks.append(node)
+
+    def depends_on(self, owner: Any, attribute: str) -> None:
+        """Record anew once an attribute, such as whether a Module is in training, has changed."""
+        place = Place(owner, attribute)
+        if place.identity not in self._conditions:
+            self._conditions.add(place.identity)
+            self.recording.conditions.append((place, place.content))
+
+    # ── Random numbers ────────────────────────────────────────────────────────────────────────
+
+    def sample(self, method: Any, args: Any, options: dict[str, Any]) -> Tensor:
+        """Draw by a method of a generator, again at each call."""
+        generator = method.__self__
+        bits = generator.bit_generator
+        before, after = self._generators.get(bits) or (bits.state,) * 2
+        self._generators[bits] = before, after
+        self._check_undisturbed(bits)
+        arrays: list[Tensor] = []
+        positional = tuple(_kept_argument(a, arrays) for a in args)
+        named = tuple((name, _kept_argument(a, arrays)) for name, a in options.items())
+        with no_grad():
+            params = (generator, method.__name__, positional, named)
+            node = apply(sampled, *arrays, params=params)
+        self._generators[bits] = before, bits.state
+        self.recording.samples.append(node)
+        return node
+
+    def _check_undisturbed(self, bits: Any) -> None:
+        """Refuse numbers that were drawn beside `sample`: they would be the same at all calls."""
+        if not _equal_states(bits.state, self._generators[bits][1]):
+            raise RecordingError(
+                "a generator has been drawn from both by tg.sample and directly while the step is "
+                "recorded, and a replay would repeat only the former: draw all by tg.sample"
+            )
+
+    # ── Gradients ─────────────────────────────────────────────────────────────────────────────
+
+    def gradient_of(self, node: Tensor) -> Tensor | None:
+        """The gradient that has been accumulated in a node so far."""
+        if node not in self._gradients:
+            before = None
+            if not self._is_inside(node):
+                if node._grad is None:
+                    self.depends_on(node, "_grad")
+                else:
+                    before = self._read(Place(node, "_grad"))
+            self._gradients[node] = self._old_gradients[node] = before
+        return self._gradients[node]
+
+    def set_gradient(self, node: Tensor, gradient: Any) -> None:
+        """Let a node have another gradient, or None."""
+        if gradient is not None and not isinstance(gradient, Tensor):
+            gradient = Tensor(gradient, dtype=node.dtype)
+        if gradient is not None and gradient.shape != node.shape:
+            raise ValueError(
+                f"a gradient has the shape of its tensor: {node.label()} has shape "
+                f"{node.shape}, the gradient {gradient.shape}"
+            )
+        self._gradients[node] = gradient
+
+    def zero_grad(self, params: Sequence[Tensor]) -> None:
+        """Clear the gradients of parameters."""
+        for parameter in params:
+            self._gradients[parameter] = None
+
+    def backward(self, output: Tensor, gradient: Any) -> None:
+        """Pass Tensors back from the output, and accumulate them."""
+        seed = gradient if isinstance(gradient, Tensor) else constant(output.cotangent(gradient))
+        if seed.shape != output.shape:
+            raise ValueError(
+                f"the gradient of {output.label()} must have its shape {output.shape}, "
+                f"got {seed.shape}"
+            )
+        with no_grad():
+            for node, g in backpropagate(output, seed, create_graph=True).items():
+                before = self.gradient_of(node)
+                self._gradients[node] = g if before is None else before + g
+
+    def passing(self, node: Tensor, g: Tensor | None) -> None:
+        """Remember whose gradient g is: what is recorded next passes it on from there.
+
+        Without a gradient, the walk has come to its end.
+        """
+        self.recording.gradients.append((constant(0).index, node, g))
+
+    # ── Optimizers ────────────────────────────────────────────────────────────────────────────
+
+    def advance(self, optimizer: Optimizer) -> None:
+        """Run the update of an optimizer on Tensors."""
+        outside = {"params", *optimizer.live, *optimizer.slots}
+        for name in vars(optimizer):
+            if name not in outside:
+                self.depends_on(optimizer, name)
+        likeness = copy.copy(optimizer)
+        parameters = [_Parameter(p, self.gradient_of(p)) for p in optimizer.params]
+        likeness.params = parameters  # type: ignore[assignment]
+        for name in optimizer.live:
+            setattr(likeness, name, self._read(Place(optimizer, name)))
+        for name in optimizer.slots:
+            setattr(likeness, name, self._read_list(optimizer, name))
+        with no_grad():
+            likeness._advance()
+        for parameter, p in zip(parameters, optimizer.params, strict=True):
+            if parameter._value is not p:
+                p.rebind(parameter._value)
+        for name in optimizer.live:
+            self._write(Place(optimizer, name), getattr(likeness, name))
+        for name in optimizer.slots:
+            for i, value in enumerate(getattr(likeness, name)):
+                self._write(Place(optimizer, name, i), value)
+
+    def _read(self, place: Place) -> Tensor:
+        """What is kept at a place, as a Tensor."""
+        if place.identity not in self._kept:
+            leaf = constant(place.content)
+            self.recording.reads[leaf] = place
+            self._kept[place.identity] = (place, leaf, leaf)
+        return self._kept[place.identity][2]
+
+    def _read_list(self, owner: Any, attribute: str) -> list[Tensor]:
+        """What is kept for each parameter, with equal counts read once, as long as they are equal.
+
+        So what is made from a count is computed once, and not for each parameter.
+        """
+        contents = getattr(owner, attribute)
+        number = Counter(x for x in contents if type(x) is int)
+        firsts: dict[int, Place] = {}
+        found = []
+        for i, x in enumerate(contents):
+            shared = type(x) is int and number[x] > 1
+            place = Place(owner, attribute, i, shared)
+            first = firsts.setdefault(x, place) if shared else place
+            if first is not place and place.identity not in self._kept:
+                _, leaf, _ = self._kept[first.identity]
+                self._kept[place.identity] = (place, leaf, leaf)
+                self.recording.conditions.append((place, first))
+            found.append(self._read(place))
+        return found
+
+    def _write(self, place: Place, value: Tensor) -> None:
+        _, first, _ = self._kept[place.identity]
+        self._kept[place.identity] = (place, first, value)
+
+    # ── The end ───────────────────────────────────────────────────────────────────────────────
+
+    def put_back(self) -> None:
+        """Give all leaves the values that they had before, and generators their states."""
+        for leaf, value in self._old_values.items():
+            leaf._value = value
+        for bits, (before, _) in self._generators.items():
+            bits.state = before
+
+    def finished(self, result: Any) -> Recording:
+        """The recording, with what the step has written."""
+        for bits in self._generators:
+            self._check_undisturbed(bits)
+        writes = self.recording.writes
+        for leaf, tensor in self._assigned.items():
+            if not self._is_inside(leaf):
+                writes.append((Place(leaf, "_value"), tensor))
+        for node, gradient in self._gradients.items():
+            unchanged = node in self._old_gradients and self._old_gradients[node] is gradient
+            if not unchanged and not self._is_inside(node):
+                writes.append((Place(node, "_grad"), gradient))
+        writes += [(place, now) for place, first, now in self._kept.values() if now is not first]
+        self.recording.result = result
+        return self.recording
+
+
+def _kept_argument(x: Any, arrays: list[Tensor]) -> Any:
+    """An argument of a draw, with arrays put into the list and a hole in the place of each."""
+    if isinstance(x, np.ndarray):
+        arrays.append(constant(np.array(x)))
+        return HOLE
+    if type(x) in (tuple, list):
+        return type(x)(_kept_part(part) for part in x)
+    return _kept_part(x)
+
+
+def _kept_part(x: Any) -> Any:
+    if type(x) in (tuple, list):
+        return type(x)(map(_kept_part, x))
+    if x is None or isinstance(x, bool | int | float | str | np.generic | np.dtype):
+        return x
+    if isinstance(x, type) and (x in (bool, int, float) or issubclass(x, np.generic)):
+        return np.dtype(x)
+    raise RecordingError(
+        f"a draw got {x!r}, which cannot be written out: its arguments are numbers, strings, "
+        "shapes, dtypes and arrays"
+    )
+
+
+def _equal_states(a: Any, b: Any) -> bool:
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(_equal_states(a[key], b[key]) for key in a)
+    return np.array_equal(a, b)
+
+
+class _Parameter:
+    """What an optimizer sees of a parameter."""
+
+    def __init__(self, parameter: Tensor, gradient: Tensor | None) -> None:
+        self._value = parameter
+        self._grad = gradient
+
+
+@contextmanager
+def _recording_into(recorder: Recorder) -> Iterator[None]:
+    mode = MODE.get()
+    MODE.set(Mode(mode.grad, mode.scope, mode, mode.watch, recorder))
+    try:
+        yield
+    finally:
+        MODE.set(mode)
+        recorder.put_back()
+
+
+def record(step: Callable[..., Any], inputs: list[Tensor], args: Any, kwargs: Any) -> Recording:
+    """Run a step on Tensors, and note what it did.
+
+    Parameters
+    ----------
+    step
+        A function.
+    inputs
+        The Tensors among its arguments whose values will be others at the next call.
+    args, kwargs
+        Its arguments.
+
+    >>> x = Tensor([1.0, 2.0])
+    >>> record(lambda x: (x * x).sum(), [x], (x,), {}).result
+    Tensor(5., from sum)
+    """
+    recorder = Recorder(inputs)
+    with _recording_into(recorder):
+        result = step(*args, **kwargs)
+        return recorder.finished(result)

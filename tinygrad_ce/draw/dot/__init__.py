@@ -1,0 +1,1 @@
+"""A diagram in DOT, the language of Graphviz."""

@@ -1,0 +1,108 @@
+"""Arrays as the page gets them: in JSON, each one once, with statistics and a thumbnail."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import heatmap as heat
+
+Array = NDArray[Any]
+
+# An array of more elements is not handed over, only its statistics and its thumbnail.
+MAX_ELEMENTS = 10_000
+# Nor is what would come on top of this many in all, from this size on.
+MAX_IN_ALL = 1_000_000
+SMALL = 64
+
+# Of an array that is shown in numbers in its box.
+MAX_SHOWN = 9
+MAX_COLUMNS = 5
+
+
+def shown_in_numbers(shape: tuple[int, ...]) -> bool:
+    """Whether an array of this shape is small enough to be written out in its box.
+
+    >>> shown_in_numbers((3, 3)), shown_in_numbers((1, 9)), shown_in_numbers(())
+    (True, False, True)
+    """
+    size = int(np.prod(shape))
+    return 0 < size <= MAX_SHOWN and (len(shape) < 2 or shape[-1] <= MAX_COLUMNS)
+
+
+class Pool:
+    """Arrays by number; equal ones have the same."""
+
+    def __init__(self) -> None:
+        self.entries: list[dict[str, Any]] = []
+        self._known: dict[tuple[str, tuple[int, ...], bytes], int] = {}
+        self._elements = 0
+
+    def add(self, value: Any) -> int:
+        """The number of an array, or of a number as an array without axes.
+
+        >>> pool = Pool()
+        >>> pool.add(np.array([1.0, 2.0])), pool.add(3), pool.add(np.array([1.0, 2.0]))
+        (0, 1, 0)
+        """
+        array = np.asarray(value)
+        key = (array.dtype.str, array.shape, array.tobytes())
+        if key not in self._known:
+            self._known[key] = len(self.entries)
+            self.entries.append(self._entry(array))
+        return self._known[key]
+
+    def _entry(self, array: Array) -> dict[str, Any]:
+        entry: dict[str, Any] = {
+            "shape": array.shape,
+            "dtype": str(array.dtype),
+            **_statistics(array),
+        }
+        fits = array.size <= SMALL or self._elements + array.size <= MAX_IN_ALL
+        if array.size <= MAX_ELEMENTS and fits:
+            self._elements += array.size
+            entry |= _elements(array)
+        if array.size and not shown_in_numbers(array.shape):
+            entry["picture"] = heat.thumbnail(array)
+        return entry
+
+
+def _elements(array: Array) -> dict[str, Any]:
+    """The elements: a list of numbers that JSON knows, or from some size on their bytes."""
+    if array.size <= SMALL:
+        return {"data": [_number(value) for value in array.ravel().tolist()]}
+    single = array.dtype in (np.float32, np.float16)
+    packed = array.astype("<f4" if single else "<f8")
+    name = "float32" if single else "float64"
+    return {name: base64.b64encode(packed.tobytes()).decode()}
+
+
+def _number(value: Any) -> Any:
+    """A number, or the name of one that JSON does not know."""
+    if isinstance(value, float) and not np.isfinite(value):
+        return str(value)
+    return value
+
+
+@np.errstate(all="ignore")
+def _statistics(array: Array) -> dict[str, Any]:
+    if array.size < 2:
+        return {}
+    numbers = array.astype(np.float64)
+    finite = numbers[np.isfinite(numbers)]
+    found: dict[str, Any] = {
+        "nan": int(np.isnan(numbers).sum()),
+        "inf": int(np.isinf(numbers).sum()),
+    }
+    if finite.size:
+        found |= {
+            "min": _number(float(finite.min())),
+            "max": _number(float(finite.max())),
+            "mean": _number(float(finite.mean())),
+            "std": _number(float(finite.std())),
+            "zeros": int((finite == 0).sum()),
+        }
+    return found

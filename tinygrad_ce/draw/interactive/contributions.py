@@ -1,0 +1,144 @@
+"""Watch backprop at work: every single contribution to a gradient, in the order in which it comes.
+
+Nothing is computed anew here in another way: the engine walks the graph itself, and a watch notes
+what each derivative rule is given and what it returns. What the engine does with it then (undo a
+broadcast, cast, add up) is done here by the same operations, and comes out as the same bits; that
+the last sum at each tensor is the engine's gradient is checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from ...engine.backprop import backpropagate, graph
+from ...engine.context import MODE, Mode
+from ...engine.primitives import sum_to
+from ...engine.tensor import Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contribution:
+    """What one use of a tensor adds to its gradient.
+
+    Attributes
+    ----------
+    node, place, source
+        Which use: argument number `place` of `node`, which is the tensor `source`.
+    gradient
+        ∂L/∂node, which the rule was given.
+    from_rule
+        What the rule returned, of the shape of the node where the source was broadcast.
+    added
+        The same in the shape and dtype of the source: what is added.
+    before, after
+        The gradient of the source before (None if this is the first contribution) and after it.
+    """
+
+    node: Tensor
+    place: int
+    source: Tensor
+    gradient: Any
+    from_rule: Any
+    added: Any
+    before: Any
+    after: Any
+
+
+class _Notes:
+    """A watch that notes what the rules are given and return."""
+
+    def __init__(self) -> None:
+        self.results: list[tuple[Tensor, Any, Any]] = []
+
+    def forward(self, node: Tensor, name: str, arguments: tuple[Any, ...]) -> None:
+        """Nothing: values are at hand in the graph."""
+
+    def backward(self, node: Tensor, g: Any, d: Any) -> None:
+        """Note that a rule of `node` made d of g."""
+        self.results.append((node, g, d))
+
+
+def contributions(output: Tensor, arrived: dict[Tensor, Any] | None = None) -> list[Contribution]:
+    """All contributions to gradients of the output, in backprop's order.
+
+    Parameters
+    ----------
+    output
+        A tensor with one element that requires a gradient.
+    arrived
+        Gradients from walks from other outputs, on top of which these are added; they become
+        those after this walk.
+
+    >>> a = Tensor(3.0, requires_grad=True, name="a")
+    >>> for c in contributions(a * a):
+    ...     print(c.source.name, c.place, c.before, "+", c.added, "=", c.after)
+    a 0 None + 3.0 = 3.0
+    a 1 3.0 + 3.0 = 6.0
+    """
+    notes = _Notes()
+    mode = MODE.get()
+    token = MODE.set(Mode(mode.grad, mode.scope, mode, notes))
+    seed = output.cotangent()
+    try:
+        found = backpropagate(output, seed, wanted=graph(output, grad_only=True))
+    finally:
+        MODE.reset(token)
+    sums: dict[Tensor, Any] = {output: seed}
+    walk = [_added(use, sums) for use in _uses(notes.results)]
+    for node, gradient in found.items():
+        assert np.array_equal(sums[node], gradient, equal_nan=True), node
+    return walk if arrived is None else list(_on_top(walk, arrived, output, sums))
+
+
+def _uses(results: Sequence[tuple[Tensor, Any, Any]]) -> Iterator[tuple[Tensor, int, Any, Any]]:
+    """To each result of a rule, which argument of the node it is for."""
+    # By identity: == between Tensors compares their elements.
+    for _, group in groupby(results, key=lambda result: id(result[0])):
+        of_node = list(group)
+        node = of_node[0][0]
+        assert node.primitive is not None
+        places = (
+            place
+            for place, (source, rule) in enumerate(
+                zip(node.inputs or (), node.primitive.rules, strict=False)
+            )
+            if rule is not None and source.requires_grad
+        )
+        for place, (_, g, d) in zip(places, of_node, strict=True):
+            yield node, place, g, d
+
+
+@np.errstate(all="ignore")
+def _added(use: tuple[Tensor, int, Any, Any], sums: dict[Tensor, Any]) -> Contribution:
+    node, place, g, d = use
+    source = (node.inputs or ())[place]
+    added = d if d.shape == source.shape else sum_to(d, source.shape)
+    added = added if added.dtype == source.dtype else added.astype(source.dtype)
+    before = sums.get(source)
+    after = sums[source] = added if before is None else before + added
+    return Contribution(node, place, source, g, d, added, before, after)
+
+
+@np.errstate(all="ignore")
+def _on_top(
+    walk: Sequence[Contribution],
+    arrived: dict[Tensor, Any],
+    output: Tensor,
+    sums: dict[Tensor, Any],
+) -> Iterator[Contribution]:
+    """The walk from one of several outputs: it adds to what came from those before it."""
+    earlier = dict(arrived)
+    for c in walk:
+        base = earlier.get(c.source)
+        before = c.before if base is None else base if c.before is None else base + c.before
+        after = c.after if base is None else base + c.after
+        yield Contribution(
+            c.node, c.place, c.source, c.gradient, c.from_rule, c.added, before, after
+        )
+    for node, total in sums.items():
+        arrived[node] = total if node not in earlier else earlier[node] + total

@@ -1,0 +1,918 @@
+"""Tensor: an array that remembers how it was made.
+
+A Tensor is a node of the graph: its value, the primitive that made it, and the Tensors it was made
+from. Operators and methods look up their primitive, compute its value, and `record` the node;
+backprop.py walks what was recorded.
+
+Two decisions carry the rest:
+
+* **The arrays of a graph never change.** A Tensor copies what it is given, hands out read-only
+  views, and assigning to ``t.data`` binds a new array. So no mutation can change a gradient
+  silently: it raises, or the graph does not see it.
+* **0-d values are NumPy scalars, not 0-d arrays,** inside. Arithmetic on them takes a tenth of the
+  time. ``t.data`` is an array all the same. Python numbers in ``t * 2`` stay Python numbers, so
+  that NumPy's promotion treats them as weak: float32 stays float32.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import operator
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator
+from itertools import count
+from threading import Lock
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from . import primitives as p
+from .backprop import backpropagate
+from .context import MODE, Scope
+from .primitives import HOLE, Primitive
+
+Array = NDArray[Any]
+Axis = int | tuple[int, ...] | None
+
+NEVER = sys.maxsize  # an index that no node reaches
+
+_next_index = count(1).__next__
+_new: Callable[[type[Tensor]], Tensor] = object.__new__
+
+
+def _binary(primitive: Primitive) -> Callable[[Tensor, Any], Tensor]:
+    """The operator of a primitive; on the path of every step, so without apply()'s generality."""
+    value = primitive.value
+
+    def operator(self: Tensor, other: Any) -> Any:
+        if type(other) is not Tensor:
+            other = as_operand(other)
+            if other is NotImplemented:
+                return NotImplemented
+        a, b = self._value, other._value
+        return record(primitive, value(a, b), (self, other), (a, b))
+
+    return operator
+
+
+def _reflected(primitive: Primitive) -> Callable[[Tensor, Any], Tensor]:
+    """The operator for when the Tensor stands on the right."""
+    operator = _binary(primitive)
+
+    def reflected(self: Tensor, other: Any) -> Any:
+        other = as_operand(other)
+        return NotImplemented if other is NotImplemented else operator(other, self)
+
+    return reflected
+
+
+def _unary(primitive: Primitive, doc: str | None = None) -> Callable[[Tensor], Tensor]:
+    """The operator or method of a primitive of one Tensor."""
+    value = primitive.value
+
+    def operator(self: Tensor) -> Tensor:
+        x = self._value
+        return record(primitive, value(x), (self,), (x,))
+
+    operator.__doc__ = doc
+    return operator
+
+
+_NUMBERS = frozenset((bool, int, float))
+
+
+@final
+class Tensor:
+    """An array that remembers how it was made.
+
+    Parameters
+    ----------
+    data
+        An array of numbers (keeps its dtype), a number or a list (become float64), or a Tensor
+        (whose value is taken, without its graph).
+    requires_grad
+        Whether gradients with respect to this Tensor are wanted. Only for floating point.
+    dtype
+        Convert to this dtype.
+    name
+        A name for messages and drawings.
+    copy
+        With False, take the array over instead of copying it; it becomes read-only. Writing
+        through another view of it, made before, would still change it: NumPy cannot tell.
+
+    Raises
+    ------
+    TypeError
+        Data that is not numeric; `requires_grad` on integers, booleans or complex numbers.
+
+    Examples
+    --------
+    >>> import tinygrad_ce as tg
+    >>> x = tg.Tensor([1.0, 2.0], requires_grad=True)
+    >>> loss = (x * x).sum()
+    >>> loss.backward()
+    >>> x.grad
+    array([2., 4.])
+
+    Attributes
+    ----------
+    primitive, inputs, params
+        What made it: the entry in primitives.py (None for a leaf), the Tensors it was made from in
+        the order of the arguments (a * a has two), and the parameters, such as an axis. `inputs`
+        is None once backward() has freed the graph.
+    scope
+        The scope in which it was made, or None.
+    index
+        The number of its creation: larger than that of any of its inputs.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_arguments",
+        "_grad",
+        "_grad_since",
+        "_requires_grad",
+        "_retains_grad",
+        "_value",
+        "index",
+        "inputs",
+        "name",
+        "primitive",
+        "scope",
+    )
+
+    _value: Any
+    _arguments: tuple[Any, ...]
+    _grad: Any
+    # Uses younger than this pass a gradient on; NEVER where none is required. So the walk asks once
+    # an edge.
+    _grad_since: int
+    _requires_grad: bool
+    _retains_grad: bool  # backward() stores the gradient here, though this is no leaf
+    index: int
+    inputs: tuple[Tensor, ...] | None
+    name: str | None
+    primitive: Primitive | None
+    scope: Scope | None
+
+    __hash__ = object.__hash__
+
+    def __init__(
+        self,
+        data: ArrayLike | Tensor,
+        requires_grad: bool = False,
+        *,
+        dtype: DTypeLike | None = None,
+        name: str | None = None,
+        copy: bool = True,
+    ) -> None:
+        value = _numbers(data, dtype, copy)
+        if requires_grad:
+            _check_differentiable(value.dtype)
+        _make_leaf(self, value)
+        if type(data) is Tensor:
+            recorder = MODE.get().recorder
+            if recorder is not None:
+                recorder.copied(self, data)
+        self._requires_grad = bool(requires_grad)
+        self._grad_since = self.index if requires_grad else NEVER
+        self.name = name
+
+    # ── What it holds ─────────────────────────────────────────────────────────────────────────
+
+    @property
+    def data(self) -> Array:
+        """The value, as a read-only array. Assigning binds a copy; the graph keeps the old one."""
+        recorder = MODE.get().recorder
+        if recorder is not None:
+            recorder.refuse_reading(self)
+        return _handed_out(self._value)
+
+    @data.setter
+    def data(self, data: ArrayLike | Tensor) -> None:
+        if self.primitive is not None:
+            raise RuntimeError(
+                f"cannot assign to the data of {self.label()}, which was computed; "
+                "only leaves such as parameters can be assigned: detach() it first"
+            )
+        typed = isinstance(data, np.ndarray | np.generic)
+        fresh = isinstance(data, Tensor)
+        self.rebind(data if fresh else _numbers(data, None if typed else self.dtype, True))
+
+    def rebind(self, value: Any) -> None:
+        """Take over `value`, an array or Tensor of the same shape and dtype, as the leaf's own."""
+        given = value
+        if isinstance(given, Tensor):
+            value = given._value
+        if np.shape(value) != self.shape or value.dtype != self.dtype:
+            raise ValueError(
+                f"{self.label()} holds {self.dtype}{list(self.shape)}; it cannot be assigned "
+                f"{value.dtype}{list(np.shape(value))}: shape and dtype stay the same"
+            )
+        recorder = MODE.get().recorder
+        if recorder is None:
+            self._value = value
+        else:
+            recorder.assign(self, given)
+
+    @property
+    def grad(self) -> Array | None:
+        """The gradient that backward() has accumulated, as a read-only array, or None.
+
+        To change it, assign: ``p.grad = p.grad * 0.5``; to clear it, assign None.
+        """
+        recorder = MODE.get().recorder
+        if recorder is not None:  # a Tensor, with which a step can compute
+            return recorder.gradient_of(self)  # type: ignore[no-any-return]
+        return None if self._grad is None else _handed_out(self._grad)
+
+    @grad.setter
+    def grad(self, gradient: ArrayLike | Tensor | None) -> None:
+        recorder = MODE.get().recorder
+        if recorder is not None:
+            recorder.set_gradient(self, gradient)
+            return
+        if type(gradient) is Tensor:
+            gradient = gradient._value
+        if gradient is not None:
+            gradient = np.array(gradient, dtype=self.dtype)[()]
+            if np.shape(gradient) != self.shape:
+                raise ValueError(
+                    f"a gradient has the shape of its tensor: {self.label()} has shape "
+                    f"{self.shape}, the gradient {np.shape(gradient)}"
+                )
+        self._grad = gradient
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients flow to this Tensor. Can be set on leaves."""
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, wanted: bool) -> None:
+        if self.primitive is not None:
+            raise RuntimeError(
+                f"requires_grad can be set on leaves only, not on {self.label()}, which was "
+                "computed: use detach() for a leaf with its value"
+            )
+        if wanted:
+            _check_differentiable(self.dtype)
+        if bool(wanted) != self._requires_grad:
+            self._requires_grad = bool(wanted)
+            self._grad_since = _next_index() if wanted else NEVER
+
+    @property
+    def params(self) -> tuple[Any, ...]:
+        """The parameters with which the primitive was called, behind its inputs."""
+        return self._arguments[len(self.inputs or ()) :]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length along each axis."""
+        try:
+            shape: tuple[int, ...] = self._value.shape
+        except AttributeError:  # a Python number
+            return ()
+        return shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The NumPy dtype of the value."""
+        try:
+            dtype: np.dtype[Any] = self._value.dtype
+        except AttributeError:  # a Python number
+            return np.result_type(self._value)
+        return dtype
+
+    def numpy(self) -> Array:
+        """The value as a read-only array, the same as `data`."""
+        return self.data
+
+    def item(self) -> Any:
+        """The value of a Tensor with one element, as a Python number.
+
+        Raises
+        ------
+        ValueError
+            It has another number of elements.
+        """
+        number = self._number()
+        return number.item() if isinstance(number, np.generic) else number
+
+    def _number(self) -> Any:
+        """The one element, as a NumPy scalar or a Python number."""
+        value = self._value
+        if type(value) is np.ndarray:
+            if value.size != 1:
+                raise ValueError(
+                    f"{self.label()} has {self.size} elements; item(), float(), int() and bool() "
+                    "need exactly one: index it first, or use .data for the whole array"
+                )
+            value = value.reshape(())[()]
+        recorder = MODE.get().recorder
+        if recorder is not None:
+            recorder.refuse_reading(self)
+        return value
+
+    def detach(self) -> Tensor:
+        """A leaf with the same value, through which no gradient flows."""
+        return of_one(p.stop, self)
+
+    def retain_grad(self) -> None:
+        """Ask backward() to store `.grad` here too, though this Tensor is no leaf."""
+        if not self._requires_grad:
+            raise RuntimeError(f"{self.label()} needs no gradient, so none can be retained")
+        self._retains_grad = True
+
+    # ── As a node of the graph ────────────────────────────────────────────────────────────────
+
+    def backward(self, gradient: ArrayLike | None = None, retain_graph: bool = False) -> None:
+        """Accumulate ∂self/∂leaf into the `.grad` of every leaf that requires it.
+
+        Parameters
+        ----------
+        gradient
+            The cotangent ∂L/∂self, of this shape. May be left out when there is one element.
+        retain_graph
+            Keep the graph for another walk. Otherwise it is freed on the way.
+
+        Raises
+        ------
+        RuntimeError
+            Nothing here requires a gradient, or no gradient is given for more than one element.
+        FreedGraphError
+            The graph was freed by an earlier backward().
+        ValueError
+            The gradient has another shape.
+
+        >>> import tinygrad_ce as tg
+        >>> x = tg.Tensor(3.0, requires_grad=True)
+        >>> (x**3).backward()
+        >>> x.grad
+        array(27.)
+        """
+        if not self._requires_grad:
+            raise RuntimeError(
+                f"{self.label()} does not depend on any tensor with requires_grad=True, "
+                "or was computed under no_grad(); there is nothing to differentiate"
+            )
+        recorder = MODE.get().recorder
+        if recorder is not None:
+            recorder.backward(self, gradient)
+            return
+        gradients = backpropagate(self, self.cotangent(gradient), free=not retain_graph)
+        with _ACCUMULATING:
+            totals = [
+                g if node._grad is None else _total(node._grad, g) for node, g in gradients.items()
+            ]
+            # Assigned in one go, in C: an interruption comes before all of them or after.
+            deque(map(_set_grad, gradients, totals), maxlen=0)
+
+    def cotangent(self, gradient: ArrayLike | Tensor | None = None) -> Any:
+        """The value at which a walk back from here begins: `gradient` checked, or 1 by default."""
+        dtype = self._value.dtype
+        if gradient is None:
+            if self._value.size != 1:
+                raise RuntimeError(
+                    f"{self.label()} has {self.size} elements: reduce it to one, for instance by "
+                    f"sum() or mean(), or give the gradient, an array of shape {self.shape}"
+                )
+            return np.ones(self.shape, dtype) if self.shape else dtype.type(1)
+        g = np.array(gradient, dtype=dtype)[()]
+        if g.shape != self.shape:
+            raise ValueError(
+                f"the gradient of {self.label()} must have its shape {self.shape}, got {g.shape}"
+            )
+        return g
+
+    def current_arguments(self) -> tuple[Any, ...]:
+        """The arguments as Tensors, for rules that shall record a graph of their own."""
+        inputs = self.inputs or ()
+        for source, value in zip(inputs, self._arguments, strict=False):
+            if source._value is not value:
+                raise RuntimeError(
+                    f"{source.label()} was assigned a new value after {self.label()} was computed "
+                    "from it; a graph of the gradient would mix the two: compute the output anew"
+                )
+        return inputs + self._arguments[len(inputs) :]
+
+    def label(self) -> str:
+        """What to call this Tensor in a message."""
+        if self.name is not None:
+            return f"tensor {self.name!r}"
+        made = f"{self.primitive.name} result" if self.primitive else "tensor"
+        return f"the {made} of shape {self.shape}"
+
+    def __primitive__(self, primitive: Primitive, arguments: tuple[Any, ...]) -> Tensor:
+        """Apply a primitive to arguments, the first of which is a Tensor."""
+        n = len(arguments) - len(primitive.params)
+        return apply(primitive, *map(as_operand, arguments[:n]), params=arguments[n:])
+
+    # ── Operators ─────────────────────────────────────────────────────────────────────────────
+
+    __array_priority__ = 1000
+
+    __add__, __radd__ = _binary(p.add), _reflected(p.add)
+    __sub__, __rsub__ = _binary(p.subtract), _reflected(p.subtract)
+    __mul__, __rmul__ = _binary(p.multiply), _reflected(p.multiply)
+    __truediv__, __rtruediv__ = _binary(p.divide), _reflected(p.divide)
+    __and__, __rand__ = _binary(p.logical_and), _reflected(p.logical_and)
+    __or__, __ror__ = _binary(p.logical_or), _reflected(p.logical_or)
+    __lt__, __le__ = _binary(p.less), _binary(p.less_equal)
+    __gt__, __ge__ = _binary(p.greater), _binary(p.greater_equal)
+    __eq__ = _binary(p.equal)  # type: ignore[assignment]
+    __ne__ = _binary(p.not_equal)  # type: ignore[assignment]
+    __neg__, __abs__, __invert__ = _unary(p.negative), _unary(p.abs_), _unary(p.logical_not)
+
+    def __pos__(self) -> Tensor:
+        return self
+
+    def __pow__(self, exponent: Any) -> Tensor:
+        if isinstance(exponent, int | float):
+            return of_one(p.power, self, exponent)
+        return _power(self, exponent)
+
+    def __rpow__(self, base: Any) -> Tensor:
+        base = as_operand(base)
+        return NotImplemented if base is NotImplemented else _power(base, self)
+
+    def __matmul__(self, other: Any) -> Tensor:
+        if type(other) is not Tensor:
+            other = as_operand(other)
+            if other is NotImplemented:
+                return NotImplemented
+        a, b = self._value, other._value
+        if type(a) is type(b) is np.ndarray and a.ndim > 1 < b.ndim:
+            return record(p.matmul, p.matmul.value(a, b), (self, other), (a, b))
+        return matmul(self, other)
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        other = as_operand(other)
+        return NotImplemented if other is NotImplemented else matmul(other, self)
+
+    def __getitem__(self, index: Any) -> Tensor:
+        arrays, pattern = _split_index(index)
+        return apply(p.getitem, self, *arrays, params=(pattern,))
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise TypeError(
+            "a Tensor cannot be assigned into, since the graph remembers its value; write "
+            "t = np.where(mask, value, t) instead, or build the array before making it a Tensor"
+        )
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of a 0-d Tensor")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self.shape:
+            raise TypeError("iteration over a 0-d Tensor")
+        return (self[i] for i in range(self.shape[0]))
+
+    def __bool__(self) -> bool:
+        if self.size != 1:
+            raise ValueError(
+                f"the truth of {self.label()} with {self.size} elements is ambiguous: compare and "
+                "reduce first, or choose element by element with np.where"
+            )
+        return bool(self.item())
+
+    def __float__(self) -> float:
+        return float(self._number())
+
+    def __int__(self) -> int:
+        return int(self._number())
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iu":
+            raise TypeError(f"only integer Tensors can be an index, not {self.dtype}")
+        return int(self.item())
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else str(self)
+
+    def __repr__(self) -> str:
+        value = _handed_out(self._value)
+        text = np.array2string(value, separator=", ", prefix="Tensor(", threshold=100)
+        parts = [text]
+        if not self.size and self.ndim > 1:
+            parts.append(f"shape={self.shape}")
+        if self.dtype not in (np.float64, np.int64, np.bool_):
+            parts.append(f"dtype={self.dtype}")
+        if self.name is not None:
+            parts.append(f"name={self.name!r}")
+        if self.primitive is not None:
+            parts.append(f"from {self.primitive.name}")
+        elif self._requires_grad:
+            parts.append("requires_grad=True")
+        return f"Tensor({', '.join(parts)})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        leaf_grad = self._requires_grad and self.primitive is None
+        grad = self._grad if leaf_grad else None
+        return _restored, (np.array(self._value), leaf_grad, self.name, grad)
+
+    # ── NumPy's protocols ─────────────────────────────────────────────────────────────────────
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
+        if self._requires_grad:
+            raise TypeError(
+                f"converting {self.label()} to an array would drop its gradient without a word; "
+                "say t.data, or t.detach(), if that is meant"
+            )
+        if copy is False and dtype not in (None, self.dtype):
+            raise ValueError(f"{self.dtype} cannot be viewed as {np.dtype(dtype)} without a copy")
+        return np.array(self.data, dtype=dtype) if copy or dtype is not None else self.data
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        function = UFUNCS.get((ufunc, method))
+        if function is None:
+            raise _unsupported(f"np.{ufunc.__name__}" + f".{method}" * (method != "__call__"))
+        given = {name: value for name, value in kwargs.items() if value is not None}
+        if not given.keys() <= ({"axis", "keepdims"} if method == "reduce" else set()):
+            raise TypeError(
+                f"np.{ufunc.__name__} on a Tensor does not take {', '.join(given)}: arrays in a "
+                "graph never change, so use the result in place of out=, np.where in place of "
+                "where=, and astype in place of dtype="
+            )
+        return function(*inputs, **(kwargs if method == "reduce" else {}))
+
+    def __array_function__(
+        self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any
+    ) -> Any:
+        implementation = FUNCTIONS.get(function)
+        if implementation is None:
+            raise _unsupported(_name(function))
+        return implementation(*args, **kwargs)
+
+    # ── Elementwise functions ─────────────────────────────────────────────────────────────────
+
+    exp = _unary(p.exp, "e to the power of each element.")
+    expm1 = _unary(p.expm1, "exp(x) - 1, accurate near 0.")
+    log = _unary(p.log, "The natural logarithm; -inf at 0 and nan below, without a warning.")
+    log1p = _unary(p.log1p, "log(1 + x), accurate near 0.")
+    sqrt = _unary(p.sqrt, "The square root; its derivative at 0 is inf.")
+    sin = _unary(p.sin, "The sine.")
+    cos = _unary(p.cos, "The cosine.")
+    erf = _unary(p.erf, "The error function 2/√π ∫₀ˣ exp(-t²) dt.")
+    tanh = _unary(p.tanh, "The hyperbolic tangent.")
+    sigmoid = _unary(p.sigmoid, "1 / (1 + exp(-x)), without overflow.")
+    relu = _unary(p.relu, "max(x, 0); its derivative at 0 is 0.")
+    abs = _unary(p.abs_, "The absolute value; its derivative at 0 is 0.")
+
+    def clip(self, lo: float | None = None, hi: float | None = None) -> Tensor:
+        """Limit to [lo, hi]; the derivative is 1 inside and at both ends, 0 outside."""
+        if isinstance(lo, Tensor) or isinstance(hi, Tensor):
+            raise TypeError(
+                "the bounds of clip get no gradient, so they are numbers or arrays: for bounds "
+                "that are Tensors, use tg.minimum(tg.maximum(x, lo), hi)"
+            )
+        lo, hi = (np.array(b) if isinstance(b, np.ndarray | list) else b for b in (lo, hi))
+        return of_one(p.clip, self, lo, hi)
+
+    # ── Reductions ────────────────────────────────────────────────────────────────────────────
+
+    def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """The sum over all axes, or over the given one or ones."""
+        return of_one(p.sum_, self, axis, keepdims)
+
+    def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """The maximum; elements that tie for it share the gradient equally."""
+        return of_one(p.max_, self, axis, keepdims)
+
+    def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """The minimum; elements that tie for it share the gradient equally."""
+        return of_one(p.min_, self, axis, keepdims)
+
+    def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """The sum divided by the number of elements; nan where there are none."""
+        return of_one(p.mean, self, axis, keepdims)
+
+    def var(self, axis: Axis = None, keepdims: bool = False, *, ddof: int = 0) -> Tensor:
+        """The variance: the squared distances from the mean, divided by the number minus ddof."""
+        distance = self - self.mean(axis, keepdims=True)
+        n = max(p.number_along(self.shape, axis) - ddof, 0)
+        return (distance * distance).sum(axis, keepdims) / n
+
+    def std(self, axis: Axis = None, keepdims: bool = False, *, ddof: int = 0) -> Tensor:
+        """The square root of the variance."""
+        return self.var(axis, keepdims, ddof=ddof).sqrt()
+
+    def cumsum(self, axis: int | None = None) -> Tensor:
+        """The sums of the elements up to each; with None, of the elements along one axis."""
+        if axis is None:
+            return self.flatten().cumsum(0)
+        return of_one(p.cumsum, self, from_the_end(axis, self.ndim))
+
+    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
+        """The index of the first maximum, an integer Tensor without a gradient."""
+        return of_one(p.argmax, self, axis, keepdims)
+
+    def argmin(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
+        """The index of the first minimum, an integer Tensor without a gradient."""
+        return of_one(p.argmin, self, axis, keepdims)
+
+    # ── Shapes ────────────────────────────────────────────────────────────────────────────────
+
+    def reshape(self, *shape: int | tuple[int, ...]) -> Tensor:
+        """The same elements in another shape; one length may be -1."""
+        return of_one(p.reshape, self, _one_tuple(shape))
+
+    def flatten(self) -> Tensor:
+        """The elements along one axis."""
+        return self.reshape(-1)
+
+    def transpose(self, *axes: int | tuple[int, ...] | None) -> Tensor:
+        """The axes in another order, by default reversed."""
+        order = _one_tuple(axes) if axes not in ((), (None,)) else range(self.ndim)[::-1]
+        return of_one(
+            p.transpose, self, tuple(from_the_end(a, self.ndim) + self.ndim for a in order)
+        )
+
+    @property
+    def T(self) -> Tensor:
+        """The axes in reverse order."""
+        return self.transpose()
+
+    @property
+    def mT(self) -> Tensor:
+        """The matrix transpose: the last two axes swapped."""
+        return self.swapaxes(-1, -2)
+
+    def swapaxes(self, a: int, b: int) -> Tensor:
+        """Two axes swapped."""
+        axes = list(range(self.ndim))
+        a, b = from_the_end(a, self.ndim), from_the_end(b, self.ndim)
+        axes[a], axes[b] = axes[b], axes[a]
+        return of_one(p.transpose, self, tuple(axes))
+
+    def expand_dims(self, axis: int | tuple[int, ...]) -> Tensor:
+        """New axes of length 1 at these places of the result."""
+        return self.reshape(np.expand_dims(np.empty(self.shape, bool), axis).shape)
+
+    def squeeze(self, axis: Axis = None) -> Tensor:
+        """Without the axes of length 1, all or these."""
+        return self.reshape(np.empty(self.shape, bool).squeeze(axis).shape)
+
+    def broadcast_to(self, *shape: int | tuple[int, ...]) -> Tensor:
+        """Repeated along new axes and axes of length 1 to this shape."""
+        return of_one(p.broadcast_to, self, _one_tuple(shape))
+
+    def astype(self, dtype: DTypeLike) -> Tensor:
+        """Converted to another dtype; no gradient flows to or from integers and booleans."""
+        dtype = np.dtype(dtype)
+        if dtype.kind not in "biuf":
+            raise TypeError(f"a Tensor holds real numbers: it cannot become {dtype}")
+        source = self if dtype.kind == "f" else self.detach()
+        return of_one(p.cast, source, dtype)
+
+
+_NUMERIC = (Tensor, np.ndarray, np.generic, int, float, complex, list, tuple)
+_power = _binary(p.pow_)
+
+_set_grad: Callable[[Tensor, Any], None] = Tensor.__dict__["_grad"].__set__
+_total = np.errstate(all="ignore")(operator.add)
+_ACCUMULATING = Lock()  # threads that share a parameter add to one gradient
+
+# NumPy's functions on Tensors, filled by operations.py: by (ufunc, method), and by function.
+UFUNCS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {}
+FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {}
+
+
+# ── Recording ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def record(
+    primitive: Primitive, value: Any, inputs: tuple[Tensor, ...], arguments: tuple[Any, ...]
+) -> Tensor:
+    """The Tensor of a value just computed: a node if a gradient may be wanted, else a leaf."""
+    mode = MODE.get()
+    node = _new(Tensor)
+    node._value = value
+    node._grad = node.name = None
+    node._retains_grad = False
+    node.index = _next_index()
+    node.scope = mode.scope
+    if mode.watch is not None:
+        mode.watch.forward(node, primitive.name, arguments)
+    if mode.grad and primitive.differentiable:
+        for source in inputs:
+            if source._requires_grad:
+                node._requires_grad = True
+                node._grad_since = 0
+                node.primitive = primitive
+                node.inputs = inputs
+                node._arguments = arguments
+                return node
+    node._requires_grad = False
+    node._grad_since = NEVER
+    if mode.recorder is not None:  # no gradient passes here, but a replay does
+        node.primitive = primitive
+        node.inputs = inputs
+        node._arguments = arguments
+        return node
+    node.primitive = None
+    node.inputs = ()
+    node._arguments = ()
+    return node
+
+
+def apply(primitive: Primitive, *inputs: Tensor, params: tuple[Any, ...] = ()) -> Tensor:
+    """Compute a primitive on Tensors and record it."""
+    arguments = (*[source._value for source in inputs], *params)
+    return record(primitive, primitive.value(*arguments), inputs, arguments)
+
+
+def of_one(primitive: Primitive, source: Tensor, *params: Any) -> Tensor:
+    """Compute a primitive of one Tensor and record it."""
+    arguments = (source._value, *params)
+    return record(primitive, primitive.value(*arguments), (source,), arguments)
+
+
+def verify(check: Callable[..., None], x: Tensor, *args: Any, **options: Any) -> None:
+    """Run ``check(value of x, ...)``, which raises what does not fit; a replay runs it again."""
+    recorder = MODE.get().recorder
+    if recorder is not None:
+        recorder.verify(check, x, args, options)
+    check(x._value, *args, **options)
+
+
+def constant(value: Any) -> Tensor:
+    """A leaf without a gradient that takes over `value`: an array, a scalar or a number."""
+    return _make_leaf(_new(Tensor), value)
+
+
+def as_tensor(data: Any) -> Tensor:
+    """`data` if it is a Tensor, else a constant with a copy of it."""
+    if type(data) is Tensor:
+        return data
+    if type(data) is np.ndarray and data.ndim and data.dtype.kind in "biuf":
+        return constant(data.copy())
+    return constant(_numbers(data, None, True))
+
+
+def as_operand(data: Any) -> Any:
+    """As `as_tensor`, but a Python number stays one, so that NumPy's promotion takes it as weak.
+
+    NotImplemented for what is not numeric, as Python's operators have it.
+    """
+    if type(data) in _NUMBERS:
+        return constant(data)
+    if isinstance(data, _NUMERIC):
+        return as_tensor(data)
+    return NotImplemented
+
+
+def _make_leaf(node: Tensor, value: Any) -> Tensor:
+    node._value = value
+    node._arguments = ()
+    node._grad = node.name = None
+    node._grad_since = NEVER
+    node._requires_grad = node._retains_grad = False
+    node.index = _next_index()
+    node.inputs = ()
+    node.primitive = node.scope = None
+    return node
+
+
+def _restored(value: Array, requires_grad: bool, name: str | None, grad: Any) -> Tensor:
+    leaf = Tensor(value, requires_grad, name=name, copy=False)
+    leaf._grad = grad
+    return leaf
+
+
+# ── From and to NumPy ─────────────────────────────────────────────────────────────────────────────
+
+
+def _numbers(data: ArrayLike | Tensor, dtype: DTypeLike | None, copy: bool) -> Any:
+    """Data as a node holds it: an array of numbers, or a NumPy scalar where it is 0-d."""
+    if isinstance(data, Tensor):
+        data = data._value
+    elif isinstance(data, list | tuple) and any(isinstance(part, Tensor) for part in data):
+        raise TypeError(
+            "a list of Tensors as data would drop their gradients; join them with tg.stack "
+            "or tg.concatenate"
+        )
+    elif isinstance(data, np.ma.MaskedArray):
+        raise TypeError(
+            "a Tensor has no mask: fill a masked array's gaps with filled(value), or keep its mask "
+            "and choose with np.where"
+        )
+    array = np.array(data, dtype=dtype, copy=copy or None)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(
+            f"a Tensor holds real numbers, got {array.dtype} from {type(data).__name__}"
+        )
+    if array.dtype.kind in "iu" and dtype is None and isinstance(data, int | list | tuple):
+        array = array.astype(np.float64)
+    return array[()] if array.ndim == 0 else array if copy else _locked(array)
+
+
+def _check_differentiable(dtype: np.dtype[Any]) -> None:
+    if dtype.kind != "f":
+        raise TypeError(
+            f"requires_grad=True is for floating point, not {dtype}: "
+            "integers and booleans are for indices, labels and masks; use dtype=float"
+        )
+
+
+def _locked(array: Array) -> Array:
+    """The array, made read-only together with the arrays of which it is a view."""
+    owner: Any = array
+    while isinstance(owner, np.ndarray):
+        owner.setflags(write=False)
+        owner = owner.base
+    return array
+
+
+def _handed_out(value: Any) -> Array:
+    """A read-only array that cannot be made writeable again."""
+    return _locked(np.asarray(value)).view()
+
+
+# ── Helpers of methods ────────────────────────────────────────────────────────────────────────────
+
+
+def matmul(a: Tensor, b: Tensor) -> Tensor:
+    """The matrix product; a vector counts as a row on the left and as a column on the right."""
+    if a.ndim >= 2 and b.ndim >= 2:
+        return apply(p.matmul, a, b)
+    if a.ndim == 0 or b.ndim == 0:
+        raise ValueError(f"matmul needs vectors or matrices, got shapes {a.shape} and {b.shape}")
+    row = a.reshape(1, -1) if a.ndim == 1 else a
+    column = b.reshape(-1, 1) if b.ndim == 1 else b
+    if row.shape[-1] != column.shape[-2]:
+        raise ValueError(f"matmul: shapes {a.shape} and {b.shape} do not match")
+    y = apply(p.matmul, row, column)
+    shape = y.shape[:-2] + (y.shape[-2],) * (a.ndim > 1) + (y.shape[-1],) * (b.ndim > 1)
+    return y.reshape(shape)
+
+
+def _split_index(index: Any) -> tuple[list[Tensor], tuple[Any, ...]]:
+    """The arrays in an index, as Tensors, and the index with a hole in the place of each."""
+    parts = index if type(index) is tuple else (index,)
+    arrays: list[Tensor] = []
+    pattern: list[Any] = []
+    for part in parts:
+        if part is None or part is Ellipsis or type(part) in (int, slice):
+            pattern.append(part)
+        else:
+            arrays.append(as_index(part))
+            pattern.append(HOLE)
+    return arrays, tuple(pattern)
+
+
+def as_index(index: Any) -> Tensor:
+    """An index as a Tensor. Unlike in `as_tensor`, lists of integers stay integers."""
+    if type(index) is Tensor:
+        return index
+    array = np.array(index)
+    if not array.size and type(index) is list:  # an index of nothing, though NumPy takes floats
+        array = array.astype(np.intp)
+    return constant(array[()])
+
+
+def from_the_end(axis: int, ndim: int) -> int:
+    """The axis counted from the end: -1 is the last."""
+    if not -ndim <= axis < ndim:
+        raise ValueError(
+            f"axis {axis} is out of bounds for {ndim} axes: from {-ndim} to {ndim - 1}"
+        )
+    return axis - ndim if axis >= 0 else axis
+
+
+def _one_tuple(shape: tuple[Any, ...]) -> tuple[int, ...]:
+    """A shape given as f(2, 3) or as f((2, 3))."""
+    if len(shape) == 1 and not isinstance(shape[0], int | np.integer):
+        return tuple(shape[0])
+    return shape
+
+
+def _unsupported(name: str) -> TypeError:
+    known = [_name(function) for function in FUNCTIONS]
+    known += [_name(ufunc) + f".{how}" * (how != "__call__") for ufunc, how in UFUNCS]
+    near = difflib.get_close_matches(name, known, n=2, cutoff=0)
+    return TypeError(
+        f"{name} does not work on Tensors, so that no gradient is lost unseen; nearest are "
+        f"{' and '.join(near)}, or use t.data where no gradient is needed"
+    )
+
+
+def _name(function: Any) -> str:
+    """As a user would write it: np.linalg.norm."""
+    module = getattr(function, "__module__", None) or "numpy"
+    return f"{module.replace('numpy', 'np', 1)}.{function.__name__}"

@@ -1,0 +1,133 @@
+"""A graph read with symbols in the place of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from operator import attrgetter
+from typing import Any
+
+from ..engine import primitives as p
+from ..engine.backprop import FreedGraphError
+from ..engine.tensor import Tensor
+from .exact_numbers import Expressions, exact, symbol_array
+from .sympy_rules import meanings
+
+Readings = dict[Tensor, Expressions]
+
+
+def expressions(output: Tensor, symbols: Mapping[Tensor, Any]) -> Any:
+    """What a Tensor was computed to be, as SymPy expressions.
+
+    Parameters
+    ----------
+    output
+        A Tensor, such as a loss, or a gradient found with ``create_graph=True``.
+    symbols
+        The symbols to stand for Tensors, each a name or symbols in an array of the Tensor's shape.
+        A vector named z has the elements z_1, z_2, ..., real numbers. It need not be a leaf: the
+        graph is read back from the output as far as to Tensors with symbols.
+
+    Returns
+    -------
+    numpy.ndarray or sympy.Expr
+        An array of the output's shape; an expression by itself where that is 0-d.
+
+    Raises
+    ------
+    TypeError
+        A primitive cannot be read.
+    ValueError
+        Symbols of another shape than their Tensor, or an expression too deep for SymPy.
+    FreedGraphError
+        The graph was freed by backward().
+
+    Notes
+    -----
+    What has no symbol is constant. A floating point number is read as the simplest fraction that
+    rounds to it, 0.1 as 1/10.
+
+    What has no derivative, such as a comparison, is a constant in a graph. With the slope of relu
+    read so, the expressions hold where all elements have the signs that they had. A graph made
+    inside of `recording` has the comparison itself, and can be read for all numbers.
+
+    >>> import tinygrad_ce as tg
+    >>> z = tg.Tensor([2.0, 1.0], requires_grad=True)
+    >>> loss = z.exp().sum().log() - z[0]
+    >>> expressions(loss, {z: "z"})
+    -z_1 + log(exp(z_1) + exp(z_2))
+    >>> (gradient,) = tg.gradients(loss, [z], create_graph=True)
+    >>> expressions(gradient, {z: "z"})[1]
+    exp(z_2)/(exp(z_1) + exp(z_2))
+    """
+    known = {t: _given(t, given) for t, given in symbols.items()}
+    return read([output], known)[output][()]
+
+
+def _given(t: Tensor, given: Any) -> Expressions:
+    """The symbols that stand for a Tensor."""
+    if not isinstance(t, Tensor):
+        raise TypeError(f"symbols stand for Tensors, got {type(t).__name__}")
+    if isinstance(given, str):
+        return symbol_array(given, t.shape)
+    symbols = exact(given)
+    if symbols.shape != t.shape:
+        raise ValueError(
+            f"{t.label()} needs symbols of its shape {t.shape}, got shape {symbols.shape}"
+        )
+    return symbols
+
+
+def read(outputs: Iterable[Tensor], known: Readings) -> Readings:
+    """The readings of the outputs, and of all from which they were made, on top of known ones."""
+    readings = dict(known)
+    for node in nodes_to_read(outputs, known):
+        readings[node] = reading_of(node, readings) if node.inputs else exact(node._value)
+    return readings
+
+
+def nodes_to_read(outputs: Iterable[Tensor], known: Readings) -> list[Tensor]:
+    """The nodes that must be read, in the order in which they were made."""
+    found: set[Tensor] = set()
+    todo = list(outputs)
+    while todo:
+        node = todo.pop()
+        if node in found or node in known:
+            continue
+        found.add(node)
+        if node.inputs is None:
+            raise FreedGraphError(node)
+        todo += node.inputs
+    return sorted(found, key=attrgetter("index"))
+
+
+def reading_of(node: Tensor, readings: Readings) -> Expressions:
+    """The value of a node, computed from the readings of its inputs."""
+    primitive, inputs = node.primitive, node.inputs
+    assert primitive is not None
+    assert inputs is not None
+    arguments: list[Any] = [readings[source] for source in inputs]
+    if primitive in (p.getitem, p.scatter):  # what is behind the first is an index, not a number
+        if any(e.free_symbols for index in arguments[1:] for e in index.flat):
+            raise TypeError(f"{_cannot_read(node)}: its index depends on symbols")
+        arguments[1:] = node._arguments[1 : len(inputs)]
+    meaning = meanings().get(primitive, primitive.value)
+    try:
+        reading = exact(meaning(*arguments, *node.params))
+    except RecursionError as error:
+        raise ValueError(
+            f"the expression of {node.label()} is nested too deeply for SymPy: give a tensor on "
+            "the way to it a symbol of its own"
+        ) from error
+    except (TypeError, ValueError, AttributeError, NotImplementedError) as error:
+        raise TypeError(_cannot_read(node)) from error
+    if reading.shape != node.shape:
+        raise TypeError(f"{_cannot_read(node)}: its value has another shape, {reading.shape}")
+    return reading
+
+
+def _cannot_read(node: Tensor) -> str:
+    assert node.primitive is not None
+    return (
+        f"the primitive {node.primitive.name} cannot be read as SymPy expressions; "
+        f"a symbol can stand for {node.label()}"
+    )

@@ -1,0 +1,1 @@
+"""Verification: comparisons, finite differences, and independent references."""

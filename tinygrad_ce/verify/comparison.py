@@ -1,0 +1,321 @@
+"""How far two arrays are apart: `compare` holds what backprop finds against a derivation.
+
+For users too, to test gradients that they have worked out by hand: one, or a table of many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from html import escape
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..engine.tensor import Tensor
+
+Array = NDArray[Any]
+
+# Of the largest entry, in units of the dtype's epsilon: room for a few dozen roundings.
+CLOSE = 64.0
+
+HEAD = ("name", "shape", "exact", "close", "max |Δ|", "max rel", "max ulp")
+
+
+@dataclass(frozen=True)
+class Worst:
+    """The element that is furthest off: where it is, and the two values, in their own dtype."""
+
+    index: tuple[int, ...]
+    autograd: Any
+    closed: Any
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How far two arrays are apart.
+
+    Attributes
+    ----------
+    name, shape
+        What was compared.
+    exact
+        Whether all bits that matter agree: equal values, nan at the same places.
+    close
+        Whether no element differs by more than the tolerance, which is relative to the largest
+        entry. Never so for arrays of different shapes or dtypes.
+    max_abs, max_rel, max_ulp
+        The largest difference: as it is, relative to the closed form's element, and in units in
+        the last place, that is, how many floating point numbers lie between the two. nan where
+        the arrays cannot be compared.
+    note
+        Why they cannot be compared, or "".
+    worst
+        The element with the largest difference; None where there is no difference.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    exact: bool
+    close: bool
+    max_abs: float
+    max_rel: float
+    max_ulp: float
+    note: str = ""
+    worst: Worst | None = None
+
+    def __str__(self) -> str:
+        return table([self])
+
+    def _repr_html_(self) -> str:
+        return _html([self])
+
+
+class Comparisons(tuple[Comparison, ...]):
+    """Comparisons in a row each: printed an aligned table, in a notebook one with worst elements.
+
+    Below the text stand the worst elements of the rows that are not close. The table of a notebook
+    shows those of all rows that are not exact, and marks the digits in which the two values differ.
+    """
+
+    __slots__ = ()
+
+    @property
+    def all_close(self) -> bool:
+        """Whether all of them are close."""
+        return all(c.close for c in self)
+
+    def __str__(self) -> str:
+        return table(self)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return _html(self)
+
+
+@overload
+def compare(
+    autograd: Mapping[str, tuple[Any, Any]],
+    *,
+    tolerance: float | None = None,
+    scale: ArrayLike | None = None,
+) -> Comparisons: ...
+
+
+@overload
+def compare(
+    autograd: Any,
+    closed: Any,
+    name: str = "",
+    *,
+    tolerance: float | None = None,
+    scale: ArrayLike | None = None,
+) -> Comparison: ...
+
+
+def compare(
+    autograd: Any,
+    closed: Any = None,
+    name: str = "",
+    *,
+    tolerance: float | None = None,
+    scale: ArrayLike | None = None,
+) -> Comparison | Comparisons:
+    """Compare gradients with what they should be, element by element, without broadcasting.
+
+    Parameters
+    ----------
+    autograd, closed
+        Arrays or Tensors of one shape and one dtype. Others compare as neither exact nor close.
+        For a table of many, a single mapping: ``{name: (autograd, closed), ...}``.
+    name
+        What to call the row in a table.
+    tolerance
+        For `close`: |Δ| / scale of each element. By default 64 epsilons of the dtype.
+    scale
+        By default max |closed|. Where large terms cancel in the result, the largest term: rounding
+        is relative to that. A number, or an array with one for each element.
+
+    Returns
+    -------
+    Comparison, or Comparisons of a mapping
+
+    >>> print(compare([1.0, 2.0], [1.0, 2.0 + 2**-50], "x"))
+    name  shape  exact  close   max |Δ|   max rel  max ulp
+    x     (2,)   no     yes    8.88e-16  4.44e-16        2
+
+    >>> compare([1.0, 2.0], [[1.0, 2.0]]).close
+    False
+
+    >>> dW, db = np.array([[1.0], [2.0]]), np.array([3.0])
+    >>> both = compare({"dW": (dW, dW), "db": (db, db + 0.25)})
+    >>> print(both)
+    name  shape   exact  close  max |Δ|  max rel   max ulp
+    dW    (2, 1)  yes    yes          0        0         0
+    db    (1,)    no     no        0.25   0.0769  5.63e+14
+    <BLANKLINE>
+    db: worst at [0], 3.0 against 3.25
+    >>> both.all_close
+    False
+    """
+    if isinstance(autograd, Mapping):
+        if closed is not None or name:
+            raise TypeError("compare takes a mapping {name: (autograd, closed), ...} by itself")
+        return Comparisons(
+            _compare(*_pair(key, pair), key, tolerance, scale) for key, pair in autograd.items()
+        )
+    if closed is None:
+        raise TypeError(
+            "compare takes two arrays, or a mapping {name: (autograd, closed), ...}; "
+            f"got a single {type(autograd).__name__}"
+        )
+    return _compare(autograd, closed, name, tolerance, scale)
+
+
+def table(comparisons: Iterable[Comparison]) -> str:
+    """The comparisons as aligned text, a row each, and the worst elements where one is not close.
+
+    >>> print(table([compare([1.0], [[1.0]], "x")]))
+    name  shape  exact  close  max |Δ|               max rel  max ulp
+    x     (1,)   no     no     shape (1,) against (1, 1)
+    """
+    comparisons = list(comparisons)
+    rows = [HEAD] + [(c.name, *_cells(c)) for c in comparisons]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row, note in zip(rows, ["", *(c.note for c in comparisons)], strict=True):
+        words = [cell.ljust(width) for cell, width in zip(row[:4], widths, strict=False)]
+        figures = [cell.rjust(width) for cell, width in zip(row[4:], widths[4:], strict=True)]
+        lines.append("  ".join([*words, *([note] if note else figures)]).rstrip())
+    worst = [
+        f"{c.name or 'worst'}: worst at {list(c.worst.index)}, "
+        f"{c.worst.autograd} against {c.worst.closed}"
+        for c in comparisons
+        if c.worst is not None and not c.close
+    ]
+    return "\n".join([*lines, "", *worst] if worst else lines)
+
+
+# ── How two arrays are compared ───────────────────────────────────────────────────────────────────
+
+
+def _pair(name: str, pair: Any) -> tuple[Any, Any]:
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        raise TypeError(f"compare: {name!r} needs (autograd, closed), got {type(pair).__name__}")
+    return pair[0], pair[1]
+
+
+def _compare(
+    autograd: Any, closed: Any, name: str, tolerance: float | None, scale: ArrayLike | None
+) -> Comparison:
+    a, b = _array(autograd), _array(closed)
+    if note := _why_not(a, b):
+        nan = float("nan")
+        return Comparison(name, a.shape, False, False, nan, nan, nan, note)
+    exact = bool(np.array_equal(a, b, equal_nan=a.dtype.kind == "f"))
+    if exact:
+        return Comparison(name, a.shape, exact, exact, 0.0, 0.0, 0.0)
+    x, y = (a, b) if a.dtype.kind == "f" else (a.astype(np.float64), b.astype(np.float64))
+    with np.errstate(all="ignore"):
+        same = (a == b) | (np.isnan(x) & np.isnan(y))
+        difference = np.where(same, 0, np.abs(x - y))
+        relative = np.where(same, 0, difference / np.abs(y))
+        if scale is None:
+            scale = float(np.max(np.abs(y), initial=0, where=np.isfinite(y)))
+        unit = CLOSE * np.finfo(x.dtype).eps if tolerance is None else tolerance
+        limit = np.broadcast_to(unit * np.asarray(scale), x.shape)
+        # nan, where a nan stands against a number, is the largest; so argmax has it.
+        excess = np.where(same, -1, difference / np.where(limit > 0, limit, np.finfo(float).tiny))
+    index = np.unravel_index(int(np.argmax(excess)), x.shape)
+    return Comparison(
+        name,
+        a.shape,
+        exact,
+        bool(np.all(difference <= limit)),
+        float(np.max(difference)),
+        float(np.max(relative)),
+        _max_ulp(x, y),
+        worst=Worst(tuple(map(int, index)), a[index], b[index]),
+    )
+
+
+def _array(x: ArrayLike | Tensor) -> Array:
+    return x.data if isinstance(x, Tensor) else np.asarray(x)
+
+
+def _why_not(a: Array, b: Array) -> str:
+    """Why two arrays cannot be compared, or ""."""
+    if a.shape != b.shape:
+        return f"shape {a.shape} against {b.shape}"
+    if a.dtype != b.dtype:
+        return f"dtype {a.dtype} against {b.dtype}"
+    if a.dtype.kind not in "fiub" or a.dtype.itemsize > 8:
+        return f"dtype {a.dtype}, which is not compared"
+    return ""
+
+
+def _max_ulp(a: Array, b: Array) -> float:
+    """The largest number of steps from one floating point number to the next between a and b."""
+    if np.any(np.isnan(a) != np.isnan(b)):
+        return float("inf")
+    numbers = ~np.isnan(a)
+    i, j = _ordinal(a[numbers]), _ordinal(b[numbers])
+    # The distance from -max to max fits into 64 bits only without a sign.
+    steps = np.maximum(i, j).astype(np.uint64) - np.minimum(i, j).astype(np.uint64)
+    return float(np.max(steps, initial=0))
+
+
+def _ordinal(x: Array) -> Array:
+    """Integers in the order of the floating point numbers, 0 for both zeros."""
+    bits = x.astype(x.dtype.newbyteorder("=")).view(f"i{x.dtype.itemsize}")
+    ordinal: Array = np.where(bits < 0, np.iinfo(bits.dtype).min - bits, bits)
+    return ordinal
+
+
+# ── How it is shown ───────────────────────────────────────────────────────────────────────────────
+
+
+def _cells(c: Comparison) -> tuple[str, ...]:
+    """A row of the table but for the name; no figures where there is a note in their place."""
+    figures = (f"{c.max_abs:.3g}", f"{c.max_rel:.3g}", f"{c.max_ulp:.3g}")
+    verdicts = ("yes" if c.exact else "no", "yes" if c.close else "no")
+    return (str(c.shape), *verdicts, *(("", "", "") if c.note else figures))
+
+
+def _html(comparisons: Iterable[Comparison]) -> str:
+    """A table for notebooks, which stands in any page."""
+    head = "".join(
+        f'<th scope="col">{title}</th>' for title in (*HEAD, "worst at", "autograd", "closed form")
+    )
+    rows = "\n".join(map(_html_row, comparisons))
+    return (
+        f'<table class="comparisons">\n<thead><tr>{head}</tr></thead>\n'
+        f"<tbody>\n{rows}\n</tbody>\n</table>"
+    )
+
+
+def _html_row(c: Comparison) -> str:
+    shape, exact, close, *figures = _cells(c)
+    if c.note:
+        rest = f'<td colspan="6">{escape(c.note)}</td>'
+    else:
+        rest = "".join(f"<td>{figure}</td>" for figure in (*figures, *_html_worst(c.worst)))
+    verdict = close if c.close else f"<mark>{close}</mark>"
+    return (
+        f'<tr><th scope="row">{escape(c.name)}</th>'
+        f"<td>{escape(shape)}</td><td>{exact}</td><td>{verdict}</td>{rest}</tr>"
+    )
+
+
+def _html_worst(worst: Worst | None) -> tuple[str, str, str]:
+    """Index and values of the worst element, the values marked from the first other digit on."""
+    if worst is None:
+        return "", "", ""
+    values = str(worst.autograd), str(worst.closed)
+    same = next((i for i, (x, y) in enumerate(zip(*values, strict=False)) if x != y), None)
+    if same is None:
+        same = min(map(len, values))
+    one, other = (f"{v[:same]}<mark>{v[same:]}</mark>" for v in values)
+    return str(list(worst.index)), one, other
