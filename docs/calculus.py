@@ -13,7 +13,7 @@ import inspect
 import re
 from pathlib import Path
 
-from tinygrad_ce import primitives
+from tinygrad_ce.engine import primitives
 from tinygrad_ce.engine.primitives import Primitive
 
 PAGE = Path(__file__).with_suffix(".md")

@@ -40,7 +40,7 @@ from numpy.typing import NDArray
 
 import tinygrad_ce as tg
 from tinygrad_ce import closed_form
-from tinygrad_ce.verify.finite_differences import Comparison, table
+from tinygrad_ce.verify.comparison import Comparison, table
 
 Array = NDArray[Any]
 

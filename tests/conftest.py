@@ -42,6 +42,6 @@ def no_mode_is_left_on():
     """Whatever a test does, recording is on and no scope is open once it is over."""
     yield
     mode = MODE.get()
-    if mode.outer is not None:
+    if mode.parent is not None:
         MODE.set(Mode(True, None, None))
         pytest.fail("the test has left a mode switched on")

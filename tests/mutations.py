@@ -127,11 +127,11 @@ MUTATIONS = [
     table("maximum: ties dropped", "np.where(a == b, g / 2, 0)", "0"),
     table("max: ties over-counted", "x, axis, keepdims) / number, 0)", "x, axis, keepdims), 0)"),
     table("max: ties counted over all axes", ".sum(axis, keepdims=True)", ".sum(keepdims=True)"),
-    table("mean: no divisor", "g / max(number_along(x.shape, axis), 1)", "g"),
-    table("mean: divisor of all axes", "max(number_along(x.shape, axis), 1)", "max(x.size, 1)"),
+    table("mean: no divisor", "g / max(count_along(x.shape, axis), 1)", "g"),
+    table("mean: divisor of all axes", "max(count_along(x.shape, axis), 1)", "max(x.size, 1)"),
     table(
         "mean: value over all axes",
-        "_divide(total, number_along(x.shape, axis))",
+        "_divide(total, count_along(x.shape, axis))",
         "_divide(total, x.size)",
     ),
     table(
@@ -218,7 +218,7 @@ MUTATIONS = [
     walk("no unbroadcast", "if d.shape != in_front + x.shape:", "if False:"),
     walk(
         "a use before requires_grad counts",
-        "if rule is None or source._grad_since > age:",
+        "if rule is None or source._tracked_since > age:",
         "if rule is None or not source._requires_grad:",
         "guarantees/test_guarantees.py",
     ),
@@ -240,12 +240,12 @@ MUTATIONS = [
     ),
     walk(
         "constants too",
-        "if rule is None or source._grad_since > age:",
+        "if rule is None or source._tracked_since > age:",
         "if rule is None:",
     ),
     walk(
         "every way",
-        "ways = set(leading_to(wanted, output)) if wanted else None",
+        "ways = set(nodes_between(wanted, output)) if wanted else None",
         "ways = set(graph(output, grad_only=True)) if wanted else None",
         "guarantees/test_guarantees.py",
     ),
@@ -286,8 +286,8 @@ MUTATIONS = [
     tensor("only the view is locked", "        owner = owner.base\n", "        break\n"),
     tensor(
         "an array is handed out, not a view",
-        "_locked(np.asarray(value)).view()",
-        "_locked(np.asarray(value))",
+        "_freeze(np.asarray(value)).view()",
+        "_freeze(np.asarray(value))",
     ),
     tensor("gradients overwritten", "else _total(node._grad, g) for", "else g for"),
     tensor(
@@ -325,7 +325,12 @@ MUTATIONS = [
         "        for source in inputs:\n            if source._requires",
         "        for source in inputs[:1]:\n            if source._requires",
     ),
-    tensor("detach does not", "return of_one(p.stop, self)", "return self", "engine/test_backprop.py"),
+    tensor(
+        "detach does not",
+        "return apply_unary(p.stop_gradient, self)",
+        "return self",
+        "engine/test_backprop.py",
+    ),
     tensor(
         "reflected operators are not", "else operator(other, self)", "else operator(self, other)"
     ),
@@ -362,14 +367,14 @@ MUTATIONS = [
     ),
     tensor(
         "argmin is argmax",
-        "return of_one(p.argmin, self",
-        "return of_one(p.argmax, self",
+        "return apply_unary(p.argmin, self",
+        "return apply_unary(p.argmax, self",
         "engine/test_primitives.py",
     ),
     tensor(
         "min is max",
-        "return of_one(p.min_, self",
-        "return of_one(p.max_, self",
+        "return apply_unary(p.min_, self",
+        "return apply_unary(p.max_, self",
         "engine/test_primitives.py",
     ),
     tensor(
@@ -446,7 +451,12 @@ MUTATIONS = [
         "Mode(outer.grad, outer.scope, outer,",
         "engine/test_transforms.py",
     ),
-    mode("generators are decorated", "if _suspends(function):", "if False:", "guarantees/test_guarantees.py"),
+    mode(
+        "generators are decorated",
+        "if _suspends(function):",
+        "if False:",
+        "guarantees/test_guarantees.py",
+    ),
     # ── Operations ────────────────────────────────────────────────────────────────────────────────
     operation("minimum is maximum", "return apply(p.minimum,", "return apply(p.maximum,"),
     operation(
@@ -506,7 +516,7 @@ MUTATIONS = [
         "hstack: along the first axis", "min(1, as_tensor(next(iter(tensors))).ndim - 1)", "0"
     ),
     # ── Transforms ────────────────────────────────────────────────────────────────────────────────
-    transform("variables are confused", "return apply(p.alias, argument)", "return argument"),
+    transform("variables are confused", "return apply(p.identity, argument)", "return argument"),
     transform(
         "nobody outside", "outside = MODE.get().recorder is not None or (", "outside = False and ("
     ),

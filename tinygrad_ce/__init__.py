@@ -11,8 +11,8 @@ array([-0.340..., 0.242..., 0.098...])
 from . import closed_form, data, functional, nn, optim
 from .compiler import compile  # noqa: A004
 from .draw import Drawing, draw
-from .engine.backprop import FreedGraphError
 from .engine.context import no_grad, scope
+from .engine.graph import FreedGraphError
 from .engine.nan_detection import detect_nan
 from .engine.operations import (
     concatenate,
@@ -22,13 +22,13 @@ from .engine.operations import (
     maximum,
     minimum,
     norm,
-    sample,
     sort,
     split,
     stack,
     take_along_axis,
     where,
 )
+from .engine.random_sample import sample
 from .engine.tensor import Tensor
 from .engine.transforms import grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from .verify.comparison import Comparison, Comparisons, compare

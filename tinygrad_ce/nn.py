@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from . import functional
-from .engine.context import MODE, scope
-from .engine.tensor import Array, Tensor, as_tensor, verify
+from .engine.context import active_recorder, scope
+from .engine.tensor import Array, Tensor, as_tensor, run_check
 from .functional import validation
 from .functional.activations import check_probability
 
@@ -118,7 +118,7 @@ class Module:
             if value.shape != own[name].shape:
                 raise ValueError(f"{name} has shape {own[name].shape}, the state's {value.shape}")
         for name, value in values.items():
-            own[name].rebind(value[()])
+            own[name].set_value(value[()])
 
     @property
     def training(self) -> bool:
@@ -132,7 +132,7 @@ class Module:
 
     def _relies_on(self, *attributes: str) -> None:
         """Let a compiled step be recorded anew once one of these has changed."""
-        recorder = MODE.get().recorder
+        recorder = active_recorder()
         if recorder is not None:
             for attribute in attributes:
                 recorder.depends_on(self, attribute)
@@ -307,7 +307,7 @@ class BatchNorm1d(Module):
             (self.running_var, var * (n / (n - 1))),
         ):
             average = (1 - self.momentum) * running + self.momentum * batch.detach()
-            running.rebind(average.astype(running.dtype))
+            running.set_value(average.astype(running.dtype))
 
     def extra_repr(self) -> str:
         """The number of features, and what is not the default."""
@@ -353,7 +353,7 @@ class Embedding(Module):
         """
         t = validation.integers_or_floats(tokens)
         n = self.weight.shape[0]
-        verify(validation.check_range, t, n, one="index", many="indices", of="tokens")
+        run_check(validation.check_range, t, n, one="index", many="indices", of="tokens")
         return self.weight[t]
 
     def extra_repr(self) -> str:

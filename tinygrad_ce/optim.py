@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .engine.context import MODE
+from .engine.context import active_recorder
 from .engine.tensor import Tensor
 
 
@@ -56,20 +56,17 @@ class Optimizer:
 
     def zero_grad(self) -> None:
         """Clear the gradients: set them to None."""
-        recorder = MODE.get().recorder
-        if recorder is not None:
-            recorder.zero_grad(self.params)
+        recorder = active_recorder()
+        if recorder is not None and recorder.zero_grad(self.params) is not NotImplemented:
             return
         for parameter in self.params:
             parameter._grad = None
 
     def step(self) -> None:
         """Update each parameter that has a gradient."""
-        recorder = MODE.get().recorder
-        if recorder is None:
+        recorder = active_recorder()
+        if recorder is None or recorder.optimizer_step(self) is NotImplemented:
             self._advance()
-        else:
-            recorder.advance(self)
 
     def _advance(self) -> None:
         for i, parameter in enumerate(self.params):

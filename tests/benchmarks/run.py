@@ -22,7 +22,7 @@ from process import Worker
 from rounds import agree, interleaved
 from work import WORK, Work, chosen
 
-from tinygrad_ce import output
+from tinygrad_ce.cli import atomic_files as output
 from tinygrad_ce.cli.logits_input import UsageError
 
 SMALL = "cross-entropy-32x27"  # whose arrays weigh nothing beside a library and its code

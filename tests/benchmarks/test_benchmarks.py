@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinygrad_ce import commands
-from tinygrad_ce.cli import main
+from tinygrad_ce.cli import commands, main
 
 BENCHMARKS = Path(__file__).parent
 

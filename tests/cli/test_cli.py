@@ -13,9 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinygrad_ce import closed_form, demo, functional, nn, primitives, reference, train
+from tinygrad_ce import closed_form, functional, nn, train
+from tinygrad_ce.cli import experiment as demo
 from tinygrad_ce.cli import main
 from tinygrad_ce.draw import Drawing
+from tinygrad_ce.engine import primitives
+from tinygrad_ce.verify import decimal_reference as reference
 
 FILES = {"index.html", "loss.svg", "loss.dot", "weights.npz"}
 

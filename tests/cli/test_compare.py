@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tinygrad_ce as tg
-from tinygrad_ce import check
+from tinygrad_ce.verify import finite_differences as check
 from tinygrad_ce.verify.comparison import Comparison, Comparisons, Worst, compare, table
 
 NAN, INF = np.nan, np.inf

@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 import tinygrad_ce as tg
 from tinygrad_ce import functional as F
 from tinygrad_ce import nn, optim
-from tinygrad_ce import primitives as p
 from tinygrad_ce.compiler import RecordingError, blocks, memory, passes
 from tinygrad_ce.compiler.ir import Op, lowered
 from tinygrad_ce.compiler.recorder import record
+from tinygrad_ce.engine import primitives as p
 
 X3 = np.array([1.0, 2.0, 3.0])
 
@@ -897,7 +897,7 @@ def test_a_scatter_melts_only_where_no_zero_can_be_negative_and_no_place_comes_t
     def scattered(rest, index):
         def f(x, g):
             t = tg.Tensor(index)
-            at = tg.tensor.apply(p.scatter, g, t, params=((p.HOLE,), (3,)))
+            at = tg.engine.tensor.apply(p.scatter, g, t, params=((p.ARRAY_SLOT,), (3,)))
             return at + rest(x)
 
         return names_in(passes.simplified(program_of(f, X3, X3)))

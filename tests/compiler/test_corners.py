@@ -11,11 +11,11 @@ from bits import assert_same_bits
 import tinygrad_ce as tg
 from tinygrad_ce import functional as F
 from tinygrad_ce import nn, optim
-from tinygrad_ce import primitives as p
 from tinygrad_ce.compiler import RecordingError, memory, passes
 from tinygrad_ce.compiler.ir import lowered
 from tinygrad_ce.compiler.recorder import record
-from tinygrad_ce.engine.primitives import HOLE
+from tinygrad_ce.engine import primitives as p
+from tinygrad_ce.engine.kernels import ARRAY_SLOT
 from tinygrad_ce.engine.tensor import apply, constant
 
 X3 = np.array([1.0, 2.0, 3.0])
@@ -205,17 +205,17 @@ ROWS = np.arange(3)
 @pytest.mark.parametrize(
     ("index", "melts"),
     [
-        ((HOLE,), True),
-        ((HOLE, HOLE), True),
-        ((HOLE, slice(None)), False),
+        ((ARRAY_SLOT,), True),
+        ((ARRAY_SLOT, ARRAY_SLOT), True),
+        ((ARRAY_SLOT, slice(None)), False),
         ((slice(0, 2),), False),
     ],
 )
 def test_a_gradient_is_added_at_its_places_where_these_are_known_to_be_different(index, melts):
-    arrays = [constant(ROWS)] * index.count(HOLE)
+    arrays = [constant(ROWS)] * index.count(ARRAY_SLOT)
 
     def f(x, g):
-        picked = g[tuple(ROWS if part is HOLE else part for part in index)]
+        picked = g[tuple(ROWS if part is ARRAY_SLOT else part for part in index)]
         at = apply(p.scatter, picked, *arrays, params=(index, (8, 8)))
         rest = x.exp()
         return at + rest, rest * 1
@@ -229,7 +229,7 @@ def test_what_is_added_to_in_place_keeps_both_names():
     def f(x, g):
         rest = x.exp()
         rest.name = "rest"
-        total = apply(p.scatter, g, constant(ROWS), params=((HOLE,), (3,))) + rest
+        total = apply(p.scatter, g, constant(ROWS), params=((ARRAY_SLOT,), (3,))) + rest
         total.name = "total"
         return total * 2
 
@@ -240,7 +240,7 @@ def test_what_is_added_to_in_place_keeps_both_names():
 @pytest.mark.parametrize("index", [np.array([-1, 0, 1]), np.array([True] * 3 + [False] * 5)])
 def test_a_gradient_is_not_added_at_places_that_may_be_the_same(index):
     def f(x, g):
-        at = apply(p.scatter, g[:3], constant(index), params=((HOLE,), (8, 8)))
+        at = apply(p.scatter, g[:3], constant(index), params=((ARRAY_SLOT,), (8, 8)))
         return at + x.exp()
 
     assert "scatter" in names_in(passes.simplified(program_of(f, SQUARE, SQUARE)))

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_ce as tg
-from tinygrad_ce import nn, primitives, symbolic
+from tinygrad_ce import nn, symbolic
 from tinygrad_ce.draw import (
     MAX_TENSORS,
     Drawing,
@@ -31,8 +31,9 @@ from tinygrad_ce.draw.formatting import visible
 from tinygrad_ce.draw.interactive.contributions import contributions
 from tinygrad_ce.draw.interactive.steps import Trace
 from tinygrad_ce.draw.source_lines import line_of
-from tinygrad_ce.engine.backprop import graph
+from tinygrad_ce.engine import primitives
 from tinygrad_ce.engine.context import MODE
+from tinygrad_ce.engine.graph import topological_order
 from tinygrad_ce.engine.primitives import Primitive
 from tinygrad_ce.engine.tensor import apply
 
@@ -243,7 +244,7 @@ def shown_gradient(label):
 def test_gradients_shown_are_the_engines_to_four_digits():
     loss = cross_entropy_by_hand()
     drawing = draw(loss)
-    tensors = tg.backprop.graph(loss)
+    tensors = tg.engine.graph.topological_order(loss)
     gradients = tg.gradients(loss, tensors)
     for i, g in enumerate(gradients):
         expected = [float(f"{v:.4g}") for v in np.ravel(g)]
@@ -252,7 +253,7 @@ def test_gradients_shown_are_the_engines_to_four_digits():
 
 def test_grad_is_untouched_and_the_graph_lives_on():
     loss = cross_entropy_by_hand()
-    z = tg.backprop.graph(loss)[0]
+    z = tg.engine.graph.topological_order(loss)[0]
     z.grad = [7.0, 7.0, 7.0]
     draw(loss)
     assert z.grad.tolist() == [7.0, 7.0, 7.0]
@@ -326,7 +327,7 @@ def test_tensors_of_one_name_are_numbered_alike_in_picture_tree_and_page():
     names = {"weight₁", "bias₁", "weight₂", "bias₂", "x"}
     assert set(re.findall(r"<B>(\w+)</B>", drawing.dot)) - {"MLP", "Linear", "Tanh"} == names
     assert {name for name in names if name in drawing.text()} == names
-    assert names < {node["name"] for node in Trace(graph(loss), [loss]).data()["nodes"]}
+    assert names < {node["name"] for node in Trace(topological_order(loss), [loss]).data()["nodes"]}
 
 
 def test_a_numbered_name_keeps_its_number_where_the_others_are_folded():
@@ -470,7 +471,7 @@ def test_tensor_inside_a_fold_that_is_used_outside_is_shown():
 def test_scopes_nested_a_hundred_thousand_deep_are_drawn():
     deepest = None
     for _ in range(100_000):
-        deepest = tg.modes.Scope("deeper", deepest)
+        deepest = tg.engine.context.Scope("deeper", deepest)
     x = parameter(2.0, "x")
     y = x * x
     y.scope = deepest
@@ -603,7 +604,7 @@ def test_long_name_keeps_both_ends():
 def test_freed_graph_says_when_to_draw():
     loss = cross_entropy_by_hand()
     loss.backward()
-    with pytest.raises(tg.backprop.FreedGraphError) as error:
+    with pytest.raises(tg.engine.backprop.FreedGraphError) as error:
         draw(loss)
     assert "draw before backward()" in str(error.value)
     assert "backward(retain_graph=True)" in str(error.value)
@@ -913,7 +914,7 @@ def test_the_tables_latex_says_what_its_rules_compute(name):
     y = apply(TABLE[name], *inputs, params=params)
     weights = np.random.default_rng(0).normal(size=y.shape)
     out = (y * weights.astype(y.dtype)).sum()
-    steps = Trace(graph(out), [out]).data()["steps"]
+    steps = Trace(topological_order(out), [out]).data()["steps"]
     back = [s for s in steps if s["kind"] == "add" and s["vars"]["y"]["name"] == f"t{len(inputs)}"]
     assert len(back) == sum(t.requires_grad for t in inputs)
     assert all(step["filled"] for step in back)
@@ -922,7 +923,7 @@ def test_the_tables_latex_says_what_its_rules_compute(name):
 def test_a_formula_that_does_not_agree_is_not_filled_in():
     wrong = Primitive("wrong", "wrong", "x", lambda x: x, (lambda g, y, x: g * 3.0, r"g\,2"))
     out = apply(wrong, parameter([1.0, 2.0])).sum()
-    steps = Trace(graph(out), [out]).data()["steps"]
+    steps = Trace(topological_order(out), [out]).data()["steps"]
     assert [step.get("filled") for step in steps if step["kind"] == "add"] == [True, False]
 
 
@@ -945,7 +946,9 @@ def test_braces_alone_group():
 def test_a_value_that_its_formula_does_not_give_is_not_filled_in(latex, value):
     own = Primitive("own", "own", latex, value, (lambda g, y, x: g[:2], "g"))
     out = apply(own, parameter([1.0, 2.0])).sum()
-    first = next(s for s in Trace(graph(out), [out]).data()["steps"] if s["kind"] == "value")
+    first = next(
+        s for s in Trace(topological_order(out), [out]).data()["steps"] if s["kind"] == "value"
+    )
     assert not first["filled"]
 
 
@@ -953,7 +956,7 @@ def test_comparisons_that_were_recorded_are_computed_on_the_page_too():
     x = parameter([1.0, -2.0], "x")
     with symbolic.recording():
         y = tg.where(x > 0, x, 0.0).sum()
-    data = Trace(graph(y), [y]).data()
+    data = Trace(topological_order(y), [y]).data()
     (greater,) = [node for node in data["nodes"] if node.get("primitive") == "greater"]
     (step,) = [s for s in data["steps"] if s.get("to") == greater["id"]]
     assert step["filled"]
@@ -963,7 +966,9 @@ def test_comparisons_that_were_recorded_are_computed_on_the_page_too():
 def test_a_formula_beyond_what_can_be_read_is_shown_as_it_stands():
     odd = Primitive("odd", "odd", r"\oint x", lambda x: x, (lambda g, y, x: g, r"\begin{x}"))
     out = apply(odd, parameter(1.0))
-    (step,) = [s for s in Trace(graph(out), [out]).data()["steps"] if s["kind"] == "add"]
+    (step,) = [
+        s for s in Trace(topological_order(out), [out]).data()["steps"] if s["kind"] == "add"
+    ]
     assert step["formula"] == ("text", "begin{x}")
     assert not step["filled"]
 
@@ -973,7 +978,7 @@ def test_contributions_add_up_to_the_engines_gradients_bit_for_bit(make):
     loss = make()
     walk = contributions(loss)
     last = {id(c.source): c.after for c in walk}
-    wanted = [node for node in graph(loss, grad_only=True) if node is not loss]
+    wanted = [node for node in topological_order(loss, grad_only=True) if node is not loss]
     for node, gradient in zip(wanted, tg.gradients(loss, wanted), strict=True):
         assert np.array_equal(last[id(node)], gradient)
 
@@ -984,7 +989,7 @@ def test_watching_leaves_no_trace():
         before = MODE.get()
         contributions(loss)
         assert MODE.get() is before
-    assert all(node.grad is None for node in graph(loss))
+    assert all(node.grad is None for node in topological_order(loss))
     loss.backward()
 
 
@@ -1041,7 +1046,7 @@ def test_page_in_a_notebook_says_what_it_is():
 
 def test_page_of_what_is_not_finite_throughout():
     x = parameter(np.full(20, np.inf), "x")
-    statistics = Trace(graph(x), [x]).data()["arrays"][0]
+    statistics = Trace(topological_order(x), [x]).data()["arrays"][0]
     assert (statistics["inf"], "min" in statistics) == (20, False)
     assert "20 inf" in draw(x).html()
 
@@ -1065,7 +1070,7 @@ def test_page_is_the_same_from_run_to_run():
 
 def test_chain_rule_in_latex_is_the_sum_of_the_contributions():
     loss = cross_entropy_by_hand()
-    nodes_ = graph(loss)
+    nodes_ = topological_order(loss)
     shown = Trace(nodes_, [loss]).data()["nodes"][0]["latex"]
     assert shown == (
         r"\frac{\partial L}{\partial z} = \frac{\partial L}{\partial t_{4}} \text{ at } [\text{0}]"
@@ -1077,7 +1082,7 @@ def test_chain_rule_in_latex_is_the_sum_of_the_contributions():
 def test_names_do_no_harm_in_latex(name):
     x = parameter(1.0, name)
     y = x * 2.0
-    latex = Trace(graph(y), [y]).data()["nodes"][0]["latex"]
+    latex = Trace(topological_order(y), [y]).data()["nodes"][0]["latex"]
     inside = re.sub(r"\\text(backslash|asciitilde|asciicircum)\{\}|\\[{}#$%&_]", "", latex)
     assert inside.count("{") == inside.count("}")
     assert not re.search(r"[#$%&~]|\\input", inside)
@@ -1085,7 +1090,7 @@ def test_names_do_no_harm_in_latex(name):
 
 def test_numbered_names_are_in_latex_what_every_latex_can_set():
     y = parameter(2.0, "weight") * parameter(3.0, "weight")
-    latex = Trace(graph(y), [y]).data()["nodes"][0]["latex"]
+    latex = Trace(topological_order(y), [y]).data()["nodes"][0]["latex"]
     assert r"\text{weight$_1$}" in latex
     assert not re.search("[₀-₉]", latex)
 
@@ -1112,7 +1117,7 @@ def test_tensors_that_a_hundred_layers_use_are_placed_before_patience_ends():
     for _ in range(100):
         h = (h @ W + b).tanh()
         total = total + h.sum()
-    assert draw(total).svg().count('class="node"') == len(graph(total)) + 500
+    assert draw(total).svg().count('class="node"') == len(topological_order(total)) + 500
 
 
 @pytest.mark.parametrize("n, limit", [(10, None), (100, "0.1"), (400, "0.03")])
@@ -1395,7 +1400,7 @@ def random_graphs(draw_from):
 @given(random_graphs(), st.sampled_from([None, 1, 2, 3]), st.sampled_from(["LR", "TB"]))
 def test_any_graph_is_drawn_whole_at_any_depth(output, depth, direction):
     drawing = draw(output, depth, direction)
-    graph = tg.backprop.graph(output)
+    graph = tg.engine.graph.topological_order(output)
     drawn = nodes(drawing)
     assert {end for pair in pairs(drawing) for end in pair} <= set(drawn)
     assert f"t{len(graph) - 1}" in drawn

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import tinygrad_ce as tg
-from tinygrad_ce import primitives as p
-from tinygrad_ce.engine.backprop import graph
+from tinygrad_ce.engine import primitives as p
+from tinygrad_ce.engine.graph import topological_order
 from tinygrad_ce.engine.primitives import Primitive
 from tinygrad_ce.engine.tensor import apply
 
@@ -264,11 +264,11 @@ def test_graph_lists_nodes_in_the_order_of_their_making():
     x = T(2.0, requires_grad=True)
     a = x * 3
     b = a + x
-    nodes = graph(b)
+    nodes = topological_order(b)
     assert [n.index for n in nodes] == sorted(n.index for n in nodes)
     assert nodes[-1] is b
     assert {n.primitive.name for n in nodes if n.primitive} == {"multiply", "add"}
-    assert graph(b, grad_only=True) == [x, a, b]
+    assert topological_order(b, grad_only=True) == [x, a, b]
 
 
 def test_an_entry_added_to_the_table_works_in_both_worlds():

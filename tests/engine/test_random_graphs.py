@@ -451,7 +451,7 @@ def test_second_derivatives_agree_with_the_complex_step_of_the_first(program):
         # Complex numbers as leaves, which a user may not have, take the rules into the plane.
         plane = moved(program, i, v)
         for leaf in plane:
-            leaf._requires_grad, leaf._grad_since = True, 0
+            leaf._requires_grad, leaf._tracked_since = True, 0
         with np.errstate(all="ignore"):
             gradients = tg.gradients(program(*plane), plane)
         expected = sum(np.imag(g * u).sum() for g, u in zip(gradients, us, strict=True)) / H
@@ -783,7 +783,7 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def the_twins_agree(self):
-        assert tg.modes.MODE.get().outer is None
+        assert tg.engine.context.MODE.get().outer is None
         for t, node in self.pairs:
             np.testing.assert_array_equal(t.data, node.value)
             assert (t.grad is None) == (node.grad is None)

@@ -16,7 +16,7 @@ import pytest
 import tinygrad_ce as tg
 from tinygrad_ce import functional as F
 from tinygrad_ce import nn, optim
-from tinygrad_ce import primitives as p
+from tinygrad_ce.engine import primitives as p
 from tinygrad_ce.engine.primitives import Primitive
 from tinygrad_ce.engine.tensor import apply
 
@@ -183,7 +183,7 @@ LINES = [
     same("broadcast_to/0-d", lambda a: a.broadcast_to((2, 3)), normal()),
     line("broadcast_to/large", lambda a: a.broadcast_to(5000, 2),
          lambda a: a.broadcast_to((5000, 2)), normal(2)),
-    line("alias", lambda a: apply(p.alias, a) * a, lambda a: a * a, normal(3)),
+    line("alias", lambda a: apply(p.identity, a) * a, lambda a: a * a, normal(3)),
     line("detach", lambda a: a.detach() * a, lambda a: a.detach() * a, normal(3)),
     line("concatenate", lambda a, b: np.concatenate([a, b * b, a]),
          lambda a, b: torch.cat([a, b * b, a]), normal(2, 3), normal(1, 3)),
@@ -214,7 +214,7 @@ LINES = [
     same("getitem/mask of an axis", lambda a, m: a[m[:, 0]], normal(3, 4), MASK),
     same("getitem/mask and slice", lambda a, m: a[:, m[0]], normal(3, 4), MASK),
     same("getitem/empty", lambda a: a[:0], normal(3, 4)),
-    line("scatter", lambda a, i: apply(p.scatter, a, i, params=((p.HOLE,), (3, 2))),
+    line("scatter", lambda a, i: apply(p.scatter, a, i, params=((p.ARRAY_SLOT,), (3, 2))),
          lambda a, i: torch.zeros(3, 2, dtype=a.dtype).index_add(0, i, a), normal(4, 2), ROWS),
     line("take", lambda a, i: np.take(a, i, axis=1),
          lambda a, i: a.index_select(1, i), normal(2, 3), ROWS),

@@ -28,7 +28,8 @@ import pytest
 
 import tinygrad_ce as tg
 from tinygrad_ce import functional as F
-from tinygrad_ce import modes, nn, optim
+from tinygrad_ce import nn, optim
+from tinygrad_ce.engine import context as modes
 from tinygrad_ce.engine.context import MODE
 from tinygrad_ce.engine.primitives import Primitive
 from tinygrad_ce.engine.tensor import apply
@@ -255,7 +256,7 @@ def test_a_leaf_that_ceases_to_require_its_gradient_gets_none():
         lambda w, h: tg.grad(lambda x: (h * x).sum())(1.0),
         lambda w, h: tg.jacobian(lambda x: h * x)(1.0),
         lambda w, h: tg.vjp(lambda x: h * x, 1.0),
-        lambda w, h: tg.backprop.graph(h),
+        lambda w, h: tg.engine.graph.topological_order(h),
     ],
 )
 def test_a_freed_graph_is_refused_and_leaves_gradients_alone(walk):
@@ -699,7 +700,7 @@ def test_the_graph_is_gone_after_backward_while_the_loss_is_alive(traced):
     before = traced()
     logits = model(X)
     loss = F.cross_entropy(logits, Y)
-    inside = [weakref.ref(node) for node in tg.backprop.graph(loss)]
+    inside = [weakref.ref(node) for node in tg.engine.graph.topological_order(loss)]
     parameters = {id(p) for p in model.parameters()}
     del logits
     assert all(ref() is not None for ref in inside)
@@ -732,7 +733,11 @@ def test_a_step_holds_parameters_gradients_and_the_values_of_its_graph(traced, a
     for _ in range(3):
         tracemalloc.reset_peak()
         loss = F.cross_entropy(model(x), y)
-        values = sum(n.data.nbytes for n in tg.backprop.graph(loss) if n.primitive is not None)
+        values = sum(
+            n.data.nbytes
+            for n in tg.engine.graph.topological_order(loss)
+            if n.primitive is not None
+        )
         sgd.zero_grad()
         loss.backward()
         sgd.step()
@@ -796,7 +801,7 @@ def lines_of(action):
         lambda x, y: y.backward(),
         lambda x, y: tg.gradients(y, [x]),
         lambda x, y: tg.gradients(y, [x, y], create_graph=True),
-        lambda x, y: tg.backprop.graph(y),
+        lambda x, y: tg.engine.graph.topological_order(y),
     ],
 )
 def test_the_work_is_linear_in_nodes(make, walk):

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from tinygrad_ce import closed_form, nn, primitives
+from tinygrad_ce import closed_form, nn
+from tinygrad_ce.engine import primitives
 from tinygrad_ce.verify.chain_rule import (
     cross_entropy_links,
     network_links,

@@ -6,7 +6,9 @@ import mpmath
 import numpy as np
 import pytest
 
-from tinygrad_ce import closed_form, primitives, reference
+from tinygrad_ce import closed_form
+from tinygrad_ce.engine import primitives
+from tinygrad_ce.verify import decimal_reference as reference
 from tinygrad_ce.verify.four_ways import evidence
 
 INF = np.inf

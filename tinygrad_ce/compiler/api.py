@@ -125,7 +125,7 @@ class Compiled:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the step: from its source, once it is recorded for arguments like these."""
         mode = MODE.get()
-        if mode.recorder is not None or mode.watch is not None:
+        if mode.recorder is not None or mode.observers:
             labels = [""] * len(args)
             given, named = as_tensors(args, kwargs, labels, [], [])
             return self._step(*given, **named)

@@ -16,8 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.backprop import graph
-from ..engine.context import Scope
+from ..engine.graph import Scope, topological_order
 from ..engine.primitives import Primitive
 from ..engine.tensor import Tensor
 from .recorder import Place, Recording, sampled
@@ -336,7 +335,7 @@ def lowered(
     taken: list[tuple[Tensor, Any]] = []
     outputs = [*results, *written, *recording.checks, *recording.samples]
     outputs += recording.versions.values()
-    for tensor in graph(*inputs, *outputs):
+    for tensor in topological_order(*inputs, *outputs):
         if tensor.primitive is not None:
             op = _operation(tensor, recording, ops)
             maker = makers(tensor.index)

@@ -15,8 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from ..engine import kernels
 from ..engine import primitives as p
-from ..engine.primitives import HOLE, Primitive
+from ..engine.axes import count_along
+from ..engine.kernels import ARRAY_SLOT
+from ..engine.primitives import Primitive
 from ..functional.validation import check_labels, check_range
 from .ir import SMALL, Op, Program, constant_op
 from .recorder import verified
@@ -72,12 +75,12 @@ def remove_copies(program: Program) -> Program:
         if id(op) in checks or not op.inputs:
             return op
         x = op.inputs[0]
-        if op.primitive in (p.alias, p.stop):
+        if op.primitive in (p.identity, p.stop_gradient):
             return x
         if op.primitive is p.reshape and x.primitive is p.reshape and x.inputs[0].in_c_order:
             op.inputs = [x := x.inputs[0]]
         same = (x.kind, x.dtype, x.shape, x.in_c_order) == (op.kind, op.dtype, op.shape, True)
-        if op.primitive in (p.cast, p.reshape, p.broadcast_to) and same:
+        if op.primitive in (p.astype, p.reshape, p.broadcast_to) and same:
             return x
         if op.primitive is p.transpose and op.params[0] == tuple(range(len(op.shape))):
             return x
@@ -140,7 +143,7 @@ def merge_equal(program: Program) -> Program:
 
 
 # The same numbers in memory of their own.
-copied = Primitive("copied", "=", "x", np.copy, None)
+copied = Primitive("copied", "=", np.copy)
 
 
 def _is_product_of_itself(op: Op) -> bool:
@@ -160,7 +163,7 @@ def _spelled(value: Any) -> tuple[Any, ...]:
 EXACT = {
     p.add, p.subtract, p.multiply, p.divide, p.negative, p.abs_, p.sqrt, p.maximum, p.minimum,
     p.where, p.less, p.less_equal, p.greater, p.greater_equal, p.equal, p.not_equal,
-    p.logical_and, p.logical_or, p.logical_not, p.cast,
+    p.logical_and, p.logical_or, p.logical_not, p.astype,
 }  # fmt: skip
 
 
@@ -221,12 +224,12 @@ def _smaller(op: Op, cores: list[Op], shape: tuple[int, ...]) -> Op:
 
 def _add_at(x: Any, g: Any, *index: Any) -> Any:
     y = x.copy()
-    y[p._filled(index[:-1], index[-1])] += g
+    y[kernels.fill_template(index[:-1], index[-1])] += g
     return y
 
 
 # x with g added at places that are all different.
-add_at = Primitive("add_at", "+[ ]", r"x_i + g", _add_at, None, params=("pattern",))
+add_at = Primitive("add_at", "+[ ]", _add_at, params=("index_template",))
 
 
 def melt_scatters(program: Program) -> Program:
@@ -277,7 +280,7 @@ def _names_no_place_twice(scattered: Op) -> bool:
     arrays = scattered.inputs[1:]
     if not arrays or any(x.dtype.kind == "b" for x in arrays):
         return False
-    if any(part is not HOLE for part in scattered.params[0]):
+    if any(part is not ARRAY_SLOT for part in scattered.params[0]):
         return False
     shape = np.broadcast_shapes(*(x.shape for x in arrays))
     known = [np.broadcast_to(x.data, shape).ravel() for x in arrays if x.is_constant]
@@ -305,8 +308,8 @@ def _add_at_flat(x: Any, g: Any, places: Any, sign: str) -> Any:
 LARGEST_TABLE = 2**16  # elements, each of 8 bytes
 
 # The elements at places counted through the whole array, and x with g added there.
-take = Primitive("take", "[ ]", "x_i", lambda x, places: x.take(places), None)
-add_at_flat = Primitive("add_at_flat", "+[ ]", "x_i + g", _add_at_flat, None, params=("sign",))
+take = Primitive("take", "[ ]", lambda x, places: x.take(places))
+add_at_flat = Primitive("add_at_flat", "+[ ]", _add_at_flat, params=("sign",))
 
 
 def flatten_indices(program: Program) -> Program:
@@ -323,7 +326,7 @@ def flatten_indices(program: Program) -> Program:
         if op.primitive not in (p.getitem, add_at):
             return op
         x, indices = op.inputs[0], op.inputs[1 + (op.primitive is add_at) :]
-        everywhere = all(part is HOLE for part in op.params[0])
+        everywhere = all(part is ARRAY_SLOT for part in op.params[0])
         if not everywhere or len(indices) != len(x.shape) or len(indices) < 2 or not x.in_c_order:
             return op
         limits = zip(indices, x.shape, strict=True)
@@ -399,12 +402,12 @@ def flatten_rows(program: Program) -> Program:
         table = add(constant_op(np.arange(op.size).reshape(-1, width)))
         table.name = "places_of_rows"
         picked = np.empty((*rows.shape, width), np.int64)
-        elements = add(beside(op, p.getitem, [table, rows], ((HOLE,),), picked))
+        elements = add(beside(op, p.getitem, [table, rows], ((ARRAY_SLOT,),), picked))
         elements.name = "elements"
         n = picked.size
         places = add(beside(op, p.reshape, [elements], ((n,),), np.empty(n, np.int64)))
         values = add(beside(op, p.reshape, [g], ((n,),), np.empty(n, g.dtype)))
-        given = ((HOLE,), (op.size,))
+        given = ((ARRAY_SLOT,), (op.size,))
         total = add(beside(op, p.scatter, [values, places], given, np.empty(op.size, op.dtype)))
         return op.like(p.reshape, [total], (op.shape,))
 
@@ -413,7 +416,7 @@ def flatten_rows(program: Program) -> Program:
 
 def adds_rows(op: Op) -> bool:
     """Whether it adds rows at places along the first axis."""
-    if op.primitive is not p.scatter or op.params[0] != (HOLE,) or len(op.shape) < 2:
+    if op.primitive is not p.scatter or op.params[0] != (ARRAY_SLOT,) or len(op.shape) < 2:
         return False
     g, rows = op.inputs
     return is_taken(rows) and g.shape == rows.shape + op.shape[1:]
@@ -440,11 +443,11 @@ def find_peaks(program: Program) -> Program:
     """
 
     def rule(op: Op, add: Add) -> Op:
-        if op.primitive is not p.peak or not _takes_peaks_of_rows(op):
+        if op.primitive is not p.max_constant or not _takes_peaks_of_rows(op):
             return op
         x = op.inputs[0]
         n, classes = x.shape
-        starts = add(constant_op(p.row_starts(n, classes)))
+        starts = add(constant_op(kernels.row_starts(n, classes)))
         starts.name = "starts"
         where = add(beside(op, p.argmax, [x], (-1, False), np.empty(n, np.intp)))
         where.name = "places_of_peaks"
@@ -480,7 +483,7 @@ def split_means(program: Program) -> Program:
             return op
         x, (axis, _) = op.inputs[0], op.params
         total = add(beside(op, p.sum_, [x], op.params, np.empty(op.shape, op.dtype)))
-        number = add(constant_op(p.number_along(x.shape, axis)))
+        number = add(constant_op(count_along(x.shape, axis)))
         mean = op.like(p.divide, [total, number], ())
         total.name = mean.name = op.name or "mean"
         return mean
@@ -521,7 +524,7 @@ ARITHMETIC = (p.add, p.subtract, p.multiply, p.divide, p.maximum, p.minimum)
 FEW = 2**14  # elements, below which it matters how long NumPy takes to look at a number
 
 # A number as an array without axes, of the dtype to which it would be converted anyway.
-typed = Primitive("typed", "·", "x", np.array, None, params=("dtype",))
+typed = Primitive("typed", "·", np.array, params=("dtype",))
 
 
 def type_numbers(program: Program) -> Program:

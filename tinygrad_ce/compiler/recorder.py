@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ..engine.backprop import backpropagate
-from ..engine.context import MODE, Mode, no_grad
-from ..engine.operations import drawn_by
-from ..engine.primitives import HOLE, Primitive, stop
+from ..engine.context import no_grad, recording_with
+from ..engine.hooks import Recorder
+from ..engine.kernels import ARRAY_SLOT
+from ..engine.primitives import Primitive, stop_gradient
+from ..engine.random_sample import drawn_by
 from ..engine.tensor import Tensor, apply, constant
 from ..optim import Optimizer
 
@@ -36,21 +37,19 @@ def _verified(x: Any, check: Callable[..., None], args: Any, options: Any) -> An
 
 
 # A node that refuses values that do not fit: labels out of range, say.
-verified = Primitive("verified", "✓", "x", _verified, None, params=("check", "args", "options"))
+verified = Primitive("verified", "✓", _verified, params=("check", "args", "options"))
 
 
 def _sampled(*arguments: Any) -> Any:
     *arrays, generator, method, args, options = arguments
     given = iter(arrays)
-    filled = [next(given) if x is HOLE else x for x in args]
-    named = {name: next(given) if x is HOLE else x for name, x in options}
+    filled = [next(given) if x is ARRAY_SLOT else x for x in args]
+    named = {name: next(given) if x is ARRAY_SLOT else x for name, x in options}
     return drawn_by(getattr(generator, method), filled, named)
 
 
 # A node that draws from a generator. Its inputs are the arrays among the method's arguments.
-sampled = Primitive(
-    "sample", "~", r"x \sim p", _sampled, None, params=("generator", "method", "args", "options")
-)
+sampled = Primitive("sample", "~", _sampled, params=("generator", "method", "args", "options"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +93,7 @@ class Recording:
         return self.versions.get((id(source), id(value)), source)
 
 
-class Recorder:
+class StepRecorder(Recorder):
     """What Tensors and optimizers report to while a step is recorded."""
 
     def __init__(self, inputs: list[Tensor]) -> None:
@@ -111,7 +110,7 @@ class Recorder:
 
     # ── Reading and assigning ─────────────────────────────────────────────────────────────────
 
-    def refuse_reading(self, tensor: Tensor) -> None:
+    def reading(self, tensor: Any) -> None:
         """Refuse to give out a value that will be another one at the next call."""
         if tensor.primitive is None and self._is_inside(tensor):
             return  # a constant, which the step has made itself
@@ -121,21 +120,21 @@ class Recorder:
             "there, and choose by np.where(condition, a, b) in place of an if"
         )
 
-    def _is_inside(self, tensor: Tensor) -> bool:
+    def _is_inside(self, tensor: Any) -> bool:
         return tensor.index >= self.recording.start and tensor not in self._inputs
 
-    def copied(self, new: Tensor, source: Tensor) -> None:
+    def copied(self, new: Any, source: Any) -> None:
         """Remember that the value of a leaf has been copied from a Tensor."""
         with no_grad():
             detached = source.detach()
             if detached.dtype != new.dtype:
                 detached = detached.astype(new.dtype)
-        new.primitive = stop
+        new.primitive = stop_gradient
         new.inputs = (detached,)
         new._arguments = (detached._value,)
         new.index = constant(0).index
 
-    def assign(self, leaf: Tensor, value: Any) -> None:
+    def assign(self, leaf: Any, value: Any) -> None:
         """Let a leaf have a new value from here on."""
         if not isinstance(value, Tensor):
             raise RecordingError(
@@ -147,7 +146,7 @@ class Recorder:
         self._assigned[leaf] = value
         self.recording.versions[id(leaf), id(value._value)] = value
 
-    def verify(self, check: Any, x: Tensor, args: Any, options: Any) -> None:
+    def checking(self, check: Any, x: Any, args: Any, options: Any) -> None:
         """Repeat a check of a value at each call."""
         with no_grad():
             node = apply(verified, x, params=(check, args, tuple(options.items())))
@@ -189,7 +188,7 @@ class Recorder:
 
     # ── Gradients ─────────────────────────────────────────────────────────────────────────────
 
-    def gradient_of(self, node: Tensor) -> Tensor | None:
+    def gradient_of(self, node: Any) -> Tensor | None:
         """The gradient that has been accumulated in a node so far."""
         if node not in self._gradients:
             before = None
@@ -201,7 +200,7 @@ class Recorder:
             self._gradients[node] = self._old_gradients[node] = before
         return self._gradients[node]
 
-    def set_gradient(self, node: Tensor, gradient: Any) -> None:
+    def set_gradient(self, node: Any, gradient: Any) -> None:
         """Let a node have another gradient, or None."""
         if gradient is not None and not isinstance(gradient, Tensor):
             gradient = Tensor(gradient, dtype=node.dtype)
@@ -212,12 +211,12 @@ class Recorder:
             )
         self._gradients[node] = gradient
 
-    def zero_grad(self, params: Sequence[Tensor]) -> None:
+    def zero_grad(self, parameters: Sequence[Any]) -> None:
         """Clear the gradients of parameters."""
-        for parameter in params:
+        for parameter in parameters:
             self._gradients[parameter] = None
 
-    def backward(self, output: Tensor, gradient: Any) -> None:
+    def backward(self, output: Any, gradient: Any) -> None:
         """Pass Tensors back from the output, and accumulate them."""
         seed = gradient if isinstance(gradient, Tensor) else constant(output.cotangent(gradient))
         if seed.shape != output.shape:
@@ -230,16 +229,16 @@ class Recorder:
                 before = self.gradient_of(node)
                 self._gradients[node] = g if before is None else before + g
 
-    def passing(self, node: Tensor, g: Tensor | None) -> None:
+    def passing(self, node: Any, gradient: Any) -> None:
         """Remember whose gradient g is: what is recorded next passes it on from there.
 
         Without a gradient, the walk has come to its end.
         """
-        self.recording.gradients.append((constant(0).index, node, g))
+        self.recording.gradients.append((constant(0).index, node, gradient))
 
     # ── Optimizers ────────────────────────────────────────────────────────────────────────────
 
-    def advance(self, optimizer: Optimizer) -> None:
+    def optimizer_step(self, optimizer: Optimizer) -> None:
         """Run the update of an optimizer on Tensors."""
         outside = {"params", *optimizer.live, *optimizer.slots}
         for name in vars(optimizer):
@@ -256,7 +255,7 @@ class Recorder:
             likeness._advance()
         for parameter, p in zip(parameters, optimizer.params, strict=True):
             if parameter._value is not p:
-                p.rebind(parameter._value)
+                p.set_value(parameter._value)
         for name in optimizer.live:
             self._write(Place(optimizer, name), getattr(likeness, name))
         for name in optimizer.slots:
@@ -325,7 +324,7 @@ def _kept_argument(x: Any, arrays: list[Tensor]) -> Any:
     """An argument of a draw, with arrays put into the list and a hole in the place of each."""
     if isinstance(x, np.ndarray):
         arrays.append(constant(np.array(x)))
-        return HOLE
+        return ARRAY_SLOT
     if type(x) in (tuple, list):
         return type(x)(_kept_part(part) for part in x)
     return _kept_part(x)
@@ -358,17 +357,6 @@ class _Parameter:
         self._grad = gradient
 
 
-@contextmanager
-def _recording_into(recorder: Recorder) -> Iterator[None]:
-    mode = MODE.get()
-    MODE.set(Mode(mode.grad, mode.scope, mode, mode.watch, recorder))
-    try:
-        yield
-    finally:
-        MODE.set(mode)
-        recorder.put_back()
-
-
 def record(step: Callable[..., Any], inputs: list[Tensor], args: Any, kwargs: Any) -> Recording:
     """Run a step on Tensors, and note what it did.
 
@@ -385,7 +373,9 @@ def record(step: Callable[..., Any], inputs: list[Tensor], args: Any, kwargs: An
     >>> record(lambda x: (x * x).sum(), [x], (x,), {}).result
     Tensor(5., from sum)
     """
-    recorder = Recorder(inputs)
-    with _recording_into(recorder):
-        result = step(*args, **kwargs)
-        return recorder.finished(result)
+    recorder = StepRecorder(inputs)
+    try:
+        with recording_with(recorder):
+            return recorder.finished(step(*args, **kwargs))
+    finally:
+        recorder.put_back()

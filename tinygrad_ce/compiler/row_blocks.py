@@ -9,7 +9,7 @@ order, so no bit changes.
 from __future__ import annotations
 
 from ..engine import primitives as p
-from ..engine.primitives import HOLE
+from ..engine.kernels import ARRAY_SLOT
 from .ir import Loop, Op, Program, is_range
 from .memory import ELEMENTWISE
 from .passes import EXACT, add_at_flat, take
@@ -19,10 +19,10 @@ from .recorder import sampled, verified
 LARGE = 2**23
 BLOCK = 2**20
 
-BY_ELEMENT = {*ELEMENTWISE, *EXACT, p.isfinite, p.isnan, p.power, p.clip}
+BY_ELEMENT = {*ELEMENTWISE, *EXACT, p.isfinite, p.isnan, p.scalar_power, p.clip}
 EFFECTS = (verified, sampled)
 NO_WALK = (p.reshape, p.getitem, take, add_at_flat)
-BY_ROW = (p.sum_, p.max_, p.min_, p.peak, p.argmax)
+BY_ROW = (p.sum_, p.max_, p.min_, p.max_constant, p.argmax)
 
 Key = tuple[int, int]  # of a loop: how many come before it one after another, and its rows
 
@@ -81,7 +81,11 @@ class _Stretches:
 
     def counts(self, op: Op) -> bool:
         """Whether an operation picks from each row, or finds the places for those that do."""
-        if op.primitive is p.getitem and len(op.inputs) == 3 and op.params[0] == (HOLE, HOLE):
+        if (
+            op.primitive is p.getitem
+            and len(op.inputs) == 3
+            and op.params[0] == (ARRAY_SLOT, ARRAY_SLOT)
+        ):
             _, start, column = op.inputs
             whole = op.shape == start.shape == column.shape
             return whole and _steps(start) == 1 and column.dtype.kind in "iu"

@@ -23,8 +23,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from ..engine.backprop import FreedGraphError, graph
-from ..engine.context import Scope
+from ..engine.graph import FreedGraphError, Scope, topological_order
 from ..engine.primitives import Primitive
 from ..engine.tensor import Tensor
 from ..engine.transforms import gradients_where_reached
@@ -250,7 +249,7 @@ def _level(scope: Scope | None) -> int:
 def nodes_behind(outputs: Sequence[Tensor]) -> list[Tensor]:
     """All tensors of the graph behind some, in order of creation."""
     try:
-        return graph(*outputs)
+        return topological_order(*outputs)
     except FreedGraphError as error:
         remedy = "draw before backward(), or call backward(retain_graph=True)"
         raise FreedGraphError(error.node, remedy) from None
@@ -545,7 +544,7 @@ def _argument(primitive: Primitive, place: int, number: int) -> str:
     """What to write at the arrow of an argument, in the letters of the primitive's formula."""
     if primitive.name in _SYMMETRIC:
         return ""
-    if "pattern" in primitive.params:
+    if "index_template" in primitive.params:
         return "i" if place else ""
     if primitive.name == "where":
         return "cab"[place]

@@ -145,7 +145,7 @@ def params(names: tuple[str, ...], values: tuple[Any, ...]) -> str:
 
     >>> params(("axis", "keepdims"), (-1, False)), params(("axis", "keepdims"), (None, True))
     ('axis=-1', 'keepdims')
-    >>> params(("pattern",), ((slice(1, None), None, 0),))
+    >>> params(("index_template",), ((slice(1, None), None, 0),))
     '1:, None, 0'
     """
     shown = (_PARAM.get(n, _assigned)(n, v) for n, v in zip(names, values, strict=False))
@@ -177,5 +177,5 @@ _PARAM: dict[str, Callable[[str, Any], str]] = {
     "keepdims": lambda name, value: name if value else "",
     "shape": lambda name, value: "",  # the box behind the oval shows it
     "dtype": lambda name, value: str(value),
-    "pattern": _index,
+    "index_template": _index,
 }

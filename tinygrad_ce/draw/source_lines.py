@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import Any
 from weakref import finalize
 
-from ..engine.context import MODE, Mode, Setting
-from ..engine.nan_detection import line_of_user
-from ..engine.tensor import Tensor
+from ..engine.caller import line_of_user
+from ..engine.context import Mode, ModeContext
+from ..engine.graph import Node
+from ..engine.hooks import Observer
+from ..engine.primitives import Primitive
 
 # By the number of the tensor's creation, as long as it lives. No WeakKeyDictionary: that compares
 # its keys with ==, which for Tensors compares their elements.
 _LINES: dict[int, str] = {}
 
 
-class remember_lines(Setting):
+class remember_lines(ModeContext):
     """Compute inside, and the page will tell of each tensor which line of your code made it.
 
     Looking it up takes some microseconds for each operation, so this is for a look at a graph, not
@@ -33,30 +35,21 @@ class remember_lines(Setting):
 
     __slots__ = ()
 
-    def __enter__(self) -> None:
-        mode = MODE.get()
-        MODE.set(Mode(mode.grad, mode.scope, mode, _Watch(mode.watch)))
+    def derive(self, parent: Mode) -> Mode:
+        """Return the mode inside, in which lines are noted."""
+        return parent.derive(observers=(*parent.observers, _Lines()))
 
 
-class _Watch:
-    """Notes the line of each node that is made; another watch around it goes on watching."""
+class _Lines(Observer):
+    """Notes the line of each node that is made."""
 
-    def __init__(self, around: Any) -> None:
-        self.around = around
+    __slots__ = ()
 
-    def forward(self, node: Tensor, name: str, arguments: tuple[Any, ...]) -> None:
-        """Note which line made a node."""
+    def forward(self, node: Node, primitive: Primitive, arguments: tuple[Any, ...]) -> None:
         _LINES[node.index] = line_of_user()
         finalize(node, _LINES.pop, node.index, None).atexit = False
-        if self.around is not None:
-            self.around.forward(node, name, arguments)
-
-    def backward(self, node: Tensor, g: Any, d: Any) -> None:
-        """Leave the rules to the watch around."""
-        if self.around is not None:
-            self.around.backward(node, g, d)
 
 
-def line_of(node: Tensor) -> str:
+def line_of(node: Node) -> str:
     """The line that made a tensor, if it was made under `remember_lines`, else nothing."""
     return _LINES.get(node.index, "")

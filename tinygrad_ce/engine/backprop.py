@@ -1,111 +1,40 @@
 """Backpropagation: walk a graph from its output to its leaves, and pass gradients back.
 
-This module knows of a node only what a node remembers: its value, the primitive that made it,
-the inputs it was made from, and the arguments with which the primitive was called (the inputs'
-values, as they were then, and the parameters). It knows no Tensor, and runs in two worlds: handed
-an array as the cotangent, it computes arrays; handed a Tensor, it computes with the nodes
-themselves, and what it does becomes a graph in its turn.
+It runs in two worlds: given an array as the cotangent, it computes arrays; given a Tensor, it
+computes with the nodes themselves, and what it does becomes a graph in its turn.
 
-The bookkeeping that would otherwise stand in every derivative rule stands here, once: undoing a
-broadcast, casting to the input's dtype, skipping what needs no gradient, adding up.
+Handled here once, so that no rule has to: undoing a broadcast, casting to the input's dtype,
+skipping what needs no gradient, adding up, and mapping rules over a batch of cotangents.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
+from functools import partial
 from heapq import heappop, heappush
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
 from .context import MODE
-from .primitives import sum_to
+from .graph import AnyNode, FreedGraphError, nodes_between
+from .kernels import Value, unbroadcast
+from .primitives import Rule, concatenate
 
-Node = Any  # a Tensor, seen from below
-Value = Any  # an array, or a Tensor while a graph of the gradient is wanted
-
-_creation = attrgetter("index")
-
-
-class FreedGraphError(RuntimeError):
-    """The graph was freed by an earlier backward()."""
-
-    def __init__(
-        self,
-        node: Node,
-        remedy: str = "call backward(retain_graph=True) the first time to walk it again",
-    ) -> None:
-        self.node = node
-        super().__init__(
-            f"the graph behind {node.label()} has been freed by an earlier backward(); {remedy}, "
-            "or compute the output anew"
-        )
-
-
-def graph(*outputs: Node, grad_only: bool = False) -> list[Node]:
-    """All nodes from which the outputs were made, in the order in which they were made.
-
-    Parameters
-    ----------
-    outputs
-        Tensors.
-    grad_only
-        Leave out whatever needs no gradient.
-
-    Raises
-    ------
-    FreedGraphError
-        A part of the graph was freed by backward().
-
-    Notes
-    -----
-    Inputs are made before what is made from them, so the order of creation is a topological one,
-    and sorting by it replaces a depth-first search. No recursion: a graph may be a million deep.
-
-    >>> import tinygrad_ce as tg
-    >>> x = tg.Tensor([1.0, 2.0], requires_grad=True, name="x")
-    >>> [str(node.primitive) for node in graph((x * x).sum())]
-    ['None', '<primitive multiply>', '<primitive sum>']
-    """
-    seen: set[int] = set()
-    nodes: list[Node] = []
-    todo = [node for node in outputs if node._requires_grad or not grad_only]
-    while todo:
-        node = todo.pop()
-        if id(node) in seen:
-            continue
-        seen.add(id(node))
-        nodes.append(node)
-        inputs = node.inputs
-        if inputs is None:
-            raise FreedGraphError(node)
-        todo += [s for s in inputs if s._requires_grad] if grad_only else inputs
-    nodes.sort(key=_creation)
-    return nodes
-
-
-def leading_to(wanted: Sequence[Node], output: Node) -> list[Node]:
-    """The nodes on the ways from the wanted nodes to the output, in order of creation."""
-    reached = {id(node) for node in wanted}
-    ways = []
-    for node in graph(output, grad_only=True):
-        if id(node) in reached or any(id(source) in reached for source in node.inputs):
-            reached.add(id(node))
-            ways.append(node)
-    return ways
+_PLACES = range(sys.maxsize)
 
 
 # Infinities and nans are answers here, not mistakes: the slope of √x at 0 is inf.
 @np.errstate(all="ignore")
 def backpropagate(
-    output: Node,
+    output: AnyNode,
     cotangent: Value,
     *,
-    wanted: Sequence[Node] = (),
+    wanted: Sequence[AnyNode] = (),
     create_graph: bool = False,
     free: bool = False,
-) -> dict[Node, Value]:
+) -> dict[AnyNode, Value]:
     """Pass the cotangent back from the output; return the gradients that arrive.
 
     Parameters
@@ -113,11 +42,11 @@ def backpropagate(
     output
         The node where the walk begins; it requires a gradient.
     cotangent
-        ∂L/∂output, of the output's shape: an array, or with `create_graph` a Tensor. It can have
-        further axes in front, a batch of cotangents; the gradients have them too.
+        ∂L/∂output, of the output's shape: an array, or with `create_graph` a Tensor. It can have a
+        further axis in front, a batch of cotangents; the gradients have it too.
     wanted
-        The nodes whose gradients to return, and no way is taken that does not lead to one of
-        them. By default all that keep their gradient: leaves, and where `retain_grad` was called.
+        The nodes whose gradients to return; no path is taken that does not lead to one of them.
+        By default all that keep their gradient: leaves, and where `retain_grad` was called.
     create_graph
         Compute with Tensors, so that the gradients have a graph themselves.
     free
@@ -139,51 +68,56 @@ def backpropagate(
     Nodes that a gradient has reached wait in a heap, the youngest first. All that a node was used
     for is younger than the node itself, so when its turn comes, its gradient is complete.
     """
-    ways = set(leading_to(wanted, output)) if wanted else None
+    between = set(nodes_between(wanted, output)) if wanted else None
     keep = set(wanted)
-    batch = cotangent.ndim - len(output.shape)
-    in_front = cotangent.shape[:batch]
+    batch = cotangent.shape[: cotangent.ndim - len(output.shape)]
     mode = MODE.get()
-    watch, recorder = mode.watch, mode.recorder
-    kept: dict[Node, Value] = {}
-    gradients: dict[Node, Value] = {output: cotangent}
-    waiting: list[tuple[int, Node]] = [(-output.index, output)]
+    observers, recorder = mode.observers, mode.recorder
+    kept: dict[AnyNode, Value] = {}
+    gradients: dict[AnyNode, Value] = {output: cotangent}
+    waiting: list[tuple[int, AnyNode]] = [(-output.index, output)]
     while waiting:
         node = heappop(waiting)[1]
-        inputs = node.inputs
+        inputs: Any = node.inputs
         if not inputs:
             if inputs is None:
                 raise FreedGraphError(node)
             continue  # its gradient stays
         g = gradients.pop(node)
-        if node._retains_grad if ways is None else node in keep:
+        if node._retains_grad if between is None else node in keep:
             kept[node] = g
+        if recorder is not None:
+            recorder.passing(node, g)
         if create_graph:
             y, arguments = node, node.current_arguments()
         else:
             y, arguments = node._value, node._arguments
-        if recorder is not None:
-            recorder.passing(node, g)
-        handed = (g, y, *arguments)
-        age = node.index
+        primitive: Any = node.primitive
+        rules = primitive.rules
+        if batch or primitive.variadic:
+            rules = primitive.rules_for(arguments)
+            if batch and not primitive.stacks:
+                rules = _mapped(rules)
+        given = (g, y, *arguments)
+        index = node.index
         # No strict=: an index has no rule, and the keyword takes a fifth of an edge's time.
-        for source, rule in zip(inputs, node.primitive.rules):  # noqa: B905
-            if rule is None or source._grad_since > age:
+        for source, rule, place in zip(inputs, rules, _PLACES):  # noqa: B905
+            if rule is None or source._tracked_since > index:
                 continue
-            if ways is not None and source not in ways:
+            if between is not None and source not in between:
                 continue
-            d = rule(*handed)
-            if watch is not None:
-                watch.backward(node, g, d)
+            contribution = rule(*given)
+            for observer in observers:
+                observer.backward(node, place, g, contribution)
             x = source._value
-            if d.shape != in_front + x.shape:
-                d = sum_to(d, x.shape, batch)
-            if d.dtype is not x.dtype and d.dtype != x.dtype:
-                d = d.astype(x.dtype)
+            if contribution.shape != batch + x.shape:
+                contribution = unbroadcast(contribution, x.shape, len(batch))
+            if contribution.dtype is not x.dtype and contribution.dtype != x.dtype:
+                contribution = contribution.astype(x.dtype)
             if source in gradients:
-                gradients[source] = gradients[source] + d
+                gradients[source] = gradients[source] + contribution
             else:
-                gradients[source] = d
+                gradients[source] = contribution
                 # A leaf passes nothing on, and need not wait for its turn.
                 if source.primitive is not None:
                     heappush(waiting, (-source.index, source))
@@ -194,5 +128,17 @@ def backpropagate(
     if recorder is not None:
         for node, g in gradients.items():
             recorder.passing(node, g)
-        recorder.passing(output, None)  # no further
+        recorder.passing(output, None)
     return kept
+
+
+def _mapped(rules: Iterable[Rule | None]) -> Iterable[Rule | None]:
+    """Rules for one cotangent, as rules for a batch of them."""
+    return [rule and partial(_map, rule) for rule in rules]
+
+
+def _map(rule: Rule, g: Value, *rest: Value) -> Value:
+    """The results of a rule for each cotangent of a batch, stacked."""
+    results = [rule(g[i], *rest) for i in range(g.shape[0])]
+    rows = [result.reshape((1, *result.shape)) for result in results]
+    return concatenate(*rows, -rows[0].ndim)

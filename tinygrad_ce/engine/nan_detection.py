@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import linecache
-import os
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .context import Mode, Setting
+from .caller import line_of_user
+from .context import Mode, ModeContext
+from .graph import Node
+from .hooks import Observer
+from .kernels import Value
+from .primitives import Primitive
 
-_PACKAGE = str(Path(__file__).parent) + os.sep
 
-
-class detect_nan(Setting):
+class detect_nan(ModeContext):
     """Raise at the first nan or infinity that is made out of finite numbers.
 
     Forward and backward. The error names the primitive, its scope, and the line of your code that
@@ -39,12 +38,12 @@ class detect_nan(Setting):
 
     __slots__ = ()
 
-    def within(self, outer: Mode) -> Mode:
-        """The mode inside, which watches."""
-        return Mode(outer.grad, outer.scope, outer, Watch(), outer.recorder)
+    def derive(self, parent: Mode) -> Mode:
+        """Return the mode inside, in which every value is looked at."""
+        return parent.derive(observers=(*parent.observers, _NanDetector()))
 
 
-class Watch:
+class _NanDetector(Observer):
     """Looks at what is made, and remembers by which line each node was made."""
 
     __slots__ = ("lines",)
@@ -52,28 +51,27 @@ class Watch:
     def __init__(self) -> None:
         self.lines: dict[int, str] = {}
 
-    def forward(self, node: Any, name: str, arguments: tuple[Any, ...]) -> None:
-        """Look at the value that a primitive has computed from arguments."""
+    def forward(self, node: Node, primitive: Primitive, arguments: tuple[Any, ...]) -> None:
         line = self.lines[node.index] = line_of_user()
         bad = _not_finite(node._value)
         if bad is not None and _all_finite(arguments):
-            raise FloatingPointError(_message(name, bad, node, line))
+            raise FloatingPointError(_message(primitive.name, bad, node, line))
 
-    def backward(self, node: Any, g: Any, d: Any) -> None:
-        """Look at what a rule of a node has made of the gradient g."""
-        bad = _not_finite(d)
-        if bad is not None and _all_finite((g, node._value, *node._arguments)):
+    def backward(self, node: Node, place: int, gradient: Value, contribution: Value) -> None:
+        bad = _not_finite(contribution)
+        if bad is not None and _all_finite((gradient, node._value, *node._arguments)):
             line = self.lines.get(node.index, "a line outside of detect_nan")
+            assert node.primitive is not None
             name = f"the derivative of {node.primitive.name}"
             raise FloatingPointError(_message(name, bad, node, line))
 
 
-def _message(name: str, bad: float, node: Any, line: str) -> str:
+def _message(name: str, bad: float, node: Node, line: str) -> str:
     scope = f" in {node.scope.path}" if node.scope is not None else ""
     return f"{name}{scope} made {bad} out of finite numbers, at {line}"
 
 
-def _not_finite(value: Any) -> float | None:
+def _not_finite(value: Value) -> float | None:
     """The first element that is nan or infinite."""
     array = np.asarray(getattr(value, "_value", value))
     if array.dtype.kind != "f":
@@ -88,17 +86,3 @@ def _all_finite(values: tuple[Any, ...]) -> bool:
         for value in values
         if isinstance(getattr(value, "_value", value), np.ndarray | np.generic | float)
     )
-
-
-def line_of_user() -> str:
-    """The line of code that called this package, as ``file:number: code``.
-
-    That is the innermost frame whose file lies outside of the package. The code is left out where
-    its source is not at hand.
-    """
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
-        frame = frame.f_back
-    name, number = frame.f_code.co_filename, frame.f_lineno
-    code = linecache.getline(name, number).strip()
-    return f"{name}:{number}" + (f": {code}" if code else "")

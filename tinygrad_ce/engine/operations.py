@@ -1,35 +1,17 @@
-"""Functions of several Tensors, and NumPy's functions on Tensors.
-
-``np.exp(t)``, ``np.where(c, a, b)``, ``t + np.ones(3)`` and ``np.concatenate([...])`` arrive here
-through NumPy's protocols, and do the same as the methods and functions of this package. What is
-not in these two tables raises a TypeError, and so never drops a gradient quietly.
-"""
+"""Functions of several Tensors: choosing, joining, cutting, sorting, products."""
 
 from __future__ import annotations
 
-import operator
 import string
-from collections.abc import Callable, Sequence
-from functools import wraps
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from . import primitives as p
 from . import tensor as t
-from .context import MODE
-from .tensor import (
-    FUNCTIONS,
-    UFUNCS,
-    Tensor,
-    apply,
-    as_index,
-    as_operand,
-    as_tensor,
-    constant,
-    from_the_end,
-    of_one,
-)
+from .axes import from_the_end
+from .tensor import Tensor, apply, apply_unary, as_index, as_operand, as_tensor
 
 
 def where(condition: Any, a: Any, b: Any) -> Tensor:
@@ -52,13 +34,18 @@ def where(condition: Any, a: Any, b: Any) -> Tensor:
     >>> tg.where([True, False], tg.Tensor([1.0, 2.0]), 0)
     Tensor([1., 0.])
     """
-    return apply(p.where, _truth(as_tensor(condition)), _operand(a), _operand(b))
+    return apply(p.where, truth(as_tensor(condition)), operand(a), operand(b))
 
 
-def _operand(x: Any) -> Tensor:
+def truth(x: Tensor) -> Tensor:
+    """Whether each element is other than 0."""
+    return x if x.dtype == bool else x != 0
+
+
+def operand(x: Any) -> Tensor:
     """A number as it is, anything else as a Tensor; a TypeError for what is not numeric."""
-    operand = as_operand(x)
-    return as_tensor(x) if operand is NotImplemented else operand
+    converted = as_operand(x)
+    return as_tensor(x) if converted is NotImplemented else converted
 
 
 def maximum(a: Any, b: Any) -> Tensor:
@@ -68,7 +55,7 @@ def maximum(a: Any, b: Any) -> Tensor:
     >>> tg.maximum(tg.Tensor([1.0, 5.0]), 3)
     Tensor([3., 5.])
     """
-    return apply(p.maximum, _operand(a), _operand(b))
+    return apply(p.maximum, operand(a), operand(b))
 
 
 def minimum(a: Any, b: Any) -> Tensor:
@@ -78,7 +65,7 @@ def minimum(a: Any, b: Any) -> Tensor:
     >>> tg.minimum(tg.Tensor([1.0, 5.0]), 3)
     Tensor([1., 3.])
     """
-    return apply(p.minimum, _operand(a), _operand(b))
+    return apply(p.minimum, operand(a), operand(b))
 
 
 def matmul(a: Any, b: Any) -> Tensor:
@@ -98,7 +85,7 @@ def logaddexp(a: Any, b: Any) -> Tensor:
     >>> tg.logaddexp(tg.Tensor(1000.0), 1000.0)
     Tensor(1000.69314718)
     """
-    return apply(p.logaddexp, _operand(a), _operand(b))
+    return apply(p.logaddexp, operand(a), operand(b))
 
 
 def concatenate(tensors: Sequence[Any], axis: int | None = 0) -> Tensor:
@@ -204,7 +191,7 @@ def sort(x: Any, axis: int | None = -1) -> Tensor:
 
 def argsort(x: Any, axis: int = -1) -> Tensor:
     """The indices that sort along an axis, an integer Tensor without a gradient."""
-    return of_one(p.argsort, as_tensor(x), axis)
+    return apply_unary(p.argsort, as_tensor(x), axis)
 
 
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Tensor:
@@ -306,222 +293,3 @@ def _diagonal(x: Tensor, term: str) -> tuple[Tensor, str]:
         x = x.transpose(*axes, *rest)[(np.arange(lengths.pop()),) * len(axes)]
         term = label + "".join(term[i] for i in rest)
     return x, term
-
-
-def sample(method: Callable[..., Any], *args: Any, **options: Any) -> Tensor:
-    """What a method of a random generator returns; a compiled step draws it anew at each call.
-
-    Parameters
-    ----------
-    method
-        Such as `rng.normal`, of a `np.random.Generator`.
-    args, options
-        What the method is called with: numbers, shapes, dtypes and arrays, which get no gradient.
-
-    Returns
-    -------
-    Tensor
-        A leaf without a gradient, of the shape and dtype that the method returns.
-
-    Raises
-    ------
-    TypeError
-        Another function, an argument that is or holds a Tensor, a method that returns no numbers
-        or writes into an array that it is given.
-
-    Notes
-    -----
-    A step that `tg.compile` has recorded calls the same methods of the same generators in the same
-    order, so that it finds the numbers that it would have found without being compiled.
-
-    >>> import tinygrad_ce as tg
-    >>> rng = np.random.default_rng(0)
-    >>> tg.sample(rng.integers, 0, 10, size=3)
-    Tensor([8, 6, 5])
-    """
-    if not isinstance(getattr(method, "__self__", None), np.random.Generator):
-        raise TypeError(
-            "sample takes a method of a np.random.Generator and its arguments, such as "
-            f"sample(rng.normal, size=3); got {method!r}"
-        )
-    if _holds_tensor((args, tuple(options.values()))):
-        raise TypeError(
-            f"an argument of {method.__name__} is a Tensor, and no gradient passes through a draw: "
-            "draw standard numbers, and scale and shift them, as in "
-            "loc + scale * sample(rng.standard_normal, shape)"
-        )
-    recorder = MODE.get().recorder
-    if recorder is not None:
-        drawn: Tensor = recorder.sample(method, args, options)
-        return drawn
-    return constant(drawn_by(method, args, options))
-
-
-def _holds_tensor(x: Any) -> bool:
-    return isinstance(x, Tensor) or (isinstance(x, tuple | list) and any(map(_holds_tensor, x)))
-
-
-def drawn_by(method: Any, args: Sequence[Any], options: dict[str, Any]) -> Any:
-    """What a method of a generator returns, as a node holds it."""
-    found = method(*args, **options)
-    array = np.asarray(found)
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"a Tensor holds real numbers: {method.__name__} returns {found!r}")
-    if any(found is given for given in (*args, *options.values())):
-        raise TypeError(f"{method.__name__} wrote into an array that it was given: leave out out=")
-    return array[()]
-
-
-# ── NumPy's protocols ─────────────────────────────────────────────────────────────────────────────
-
-
-def _truth(x: Tensor) -> Tensor:
-    """Whether each element is other than 0."""
-    return x if x.dtype == bool else x != 0
-
-
-_UFUNC_OF: dict[np.ufunc, Callable[..., Any]] = {
-    np.add: operator.add,
-    np.subtract: operator.sub,
-    np.multiply: operator.mul,
-    np.divide: operator.truediv,
-    np.power: operator.pow,
-    np.float_power: operator.pow,
-    np.matmul: matmul,
-    np.negative: operator.neg,
-    np.positive: operator.pos,
-    np.maximum: maximum,
-    np.minimum: minimum,
-    np.logaddexp: logaddexp,
-    np.less: operator.lt,
-    np.less_equal: operator.le,
-    np.greater: operator.gt,
-    np.greater_equal: operator.ge,
-    np.equal: operator.eq,
-    np.not_equal: operator.ne,
-    np.logical_and: lambda a, b: _truth(a) & _truth(b),
-    np.logical_or: lambda a, b: _truth(a) | _truth(b),
-    np.logical_not: lambda x: ~_truth(x),
-    np.bitwise_and: operator.and_,
-    np.bitwise_or: operator.or_,
-    np.invert: operator.invert,
-    np.square: lambda x: x * x,
-    np.reciprocal: lambda x: 1 / x,
-}
-_UFUNC_OF |= {
-    ufunc: lambda x, primitive=primitive: apply(primitive, x)
-    for ufunc, primitive in {
-        np.exp: p.exp,
-        np.expm1: p.expm1,
-        np.log: p.log,
-        np.log1p: p.log1p,
-        np.sqrt: p.sqrt,
-        np.sin: p.sin,
-        np.cos: p.cos,
-        np.tanh: p.tanh,
-        np.absolute: p.abs_,
-        np.sign: p.sign,
-        np.isfinite: p.isfinite,
-        np.isnan: p.isnan,
-    }.items()
-}
-
-
-def _on_tensors(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The operator with its operands made Tensors, so that an array on the left does not recur."""
-    return lambda *operands: function(*map(_operand, operands))
-
-
-UFUNCS.update({(ufunc, "__call__"): _on_tensors(f) for ufunc, f in _UFUNC_OF.items()})
-
-
-def _reduction(method: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(method)
-    def reduce(x: Any, axis: Any = 0, keepdims: bool = False) -> Any:
-        return method(as_tensor(x), axis, keepdims)
-
-    return reduce
-
-
-UFUNCS.update(
-    {
-        (np.add, "reduce"): _reduction(Tensor.sum),
-        (np.maximum, "reduce"): _reduction(Tensor.max),
-        (np.minimum, "reduce"): _reduction(Tensor.min),
-    }
-)
-
-
-def _at_least_2d(tensors: Sequence[Any]) -> list[Tensor]:
-    parts = [as_tensor(part) for part in tensors]
-    return [part.reshape(1, -1) if part.ndim < 2 else part for part in parts]
-
-
-def _take(x: Tensor, indices: Any, axis: int | None) -> Tensor:
-    if axis is None:
-        return x.flatten()[indices]
-    return x[(*(slice(None),) * (from_the_end(axis, x.ndim) % x.ndim), indices)]
-
-
-def _dot(a: Tensor, b: Tensor) -> Tensor:
-    if not a.ndim or not b.ndim:
-        return a * b
-    if b.ndim > 2:
-        raise TypeError("np.dot on Tensors is for b of up to 2 axes: use np.matmul or np.einsum")
-    return t.matmul(a, b)
-
-
-def _moved(ndim: int, source: Any, destination: Any) -> list[int]:
-    shape = np.moveaxis(np.empty(range(ndim)), source, destination).shape
-    return list(shape)
-
-
-FUNCTIONS.update(
-    {
-        np.where: where,
-        np.concatenate: concatenate,
-        np.stack: stack,
-        np.vstack: lambda tensors: concatenate(_at_least_2d(tensors), 0),
-        np.hstack: lambda tensors: concatenate(
-            tensors, min(1, as_tensor(next(iter(tensors))).ndim - 1)
-        ),
-        np.split: split,
-        np.take_along_axis: take_along_axis,
-        np.take: lambda x, indices, axis=None: _take(as_tensor(x), indices, axis),
-        np.sort: sort,
-        np.argsort: argsort,
-        np.einsum: einsum,
-        np.linalg.norm: norm,
-        np.dot: lambda a, b: _dot(as_tensor(a), as_tensor(b)),
-        np.outer: lambda a, b: as_tensor(a).reshape(-1, 1) * as_tensor(b).reshape(1, -1),
-        np.cumsum: Tensor.cumsum,
-        np.sum: Tensor.sum,
-        np.mean: Tensor.mean,
-        np.max: Tensor.max,
-        np.min: Tensor.min,
-        np.amax: Tensor.max,
-        np.amin: Tensor.min,
-        np.var: lambda x, axis=None, *, ddof=0, keepdims=False: x.var(axis, keepdims, ddof=ddof),
-        np.std: lambda x, axis=None, *, ddof=0, keepdims=False: x.std(axis, keepdims, ddof=ddof),
-        np.argmax: Tensor.argmax,
-        np.argmin: Tensor.argmin,
-        np.clip: lambda x, a_min=None, a_max=None, *, min=None, max=None: as_tensor(x).clip(
-            a_min if min is None else min, a_max if max is None else max
-        ),
-        np.reshape: lambda x, /, shape: x.reshape(shape),
-        np.ravel: Tensor.flatten,
-        np.transpose: lambda x, axes=None: x.transpose(axes),
-        np.swapaxes: Tensor.swapaxes,
-        np.expand_dims: Tensor.expand_dims,
-        np.squeeze: Tensor.squeeze,
-        np.broadcast_to: lambda x, shape: x.broadcast_to(shape),
-        np.moveaxis: lambda x, source, destination: x.transpose(
-            *_moved(x.ndim, source, destination)
-        ),
-        np.zeros_like: lambda x: Tensor(np.zeros(x.shape, x.dtype)),
-        np.ones_like: lambda x: Tensor(np.ones(x.shape, x.dtype)),
-        np.shape: lambda x: x.shape,
-        np.ndim: lambda x: x.ndim,
-        np.size: lambda x: x.size,
-    }
-)

@@ -16,8 +16,6 @@ Two decisions carry the rest:
 
 from __future__ import annotations
 
-import difflib
-import math
 import operator
 import sys
 from collections import deque
@@ -30,12 +28,15 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from . import primitives as p
+from .axes import Axis, as_shape, count_along, from_the_end
 from .backprop import backpropagate
-from .context import MODE, Scope
-from .primitives import HOLE, Primitive
+from .context import MODE, active_recorder
+from .graph import Node
+from .kernels import ARRAY_SLOT
+from .numpy_protocol import call_function, call_ufunc
+from .primitives import Primitive
 
 Array = NDArray[Any]
-Axis = int | tuple[int, ...] | None
 
 NEVER = sys.maxsize  # an index that no node reaches
 
@@ -85,8 +86,8 @@ _NUMBERS = frozenset((bool, int, float))
 
 
 @final
-class Tensor:
-    """An array that remembers how it was made.
+class Tensor(Node):
+    """An array that remembers how it was made: a node of a graph, with NumPy's operators.
 
     Parameters
     ----------
@@ -116,47 +117,11 @@ class Tensor:
     >>> loss.backward()
     >>> x.grad
     array([2., 4.])
-
-    Attributes
-    ----------
-    primitive, inputs, params
-        What made it: the entry in primitives.py (None for a leaf), the Tensors it was made from in
-        the order of the arguments (a * a has two), and the parameters, such as an axis. `inputs`
-        is None once backward() has freed the graph.
-    scope
-        The scope in which it was made, or None.
-    index
-        The number of its creation: larger than that of any of its inputs.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_arguments",
-        "_grad",
-        "_grad_since",
-        "_requires_grad",
-        "_retains_grad",
-        "_value",
-        "index",
-        "inputs",
-        "name",
-        "primitive",
-        "scope",
-    )
+    __slots__ = ()
 
-    _value: Any
-    _arguments: tuple[Any, ...]
-    _grad: Any
-    # Uses younger than this pass a gradient on; NEVER where none is required. So the walk asks once
-    # an edge.
-    _grad_since: int
-    _requires_grad: bool
-    _retains_grad: bool  # backward() stores the gradient here, though this is no leaf
-    index: int
     inputs: tuple[Tensor, ...] | None
-    name: str | None
-    primitive: Primitive | None
-    scope: Scope | None
 
     __hash__ = object.__hash__
 
@@ -174,11 +139,11 @@ class Tensor:
             _check_differentiable(value.dtype)
         _make_leaf(self, value)
         if type(data) is Tensor:
-            recorder = MODE.get().recorder
+            recorder = active_recorder()
             if recorder is not None:
                 recorder.copied(self, data)
         self._requires_grad = bool(requires_grad)
-        self._grad_since = self.index if requires_grad else NEVER
+        self._tracked_since = self.index if requires_grad else NEVER
         self.name = name
 
     # ── What it holds ─────────────────────────────────────────────────────────────────────────
@@ -186,10 +151,10 @@ class Tensor:
     @property
     def data(self) -> Array:
         """The value, as a read-only array. Assigning binds a copy; the graph keeps the old one."""
-        recorder = MODE.get().recorder
+        recorder = active_recorder()
         if recorder is not None:
-            recorder.refuse_reading(self)
-        return _handed_out(self._value)
+            recorder.reading(self)
+        return _read_only_view(self._value)
 
     @data.setter
     def data(self, data: ArrayLike | Tensor) -> None:
@@ -200,9 +165,9 @@ class Tensor:
             )
         typed = isinstance(data, np.ndarray | np.generic)
         fresh = isinstance(data, Tensor)
-        self.rebind(data if fresh else _numbers(data, None if typed else self.dtype, True))
+        self.set_value(data if fresh else _numbers(data, None if typed else self.dtype, True))
 
-    def rebind(self, value: Any) -> None:
+    def set_value(self, value: Any) -> None:
         """Take over `value`, an array or Tensor of the same shape and dtype, as the leaf's own."""
         given = value
         if isinstance(given, Tensor):
@@ -212,11 +177,9 @@ class Tensor:
                 f"{self.label()} holds {self.dtype}{list(self.shape)}; it cannot be assigned "
                 f"{value.dtype}{list(np.shape(value))}: shape and dtype stay the same"
             )
-        recorder = MODE.get().recorder
-        if recorder is None:
+        recorder = active_recorder()
+        if recorder is None or recorder.assign(self, given) is NotImplemented:
             self._value = value
-        else:
-            recorder.assign(self, given)
 
     @property
     def grad(self) -> Array | None:
@@ -224,16 +187,17 @@ class Tensor:
 
         To change it, assign: ``p.grad = p.grad * 0.5``; to clear it, assign None.
         """
-        recorder = MODE.get().recorder
-        if recorder is not None:  # a Tensor, with which a step can compute
-            return recorder.gradient_of(self)  # type: ignore[no-any-return]
-        return None if self._grad is None else _handed_out(self._grad)
+        recorder = active_recorder()
+        if recorder is not None:
+            gradient = recorder.gradient_of(self)
+            if gradient is not NotImplemented:  # a Tensor, with which a step can compute
+                return gradient  # type: ignore[no-any-return]
+        return None if self._grad is None else _read_only_view(self._grad)
 
     @grad.setter
     def grad(self, gradient: ArrayLike | Tensor | None) -> None:
-        recorder = MODE.get().recorder
-        if recorder is not None:
-            recorder.set_gradient(self, gradient)
+        recorder = active_recorder()
+        if recorder is not None and recorder.set_gradient(self, gradient) is not NotImplemented:
             return
         if type(gradient) is Tensor:
             gradient = gradient._value
@@ -262,40 +226,7 @@ class Tensor:
             _check_differentiable(self.dtype)
         if bool(wanted) != self._requires_grad:
             self._requires_grad = bool(wanted)
-            self._grad_since = _next_index() if wanted else NEVER
-
-    @property
-    def params(self) -> tuple[Any, ...]:
-        """The parameters with which the primitive was called, behind its inputs."""
-        return self._arguments[len(self.inputs or ()) :]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The length along each axis."""
-        try:
-            shape: tuple[int, ...] = self._value.shape
-        except AttributeError:  # a Python number
-            return ()
-        return shape
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """The number of elements."""
-        return math.prod(self.shape)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The NumPy dtype of the value."""
-        try:
-            dtype: np.dtype[Any] = self._value.dtype
-        except AttributeError:  # a Python number
-            return np.result_type(self._value)
-        return dtype
+            self._tracked_since = _next_index() if wanted else NEVER
 
     def numpy(self) -> Array:
         """The value as a read-only array, the same as `data`."""
@@ -322,14 +253,14 @@ class Tensor:
                     "need exactly one: index it first, or use .data for the whole array"
                 )
             value = value.reshape(())[()]
-        recorder = MODE.get().recorder
+        recorder = active_recorder()
         if recorder is not None:
-            recorder.refuse_reading(self)
+            recorder.reading(self)
         return value
 
     def detach(self) -> Tensor:
         """A leaf with the same value, through which no gradient flows."""
-        return of_one(p.stop, self)
+        return apply_unary(p.stop_gradient, self)
 
     def retain_grad(self) -> None:
         """Ask backward() to store `.grad` here too, though this Tensor is no leaf."""
@@ -369,9 +300,8 @@ class Tensor:
                 f"{self.label()} does not depend on any tensor with requires_grad=True, "
                 "or was computed under no_grad(); there is nothing to differentiate"
             )
-        recorder = MODE.get().recorder
-        if recorder is not None:
-            recorder.backward(self, gradient)
+        recorder = active_recorder()
+        if recorder is not None and recorder.backward(self, gradient) is not NotImplemented:
             return
         gradients = backpropagate(self, self.cotangent(gradient), free=not retain_graph)
         with _ACCUMULATING:
@@ -397,24 +327,6 @@ class Tensor:
                 f"the gradient of {self.label()} must have its shape {self.shape}, got {g.shape}"
             )
         return g
-
-    def current_arguments(self) -> tuple[Any, ...]:
-        """The arguments as Tensors, for rules that shall record a graph of their own."""
-        inputs = self.inputs or ()
-        for source, value in zip(inputs, self._arguments, strict=False):
-            if source._value is not value:
-                raise RuntimeError(
-                    f"{source.label()} was assigned a new value after {self.label()} was computed "
-                    "from it; a graph of the gradient would mix the two: compute the output anew"
-                )
-        return inputs + self._arguments[len(inputs) :]
-
-    def label(self) -> str:
-        """What to call this Tensor in a message."""
-        if self.name is not None:
-            return f"tensor {self.name!r}"
-        made = f"{self.primitive.name} result" if self.primitive else "tensor"
-        return f"the {made} of shape {self.shape}"
 
     def __primitive__(self, primitive: Primitive, arguments: tuple[Any, ...]) -> Tensor:
         """Apply a primitive to arguments, the first of which is a Tensor."""
@@ -442,7 +354,7 @@ class Tensor:
 
     def __pow__(self, exponent: Any) -> Tensor:
         if isinstance(exponent, int | float):
-            return of_one(p.power, self, exponent)
+            return apply_unary(p.scalar_power, self, exponent)
         return _power(self, exponent)
 
     def __rpow__(self, base: Any) -> Tensor:
@@ -464,8 +376,8 @@ class Tensor:
         return NotImplemented if other is NotImplemented else matmul(other, self)
 
     def __getitem__(self, index: Any) -> Tensor:
-        arrays, pattern = _split_index(index)
-        return apply(p.getitem, self, *arrays, params=(pattern,))
+        arrays, template = _split_index(index)
+        return apply(p.getitem, self, *arrays, params=(template,))
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise TypeError(
@@ -506,7 +418,7 @@ class Tensor:
         return format(self.item(), spec) if spec else str(self)
 
     def __repr__(self) -> str:
-        value = _handed_out(self._value)
+        value = _read_only_view(self._value)
         text = np.array2string(value, separator=", ", prefix="Tensor(", threshold=100)
         parts = [text]
         if not self.size and self.ndim > 1:
@@ -531,33 +443,20 @@ class Tensor:
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
         if self._requires_grad:
             raise TypeError(
-                f"converting {self.label()} to an array would drop its gradient without a word; "
-                "say t.data, or t.detach(), if that is meant"
+                f"converting {self.label()} to an array would silently drop its gradient; "
+                "use t.data or t.detach() if that is meant"
             )
         if copy is False and dtype not in (None, self.dtype):
             raise ValueError(f"{self.dtype} cannot be viewed as {np.dtype(dtype)} without a copy")
         return np.array(self.data, dtype=dtype) if copy or dtype is not None else self.data
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        function = UFUNCS.get((ufunc, method))
-        if function is None:
-            raise _unsupported(f"np.{ufunc.__name__}" + f".{method}" * (method != "__call__"))
-        given = {name: value for name, value in kwargs.items() if value is not None}
-        if not given.keys() <= ({"axis", "keepdims"} if method == "reduce" else set()):
-            raise TypeError(
-                f"np.{ufunc.__name__} on a Tensor does not take {', '.join(given)}: arrays in a "
-                "graph never change, so use the result in place of out=, np.where in place of "
-                "where=, and astype in place of dtype="
-            )
-        return function(*inputs, **(kwargs if method == "reduce" else {}))
+        return call_ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(
         self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any
     ) -> Any:
-        implementation = FUNCTIONS.get(function)
-        if implementation is None:
-            raise _unsupported(_name(function))
-        return implementation(*args, **kwargs)
+        return call_function(function, args, kwargs)
 
     # ── Elementwise functions ─────────────────────────────────────────────────────────────────
 
@@ -582,30 +481,30 @@ class Tensor:
                 "that are Tensors, use tg.minimum(tg.maximum(x, lo), hi)"
             )
         lo, hi = (np.array(b) if isinstance(b, np.ndarray | list) else b for b in (lo, hi))
-        return of_one(p.clip, self, lo, hi)
+        return apply_unary(p.clip, self, lo, hi)
 
     # ── Reductions ────────────────────────────────────────────────────────────────────────────
 
     def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         """The sum over all axes, or over the given one or ones."""
-        return of_one(p.sum_, self, axis, keepdims)
+        return apply_unary(p.sum_, self, axis, keepdims)
 
     def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         """The maximum; elements that tie for it share the gradient equally."""
-        return of_one(p.max_, self, axis, keepdims)
+        return apply_unary(p.max_, self, axis, keepdims)
 
     def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         """The minimum; elements that tie for it share the gradient equally."""
-        return of_one(p.min_, self, axis, keepdims)
+        return apply_unary(p.min_, self, axis, keepdims)
 
     def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         """The sum divided by the number of elements; nan where there are none."""
-        return of_one(p.mean, self, axis, keepdims)
+        return apply_unary(p.mean, self, axis, keepdims)
 
     def var(self, axis: Axis = None, keepdims: bool = False, *, ddof: int = 0) -> Tensor:
         """The variance: the squared distances from the mean, divided by the number minus ddof."""
         distance = self - self.mean(axis, keepdims=True)
-        n = max(p.number_along(self.shape, axis) - ddof, 0)
+        n = max(count_along(self.shape, axis) - ddof, 0)
         return (distance * distance).sum(axis, keepdims) / n
 
     def std(self, axis: Axis = None, keepdims: bool = False, *, ddof: int = 0) -> Tensor:
@@ -616,21 +515,21 @@ class Tensor:
         """The sums of the elements up to each; with None, of the elements along one axis."""
         if axis is None:
             return self.flatten().cumsum(0)
-        return of_one(p.cumsum, self, from_the_end(axis, self.ndim))
+        return apply_unary(p.cumsum, self, from_the_end(axis, self.ndim))
 
     def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
         """The index of the first maximum, an integer Tensor without a gradient."""
-        return of_one(p.argmax, self, axis, keepdims)
+        return apply_unary(p.argmax, self, axis, keepdims)
 
     def argmin(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
         """The index of the first minimum, an integer Tensor without a gradient."""
-        return of_one(p.argmin, self, axis, keepdims)
+        return apply_unary(p.argmin, self, axis, keepdims)
 
     # ── Shapes ────────────────────────────────────────────────────────────────────────────────
 
     def reshape(self, *shape: int | tuple[int, ...]) -> Tensor:
         """The same elements in another shape; one length may be -1."""
-        return of_one(p.reshape, self, _one_tuple(shape))
+        return apply_unary(p.reshape, self, as_shape(shape))
 
     def flatten(self) -> Tensor:
         """The elements along one axis."""
@@ -638,8 +537,8 @@ class Tensor:
 
     def transpose(self, *axes: int | tuple[int, ...] | None) -> Tensor:
         """The axes in another order, by default reversed."""
-        order = _one_tuple(axes) if axes not in ((), (None,)) else range(self.ndim)[::-1]
-        return of_one(
+        order = as_shape(axes) if axes not in ((), (None,)) else range(self.ndim)[::-1]
+        return apply_unary(
             p.transpose, self, tuple(from_the_end(a, self.ndim) + self.ndim for a in order)
         )
 
@@ -658,7 +557,7 @@ class Tensor:
         axes = list(range(self.ndim))
         a, b = from_the_end(a, self.ndim), from_the_end(b, self.ndim)
         axes[a], axes[b] = axes[b], axes[a]
-        return of_one(p.transpose, self, tuple(axes))
+        return apply_unary(p.transpose, self, tuple(axes))
 
     def expand_dims(self, axis: int | tuple[int, ...]) -> Tensor:
         """New axes of length 1 at these places of the result."""
@@ -670,7 +569,7 @@ class Tensor:
 
     def broadcast_to(self, *shape: int | tuple[int, ...]) -> Tensor:
         """Repeated along new axes and axes of length 1 to this shape."""
-        return of_one(p.broadcast_to, self, _one_tuple(shape))
+        return apply_unary(p.broadcast_to, self, as_shape(shape))
 
     def astype(self, dtype: DTypeLike) -> Tensor:
         """Converted to another dtype; no gradient flows to or from integers and booleans."""
@@ -678,19 +577,15 @@ class Tensor:
         if dtype.kind not in "biuf":
             raise TypeError(f"a Tensor holds real numbers: it cannot become {dtype}")
         source = self if dtype.kind == "f" else self.detach()
-        return of_one(p.cast, source, dtype)
+        return apply_unary(p.astype, source, dtype)
 
 
 _NUMERIC = (Tensor, np.ndarray, np.generic, int, float, complex, list, tuple)
-_power = _binary(p.pow_)
+_power = _binary(p.power)
 
-_set_grad: Callable[[Tensor, Any], None] = Tensor.__dict__["_grad"].__set__
+_set_grad: Callable[[Node, Any], None] = Node.__dict__["_grad"].__set__
 _total = np.errstate(all="ignore")(operator.add)
 _ACCUMULATING = Lock()  # threads that share a parameter add to one gradient
-
-# NumPy's functions on Tensors, filled by operations.py: by (ufunc, method), and by function.
-UFUNCS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {}
-FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {}
 
 
 # ── Recording ─────────────────────────────────────────────────────────────────────────────────────
@@ -707,19 +602,19 @@ def record(
     node._retains_grad = False
     node.index = _next_index()
     node.scope = mode.scope
-    if mode.watch is not None:
-        mode.watch.forward(node, primitive.name, arguments)
+    for observer in mode.observers:
+        observer.forward(node, primitive, arguments)
     if mode.grad and primitive.differentiable:
         for source in inputs:
             if source._requires_grad:
                 node._requires_grad = True
-                node._grad_since = 0
+                node._tracked_since = 0
                 node.primitive = primitive
                 node.inputs = inputs
                 node._arguments = arguments
                 return node
     node._requires_grad = False
-    node._grad_since = NEVER
+    node._tracked_since = NEVER
     if mode.recorder is not None:  # no gradient passes here, but a replay does
         node.primitive = primitive
         node.inputs = inputs
@@ -737,17 +632,17 @@ def apply(primitive: Primitive, *inputs: Tensor, params: tuple[Any, ...] = ()) -
     return record(primitive, primitive.value(*arguments), inputs, arguments)
 
 
-def of_one(primitive: Primitive, source: Tensor, *params: Any) -> Tensor:
+def apply_unary(primitive: Primitive, source: Tensor, *params: Any) -> Tensor:
     """Compute a primitive of one Tensor and record it."""
     arguments = (source._value, *params)
     return record(primitive, primitive.value(*arguments), (source,), arguments)
 
 
-def verify(check: Callable[..., None], x: Tensor, *args: Any, **options: Any) -> None:
+def run_check(check: Callable[..., None], x: Tensor, *args: Any, **options: Any) -> None:
     """Run ``check(value of x, ...)``, which raises what does not fit; a replay runs it again."""
-    recorder = MODE.get().recorder
+    recorder = active_recorder()
     if recorder is not None:
-        recorder.verify(check, x, args, options)
+        recorder.checking(check, x, args, options)
     check(x._value, *args, **options)
 
 
@@ -781,7 +676,7 @@ def _make_leaf(node: Tensor, value: Any) -> Tensor:
     node._value = value
     node._arguments = ()
     node._grad = node.name = None
-    node._grad_since = NEVER
+    node._tracked_since = NEVER
     node._requires_grad = node._retains_grad = False
     node.index = _next_index()
     node.inputs = ()
@@ -819,7 +714,7 @@ def _numbers(data: ArrayLike | Tensor, dtype: DTypeLike | None, copy: bool) -> A
         )
     if array.dtype.kind in "iu" and dtype is None and isinstance(data, int | list | tuple):
         array = array.astype(np.float64)
-    return array[()] if array.ndim == 0 else array if copy else _locked(array)
+    return array[()] if array.ndim == 0 else array if copy else _freeze(array)
 
 
 def _check_differentiable(dtype: np.dtype[Any]) -> None:
@@ -830,7 +725,7 @@ def _check_differentiable(dtype: np.dtype[Any]) -> None:
         )
 
 
-def _locked(array: Array) -> Array:
+def _freeze(array: Array) -> Array:
     """The array, made read-only together with the arrays of which it is a view."""
     owner: Any = array
     while isinstance(owner, np.ndarray):
@@ -839,9 +734,9 @@ def _locked(array: Array) -> Array:
     return array
 
 
-def _handed_out(value: Any) -> Array:
+def _read_only_view(value: Any) -> Array:
     """A read-only array that cannot be made writeable again."""
-    return _locked(np.asarray(value)).view()
+    return _freeze(np.asarray(value)).view()
 
 
 # ── Helpers of methods ────────────────────────────────────────────────────────────────────────────
@@ -866,14 +761,14 @@ def _split_index(index: Any) -> tuple[list[Tensor], tuple[Any, ...]]:
     """The arrays in an index, as Tensors, and the index with a hole in the place of each."""
     parts = index if type(index) is tuple else (index,)
     arrays: list[Tensor] = []
-    pattern: list[Any] = []
+    template: list[Any] = []
     for part in parts:
         if part is None or part is Ellipsis or type(part) in (int, slice):
-            pattern.append(part)
+            template.append(part)
         else:
             arrays.append(as_index(part))
-            pattern.append(HOLE)
-    return arrays, tuple(pattern)
+            template.append(ARRAY_SLOT)
+    return arrays, tuple(template)
 
 
 def as_index(index: Any) -> Tensor:
@@ -884,35 +779,3 @@ def as_index(index: Any) -> Tensor:
     if not array.size and type(index) is list:  # an index of nothing, though NumPy takes floats
         array = array.astype(np.intp)
     return constant(array[()])
-
-
-def from_the_end(axis: int, ndim: int) -> int:
-    """The axis counted from the end: -1 is the last."""
-    if not -ndim <= axis < ndim:
-        raise ValueError(
-            f"axis {axis} is out of bounds for {ndim} axes: from {-ndim} to {ndim - 1}"
-        )
-    return axis - ndim if axis >= 0 else axis
-
-
-def _one_tuple(shape: tuple[Any, ...]) -> tuple[int, ...]:
-    """A shape given as f(2, 3) or as f((2, 3))."""
-    if len(shape) == 1 and not isinstance(shape[0], int | np.integer):
-        return tuple(shape[0])
-    return shape
-
-
-def _unsupported(name: str) -> TypeError:
-    known = [_name(function) for function in FUNCTIONS]
-    known += [_name(ufunc) + f".{how}" * (how != "__call__") for ufunc, how in UFUNCS]
-    near = difflib.get_close_matches(name, known, n=2, cutoff=0)
-    return TypeError(
-        f"{name} does not work on Tensors, so that no gradient is lost unseen; nearest are "
-        f"{' and '.join(near)}, or use t.data where no gradient is needed"
-    )
-
-
-def _name(function: Any) -> str:
-    """As a user would write it: np.linalg.norm."""
-    module = getattr(function, "__module__", None) or "numpy"
-    return f"{module.replace('numpy', 'np', 1)}.{function.__name__}"

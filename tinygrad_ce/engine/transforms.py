@@ -1,7 +1,7 @@
 """Derivatives as functions: grad, vjp, jacobian, hessian, and gradients of any tensors of a graph.
 
 Each transform takes a function of Tensors and returns a function. Its arguments become variables of
-their own (an alias in the graph), so that nested transforms and closures never confuse whose
+their own (an identity in the graph), so that nested transforms and closures never confuse whose
 derivative is meant, and so that derivatives nest to any order.
 """
 
@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from . import primitives as p
-from .backprop import backpropagate, graph
-from .context import MODE, enable_grad
+from .backprop import backpropagate
+from .context import MODE, active_recorder, enable_grad
+from .graph import topological_order
 from .operations import concatenate
 from .tensor import Array, Tensor, apply, as_tensor, constant
 
@@ -83,7 +84,7 @@ def gradients_where_reached(
     output: Tensor, tensors: Sequence[Tensor], cotangent: Any = None, create_graph: bool = False
 ) -> list[Any]:
     """As `gradients`, but None for a tensor that no gradient reaches: 0 is something else."""
-    create_graph = create_graph or MODE.get().recorder is not None
+    create_graph = create_graph or active_recorder() is not None
     seed = _seed(output, cotangent, create_graph)
     kept = backpropagate(
         output, seed if create_graph else seed._value, wanted=tensors, create_graph=create_graph
@@ -247,7 +248,7 @@ def jacobian(f: Callable[..., Tensor], argnums: Argnums = 0) -> Callable[..., An
     def jacobian_of(*args: Any, **kwargs: Any) -> Any:
         y, pull = _linearize(f, argnums, args, kwargs)
         basis = np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape)
-        largest = max(node.size for node in graph(y)) if pull.open else 1
+        largest = max(node.size for node in topological_order(y)) if pull.open else 1
         rows = max(1, MAX_BATCH // max(largest, 1))
         parts = [pull.batch(basis[i : i + rows]) for i in range(0, max(y.size, 1), rows)]
         blocks = [
@@ -369,9 +370,12 @@ def _linearize(
     if not isinstance(y, Tensor):
         raise TypeError(f"the function must return a Tensor, got {type(y).__name__}: {y!r}")
     own = {id(v) for v in variables if v.primitive is None}
-    outside = MODE.get().recorder is not None or (
+    outside = active_recorder() is not None or (
         recording_outside
-        and any(node.primitive is None and id(node) not in own for node in graph(y, grad_only=True))
+        and any(
+            node.primitive is None and id(node) not in own
+            for node in topological_order(y, grad_only=True)
+        )
     )
     return y, _Pullback(y, variables, argnums, outside)
 
@@ -386,7 +390,7 @@ def _variable(argument: Any, i: int) -> Tensor:
                 f"argument {i} must be numeric to differentiate by it, got {argument!r}"
             ) from error
     if argument.requires_grad:
-        return apply(p.alias, argument)
+        return apply(p.identity, argument)
     return Tensor(argument, requires_grad=True, name=argument.name)
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..engine.context import scope
-from ..engine.operations import sample
+from ..engine.random_sample import sample
 from ..engine.tensor import Tensor
 from . import validation
 

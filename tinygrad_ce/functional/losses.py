@@ -14,8 +14,8 @@ import numpy as np
 
 from ..engine import primitives as p
 from ..engine.context import scope
+from ..engine.kernels import ARRAY_SLOT
 from ..engine.operations import where
-from ..engine.primitives import HOLE
 from ..engine.tensor import Array, Tensor, apply, as_tensor, constant
 from . import validation
 from .probabilities import is_label, max_constant, softmax
@@ -306,15 +306,15 @@ def calculate_cross_entropy(y_true: Any, y_predicted: Any) -> Tensor:
 
 def _at_label(x: Tensor, t: Tensor) -> Tensor:
     """x[..., t]: of each row of x the element at its label."""
-    rows, pattern = _rows(t.shape)
-    return apply(p.getitem, x, *map(constant, rows), t, params=(pattern,))
+    rows, index_template = _rows(t.shape)
+    return apply(p.getitem, x, *map(constant, rows), t, params=(index_template,))
 
 
 @lru_cache(maxsize=32)
 def _rows(shape: tuple[int, ...]) -> tuple[tuple[Array, ...], tuple[Any, ...]]:
-    """The indices of all rows of a batch, an array for each axis; and the pattern with a label."""
+    """The indices of all rows of a batch, an array for each axis; and the template with a label."""
     rows = np.indices(shape, sparse=True)
-    return rows, (HOLE,) * (len(rows) + 1)
+    return rows, (ARRAY_SLOT,) * (len(rows) + 1)
 
 
 def _labelled(logits: Any, target: Any) -> tuple[Tensor, Tensor]:

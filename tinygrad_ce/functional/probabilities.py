@@ -14,7 +14,7 @@ import numpy as np
 
 from ..engine import primitives as p
 from ..engine.context import scope
-from ..engine.tensor import Tensor, of_one, verify
+from ..engine.tensor import Tensor, apply_unary, run_check
 from . import validation
 
 
@@ -75,13 +75,13 @@ def one_hot(target: Any, n_classes: int, dtype: Any = np.float64) -> Tensor:
             [1., 0., 0.]])
     """
     t = validation.integers_or_floats(target)
-    verify(validation.check_range, t, n_classes)
+    run_check(validation.check_range, t, n_classes)
     return is_label(t, n_classes).astype(dtype)
 
 
 def max_constant(x: Tensor, axis: int) -> Tensor:
     """The maximum along an axis, held constant, and finite where all of x is -inf."""
-    return of_one(p.peak, x, axis, _lowest(x.dtype))
+    return apply_unary(p.max_constant, x, axis, _lowest(x.dtype))
 
 
 @cache

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.tensor import Tensor, as_tensor, verify
+from ..engine.tensor import Tensor, as_tensor, run_check
 
 
 def accepted(
@@ -39,13 +39,13 @@ def accepted(
     dtype = z.dtype
     labelled = y.dtype.kind != "f"
     if labelled:
-        verify(check_labels, y, n_classes, ignore_index)
+        run_check(check_labels, y, n_classes, ignore_index)
     else:
         dtype = np.result_type(dtype, y.dtype)
         if ignore_index is not None:
             raise ValueError("ignore_index is for labels, and distributions have none")
         if check_targets:
-            verify(check_distributions, y)
+            run_check(check_distributions, y)
     if not n_classes:
         raise ValueError(f"logits of shape {x.shape} have no class on axis {axis}")
     w = None

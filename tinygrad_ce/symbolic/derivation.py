@@ -43,7 +43,9 @@ def steps_of(
     z: Tensor, output: Tensor, gradients: dict[Tensor, Tensor], name: str
 ) -> tuple[Step, ...]:
     """The derivation of the output from z, node by node."""
-    held = [t for t in nodes_to_read([output, *gradients.values()], {}) if t.primitive is p.peak]
+    held = [
+        t for t in nodes_to_read([output, *gradients.values()], {}) if t.primitive is p.max_constant
+    ]
     nodes = sorted({z, *gradients, *held}, key=attrgetter("index"))
     names = _names(nodes, {output: name, z: "z"})
     symbols = {node: symbol_array(names[node], node.shape) for node in nodes}
@@ -70,7 +72,7 @@ def _names(nodes: Sequence[Tensor], names: dict[Tensor, str]) -> dict[Tensor, st
     for node in nodes:
         if node in names:
             continue
-        own = node.name or ("m" if node.primitive is p.peak else None)
+        own = node.name or ("m" if node.primitive is p.max_constant else None)
         if own is None or own in taken or not re.fullmatch(r"[^\W\d_]+", own):
             own = next(letter for letter in letters if letter not in taken)
         names[node] = own

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from ..engine import primitives as p
-from ..engine.context import MODE, Mode, Setting
-from ..engine.tensor import Tensor
+from ..engine.context import Mode, ModeContext
+from ..engine.graph import Node
+from ..engine.hooks import Recorder
 
 
-class recording(Setting):
+class recording(ModeContext):
     """Keep in the graph what has no derivative, too: comparisons, or a maximum held constant.
 
     Where such a result is a leaf otherwise, a reader of the graph finds of what it was made.
@@ -27,40 +27,50 @@ class recording(Setting):
 
     __slots__ = ()
 
-    def __enter__(self) -> None:
-        mode = MODE.get()
-        MODE.set(Mode(mode.grad, mode.scope, mode, mode.watch, _Recorder()))
+    def derive(self, parent: Mode) -> Mode:
+        """Return the mode inside, which keeps everything."""
+        return parent.derive(recorder=_Keeper())
 
 
-class _Recorder:
-    """What is reported to while recording, see modes.py; refuses what an expression cannot show."""
+class _Keeper(Recorder):
+    """Keeps in the graph what has no derivative, and refuses what an expression cannot show."""
 
-    def copied(self, new: Tensor, source: Tensor) -> None:
-        """A Tensor made from a Tensor keeps its source, though no gradient flows to it."""
-        new.primitive = p.cast
+    __slots__ = ()
+
+    def copied(self, new: Node, source: Node) -> None:
+        new.primitive = p.astype
         new.inputs = (source,)
-        new._arguments = (source._value, new.dtype)
+        new._arguments = (source._value, new._value.dtype)
 
-    def refuse_reading(self, tensor: Tensor) -> None:
-        """Numbers that were read out would be constants, whatever they depend on."""
+    def reading(self, node: Node) -> None:
         raise RuntimeError(
-            f"the value of {tensor.label()} was read inside of recording(), and the graph cannot "
+            f"the value of {node.label()} was read inside of recording(), and the graph cannot "
             "tell what depends on it: read it outside, or choose by np.where in place of an if"
         )
 
-    def verify(self, *check: Any) -> None:
-        """What is accepted does not show in the graph."""
+    def assign(self, leaf: Node, value: Any) -> Any:
+        raise _refusal("assigning to a tensor")
 
-    def depends_on(self, *state: Any) -> None:
-        """Nor does what a Module is set to."""
+    def gradient_of(self, node: Node) -> Any:
+        raise _refusal("reading .grad")
 
-    def passing(self, node: Tensor, g: Tensor) -> None:
-        """Nor whose gradient a Tensor is."""
+    def set_gradient(self, node: Node, gradient: Any) -> Any:
+        raise _refusal("assigning to .grad")
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        def refuse(*args: Any) -> Any:
-            raise RuntimeError(
-                f"recording() is for computing values and gradients(); {name} is not recorded"
-            )
+    def backward(self, output: Node, gradient: Any) -> Any:
+        raise _refusal("backward()")
 
-        return refuse
+    def sample(self, method: Any, args: Any, options: Any) -> Any:
+        raise _refusal("drawing random numbers")
+
+    def zero_grad(self, parameters: Any) -> Any:
+        raise _refusal("zero_grad()")
+
+    def optimizer_step(self, optimizer: Any) -> Any:
+        raise _refusal("an optimizer's step()")
+
+
+def _refusal(what: str) -> RuntimeError:
+    return RuntimeError(
+        f"recording() is for computing values and gradients(); {what} is not recorded"
+    )

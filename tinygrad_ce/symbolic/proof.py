@@ -9,7 +9,8 @@ from typing import Any, Literal
 import numpy as np
 
 from .. import functional as F
-from ..engine.backprop import backpropagate, leading_to
+from ..engine.backprop import backpropagate
+from ..engine.graph import nodes_between
 from ..engine.tensor import Tensor, constant
 from .derivation import Step, steps_of
 from .exact_numbers import Expressions, each, exact, require_sympy, symbol_array, with_real_symbols
@@ -172,7 +173,7 @@ def _derived(n_classes: int, target: int, of: Derivative, loss: Loss) -> tuple[S
 
 def _walk(z: Tensor, output: Tensor, cotangent: Any) -> dict[Tensor, Tensor]:
     """The derivatives of the output by each node between z and it, with their graphs."""
-    nodes = leading_to([z], output)
+    nodes = nodes_between([z], output)
     if not nodes:
         return {z: constant(np.zeros(np.shape(cotangent)[: -output.ndim or None] + z.shape))}
     return backpropagate(output, constant(cotangent), wanted=nodes, create_graph=True)

@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import Any
 
 from ..engine import primitives as p
-from ..engine.backprop import FreedGraphError
+from ..engine.graph import FreedGraphError
 from ..engine.tensor import Tensor
 from .exact_numbers import Expressions, exact, symbol_array
 from .sympy_rules import meanings

@@ -23,7 +23,7 @@ def meanings() -> dict[Primitive, Callable[..., Any]]:
     s = require_sympy()
     larger, smaller = each(s.Max, 2, -s.oo), each(s.Min, 2, s.oo)
     return {
-        p.power: lambda x, n: x ** exact(n)[()],
+        p.scalar_power: lambda x, n: x ** exact(n)[()],
         p.exp: each(s.exp),
         p.expm1: each(lambda x: s.exp(x) - 1),
         p.log: each(s.log),
@@ -46,12 +46,12 @@ def meanings() -> dict[Primitive, Callable[..., Any]]:
         p.minimum: smaller,
         p.max_: lambda x, axis, keepdims: larger.reduce(x, axis, None, None, keepdims),
         p.min_: lambda x, axis, keepdims: smaller.reduce(x, axis, None, None, keepdims),
-        p.peak: lambda x, axis, least: larger(
+        p.max_constant: lambda x, axis, least: larger(
             larger.reduce(x, axis, None, None, True),
             exact(-math.inf if least in _LOWEST else least),
         ),
         p.where: each(lambda c, a, b: s.Piecewise((a, c), (b, True)), 3),
-        p.cast: _cast,
+        p.astype: _cast,
         p.getitem: _getitem,
         p.scatter: _scatter,
         p.less: each(s.Lt, 2),

@@ -8,7 +8,8 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from tinygrad_ce import compare, demo, draw
+from tinygrad_ce import compare, draw
+from tinygrad_ce.cli import experiment as demo
 from tinygrad_ce.cli.report import charts, page
 from tinygrad_ce.cli.report.page import scientific
 from tinygrad_ce.engine.transforms import gradients

@@ -15,8 +15,8 @@ from tinygrad_ce import nn
 from tinygrad_ce.draw import draw, remember_lines
 from tinygrad_ce.draw.formatting import number
 from tinygrad_ce.draw.interactive.steps import Trace
-from tinygrad_ce.engine.backprop import graph
 from tinygrad_ce.engine.context import MODE, Mode
+from tinygrad_ce.engine.graph import topological_order
 from tinygrad_ce.engine.primitives import Primitive
 from tinygrad_ce.engine.tensor import apply
 
@@ -283,7 +283,7 @@ def observed(output):
 @pytest.mark.parametrize("make", GRAPHS)
 def test_every_value_and_gradient_in_the_graph_is_the_engines(open_page, make):
     output = make()
-    nodes = graph(output)
+    nodes = topological_order(output)
     wanted = [node for node in nodes if node.requires_grad]
     gradients = dict(zip(map(id, wanted), tg.gradients(output, wanted), strict=True))
     page = open_page(output)
@@ -307,7 +307,7 @@ def test_every_contribution_comes_in_backprops_order_with_its_numbers(open_page,
     page = open_page(output)
     steps = page.tab.evaluate("steps.map((s) => [s.kind, s.from ?? null, s.to ?? null])")
     backward = [(i, source, to) for i, (kind, source, to) in enumerate(steps) if kind == "add"]
-    ids = {f"t{i}": node for i, node in enumerate(graph(output))}
+    ids = {f"t{i}": node for i, node in enumerate(topological_order(output))}
     assert [ids[source].index for _, source, _ in backward] == [node.index for node, _, _ in engine]
     for (i, source, to), (_, _, d) in zip(backward, engine, strict=True):
         page.go(i)
@@ -813,7 +813,7 @@ def test_downloads(open_page):
     assert "--g-parameter" in svg
     name, trace = downloaded(page, "json")
     assert name == "loss.json"
-    ours = Trace(graph(loss), [loss]).data()
+    ours = Trace(topological_order(loss), [loss]).data()
     assert json.loads(trace) == json.loads(json.dumps(ours))
     name, tex = downloaded(page, "tex")
     assert name == "loss.tex"
@@ -975,7 +975,7 @@ def test_in_a_notebooks_frame(browser, tmp_path):
 
 def test_400_nodes_are_stepped_through_to_the_end(open_page):
     loss = of_400_nodes()
-    assert len(graph(loss)) >= 400
+    assert len(topological_order(loss)) >= 400
     page = open_page(loss)
     page.press("End")
     assert page.step() == page.last() > 400

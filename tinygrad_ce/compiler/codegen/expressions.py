@@ -10,15 +10,17 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ...engine import kernels
 from ...engine import primitives as p
-from ...engine.primitives import HOLE
+from ...engine.axes import count_along
+from ...engine.kernels import ARRAY_SLOT
 from ..ir import Loop, Op
 from ..passes import add_at, add_at_flat, adds_rows, copied, is_taken, take, typed
 from ..recorder import sampled, verified
 from .literals import Text, argument, dtype_name, number, parameter
 
 OPERATORS = {
-    p.add: "+", p.subtract: "-", p.multiply: "*", p.divide: "/", p.matmul: "@", p.pow_: "**",
+    p.add: "+", p.subtract: "-", p.multiply: "*", p.divide: "/", p.matmul: "@", p.power: "**",
     p.less: "<", p.less_equal: "<=", p.greater: ">", p.greater_equal: ">=", p.equal: "==",
     p.not_equal: "!=", p.logical_and: "&", p.logical_or: "|",
 }  # fmt: skip
@@ -67,7 +69,7 @@ def own_function(op: Op) -> Callable[..., Any] | None:
         check: Callable[..., Any] = op.params[0]
         return check
     if op.primitive is None or op.primitive in (p.scatter, add_at, add_at_flat):
-        return p.add_rows if adds_rows(op) else None
+        return kernels.add_rows if adds_rows(op) else None
     written = op.primitive in OPERATORS or op.primitive in FUNCTIONS or op.primitive in REDUCTIONS
     return None if written or op.primitive in _WRITERS else op.primitive.value
 
@@ -92,15 +94,15 @@ def _sums_rows_of_tall(op: Op) -> bool:
 def _write_sample(printer: Printer, op: Op, operands: list[Text]) -> Text:
     generator, method, args, options = op.params
     arrays = iter(operands)
-    given = [next(arrays).text if x is HOLE else argument(x) for x in args]
-    named = [f"{k}={next(arrays).text if x is HOLE else argument(x)}" for k, x in options]
+    given = [next(arrays).text if x is ARRAY_SLOT else argument(x) for x in args]
+    named = [f"{k}={next(arrays).text if x is ARRAY_SLOT else argument(x)}" for k, x in options]
     call = f"{printer.generators[generator]}.{method}({', '.join(given + named)})"
     return Text(f"{dtype_name(op.dtype)}({call})" if op.kind == "scalar" else call)
 
 
 def _write_mean(printer: Printer, op: Op, operands: list[Text]) -> Text:
     x, (axis, keepdims) = op.inputs[0], op.params
-    n = p.number_along(x.shape, axis)
+    n = count_along(x.shape, axis)
     if x.dtype == np.float16:
         total = f"np.add.reduce({operands[0].text}, {axis}, np.float32, keepdims={keepdims})"
         return Text(f"({total} / {n}).astype(np.float16)")
@@ -115,15 +117,20 @@ def _write_peak(printer: Printer, op: Op, operands: list[Text]) -> Text:
 
 def _write_getitem(printer: Printer, op: Op, operands: list[Text]) -> Text:
     pattern = op.params[0]
-    if pattern == (HOLE,) and op.in_c_order and op.inputs[0].in_c_order and is_taken(op.inputs[1]):
+    if (
+        pattern == (ARRAY_SLOT,)
+        and op.in_c_order
+        and op.inputs[0].in_c_order
+        and is_taken(op.inputs[1])
+    ):
         return Text(f"{operands[0]}.take({operands[1].text}, 0)")
-    scalar = op.kind == "scalar" and any(part is HOLE or part is Ellipsis for part in pattern)
+    scalar = op.kind == "scalar" and any(part is ARRAY_SLOT or part is Ellipsis for part in pattern)
     return Text(f"{operands[0]}[{printer.index(pattern, op.inputs[1:], op)}]" + "[()]" * scalar)
 
 
 def _write_broadcast(printer: Printer, op: Op, operands: list[Text]) -> Text:
     (shape,) = op.params
-    if op.size > p.LARGEST_FILLED:  # a view, as in the eager step
+    if op.size > kernels.LARGEST_FILLED:  # a view, as in the eager step
         return Text(f"np.broadcast_to({operands[0].text}, {shape})")
     return Text(f"np.full({shape}, {operands[0].text}, {dtype_name(op.dtype)})")
 
@@ -176,12 +183,12 @@ def _write_einsum(printer: Printer, op: Op, operands: list[Text]) -> Text:
 _WRITERS: dict[Any, Callable[[Printer, Op, list[Text]], Text]] = {
     sampled: _write_sample,
     p.mean: _write_mean,
-    p.peak: _write_peak,
+    p.max_constant: _write_peak,
     p.getitem: _write_getitem,
     p.broadcast_to: _write_broadcast,
     p.reshape: _write_reshape,
     p.transpose: _write_transpose,
-    p.cast: _write_cast,
+    p.astype: _write_cast,
     p.argmax: _write_arg("argmax"),
     p.argmin: _write_arg("argmin"),
     p.argsort: lambda _, op, x: Text(f'np.argsort({x[0].text}, {op.params[0]}, kind="stable")'),
@@ -194,7 +201,7 @@ _WRITERS: dict[Any, Callable[[Printer, Op, list[Text]], Text]] = {
     p.einsum: _write_einsum,
     p.negative: lambda _, op, x: Text(f"-{x[0]}", False),
     p.logical_not: lambda _, op, x: Text(f"~{x[0]}", False),
-    p.power: lambda _, op, x: Text(f"{x[0]} ** {number(op.params[0])}", False),
+    p.scalar_power: lambda _, op, x: Text(f"{x[0]} ** {number(op.params[0])}", False),
     p.relu: lambda _, op, x: Text(f"np.maximum({x[0].text}, 0)"),
     p.clip: lambda _, op, x: Text(
         f"np.clip({x[0].text}, {parameter(op.params[0])}, {parameter(op.params[1])})"

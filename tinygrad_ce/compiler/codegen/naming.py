@@ -35,7 +35,7 @@ IN_SOFTMAX = {
     p.subtract: "shifted",
 }  # fmt: skip
 IN_DROPOUT = {
-    ("dropout", p.greater_equal): "keep", ("dropout", p.cast): "mask",
+    ("dropout", p.greater_equal): "keep", ("dropout", p.astype): "mask",
     ("dropout", p.multiply): "mask",
 }  # fmt: skip
 OF_PRIMITIVE = {
@@ -43,7 +43,7 @@ OF_PRIMITIVE = {
     p.matmul: "product", p.sum_: "total", p.getitem: "picked", p.scatter: "spread",
     add_at: "total", add_at_flat: "total", take: "picked", p.where: "chosen",
     p.reshape: "reshaped", p.transpose: "transposed", p.concatenate: "joined", p.max_: "largest",
-    p.min_: "smallest", p.pow_: "power", p.sqrt: "root", p.broadcast_to: "spread",
+    p.min_: "smallest", p.power: "power", p.sqrt: "root", p.broadcast_to: "spread",
 }  # fmt: skip
 RESERVED = {*keyword.kwlist, *dir(builtins), "np", "math", "cache", "getrefcount"}
 
@@ -119,7 +119,7 @@ def _of_logits(program: Program) -> dict[int, str]:
     return {
         id(op.inputs[0]): "logits"
         for op in program.ops
-        if op.primitive in (p.peak, p.argmax)
+        if op.primitive in (p.max_constant, p.argmax)
         if op.scope is not None and op.scope.name in OF_LOGITS
         if op.inputs[0].primitive is not None and op.inputs[0].scope is not op.scope
     }

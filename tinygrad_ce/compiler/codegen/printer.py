@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from ...engine import kernels
 from ...engine import primitives as p
-from ...engine.primitives import HOLE
+from ...engine.kernels import ARRAY_SLOT
 from ..ir import Loop, Op, Program, is_range
 from ..memory import ELEMENTWISE, Plan
 from ..passes import add_at, add_at_flat, adds_rows, upper_bound
@@ -344,7 +345,7 @@ class _Printer:
         self.body += self.wrapped(f"{name} = ", f"np.zeros({shape}, {dtype_name(op.dtype)})")
         if adds_rows(op):
             given = f"{name}, {self.operand(arrays[0])}, {self.operand(x)}"
-            self.body += self.wrapped("", f"{p.add_rows.__name__}({given})")
+            self.body += self.wrapped("", f"{kernels.add_rows.__name__}({given})")
         elif any(array.dtype.kind != "b" for array in arrays):
             if any(isinstance(part, slice) for part in pattern):
                 index = f"np.s_[{index}]"
@@ -381,7 +382,7 @@ class _Printer:
     def index(self, pattern: tuple[Any, ...], arrays: list[Op], user: Op | None = None) -> str:
         """What stands between the brackets."""
         texts = iter([self.operand(array, user).text for array in arrays])
-        parts = [next(texts) if x is HOLE else slice_text(x) for x in pattern]
+        parts = [next(texts) if x is ARRAY_SLOT else slice_text(x) for x in pattern]
         return ", ".join(parts) + ("," if len(parts) == 1 and not arrays else "") or "()"
 
 
@@ -389,7 +390,7 @@ def _is_implied(op: Op, user: Op) -> bool:
     """Whether a NumPy scalar can be written as a Python number, its dtype being the others' too."""
     if user.primitive not in OPERATORS and user.primitive not in (add_at, add_at_flat):
         return False
-    if op.dtype.kind not in "fi" or user.primitive is p.pow_:
+    if op.dtype.kind not in "fi" or user.primitive is p.power:
         return False
     others = [x for x in user.inputs if x is not op and x.dtype.kind == "f"]
     return any(x.kind != "number" and x.dtype == op.dtype and not x.is_constant for x in others)

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 import numpy as np
 
-from ...engine.backprop import backpropagate, graph
-from ...engine.context import MODE, Mode
-from ...engine.primitives import sum_to
+from ...engine.backprop import backpropagate
+from ...engine.context import observing
+from ...engine.graph import Node, topological_order
+from ...engine.hooks import Observer
+from ...engine.kernels import Value, unbroadcast
 from ...engine.tensor import Tensor
 
 
@@ -49,18 +50,14 @@ class Contribution:
     after: Any
 
 
-class _Notes:
-    """A watch that notes what the rules are given and return."""
+class _Notes(Observer):
+    """Notes what the rules are given and return."""
 
     def __init__(self) -> None:
-        self.results: list[tuple[Tensor, Any, Any]] = []
+        self.uses: list[tuple[Any, int, Value, Value]] = []
 
-    def forward(self, node: Tensor, name: str, arguments: tuple[Any, ...]) -> None:
-        """Nothing: values are at hand in the graph."""
-
-    def backward(self, node: Tensor, g: Any, d: Any) -> None:
-        """Note that a rule of `node` made d of g."""
-        self.results.append((node, g, d))
+    def backward(self, node: Node, place: int, gradient: Value, contribution: Value) -> None:
+        self.uses.append((node, place, gradient, contribution))
 
 
 def contributions(output: Tensor, arrived: dict[Tensor, Any] | None = None) -> list[Contribution]:
@@ -81,43 +78,21 @@ def contributions(output: Tensor, arrived: dict[Tensor, Any] | None = None) -> l
     a 1 3.0 + 3.0 = 6.0
     """
     notes = _Notes()
-    mode = MODE.get()
-    token = MODE.set(Mode(mode.grad, mode.scope, mode, notes))
     seed = output.cotangent()
-    try:
-        found = backpropagate(output, seed, wanted=graph(output, grad_only=True))
-    finally:
-        MODE.reset(token)
+    with observing(notes):
+        found = backpropagate(output, seed, wanted=topological_order(output, grad_only=True))
     sums: dict[Tensor, Any] = {output: seed}
-    walk = [_added(use, sums) for use in _uses(notes.results)]
+    walk = [_added(use, sums) for use in notes.uses]
     for node, gradient in found.items():
         assert np.array_equal(sums[node], gradient, equal_nan=True), node
     return walk if arrived is None else list(_on_top(walk, arrived, output, sums))
 
 
-def _uses(results: Sequence[tuple[Tensor, Any, Any]]) -> Iterator[tuple[Tensor, int, Any, Any]]:
-    """To each result of a rule, which argument of the node it is for."""
-    # By identity: == between Tensors compares their elements.
-    for _, group in groupby(results, key=lambda result: id(result[0])):
-        of_node = list(group)
-        node = of_node[0][0]
-        assert node.primitive is not None
-        places = (
-            place
-            for place, (source, rule) in enumerate(
-                zip(node.inputs or (), node.primitive.rules, strict=False)
-            )
-            if rule is not None and source.requires_grad
-        )
-        for place, (_, g, d) in zip(places, of_node, strict=True):
-            yield node, place, g, d
-
-
 @np.errstate(all="ignore")
-def _added(use: tuple[Tensor, int, Any, Any], sums: dict[Tensor, Any]) -> Contribution:
+def _added(use: tuple[Tensor, int, Value, Value], sums: dict[Tensor, Any]) -> Contribution:
     node, place, g, d = use
     source = (node.inputs or ())[place]
-    added = d if d.shape == source.shape else sum_to(d, source.shape)
+    added = d if d.shape == source.shape else unbroadcast(d, source.shape)
     added = added if added.dtype == source.dtype else added.astype(source.dtype)
     before = sums.get(source)
     after = sums[source] = added if before is None else before + added

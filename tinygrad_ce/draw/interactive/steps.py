@@ -18,7 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import closed_form
-from ...engine.primitives import HOLE, Primitive, getitem, number_along
+from ...engine.axes import count_along
+from ...engine.kernels import ARRAY_SLOT
+from ...engine.primitives import Primitive, getitem
 from ...engine.tensor import Tensor
 from .. import formatting as text
 from ..diagram import kind_of
@@ -293,7 +295,7 @@ class _Sight:
         self.tensors = dict(zip(letters, inputs, strict=False))
         self.params = dict(zip(letters[len(inputs) :], node.params, strict=False))
         if self.reduces:
-            self.params = {"n": number_along(inputs[0].shape, node.params[0])}
+            self.params = {"n": count_along(inputs[0].shape, node.params[0])}
 
     def kept_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape of a result, with the axes that were reduced back in it."""
@@ -386,7 +388,7 @@ def index_of(node: Tensor, names: dict[Tensor, str]) -> str:
     arrays = iter((node.inputs or ())[1:])
     parts = []
     for part in pattern:
-        array = next(arrays) if part is HOLE else None
+        array = next(arrays) if part is ARRAY_SLOT else None
         if array is None:
             parts.append(text.index_part(part))
         elif array.ndim == 0 and not array.name:
@@ -428,10 +430,10 @@ def _softmax_minus_one_hot(z: Array, g: Array) -> tuple[Array, Array, Array, int
 def chain_rule(node: Tensor, trace: Trace) -> str:
     r"""∂L/∂node as the sum of its contributions, in LaTeX.
 
-    >>> from tinygrad_ce.engine.backprop import graph
+    >>> from tinygrad_ce.engine.graph import topological_order
     >>> a = Tensor(3.0, requires_grad=True, name="a")
     >>> y = a * a
-    >>> print(chain_rule(a, Trace(graph(y), [y])))
+    >>> print(chain_rule(a, Trace(topological_order(y), [y])))
     \frac{\partial L}{\partial a} = \frac{\partial L}{\partial t_{1}}\,a + ...
     """
     terms = [_term(c, trace) for c in trace.walk_to(node)]
@@ -449,7 +451,7 @@ def _term(c: Contribution, trace: Trace) -> str:
     sight = _Sight(c.node, trace)
     names = {letter: _latex_name(t, trace) for letter, t in sight.tensors.items()}
     names |= {k: text.number(v) for k, v in sight.params.items() if isinstance(v, int | float)}
-    if "pattern" in primitive.params:
+    if "index_template" in primitive.params:
         names["i"] = rf"[{_latex_text(index_of(c.node, trace.names))}]"
     names["y"] = _latex_name(c.node, trace)
     names["g"] = _derivative(c.node, trace)

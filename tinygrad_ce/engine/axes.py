@@ -1,0 +1,48 @@
+"""Axes and shapes: counting, normalising, putting back."""
+
+from __future__ import annotations
+
+import math
+from types import EllipsisType
+from typing import Any
+
+# As in NumPy: all axes, one, or several.
+Axis = int | tuple[int, ...] | None
+
+
+def from_the_end(axis: int, ndim: int) -> int:
+    """Return the axis counted from the end: -1 is the last."""
+    if not -ndim <= axis < ndim:
+        raise ValueError(
+            f"axis {axis} is out of bounds for {ndim} axes: from {-ndim} to {ndim - 1}"
+        )
+    return axis - ndim if axis >= 0 else axis
+
+
+def as_shape(shape: tuple[Any, ...]) -> tuple[int, ...]:
+    """Return a shape given as f(2, 3) or as f((2, 3))."""
+    if len(shape) == 1 and not hasattr(shape[0], "__index__"):
+        return tuple(shape[0])
+    return shape
+
+
+def count_along(shape: tuple[int, ...], axis: Axis) -> int:
+    """Return how many elements a reduction over these axes takes together."""
+    if axis is None:
+        return math.prod(shape)
+    return math.prod([shape[a] for a in axis]) if isinstance(axis, tuple) else shape[axis]
+
+
+def with_axes_kept(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
+    """Return the shape of a reduction over these axes with keepdims=True."""
+    if axis is None:
+        return (1,) * len(shape)
+    kept = list(shape)
+    for a in axis if isinstance(axis, tuple) else (axis,):
+        kept[a] = 1
+    return tuple(kept)
+
+
+def index_along(part: slice, axis: int) -> tuple[slice | EllipsisType, ...]:
+    """Return the index that takes a part along one axis, counted from the end (-1 is the last)."""
+    return (Ellipsis, part, *(slice(None),) * (-1 - axis))

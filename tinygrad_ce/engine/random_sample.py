@@ -1,0 +1,76 @@
+"""Random numbers as leaves of a graph, drawn again where the computation is repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .context import active_recorder
+from .tensor import Tensor, constant
+
+
+def sample(method: Callable[..., Any], *args: Any, **options: Any) -> Tensor:
+    """What a method of a random generator returns; a compiled step draws it anew at each call.
+
+    Parameters
+    ----------
+    method
+        Such as `rng.normal`, of a `np.random.Generator`.
+    args, options
+        What the method is called with: numbers, shapes, dtypes and arrays, which get no gradient.
+
+    Returns
+    -------
+    Tensor
+        A leaf without a gradient, of the shape and dtype that the method returns.
+
+    Raises
+    ------
+    TypeError
+        Another function, an argument that is or holds a Tensor, a method that returns no numbers
+        or writes into an array that it is given.
+
+    Notes
+    -----
+    A step that `tg.compile` has recorded calls the same methods of the same generators in the same
+    order, so that it finds the numbers that it would have found without being compiled.
+
+    >>> import tinygrad_ce as tg
+    >>> rng = np.random.default_rng(0)
+    >>> tg.sample(rng.integers, 0, 10, size=3)
+    Tensor([8, 6, 5])
+    """
+    if not isinstance(getattr(method, "__self__", None), np.random.Generator):
+        raise TypeError(
+            "sample takes a method of a np.random.Generator and its arguments, such as "
+            f"sample(rng.normal, size=3); got {method!r}"
+        )
+    if _holds_tensor((args, tuple(options.values()))):
+        raise TypeError(
+            f"an argument of {method.__name__} is a Tensor, and no gradient passes through a draw: "
+            "draw standard numbers, and scale and shift them, as in "
+            "loc + scale * sample(rng.standard_normal, shape)"
+        )
+    recorder = active_recorder()
+    if recorder is not None:
+        drawn = recorder.sample(method, args, options)
+        if drawn is not NotImplemented:
+            return drawn  # type: ignore[no-any-return]
+    return constant(drawn_by(method, args, options))
+
+
+def _holds_tensor(x: Any) -> bool:
+    return isinstance(x, Tensor) or (isinstance(x, tuple | list) and any(map(_holds_tensor, x)))
+
+
+def drawn_by(method: Any, args: Sequence[Any], options: dict[str, Any]) -> Any:
+    """What a method of a generator returns, as a node holds it."""
+    found = method(*args, **options)
+    array = np.asarray(found)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"a Tensor holds real numbers: {method.__name__} returns {found!r}")
+    if any(found is given for given in (*args, *options.values())):
+        raise TypeError(f"{method.__name__} wrote into an array that it was given: leave out out=")
+    return array[()]
