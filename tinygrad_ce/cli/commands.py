@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from .. import atomic_files as output
 from .. import functional as F
 from ..draw import Drawing, draw
 from ..engine.tensor import Tensor
@@ -23,7 +24,6 @@ from ..engine.transforms import gradients
 from ..verify.chain_rule import Link, cross_entropy_links, random_sets_link
 from ..verify.comparison import table
 from ..verify.four_ways import evidence
-from . import atomic_files as output
 from . import compare_output as side_by_side
 from . import experiment as the_demo
 from . import logits_input as inputs

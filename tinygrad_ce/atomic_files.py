@@ -60,6 +60,11 @@ def write(folder: Path, files: Mapping[str, bytes | None]) -> None:
             part.unlink(missing_ok=True)
 
 
+def write_file(path: Path, content: bytes) -> None:
+    """Write one file, as a whole or not at all."""
+    write(path.parent, {path.name: content})
+
+
 def _make(folder: Path, made: list[Path]) -> None:
     missing = []
     while not folder.is_dir():
