@@ -128,7 +128,7 @@ def test_many_nodes_have_distinct_names():
     assert len(set(names)) == len(names)
 
 
-def test_text_shows_the_chain_and_the_line_to_which_it_collapses():
+def test_text_shows_the_derivation_and_the_closed_form_in_p():
     lines = [line.strip() for line in str(prove(3, 1)).splitlines()]
     assert lines[0] == "∂L/∂z = p − y, with p = softmax(z) and y = (0, 1, 0)"
     for line in (
@@ -158,8 +158,8 @@ def test_latex_is_balanced_and_says_the_same(loss, of):
     for opening, closing in [("{", "}"), (r"\left(", r"\right)"), (r"\begin", r"\end")]:
         assert latex.count(opening) == latex.count(closing)
     assert all(line.count("&") for line in latex.splitlines()[1:-1])
-    collapsed = r"= p_{3} - 1 \\" if of == "gradient" else r"= p_{3} - p_{3}^{2} \\"
-    assert collapsed in latex
+    in_p = r"= p_{3} - 1 \\" if of == "gradient" else r"= p_{3} - p_{3}^{2} \\"
+    assert in_p in latex
     assert latex.isascii()
 
 

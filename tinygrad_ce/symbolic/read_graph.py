@@ -1,4 +1,4 @@
-"""A graph read with symbols in the place of numbers."""
+"""A graph read with symbols in place of numbers."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def expressions(output: Tensor, symbols: Mapping[Tensor, Any]) -> Any:
 
 
 def _given(t: Tensor, given: Any) -> Expressions:
-    """The symbols that stand for a Tensor."""
+    """The symbols of a Tensor, as an array of its shape."""
     if not isinstance(t, Tensor):
         raise TypeError(f"symbols stand for Tensors, got {type(t).__name__}")
     if isinstance(given, str):
@@ -106,7 +106,7 @@ def expression_of(node: Tensor, known: Known) -> Expressions:
     assert primitive is not None
     assert inputs is not None
     arguments: list[Any] = [known[source] for source in inputs]
-    if primitive in (p.getitem, p.scatter):  # what is behind the first is an index, not a number
+    if primitive in (p.getitem, p.scatter):  # what comes after the first input is an index
         if any(e.free_symbols for index in arguments[1:] for e in index.flat):
             raise TypeError(f"{_cannot_read(node)}: its index depends on symbols")
         arguments[1:] = node._arguments[1 : len(inputs)]
