@@ -606,8 +606,9 @@ def record(
     node._retains_grad = False
     node.index = _next_index()
     node.scope = mode.scope
-    for observer in mode.observers:
-        observer.forward(node, primitive, arguments)
+    if mode.observers:
+        for observer in mode.observers:
+            observer.forward(node, primitive, arguments)
     if mode.grad and primitive.differentiable:
         for source in inputs:
             if source._requires_grad:
