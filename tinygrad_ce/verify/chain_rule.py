@@ -18,16 +18,15 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from .. import closed_form
 from .. import functional as F
+from ..engine.array_types import Array
 from ..engine.tensor import Tensor
 from ..engine.transforms import gradients
 from ..nn import Linear, Sequential, Tanh
 from .comparison import Comparison, compare
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)

@@ -17,17 +17,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from .. import closed_form
 from .. import functional as F
+from ..engine.array_types import Array
 from ..engine.tensor import Tensor
 from ..engine.transforms import gradients, hessian, jacobian
 from . import decimal_reference as reference
 from .comparison import Comparison, compare
 from .finite_differences import EPS, STEP, central_differences
-
-Array = NDArray[Any]
 
 DIFFERENCES_RTOL = 1e-6  # what differences may be off by, relative to the largest term
 
