@@ -221,8 +221,29 @@ def test_recording_refuses_what_the_graph_would_not_show():
                 RuntimeError, match=r"sum result .* read inside of recording|greater"
             ):
                 read()
+    assert y.item() == 3
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda x, y: setattr(x, "data", np.ones(2)),
+        lambda x, y: x.grad,
+        lambda x, y: setattr(x, "grad", None),
+        lambda x, y: y.backward(),
+        lambda x, y: tg.sample(np.random.default_rng(0).random, 3),
+        lambda x, y: tg.optim.SGD([x], lr=0.1).step(),
+        lambda x, y: tg.optim.SGD([x], lr=0.1).zero_grad(),
+    ],
+    ids=["assign", "grad", "set grad", "backward", "sample", "step", "zero_grad"],
+)
+def test_recording_refuses_what_is_more_than_values_and_gradients(use):
+    x = T([1.0, 2.0], requires_grad=True)
+    with recording():
+        y = x.sum()
         with pytest.raises(RuntimeError, match="computing values and gradients"):
-            y.backward()
+            use(x, y)
+    assert x.grad is None
     assert y.item() == 3
 
 

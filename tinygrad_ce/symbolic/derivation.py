@@ -8,9 +8,10 @@ from itertools import count
 from operator import attrgetter
 
 from ..engine import primitives as p
+from ..engine.graph import topological_order
 from ..engine.tensor import Tensor
 from .exact_numbers import symbol_array
-from .read_graph import expression_of, nodes_to_read, read_nodes
+from .read_graph import expression_of, read_nodes
 from .result import Step
 
 
@@ -18,9 +19,8 @@ def steps_of(
     z: Tensor, output: Tensor, gradients: dict[Tensor, Tensor], name: str
 ) -> tuple[Step, ...]:
     """The derivation of the output from z, node by node."""
-    held = [
-        t for t in nodes_to_read([output, *gradients.values()], {}) if t.primitive is p.max_constant
-    ]
+    graph = topological_order(output, *gradients.values())
+    held = [node for node in graph if node.primitive is p.max_constant]
     nodes = sorted({z, *gradients, *held}, key=attrgetter("index"))
     names = _names(nodes, {output: name, z: "z"})
     symbols = {node: symbol_array(names[node], node.shape) for node in nodes}

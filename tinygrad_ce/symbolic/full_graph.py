@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from ..engine import primitives as p
-from ..engine.context import Mode, ModeContext
+from ..engine.context import recording_with
 from ..engine.graph import Node
 from ..engine.hooks import Recorder
 
 
-class recording(ModeContext):
+class recording(recording_with):
     """Keep in the graph what has no derivative as well: comparisons, or a maximum held constant.
 
     Such a result is a leaf otherwise; inside, a reader of the graph finds what it was made from.
@@ -28,9 +28,8 @@ class recording(ModeContext):
 
     __slots__ = ()
 
-    def derive(self, parent: Mode) -> Mode:
-        """Return the mode inside, which keeps everything."""
-        return parent.derive(recorder=_Keeper())
+    def __init__(self) -> None:
+        super().__init__(_Keeper())
 
 
 def _refusal(what: str) -> Callable[..., Any]:

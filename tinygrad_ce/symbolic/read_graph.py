@@ -80,12 +80,12 @@ def _given(t: Tensor, given: Any) -> Expressions:
 def read_nodes(outputs: Iterable[Tensor], known: Known) -> Known:
     """The expressions of the outputs, and of all from which they were made, and the known ones."""
     read = dict(known)
-    for node in nodes_to_read(outputs, known):
+    for node in _nodes_to_read(outputs, known):
         read[node] = expression_of(node, read) if node.inputs else to_rational(node._value)
     return read
 
 
-def nodes_to_read(outputs: Iterable[Tensor], known: Known) -> list[Tensor]:
+def _nodes_to_read(outputs: Iterable[Tensor], known: Known) -> list[Tensor]:
     """The nodes that must be read, in the order in which they were made."""
     found: set[Tensor] = set()
     todo = list(outputs)
