@@ -351,7 +351,7 @@ class Embedding(Module):
         TypeError, IndexError
             Indices that are not integers, or out of range.
         """
-        t = validation.integers_or_floats(tokens)
+        t = validation.as_integers_or_floats(tokens)
         n = self.weight.shape[0]
         run_check(validation.check_range, t, n, one="index", many="indices", of="tokens")
         return self.weight[t]

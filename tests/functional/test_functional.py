@@ -15,6 +15,7 @@ from tinygrad_ce import closed_form
 from tinygrad_ce import functional as F
 from tinygrad_ce.engine import primitives as p
 from tinygrad_ce.engine.graph import topological_order
+from tinygrad_ce.functional.losses import REDUCTIONS
 
 T = tg.Tensor
 INF, NAN = np.inf, np.nan
@@ -94,7 +95,7 @@ floats = st.floats(-1e4, 1e4, width=16)
 @settings(max_examples=200)
 @given(
     hnp.arrays(st.sampled_from([np.float32, np.float64]), shapes, elements=floats),
-    st.sampled_from(F.REDUCTIONS),
+    st.sampled_from(REDUCTIONS),
     st.data(),
 )
 def test_any_shape_dtype_and_reduction_agrees_with_the_closed_form(z, reduction, data):
@@ -114,7 +115,7 @@ def test_any_shape_dtype_and_reduction_agrees_with_the_closed_form(z, reduction,
 OPTIONS = [
     {"weight": w, "ignore_index": i, "label_smoothing": e, "reduction": r}
     for w, i, e, r in itertools.product(
-        (None, [0.5, 2.0, 1.0, 0.25]), (None, -100, 2), (0.0, 0.1, 1.0), F.REDUCTIONS
+        (None, [0.5, 2.0, 1.0, 0.25]), (None, -100, 2), (0.0, 0.1, 1.0), REDUCTIONS
     )
 ]
 
@@ -301,7 +302,7 @@ def test_an_empty_batch(reduction, loss, options):
         assert g.shape == (0, 3)
 
 
-@pytest.mark.parametrize("reduction", F.REDUCTIONS)
+@pytest.mark.parametrize("reduction", REDUCTIONS)
 @pytest.mark.parametrize(
     "options", [{}, {"weight": [0.5, 2.0]}, {"label_smoothing": 0.1}], ids=["", "weight", "smooth"]
 )
