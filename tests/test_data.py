@@ -180,6 +180,7 @@ def test_same_seed_makes_the_same_split(rows, seed):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_split_does_not_depend_on_the_process():
     code = (
         "from tinygrad_ce import data; X, y, _ = data.iris(); "
