@@ -311,7 +311,7 @@ def test_different_seeds_shuffle_differently():
     assert order(0) != order(1)
 
 
-def test_a_generator_shuffles_anew_at_every_call_and_can_be_repeated():
+def test_a_generator_shuffles_again_at_every_call_and_can_be_repeated():
     rng, same = np.random.default_rng(5), np.random.default_rng(5)
     first, second = order(rng), order(rng)
     assert first != second

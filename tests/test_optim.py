@@ -146,22 +146,22 @@ def test_numbers_of_numpy_leave_float32_parameters_what_they_are(rule, number):
         (lambda: optim.SGD([1.0], 0.1), TypeError, "float"),
         (lambda: optim.SGD([tg.Tensor(1.0)], 0.1), ValueError, "no parameter"),
         (
-            lambda: optim.SGD(nn.MLP([4, 3], rng=0).parameters() * 2, 0.1),
+            lambda: optim.SGD(nn.Linear(4, 3).parameters() * 2, 0.1),
             ValueError,
             "no parameter|twice",
         ),
-        (lambda: optim.SGD(nn.MLP([4, 3], rng=0).parameters(), -1), ValueError, "lr"),
+        (lambda: optim.SGD(nn.Linear(4, 3).parameters(), -1), ValueError, "lr"),
         (
-            lambda: optim.SGD(nn.MLP([4, 3], rng=0).parameters(), 0.1, momentum=-1),
+            lambda: optim.SGD(nn.Linear(4, 3).parameters(), 0.1, momentum=-1),
             ValueError,
             "momentum",
         ),
         (
-            lambda: optim.Adam(nn.MLP([4, 3], rng=0).parameters(), betas=(1.0, 0.9)),
+            lambda: optim.Adam(nn.Linear(4, 3).parameters(), betas=(1.0, 0.9)),
             ValueError,
             "betas",
         ),
-        (lambda: optim.Adam(nn.MLP([4, 3], rng=0).parameters(), lr=float("nan")), ValueError, "lr"),
+        (lambda: optim.Adam(nn.Linear(4, 3).parameters(), lr=float("nan")), ValueError, "lr"),
     ],
 )
 def test_refuses_with_an_explanation(make, error, says):
