@@ -335,6 +335,7 @@ def test_a_batch_of_another_dtype_leaves_the_state_its_own():
     assert layer.running_mean.dtype == layer.running_var.dtype == np.float32
 
 
+@pytest.mark.slow
 def test_batch_normalization_agrees_with_pytorch():
     torch = pytest.importorskip("torch")
     ours, theirs = batch_norm(momentum=0.3), torch.nn.BatchNorm1d(4, momentum=0.3).double()

@@ -16,9 +16,10 @@ True
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -136,7 +137,7 @@ def fit(
 
     rng = np.random.default_rng(rng)
     history = History()
-    with _progress_bar(epochs, progress) as bar:
+    with _progress_bar(epochs, progress) as show_progress:
         for epoch in range(epochs):
             model.train()
             for X_batch, y_batch in minibatches(X, y, batch_size, rng):
@@ -147,7 +148,7 @@ def fit(
                 optimizer.step()
             history.add(evaluate(model, X, y), evaluate(model, *test_set) if test_set else None)
             _check_finite(history.loss[-1], epoch, optimizer)
-            bar.show(history)
+            show_progress(history)
     return history
 
 
@@ -327,32 +328,23 @@ def _check_finite(loss: float, epoch: int, optimizer: Optimizer) -> None:
 # ── Progress ──────────────────────────────────────────────────────────────────────────────────────
 
 
-class _ProgressBar:
-    """tqdm's bar, or nothing."""
-
-    def __init__(self, bar: Any = None) -> None:
-        self._bar = bar
-
-    def show(self, history: History) -> None:
-        """Advance by an epoch."""
-        if self._bar is None:
-            return
-        measures = f"loss {history.loss[-1]:.4f}, accuracy {history.accuracy[-1]:.3f}"
-        if history.test_accuracy:
-            measures += f", test {history.test_accuracy[-1]:.3f}"
-        self._bar.set_postfix_str(measures, refresh=False)
-        self._bar.update()
-
-
 @contextmanager
-def _progress_bar(epochs: int, wanted: bool) -> Iterator[_ProgressBar]:
-    if not wanted:
-        yield _ProgressBar()
-        return
+def _progress_bar(epochs: int, wanted: bool) -> Iterator[Callable[[History], Any]]:
+    """A function that shows an epoch on tqdm's bar, or does nothing."""
     try:
-        from tqdm import tqdm
+        tqdm = import_module("tqdm").tqdm if wanted else None
     except ImportError:
-        yield _ProgressBar()
+        tqdm = None
+    if tqdm is None:
+        yield lambda history: None
         return
     with tqdm(total=epochs, desc="training", unit="epoch", dynamic_ncols=True) as bar:
-        yield _ProgressBar(bar)
+
+        def show(history: History) -> None:
+            metrics = f"loss {history.loss[-1]:.4f}, accuracy {history.accuracy[-1]:.3f}"
+            if history.test_accuracy:
+                metrics += f", test {history.test_accuracy[-1]:.3f}"
+            bar.set_postfix_str(metrics, refresh=False)
+            bar.update()
+
+        yield show

@@ -182,6 +182,7 @@ def test_derivatives_by_the_complex_step_in_which_nothing_is_lost():
         assert tg.gradcheck(lambda z, f=f: f(z, t), z, method="complex", rtol=1e-14)
 
 
+@pytest.mark.slow
 def test_agrees_with_pytorch():
     torch = pytest.importorskip("torch")
     rng = np.random.default_rng(0)
