@@ -87,15 +87,15 @@ class Optimizer:
             self.update_parameters()
 
     def update_parameters(self) -> None:
-        """Do what `step` does where nothing is recorded, or for a recorder."""
+        """Update each parameter, whether or not a recorder is active."""
         for i, parameter in enumerate(self.params):
             g = parameter._grad
             if g is not None:
                 value = parameter._value
-                parameter._value = self._new_value(i, value, g)
+                parameter._value = self._update_value(i, value, g)
 
-    def _new_value(self, i: int, value: Any, g: Any) -> Any:
-        """The new value of the i-th parameter."""
+    def _update_value(self, i: int, value: Any, g: Any) -> Any:
+        """Return the new value of the i-th parameter."""
         raise NotImplementedError
 
     def _add_decay(self, value: Any, g: Any) -> Any:
@@ -159,7 +159,7 @@ class SGD(Optimizer):
         if momentum and not self.velocity:
             self.velocity = self._zeros()
 
-    def _new_value(self, i: int, value: Any, g: Any) -> Any:
+    def _update_value(self, i: int, value: Any, g: Any) -> Any:
         g = self._add_decay(value, g)
         if self._momentum:
             g = self.velocity[i] = self._momentum * self.velocity[i] + g
@@ -217,7 +217,7 @@ class Adam(Optimizer):
         self.m, self.v = self._zeros(), self._zeros()
         self.t: list[Any] = [0] * len(self.params)  # the number of updates
 
-    def _new_value(self, i: int, value: Any, g: Any) -> Any:
+    def _update_value(self, i: int, value: Any, g: Any) -> Any:
         g = self._add_decay(value, g)
         beta1, beta2 = self.betas
         m = self.m[i] = beta1 * self.m[i] + (1 - beta1) * g

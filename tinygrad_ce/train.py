@@ -174,10 +174,10 @@ def evaluate(model: Module, X: ArrayLike, y: ArrayLike) -> tuple[float, float]:
     >>> evaluate(nn.Tanh(), [[1.0, 0.0], [0.0, 1.0]], [0, 0])
     (0.763..., 0.5)
     """
-    logits = _logits(model, X)
+    logits = _compute_logits(model, X)
     with no_grad():
         loss = F.cross_entropy(logits, y).item()
-    return loss, _share_equal(y, logits.data.argmax(-1))
+    return loss, _compute_accuracy(y, logits.data.argmax(-1))
 
 
 def predict(model: Module, X: ArrayLike) -> NDArray[np.int64]:
@@ -194,7 +194,7 @@ def predict(model: Module, X: ArrayLike) -> NDArray[np.int64]:
     >>> predict(nn.Tanh(), [[1.0, 0.0], [0.0, 1.0]])
     array([0, 1])
     """
-    predicted: NDArray[np.int64] = _logits(model, X).data.argmax(-1).astype(np.int64)
+    predicted: NDArray[np.int64] = _compute_logits(model, X).data.argmax(-1).astype(np.int64)
     return predicted
 
 
@@ -217,7 +217,7 @@ def accuracy(model: Module, X: ArrayLike, y: ArrayLike) -> float:
     >>> accuracy(nn.Tanh(), [[1.0, 0.0], [0.0, 1.0]], [0, 0])
     0.5
     """
-    return _share_equal(y, predict(model, X))
+    return _compute_accuracy(y, predict(model, X))
 
 
 def confusion_matrix(
@@ -264,7 +264,7 @@ def confusion_matrix(
     return counts
 
 
-def _share_equal(y: ArrayLike, predicted: Array) -> float:
+def _compute_accuracy(y: ArrayLike, predicted: Array) -> float:
     y = np.asarray(y)
     _check_pair(y, predicted)
     if not y.size:
@@ -272,7 +272,7 @@ def _share_equal(y: ArrayLike, predicted: Array) -> float:
     return float(np.mean(y == predicted))
 
 
-def _logits(model: Module, X: ArrayLike) -> Tensor:
+def _compute_logits(model: Module, X: ArrayLike) -> Tensor:
     was_training = model.training
     model.eval()
     try:
@@ -294,7 +294,7 @@ def _check_set(model: Module, X: Array, y: Array) -> None:
     if X.dtype.kind != "f" or X.shape[:1] < (2,):
         evaluate(model, X, y)
         return
-    logits = _logits(model, X[:2]).data
+    logits = _compute_logits(model, X[:2]).data
     all_logits = np.broadcast_to(logits[:1], (len(X), *logits.shape[1:]))
     validate_cross_entropy(Tensor(all_logits, copy=False), y)
     _check_pair(y, all_logits.argmax(-1))
