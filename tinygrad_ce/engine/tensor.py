@@ -644,7 +644,7 @@ def apply_unary(primitive: Primitive, source: Tensor, *params: object) -> Tensor
 
 
 def run_check(check: Callable[..., None], x: Tensor, *args: object, **options: object) -> None:
-    """Run ``check(value of x, ...)``, which raises what does not fit; a repetition runs it again."""
+    """Run ``check(value of x, ...)``, which raises what does not fit; repetitions run it too."""
     recorder = active_recorder()
     if recorder is not None:
         recorder.checking(check, x, args, options)
