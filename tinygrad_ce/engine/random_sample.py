@@ -11,7 +11,7 @@ from .tensor import Tensor, constant
 
 
 def sample(method: Function, *args: object, **options: object) -> Tensor:
-    """What a method of a random generator returns; a compiled step draws it anew at each call.
+    """Return what a method of a random generator returns; a compiled step draws at each call.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def _holds_tensor(x: object) -> bool:
 
 
 def drawn_by(method: Function, args: Arguments, options: Options) -> Value:
-    """What a method of a generator returns, as a node holds it."""
+    """Return what a method of a generator returns, as a node holds it."""
     found = method(*args, **options)
     array = np.asarray(found)
     if array.dtype.kind not in "biuf":
