@@ -22,7 +22,7 @@ from ..engine.context import no_grad, recording_with
 from ..engine.hooks import Recorder
 from ..engine.kernels import ARRAY_SLOT
 from ..engine.primitives import Primitive, stop_gradient
-from ..engine.random_sample import drawn_by
+from ..engine.random_sample import sample_by
 from ..engine.tensor import Tensor, apply, constant
 from ..optim import Optimizer
 
@@ -45,7 +45,7 @@ def _sampled(*arguments: Any) -> Any:
     given = iter(arrays)
     filled = [next(given) if x is ARRAY_SLOT else x for x in args]
     named = {name: next(given) if x is ARRAY_SLOT else x for name, x in options}
-    return drawn_by(getattr(generator, method), tuple(filled), named)
+    return sample_by(getattr(generator, method), tuple(filled), named)
 
 
 # A node that draws from a generator. Its inputs are the arrays among the method's arguments.
