@@ -54,9 +54,9 @@ def sample(method: Function, *args: object, **options: object) -> Tensor:
         )
     recorder = active_recorder()
     if recorder is not None:
-        drawn = recorder.sample(method, args, options)
-        if drawn is not NotImplemented:
-            return drawn  # type: ignore[no-any-return]
+        numbers = recorder.sample(method, args, options)
+        if numbers is not NotImplemented:
+            return numbers  # type: ignore[no-any-return]
     return constant(sample_by(method, args, options))
 
 
