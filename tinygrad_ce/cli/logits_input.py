@@ -12,12 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from ..engine.tensor import Array
+from .options import UsageError, whole_number
 
 CLASSES, SCALE = 5, 2.0  # of random logits
-
-
-class UsageError(Exception):
-    """What was asked for cannot be done; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +26,21 @@ class Problem:
     random: bool = False
 
 
-def problem(arguments: argparse.Namespace) -> Problem:
-    """What --logits and --target, --csv, or --seed, --classes and --scale ask for."""
+def add_logits(parser: argparse.ArgumentParser) -> None:
+    """Add --logits and --target."""
+    parser.add_argument(
+        "--logits", type=_split_logits, metavar="Z,Z,...", help="logits, for instance 2,1,0.1"
+    )
+    parser.add_argument(
+        "--target",
+        type=whole_number(0),
+        metavar="T",
+        help="with --logits: the label, counted from 0",
+    )
+
+
+def read_problem(arguments: argparse.Namespace) -> Problem:
+    """Logits and labels by --logits and --target, --csv, or --seed, --classes and --scale."""
     typed = given_logits(arguments)
     if typed and arguments.csv is not None:
         raise UsageError("--logits and --csv are two sources of logits: give one of them")
@@ -39,12 +49,11 @@ def problem(arguments: argparse.Namespace) -> Problem:
             if getattr(arguments, name) is not None:
                 raise UsageError(f"--{name} is of random logits: leave --logits and --csv out")
     if typed:
-        z, t = logits_and_label(arguments)
+        z, t = typed_logits(arguments)
         return Problem(z[None], t[None])
     if arguments.csv is not None:
         return read_csv(arguments.csv)
-    n_classes = CLASSES if arguments.classes is None else arguments.classes
-    scale = SCALE if arguments.scale is None else arguments.scale
+    n_classes, scale = arguments.classes or CLASSES, arguments.scale or SCALE
     rng = np.random.default_rng(arguments.seed)
     z = scale * rng.standard_normal((1, n_classes))
     return Problem(z, rng.integers(n_classes, size=1), random=True)
@@ -58,13 +67,13 @@ def given_logits(arguments: argparse.Namespace) -> bool:
     return arguments.logits is not None
 
 
-def logits_and_label(arguments: argparse.Namespace) -> tuple[Array, Array]:
+def typed_logits(arguments: argparse.Namespace) -> tuple[Array, Array]:
     """Logits (C,) and label () as they were typed."""
     try:
-        label = in_range(arguments.target, len(arguments.logits))
+        _check_label(arguments.target, len(arguments.logits))
     except ValueError as error:
         raise UsageError(error) from error
-    return np.array(arguments.logits), np.array(label)
+    return np.array(arguments.logits), np.array(arguments.target)
 
 
 def read_csv(path: Path) -> Problem:
@@ -83,7 +92,7 @@ def read_csv(path: Path) -> Problem:
         with path.open(encoding="utf-8-sig", newline="") as file:
             for line, cells in _lines(csv.reader(file)):
                 try:
-                    row, label = _row(cells)
+                    row, label = _parse_row(cells)
                     if logits and len(row) != len(logits[0]):
                         raise ValueError(
                             f"expected {len(logits[0])} logits and a label as in the rows before, "
@@ -104,13 +113,22 @@ def read_csv(path: Path) -> Problem:
     return Problem(np.array(logits), np.array(labels))
 
 
-def logits_from(cells: Sequence[str]) -> list[float]:
+def _split_logits(text: str) -> list[float]:
+    try:
+        return _parse_logits(text.split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"expected numbers with commas between them, such as 2,1,0.1, got {text!r}"
+        ) from error
+
+
+def _parse_logits(cells: Sequence[str]) -> list[float]:
     """Logits from text: finite, or -inf, but not all of them.
 
-    >>> logits_from(["2", "1", "-inf"])
+    >>> _parse_logits(["2", "1", "-inf"])
     [2.0, 1.0, -inf]
     """
-    logits = [_number(cell) for cell in cells]
+    logits = [_parse_number(cell) for cell in cells]
     for cell, z in zip(cells, logits, strict=True):
         if math.isnan(z) or z == math.inf:
             raise ValueError(f"expected a number or -inf as a logit, got {cell!r}")
@@ -119,14 +137,12 @@ def logits_from(cells: Sequence[str]) -> list[float]:
     return logits
 
 
-def in_range(label: int, n_classes: int) -> int:
-    """The label, if it is one of so many classes."""
+def _check_label(label: int, n_classes: int) -> None:
     if not 0 <= label < n_classes:
         classes = "1 logit" if n_classes == 1 else f"{n_classes} logits"
         raise ValueError(
             f"target {label} is out of range for {classes}: labels run from 0 to {n_classes - 1}"
         )
-    return label
 
 
 def _lines(rows: Iterator[list[str]]) -> Iterator[tuple[int, list[str]]]:
@@ -134,26 +150,27 @@ def _lines(rows: Iterator[list[str]]) -> Iterator[tuple[int, list[str]]]:
     first = True
     for cells in rows:
         if any(cell.strip() for cell in cells):
-            header = first and all(math.isnan(_number(cell)) for cell in cells)
+            header = first and all(math.isnan(_parse_number(cell)) for cell in cells)
             first = False
             if not header:
                 yield rows.line_num, cells  # type: ignore[attr-defined]
 
 
-def _row(cells: list[str]) -> tuple[list[float], int]:
+def _parse_row(cells: list[str]) -> tuple[list[float], int]:
     if len(cells) < 2:
         raise ValueError(f"expected logits and a label, got {','.join(cells)!r}")
-    logits = logits_from(cells[:-1])
+    logits = _parse_logits(cells[:-1])
     try:
         label = int(cells[-1])
     except ValueError:
         raise ValueError(
             f"expected a label as whole number in the last column, got {cells[-1]!r}"
         ) from None
-    return logits, in_range(label, len(logits))
+    _check_label(label, len(logits))
+    return logits, label
 
 
-def _number(text: str) -> float:
+def _parse_number(text: str) -> float:
     """The number, or nan for what is none."""
     try:
         return float(text)

@@ -1,4 +1,4 @@
-"""Charts as SVG elements that take their colours and letters from the page around them."""
+"""Charts as SVG elements that take their colors and letters from the page around them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ import numpy as np
 
 from ...engine.context import no_grad
 from ...train import History
+from ..experiment import Results
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ..experiment import Results
-
-# matplotlib is handed these colours, and the SVG says var(--name) in their place, so that a chart
+# matplotlib gets these colors, and the SVG says var(--name) in their place, so that a chart
 # is light on a light page and dark on a dark one.
 INK, MUTED, RULE, SURFACE, ACCENT = "#010101", "#010102", "#010103", "#010104", "#010105"
 CLASSES = ("#010106", "#010107", "#010108")
@@ -110,7 +109,7 @@ def decision_regions(results: Results) -> str:
     grid = np.tile(experiment.raw_train.mean(0), (u.size * v.size, 1))
     grid[:, i], grid[:, j] = (axis.ravel() for axis in np.meshgrid(u, v))
     with no_grad():
-        logits = experiment.model(experiment.standardised(grid)).data.reshape(v.size, u.size, -1)
+        logits = experiment.model(experiment.standardize(grid)).data.reshape(v.size, u.size, -1)
 
     def draw(axes: Axes) -> None:
         for k, color in enumerate(CLASSES[: len(experiment.classes)]):
@@ -139,7 +138,7 @@ def _span(values: Any) -> Any:
 
 
 def _points(axes: Axes, results: Results, i: int, j: int) -> None:
-    """The test set, a colour and a marker for each class, and rings around what is wrong."""
+    """The test set, a color and a marker for each class, and rings around what is wrong."""
     x, y = results.experiment.raw_test[:, i], results.experiment.raw_test[:, j]
     labels = results.experiment.y_test
     wrong = results.predicted != labels
@@ -215,7 +214,7 @@ _COLOR = re.compile("|".join(_VARIABLES))
 
 
 def _themed(svg: str, description: str) -> str:
-    """matplotlib's SVG without a fixed size, with the page's letters and colours."""
+    """matplotlib's SVG without a fixed size, with the page's letters and colors."""
     svg = svg[svg.index("<svg") :]
     head, body = svg.split(">", 1)
     box = re.search(r'viewBox="[^"]*"', head)
