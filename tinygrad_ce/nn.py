@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from . import functional
+from .engine.array_types import Array
 from .engine.context import active_recorder, scope
-from .engine.tensor import Array, Tensor, as_tensor, run_check
+from .engine.tensor import Tensor, as_tensor, run_check
 from .functional import validation
 from .functional.activations import check_probability
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .. import closed_form
-from ..engine.tensor import Array
+from ..engine.array_types import Array
 from ..verify.chain_rule import GradientCheck
 from ..verify.comparison import TOLERANCE_EPS, table
 from ..verify.finite_differences import STEP

@@ -45,7 +45,7 @@ def _sampled(*arguments: Any) -> Any:
     given = iter(arrays)
     filled = [next(given) if x is ARRAY_SLOT else x for x in args]
     named = {name: next(given) if x is ARRAY_SLOT else x for name, x in options}
-    return drawn_by(getattr(generator, method), filled, named)
+    return drawn_by(getattr(generator, method), tuple(filled), named)
 
 
 # A node that draws from a generator. Its inputs are the arrays among the method's arguments.

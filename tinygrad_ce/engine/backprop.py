@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from .array_types import Value
 from .context import MODE
 from .graph import AnyNode, FreedGraphError, nodes_between
-from .kernels import Value, unbroadcast
+from .kernels import unbroadcast
 from .primitives import Rule, concatenate
 
 _PLACES = range(sys.maxsize)

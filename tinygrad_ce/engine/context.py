@@ -14,12 +14,13 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import wraps
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from .array_types import Arguments, Function
 from .graph import Scope
-from .hooks import Observer, Recorder
+from .hooks import Observer, Options, Recorder
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+Decorated = TypeVar("Decorated", bound=Function)
 Result = TypeVar("Result")
 
 _new = object.__new__
@@ -47,7 +48,7 @@ class Mode:
     recorder: Recorder | None = None
     parent: Mode | None = None
 
-    def derive(self, **changes: Any) -> Mode:
+    def derive(self, **changes: object) -> Mode:
         """Return a mode inside of this one: the same but for the changes, with this as its parent.
 
         All fields are carried over, whichever there are.
@@ -86,7 +87,7 @@ class ModeContext(ABC):
         assert parent is not None
         MODE.set(parent)
 
-    def run(self, function: Callable[..., Result], args: Any, kwargs: Any) -> Result:
+    def run(self, function: Callable[..., Result], args: Arguments, kwargs: Options) -> Result:
         """Return ``function(*args, **kwargs)``, called inside."""
         # As a with block would, which takes a quarter more of a layer's time for its own calls.
         parent = MODE.get()
@@ -96,7 +97,7 @@ class ModeContext(ABC):
         finally:
             MODE.set(parent)
 
-    def __call__(self, function: Function) -> Function:
+    def __call__(self, function: Decorated) -> Decorated:
         if _suspends(function):
             raise TypeError(
                 f"{type(self).__name__} cannot decorate {function.__name__}, a generator or "
@@ -104,13 +105,13 @@ class ModeContext(ABC):
             )
 
         @wraps(function)
-        def inside(*args: Any, **kwargs: Any) -> Any:
+        def inside(*args: object, **kwargs: object) -> object:
             return self.run(function, args, kwargs)
 
         return inside  # type: ignore[return-value]
 
 
-def _suspends(function: Callable[..., Any]) -> bool:
+def _suspends(function: Function) -> bool:
     return (
         isgeneratorfunction(function)
         or iscoroutinefunction(function)
@@ -154,7 +155,7 @@ class scope(ModeContext):
     Parameters
     ----------
     name
-        Any text.
+        A text of any characters.
 
     Raises
     ------

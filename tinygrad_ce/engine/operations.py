@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import string
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from . import primitives as p
 from . import tensor as t
-from .axes import from_the_end
-from .tensor import Tensor, apply, apply_unary, as_index, as_operand, as_tensor
+from .array_types import Value
+from .axes import Axis, from_the_end
+from .tensor import Tensor, TensorLike, apply, apply_unary, as_index, as_operand, as_tensor
 
 
-def where(condition: Any, a: Any, b: Any) -> Tensor:
+def where(condition: TensorLike, a: TensorLike, b: TensorLike) -> Tensor:
     """Choose from a where the condition holds, and from b elsewhere, element by element.
 
     Parameters
@@ -42,13 +42,13 @@ def truth(x: Tensor) -> Tensor:
     return x if x.dtype == bool else x != 0
 
 
-def operand(x: Any) -> Tensor:
+def operand(x: TensorLike) -> Tensor:
     """A number as it is, anything else as a Tensor; a TypeError for what is not numeric."""
     converted = as_operand(x)
     return as_tensor(x) if converted is NotImplemented else converted
 
 
-def maximum(a: Any, b: Any) -> Tensor:
+def maximum(a: TensorLike, b: TensorLike) -> Tensor:
     """The larger of a and b, element by element; at ties each gets half of the gradient.
 
     >>> import tinygrad_ce as tg
@@ -58,7 +58,7 @@ def maximum(a: Any, b: Any) -> Tensor:
     return apply(p.maximum, operand(a), operand(b))
 
 
-def minimum(a: Any, b: Any) -> Tensor:
+def minimum(a: TensorLike, b: TensorLike) -> Tensor:
     """The smaller of a and b, element by element; at ties each gets half of the gradient.
 
     >>> import tinygrad_ce as tg
@@ -68,7 +68,7 @@ def minimum(a: Any, b: Any) -> Tensor:
     return apply(p.minimum, operand(a), operand(b))
 
 
-def matmul(a: Any, b: Any) -> Tensor:
+def matmul(a: TensorLike, b: TensorLike) -> Tensor:
     """The matrix product a @ b, with NumPy's rules for vectors and for stacks of matrices.
 
     >>> import tinygrad_ce as tg
@@ -78,7 +78,7 @@ def matmul(a: Any, b: Any) -> Tensor:
     return t.matmul(as_tensor(a), as_tensor(b))
 
 
-def logaddexp(a: Any, b: Any) -> Tensor:
+def logaddexp(a: TensorLike, b: TensorLike) -> Tensor:
     """log(exp(a) + exp(b)), element by element, without overflow.
 
     >>> import tinygrad_ce as tg
@@ -88,7 +88,7 @@ def logaddexp(a: Any, b: Any) -> Tensor:
     return apply(p.logaddexp, operand(a), operand(b))
 
 
-def concatenate(tensors: Sequence[Any], axis: int | None = 0) -> Tensor:
+def concatenate(tensors: Sequence[TensorLike], axis: int | None = 0) -> Tensor:
     """Joined along an axis that they have; with None, all elements along one.
 
     >>> import tinygrad_ce as tg
@@ -103,7 +103,7 @@ def concatenate(tensors: Sequence[Any], axis: int | None = 0) -> Tensor:
     return apply(p.concatenate, *parts, params=(from_the_end(axis, parts[0].ndim),))
 
 
-def stack(tensors: Sequence[Any], axis: int = 0) -> Tensor:
+def stack(tensors: Sequence[TensorLike], axis: int = 0) -> Tensor:
     """Joined along a new axis.
 
     >>> import tinygrad_ce as tg
@@ -120,7 +120,7 @@ def stack(tensors: Sequence[Any], axis: int = 0) -> Tensor:
     return concatenate([part.expand_dims(axis) for part in parts], axis)
 
 
-def split(x: Any, sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
+def split(x: TensorLike, sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
     """Cut along an axis: into so many equal parts, or at these indices.
 
     Raises
@@ -145,7 +145,7 @@ def split(x: Any, sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
     return [whole[(*before, slice(i, j))] for i, j in zip([0, *cuts], ends, strict=True)]
 
 
-def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Tensor:
+def take_along_axis(x: TensorLike, indices: TensorLike, axis: int | None = -1) -> Tensor:
     """The elements at these indices of an axis, as `np.argsort` and `np.argmax` give them.
 
     Parameters
@@ -171,12 +171,12 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Tensor:
         )
     along = from_the_end(axis, whole.ndim) % whole.ndim
     grid = list(np.ogrid[tuple(slice(n) for n in whole.shape)])
-    index: list[Any] = list(grid)
+    index: list[TensorLike] = list(grid)
     index[along] = places
     return whole[tuple(index)]
 
 
-def sort(x: Any, axis: int | None = -1) -> Tensor:
+def sort(x: TensorLike, axis: int | None = -1) -> Tensor:
     """In ascending order along an axis; each element keeps its gradient, ties in their order.
 
     >>> import tinygrad_ce as tg
@@ -189,12 +189,12 @@ def sort(x: Any, axis: int | None = -1) -> Tensor:
     return take_along_axis(whole, argsort(whole, axis), axis)
 
 
-def argsort(x: Any, axis: int = -1) -> Tensor:
+def argsort(x: TensorLike, axis: int = -1) -> Tensor:
     """The indices that sort along an axis, an integer Tensor without a gradient."""
     return apply_unary(p.argsort, as_tensor(x), axis)
 
 
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Tensor:
+def norm(x: TensorLike, ord: Value = None, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The length of vectors: the root of the sum of squares, or the norm of another order.
 
     Parameters
@@ -238,7 +238,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> T
     return where(zero, 0, positive.sqrt() if power == 2 else positive ** (1 / power))
 
 
-def einsum(subscripts: str, *operands: Any) -> Tensor:
+def einsum(subscripts: str, *operands: TensorLike) -> Tensor:
     """The sum of products that the subscripts spell, as `np.einsum`.
 
     Parameters

@@ -22,21 +22,23 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import count
 from threading import Lock
-from typing import Any, final
+from typing import Union, final
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike
 
 from . import primitives as p
+from .array_types import Arguments, Array, DType, Function, Value
 from .axes import Axis, as_shape, count_along, from_the_end
 from .backprop import backpropagate
 from .context import MODE, active_recorder
 from .graph import Node
+from .hooks import Options
 from .kernels import ARRAY_SLOT
 from .numpy_protocol import call_function, call_ufunc
 from .primitives import Primitive
 
-Array = NDArray[Any]
+TensorLike = Union[ArrayLike, "Tensor"]
 
 NEVER = sys.maxsize  # an index that no node reaches
 
@@ -44,11 +46,11 @@ _next_index = count(1).__next__
 _new: Callable[[type[Tensor]], Tensor] = object.__new__
 
 
-def _binary(primitive: Primitive) -> Callable[[Tensor, Any], Tensor]:
+def _binary(primitive: Primitive) -> Callable[[Tensor, TensorLike], Tensor]:
     """The operator of a primitive; on the path of every step, so without apply()'s generality."""
     value = primitive.value
 
-    def operator(self: Tensor, other: Any) -> Any:
+    def operator(self: Tensor, other: Value) -> Value:
         if type(other) is not Tensor:
             other = as_operand(other)
             if other is NotImplemented:
@@ -59,11 +61,11 @@ def _binary(primitive: Primitive) -> Callable[[Tensor, Any], Tensor]:
     return operator
 
 
-def _reflected(primitive: Primitive) -> Callable[[Tensor, Any], Tensor]:
+def _reflected(primitive: Primitive) -> Callable[[Tensor, TensorLike], Tensor]:
     """The operator for when the Tensor stands on the right."""
     operator = _binary(primitive)
 
-    def reflected(self: Tensor, other: Any) -> Any:
+    def reflected(self: Tensor, other: Value) -> Value:
         other = as_operand(other)
         return NotImplemented if other is NotImplemented else operator(other, self)
 
@@ -167,7 +169,7 @@ class Tensor(Node):
         fresh = isinstance(data, Tensor)
         self.set_value(data if fresh else _numbers(data, None if typed else self.dtype, True))
 
-    def set_value(self, value: Any) -> None:
+    def set_value(self, value: Value) -> None:
         """Take over `value`, an array or Tensor of the same shape and dtype, as the leaf's own."""
         given = value
         if isinstance(given, Tensor):
@@ -232,7 +234,7 @@ class Tensor(Node):
         """The value as a read-only array, the same as `data`."""
         return self.data
 
-    def item(self) -> Any:
+    def item(self) -> Value:
         """The value of a Tensor with one element, as a Python number.
 
         Raises
@@ -243,7 +245,7 @@ class Tensor(Node):
         number = self._number()
         return number.item() if isinstance(number, np.generic) else number
 
-    def _number(self) -> Any:
+    def _number(self) -> Value:
         """The one element, as a NumPy scalar or a Python number."""
         value = self._value
         if type(value) is np.ndarray:
@@ -311,7 +313,7 @@ class Tensor(Node):
             # Assigned in one go, in C: an interruption comes before all of them or after.
             deque(map(_set_grad, gradients, totals), maxlen=0)
 
-    def cotangent(self, gradient: ArrayLike | Tensor | None = None) -> Any:
+    def cotangent(self, gradient: ArrayLike | Tensor | None = None) -> Value:
         """The value at which a walk back from here begins: `gradient` checked, or 1 by default."""
         dtype = self._value.dtype
         if gradient is None:
@@ -328,7 +330,7 @@ class Tensor(Node):
             )
         return g
 
-    def __primitive__(self, primitive: Primitive, arguments: tuple[Any, ...]) -> Tensor:
+    def __primitive__(self, primitive: Primitive, arguments: Arguments) -> Tensor:
         """Apply a primitive to arguments, the first of which is a Tensor."""
         n = len(arguments) - len(primitive.params)
         return apply(primitive, *map(as_operand, arguments[:n]), params=arguments[n:])
@@ -352,16 +354,16 @@ class Tensor(Node):
     def __pos__(self) -> Tensor:
         return self
 
-    def __pow__(self, exponent: Any) -> Tensor:
+    def __pow__(self, exponent: TensorLike) -> Tensor:
         if isinstance(exponent, int | float):
             return apply_unary(p.scalar_power, self, exponent)
         return _power(self, exponent)
 
-    def __rpow__(self, base: Any) -> Tensor:
+    def __rpow__(self, base: Value) -> Tensor:
         base = as_operand(base)
         return NotImplemented if base is NotImplemented else _power(base, self)
 
-    def __matmul__(self, other: Any) -> Tensor:
+    def __matmul__(self, other: Value) -> Tensor:
         if type(other) is not Tensor:
             other = as_operand(other)
             if other is NotImplemented:
@@ -371,15 +373,15 @@ class Tensor(Node):
             return record(p.matmul, p.matmul.value(a, b), (self, other), (a, b))
         return matmul(self, other)
 
-    def __rmatmul__(self, other: Any) -> Tensor:
+    def __rmatmul__(self, other: Value) -> Tensor:
         other = as_operand(other)
         return NotImplemented if other is NotImplemented else matmul(other, self)
 
-    def __getitem__(self, index: Any) -> Tensor:
+    def __getitem__(self, index: object) -> Tensor:
         arrays, template = _split_index(index)
         return apply(p.getitem, self, *arrays, params=(template,))
 
-    def __setitem__(self, index: Any, value: Any) -> None:
+    def __setitem__(self, index: object, value: Value) -> None:
         raise TypeError(
             "a Tensor cannot be assigned into, since the graph remembers its value; write "
             "t = np.where(mask, value, t) instead, or build the array before making it a Tensor"
@@ -433,7 +435,7 @@ class Tensor(Node):
             parts.append("requires_grad=True")
         return f"Tensor({', '.join(parts)})"
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> Arguments:
         leaf_grad = self._requires_grad and self.primitive is None
         grad = self._grad if leaf_grad else None
         return _restored, (np.array(self._value), leaf_grad, self.name, grad)
@@ -450,12 +452,14 @@ class Tensor(Node):
             raise ValueError(f"{self.dtype} cannot be viewed as {np.dtype(dtype)} without a copy")
         return np.array(self.data, dtype=dtype) if copy or dtype is not None else self.data
 
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+    def __array_ufunc__(
+        self, ufunc: np.ufunc, method: str, *inputs: object, **kwargs: object
+    ) -> Value:
         return call_ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(
-        self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any
-    ) -> Any:
+        self, function: Function, types: object, args: Arguments, kwargs: Options
+    ) -> Value:
         return call_function(function, args, kwargs)
 
     # ── Elementwise functions ─────────────────────────────────────────────────────────────────
@@ -537,7 +541,7 @@ class Tensor(Node):
 
     def transpose(self, *axes: int | tuple[int, ...] | None) -> Tensor:
         """The axes in another order, by default reversed."""
-        order = as_shape(axes) if axes not in ((), (None,)) else range(self.ndim)[::-1]
+        order = range(self.ndim)[::-1] if axes in ((), (None,)) else as_shape(axes)  # type: ignore[arg-type]
         return apply_unary(
             p.transpose, self, tuple(from_the_end(a, self.ndim) + self.ndim for a in order)
         )
@@ -583,7 +587,7 @@ class Tensor(Node):
 _NUMERIC = (Tensor, np.ndarray, np.generic, int, float, complex, list, tuple)
 _power = _binary(p.power)
 
-_set_grad: Callable[[Node, Any], None] = Node.__dict__["_grad"].__set__
+_set_grad: Callable[[Node, Value], None] = Node.__dict__["_grad"].__set__
 _total = np.errstate(all="ignore")(operator.add)
 _ACCUMULATING = Lock()  # threads that share a parameter add to one gradient
 
@@ -592,7 +596,7 @@ _ACCUMULATING = Lock()  # threads that share a parameter add to one gradient
 
 
 def record(
-    primitive: Primitive, value: Any, inputs: tuple[Tensor, ...], arguments: tuple[Any, ...]
+    primitive: Primitive, value: Value, inputs: tuple[Tensor, ...], arguments: Arguments
 ) -> Tensor:
     """The Tensor of a value just computed: a node if a gradient may be wanted, else a leaf."""
     mode = MODE.get()
@@ -626,19 +630,19 @@ def record(
     return node
 
 
-def apply(primitive: Primitive, *inputs: Tensor, params: tuple[Any, ...] = ()) -> Tensor:
+def apply(primitive: Primitive, *inputs: Tensor, params: Arguments = ()) -> Tensor:
     """Compute a primitive on Tensors and record it."""
     arguments = (*[source._value for source in inputs], *params)
     return record(primitive, primitive.value(*arguments), inputs, arguments)
 
 
-def apply_unary(primitive: Primitive, source: Tensor, *params: Any) -> Tensor:
+def apply_unary(primitive: Primitive, source: Tensor, *params: object) -> Tensor:
     """Compute a primitive of one Tensor and record it."""
     arguments = (source._value, *params)
     return record(primitive, primitive.value(*arguments), (source,), arguments)
 
 
-def run_check(check: Callable[..., None], x: Tensor, *args: Any, **options: Any) -> None:
+def run_check(check: Callable[..., None], x: Tensor, *args: object, **options: object) -> None:
     """Run ``check(value of x, ...)``, which raises what does not fit; a replay runs it again."""
     recorder = active_recorder()
     if recorder is not None:
@@ -646,12 +650,12 @@ def run_check(check: Callable[..., None], x: Tensor, *args: Any, **options: Any)
     check(x._value, *args, **options)
 
 
-def constant(value: Any) -> Tensor:
+def constant(value: Value) -> Tensor:
     """A leaf without a gradient that takes over `value`: an array, a scalar or a number."""
     return _make_leaf(_new(Tensor), value)
 
 
-def as_tensor(data: Any) -> Tensor:
+def as_tensor(data: TensorLike) -> Tensor:
     """`data` if it is a Tensor, else a constant with a copy of it."""
     if type(data) is Tensor:
         return data
@@ -660,7 +664,7 @@ def as_tensor(data: Any) -> Tensor:
     return constant(_numbers(data, None, True))
 
 
-def as_operand(data: Any) -> Any:
+def as_operand(data: object) -> Value:
     """As `as_tensor`, but a Python number stays one, so that NumPy's promotion takes it as weak.
 
     NotImplemented for what is not numeric, as Python's operators have it.
@@ -672,7 +676,7 @@ def as_operand(data: Any) -> Any:
     return NotImplemented
 
 
-def _make_leaf(node: Tensor, value: Any) -> Tensor:
+def _make_leaf(node: Tensor, value: Value) -> Tensor:
     node._value = value
     node._arguments = ()
     node._grad = node.name = None
@@ -684,7 +688,7 @@ def _make_leaf(node: Tensor, value: Any) -> Tensor:
     return node
 
 
-def _restored(value: Array, requires_grad: bool, name: str | None, grad: Any) -> Tensor:
+def _restored(value: Array, requires_grad: bool, name: str | None, grad: Value) -> Tensor:
     leaf = Tensor(value, requires_grad, name=name, copy=False)
     leaf._grad = grad
     return leaf
@@ -693,7 +697,7 @@ def _restored(value: Array, requires_grad: bool, name: str | None, grad: Any) ->
 # ── From and to NumPy ─────────────────────────────────────────────────────────────────────────────
 
 
-def _numbers(data: ArrayLike | Tensor, dtype: DTypeLike | None, copy: bool) -> Any:
+def _numbers(data: ArrayLike | Tensor, dtype: DTypeLike | None, copy: bool) -> Value:
     """Data as a node holds it: an array of numbers, or a NumPy scalar where it is 0-d."""
     if isinstance(data, Tensor):
         data = data._value
@@ -717,7 +721,7 @@ def _numbers(data: ArrayLike | Tensor, dtype: DTypeLike | None, copy: bool) -> A
     return array[()] if array.ndim == 0 else array if copy else _freeze(array)
 
 
-def _check_differentiable(dtype: np.dtype[Any]) -> None:
+def _check_differentiable(dtype: DType) -> None:
     if dtype.kind != "f":
         raise TypeError(
             f"requires_grad=True is for floating point, not {dtype}: "
@@ -727,14 +731,14 @@ def _check_differentiable(dtype: np.dtype[Any]) -> None:
 
 def _freeze(array: Array) -> Array:
     """The array, made read-only together with the arrays of which it is a view."""
-    owner: Any = array
+    owner: Value = array
     while isinstance(owner, np.ndarray):
         owner.setflags(write=False)
         owner = owner.base
     return array
 
 
-def _read_only_view(value: Any) -> Array:
+def _read_only_view(value: Value) -> Array:
     """A read-only array that cannot be made writeable again."""
     return _freeze(np.asarray(value)).view()
 
@@ -757,11 +761,11 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
     return y.reshape(shape)
 
 
-def _split_index(index: Any) -> tuple[list[Tensor], tuple[Any, ...]]:
+def _split_index(index: object) -> tuple[list[Tensor], Arguments]:
     """The arrays in an index, as Tensors, and the index with a hole in the place of each."""
     parts = index if type(index) is tuple else (index,)
     arrays: list[Tensor] = []
-    template: list[Any] = []
+    template: list[object] = []
     for part in parts:
         if part is None or part is Ellipsis or type(part) in (int, slice):
             template.append(part)
@@ -771,7 +775,7 @@ def _split_index(index: Any) -> tuple[list[Tensor], tuple[Any, ...]]:
     return arrays, tuple(template)
 
 
-def as_index(index: Any) -> Tensor:
+def as_index(index: object) -> Tensor:
     """An index as a Tensor. Unlike in `as_tensor`, lists of integers stay integers."""
     if type(index) is Tensor:
         return index

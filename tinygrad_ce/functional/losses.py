@@ -13,10 +13,11 @@ from typing import Any, Literal
 import numpy as np
 
 from ..engine import primitives as p
+from ..engine.array_types import Array
 from ..engine.context import scope
 from ..engine.kernels import ARRAY_SLOT
 from ..engine.operations import where
-from ..engine.tensor import Array, Tensor, apply, as_tensor, constant
+from ..engine.tensor import Tensor, apply, as_tensor, constant
 from . import validation
 from .probabilities import is_label, max_constant, softmax
 
