@@ -14,6 +14,7 @@ import errno
 import os
 import secrets
 import shutil
+import stat
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -87,11 +88,13 @@ def ensure_writable(paths: Iterable[Path]) -> Iterator[None]:
 
 def _target(path: Path) -> Path:
     """The file that a path leads to, which need not exist."""
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "a folder, not a file", str(path))
-    if path.exists() and not path.is_file():
-        reason = "a device, a pipe or a socket, not a regular file"
-        raise OSError(errno.EINVAL, reason, str(path))
+    with suppress(FileNotFoundError, NotADirectoryError):
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, "a folder, not a file", str(path))
+        if not stat.S_ISREG(mode):
+            reason = "a device, a pipe or a socket, not a regular file"
+            raise OSError(errno.EINVAL, reason, str(path))
     return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 

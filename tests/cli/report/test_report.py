@@ -8,10 +8,11 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from tinygrad_ce import compare, draw
+from tinygrad_ce import compare
 from tinygrad_ce.cli.experiment import loss_of_row, prepare, run_experiment
 from tinygrad_ce.cli.report import charts, render_page
 from tinygrad_ce.cli.report.page import PALETTE, scientific
+from tinygrad_ce.draw import draw
 from tinygrad_ce.engine.transforms import gradients
 
 VOID = {"meta", "br", "wbr", "link", "img", "hr", "input"}
