@@ -69,10 +69,7 @@ def given_logits(arguments: argparse.Namespace) -> bool:
 
 def typed_logits(arguments: argparse.Namespace) -> tuple[Array, Array]:
     """Logits (C,) and label () as they were typed."""
-    try:
-        _check_label(arguments.target, len(arguments.logits))
-    except ValueError as error:
-        raise UsageError(error) from error
+    _check_label(arguments.target, len(arguments.logits))
     return np.array(arguments.logits), np.array(arguments.target)
 
 
@@ -86,21 +83,16 @@ def read_csv(path: Path) -> Problem:
     UsageError
         The file cannot be read; or a row is wrong, and the message names file and line.
     """
-    logits: list[list[float]] = []
+    rows: list[list[float]] = []
     labels: list[int] = []
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             for line, cells in _lines(csv.reader(file)):
                 try:
-                    row, label = _parse_row(cells)
-                    if logits and len(row) != len(logits[0]):
-                        raise ValueError(
-                            f"expected {len(logits[0])} logits and a label as in the rows before, "
-                            f"got {len(cells)} columns"
-                        )
+                    row, label = _parse_row(cells, len(rows[0]) if rows else None)
                 except ValueError as error:
                     raise UsageError(f"{path}, line {line}: {error}") from error
-                logits.append(row)
+                rows.append(row)
                 labels.append(label)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
@@ -108,9 +100,9 @@ def read_csv(path: Path) -> Problem:
         raise UsageError(f"cannot read {path}: it is not text in UTF-8") from error
     except csv.Error as error:
         raise UsageError(f"cannot read {path} as CSV: {error}") from error
-    if not logits:
+    if not rows:
         raise UsageError(f"{path}: no rows of logits with a label in the last column")
-    return Problem(np.array(logits), np.array(labels))
+    return Problem(np.array(rows), np.array(labels))
 
 
 def _split_logits(text: str) -> list[float]:
@@ -140,7 +132,7 @@ def _parse_logits(cells: Sequence[str]) -> list[float]:
 def _check_label(label: int, n_classes: int) -> None:
     if not 0 <= label < n_classes:
         classes = "1 logit" if n_classes == 1 else f"{n_classes} logits"
-        raise ValueError(
+        raise UsageError(
             f"target {label} is out of range for {classes}: labels run from 0 to {n_classes - 1}"
         )
 
@@ -156,17 +148,22 @@ def _lines(rows: Iterator[list[str]]) -> Iterator[tuple[int, list[str]]]:
                 yield rows.line_num, cells  # type: ignore[attr-defined]
 
 
-def _parse_row(cells: list[str]) -> tuple[list[float], int]:
-    if len(cells) < 2:
-        raise ValueError(f"expected logits and a label, got {','.join(cells)!r}")
-    logits = _parse_logits(cells[:-1])
+def _parse_row(cells: list[str], n_classes: int | None) -> tuple[list[float], int]:
+    *numbers, last = cells
+    if not numbers:
+        raise ValueError(f"expected logits and a label, got {last!r}")
+    logits = _parse_logits(numbers)
     try:
-        label = int(cells[-1])
+        label = int(last)
     except ValueError:
-        raise ValueError(
-            f"expected a label as whole number in the last column, got {cells[-1]!r}"
-        ) from None
+        reason = f"expected a label as whole number in the last column, got {last!r}"
+        raise ValueError(reason) from None
     _check_label(label, len(logits))
+    if n_classes not in (None, len(logits)):
+        raise ValueError(
+            f"expected {n_classes} logits and a label as in the rows before, "
+            f"got {len(cells)} columns"
+        )
     return logits, label
 
 

@@ -13,7 +13,7 @@ from .experiment import CONFIGS
 MAX_HIDDEN = 10_000
 
 
-class UsageError(Exception):
+class UsageError(ValueError):
     """What was asked for cannot be done; the message says why."""
 
 

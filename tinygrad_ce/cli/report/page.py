@@ -110,21 +110,25 @@ def scientific(value: float) -> str:
 # ── What it has learned ───────────────────────────────────────────────────────────────────────────
 
 
+def _figure(caption: str, content: str = "") -> str:
+    return f"<figure><figcaption>{caption}</figcaption>{content}</figure>"
+
+
 def _learned(results: Results) -> str:
-    name = results.experiment.name
-    matrix = (
-        "<figure><figcaption>Confusion matrix of the test set: the true class in rows, the "
-        f"predicted one in columns</figcaption>{_confusion(results)}</figure>"
+    experiment = results.experiment
+    matrix = _figure(
+        "Confusion matrix of the test set: the true class in rows, the predicted one in columns",
+        _confusion(results),
     )
-    if name in charts.REGION_FEATURES:
-        i, j = charts.REGION_FEATURES[name]
-        features = results.experiment.features
-        return (
-            f"<figure><figcaption>Decision regions over {escape(features[i])} and "
-            f"{escape(features[j])}, the other features at their mean; the points are the test set"
-            f"</figcaption>{charts.decision_regions(results)}</figure>{matrix}"
-        )
-    return matrix + _misread_digits(results)
+    if experiment.name not in charts.REGION_FEATURES:
+        return matrix + _misread_digits(results)
+    i, j = (escape(experiment.features[k]) for k in charts.REGION_FEATURES[experiment.name])
+    regions = _figure(
+        f"Decision regions over {i} and {j}, the other features at their mean; the points are the "
+        "test set",
+        charts.decision_regions(results),
+    )
+    return regions + matrix
 
 
 def _confusion(results: Results) -> str:
@@ -155,29 +159,26 @@ def _misread_digits(results: Results) -> str:
     items = []
     for row in surest[:MAX_DIGITS].tolist():
         true = experiment.classes[experiment.y_test[row]]
-        seen = experiment.classes[results.predicted[row]]
-        certainty = f"{100 * results.probabilities[row].max():.0f}\u202f%"
-        image = experiment.raw_test[row].reshape(8, 8)
-        pixels = _digit(image, f"A {true}")
+        predicted = experiment.classes[results.predicted[row]]
+        pixels = _digit(experiment.raw_test[row], f"A {true}")
         items.append(
-            f'<li>{pixels}<span>{true} → <span class="seen">{seen}</span></span>'
-            f'<span class="note">{certainty}</span></li>'
+            f'<li>{pixels}<span>{true} → <span class="seen">{predicted}</span></span>'
+            f'<span class="note">{100 * results.probabilities[row].max():.0f}\u202f%</span></li>'
         )
     if not items:
-        return (
-            "<figure><figcaption>Not one digit of the test set was misread.</figcaption></figure>"
-        )
+        return _figure("Not one digit of the test set was misread.")
     which = "Every digit" if len(wrong) <= MAX_DIGITS else f"{MAX_DIGITS} of {len(wrong)} digits"
-    return (
-        f"<figure><figcaption>{which} of the test set that it misread: true → predicted, and the "
-        f'probability of that</figcaption><ul class="digits">{"".join(items)}</ul></figure>'
+    return _figure(
+        f"{which} of the test set that it misread: true → predicted, and the probability of that",
+        f'<ul class="digits">{"".join(items)}</ul>',
     )
 
 
-def _digit(image: Any, label: str) -> str:
+def _digit(row: Any, label: str) -> str:
+    """The image of 8 by 8 pixels that is in a row of the data."""
     pixels = "".join(
         f'<rect x="{column}" y="{line}" width="1" height="1" fill-opacity="{ink / 16:.2f}"/>'
-        for (line, column), ink in np.ndenumerate(image)
+        for (line, column), ink in np.ndenumerate(row.reshape(8, 8))
         if ink
     )
     return (
@@ -223,8 +224,8 @@ def _verdict(check: GradientCheck) -> str:
 def _image(results: Results, row: int) -> str:
     if results.experiment.name != "digits":
         return ""
-    image = results.experiment.raw_test[row].reshape(8, 8)
-    return f'<p class="digit">{_digit(image, "The digit of this row")}</p>'
+    image = _digit(results.experiment.raw_test[row], "The digit of this row")
+    return f'<p class="digit">{image}</p>'
 
 
 def _at_logits(results: Results, row: int, gradient: Any) -> str:
@@ -244,9 +245,9 @@ def _at_logits(results: Results, row: int, gradient: Any) -> str:
 def _graph(drawing: str | None) -> str:
     if drawing is not None:
         return f'<figure tabindex="0" aria-label="Graph of the loss">{drawing}</figure>'
-    return (
-        "<figure><figcaption>There was no Graphviz to draw the graph with. It is in loss.dot; "
-        '<code>pip install "tinygrad-ce[render]"</code> brings what draws it.</figcaption></figure>'
+    return _figure(
+        "There was no Graphviz to draw the graph with. It is in loss.dot; "
+        '<code>pip install "tinygrad-ce[render]"</code> brings what draws it.'
     )
 
 
