@@ -297,7 +297,7 @@ def test_a_gradient_that_is_wrong_by_hand_is_found(examples, monkeypatch, wrong)
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("dtype, limit", [(np.float64, 1e-15), (np.float32, 2e-8)])
-def test_cross_entropy_and_batch_normalisation_in_one_expression(examples, dtype, limit, seed):
+def test_cross_entropy_and_batch_normalization_in_one_expression(examples, dtype, limit, seed):
     batch = exercise(examples, dtype, seed)
     for row in (ninja.exercise_2(*batch), ninja.exercise_3(*batch)):
         assert row.close
