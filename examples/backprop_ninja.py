@@ -76,7 +76,8 @@ def read_names(path: Path) -> list[str]:
             raise ValueError(f"{path}: {word!r} holds a dot, which means the end of a name")
     if len(words) < 10:
         raise ValueError(
-            f"{path} has {len(words)} names: at least 10 are needed, one a line, for a training set and a test set"
+            f"{path} has {len(words)} names: at least 10 are needed, one a line, "
+            "for a training set and a test set"
         )
     return words
 
@@ -178,7 +179,8 @@ def backward(v: SimpleNamespace, Xb: Array, Yb: Array) -> dict[str, Array]:
 
     Read it from the top as the chain rule from the loss backward; dx means ∂loss/∂x. Two patterns
     recur. What is repeated in the forward pass (a row of biases that is added to every example) is
-    summed in the backward pass; what is summed forward is repeated backward. And a value that is used twice gets a gradient from both uses, which add up.
+    summed in the backward pass; what is summed forward is repeated backward. And a value that is
+    used twice gets a gradient from both uses, which add up.
     """
     n = len(Yb)
 
