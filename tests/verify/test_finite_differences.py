@@ -55,6 +55,18 @@ def test_gradcheck_sees_small_derivatives():
         gradcheck(lambda x: apply(wrong, x), [0.5, 2.0])
 
 
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_central_differences_excuse_rounding_and_no_more(scale):
+    almost = one(np.exp, lambda g, y, x: g * y * (1 + 1e-5))
+    assert gradcheck(lambda x: x.exp() * scale, [0.5, 2.0], method="central")
+    with pytest.raises(GradcheckError, match="central differences"):
+        gradcheck(lambda x: apply(almost, x) * scale, [0.5, 2.0], method="central")
+
+
+def test_central_differences_of_empty_arrays():
+    assert gradcheck(lambda x: x.exp(), np.zeros((0, 3)), method="central", order=2)
+
+
 def test_gradcheck_says_which_argument_and_element():
     wrong = Primitive(
         "wrong",

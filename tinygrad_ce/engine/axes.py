@@ -1,4 +1,4 @@
-"""Axes and shapes: counting, normalising, putting back."""
+"""Axes and shapes: counting, normalizing, putting back."""
 
 from __future__ import annotations
 

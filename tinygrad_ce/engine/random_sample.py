@@ -11,7 +11,7 @@ from .tensor import Tensor, constant
 
 
 def sample(method: Function, *args: object, **options: object) -> Tensor:
-    """What a method of a random generator returns; a compiled step draws it anew at each call.
+    """Return what a method of a random generator returns; a compiled step draws at each call.
 
     Parameters
     ----------
@@ -57,15 +57,15 @@ def sample(method: Function, *args: object, **options: object) -> Tensor:
         drawn = recorder.sample(method, args, options)
         if drawn is not NotImplemented:
             return drawn  # type: ignore[no-any-return]
-    return constant(drawn_by(method, args, options))
+    return constant(sample_by(method, args, options))
 
 
 def _holds_tensor(x: object) -> bool:
     return isinstance(x, Tensor) or (isinstance(x, tuple | list) and any(map(_holds_tensor, x)))
 
 
-def drawn_by(method: Function, args: Arguments, options: Options) -> Value:
-    """What a method of a generator returns, as a node holds it."""
+def sample_by(method: Function, args: Arguments, options: Options) -> Value:
+    """Return what a method of a generator returns, as a node holds it."""
     found = method(*args, **options)
     array = np.asarray(found)
     if array.dtype.kind not in "biuf":

@@ -6,7 +6,7 @@ backprop.py walks what was recorded.
 
 Two decisions carry the rest:
 
-* **The arrays of a graph never change.** A Tensor copies what it is given, hands out read-only
+* **The arrays of a graph never change.** A Tensor copies what it is given, returns read-only
   views, and assigning to ``t.data`` binds a new array. So no mutation can change a gradient
   silently: it raises, or the graph does not see it.
 * **0-d values are NumPy scalars, not 0-d arrays,** inside. Arithmetic on them takes a tenth of the
@@ -62,7 +62,7 @@ def _binary(primitive: Primitive) -> Callable[[Tensor, TensorLike], Tensor]:
 
 
 def _reflected(primitive: Primitive) -> Callable[[Tensor, TensorLike], Tensor]:
-    """The operator for when the Tensor stands on the right."""
+    """The operator with the Tensor on the right."""
     operator = _binary(primitive)
 
     def reflected(self: Tensor, other: Value) -> Value:
@@ -231,11 +231,11 @@ class Tensor(Node):
             self._tracked_since = _next_index() if wanted else NEVER
 
     def numpy(self) -> Array:
-        """The value as a read-only array, the same as `data`."""
+        """Return the value as a read-only array, the same as `data`."""
         return self.data
 
     def item(self) -> Value:
-        """The value of a Tensor with one element, as a Python number.
+        """Return the value of a Tensor with one element, as a Python number.
 
         Raises
         ------
@@ -261,7 +261,7 @@ class Tensor(Node):
         return value
 
     def detach(self) -> Tensor:
-        """A leaf with the same value, through which no gradient flows."""
+        """Return a leaf with the same value, through which no gradient flows."""
         return apply_unary(p.stop_gradient, self)
 
     def retain_grad(self) -> None:
@@ -280,7 +280,7 @@ class Tensor(Node):
         gradient
             The cotangent ∂L/∂self, of this shape. May be left out when there is one element.
         retain_graph
-            Keep the graph for another walk. Otherwise it is freed on the way.
+            Keep the graph for another backward pass. Otherwise it is freed on the way.
 
         Raises
         ------
@@ -314,7 +314,7 @@ class Tensor(Node):
             deque(map(_set_grad, gradients, totals), maxlen=0)
 
     def cotangent(self, gradient: ArrayLike | Tensor | None = None) -> Value:
-        """The value at which a walk back from here begins: `gradient` checked, or 1 by default."""
+        """Return the cotangent at which backprop from here begins: `gradient` checked, or 1."""
         dtype = self._value.dtype
         if gradient is None:
             if self._value.size != 1:
@@ -464,18 +464,18 @@ class Tensor(Node):
 
     # ── Elementwise functions ─────────────────────────────────────────────────────────────────
 
-    exp = _unary(p.exp, "e to the power of each element.")
-    expm1 = _unary(p.expm1, "exp(x) - 1, accurate near 0.")
-    log = _unary(p.log, "The natural logarithm; -inf at 0 and nan below, without a warning.")
-    log1p = _unary(p.log1p, "log(1 + x), accurate near 0.")
-    sqrt = _unary(p.sqrt, "The square root; its derivative at 0 is inf.")
-    sin = _unary(p.sin, "The sine.")
-    cos = _unary(p.cos, "The cosine.")
-    erf = _unary(p.erf, "The error function 2/√π ∫₀ˣ exp(-t²) dt.")
-    tanh = _unary(p.tanh, "The hyperbolic tangent.")
-    sigmoid = _unary(p.sigmoid, "1 / (1 + exp(-x)), without overflow.")
-    relu = _unary(p.relu, "max(x, 0); its derivative at 0 is 0.")
-    abs = _unary(p.abs_, "The absolute value; its derivative at 0 is 0.")
+    exp = _unary(p.exp, "Return e to the power of each element.")
+    expm1 = _unary(p.expm1, "Return exp(x) - 1, accurate near 0.")
+    log = _unary(p.log, "Return the natural logarithm; -inf at 0 and nan below, without a warning.")
+    log1p = _unary(p.log1p, "Return log(1 + x), accurate near 0.")
+    sqrt = _unary(p.sqrt, "Return the square root; its derivative at 0 is inf.")
+    sin = _unary(p.sin, "Return the sine.")
+    cos = _unary(p.cos, "Return the cosine.")
+    erf = _unary(p.erf, "Return the error function 2/√π ∫₀ˣ exp(-t²) dt.")
+    tanh = _unary(p.tanh, "Return the hyperbolic tangent.")
+    sigmoid = _unary(p.sigmoid, "Return 1 / (1 + exp(-x)), without overflow.")
+    relu = _unary(p.relu, "Return max(x, 0); its derivative at 0 is 0.")
+    abs = _unary(p.abs_, "Return the absolute value; its derivative at 0 is 0.")
 
     def clip(self, lo: float | None = None, hi: float | None = None) -> Tensor:
         """Limit to [lo, hi]; the derivative is 1 inside and at both ends, 0 outside."""
@@ -490,57 +490,57 @@ class Tensor(Node):
     # ── Reductions ────────────────────────────────────────────────────────────────────────────
 
     def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        """The sum over all axes, or over the given one or ones."""
+        """Return the sum over all axes, or over the given one or ones."""
         return apply_unary(p.sum_, self, axis, keepdims)
 
     def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        """The maximum; elements that tie for it share the gradient equally."""
+        """Return the maximum; elements that tie for it share the gradient equally."""
         return apply_unary(p.max_, self, axis, keepdims)
 
     def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        """The minimum; elements that tie for it share the gradient equally."""
+        """Return the minimum; elements that tie for it share the gradient equally."""
         return apply_unary(p.min_, self, axis, keepdims)
 
     def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        """The sum divided by the number of elements; nan where there are none."""
+        """Return the sum divided by the number of elements; nan where there are none."""
         return apply_unary(p.mean, self, axis, keepdims)
 
     def var(self, axis: Axis = None, keepdims: bool = False, *, ddof: int = 0) -> Tensor:
-        """The variance: the squared distances from the mean, divided by the number minus ddof."""
+        """Return the variance: the mean of squared distances from the mean, over n - ddof."""
         distance = self - self.mean(axis, keepdims=True)
         n = max(count_along(self.shape, axis) - ddof, 0)
         return (distance * distance).sum(axis, keepdims) / n
 
     def std(self, axis: Axis = None, keepdims: bool = False, *, ddof: int = 0) -> Tensor:
-        """The square root of the variance."""
+        """Return the standard deviation, the square root of the variance."""
         return self.var(axis, keepdims, ddof=ddof).sqrt()
 
     def cumsum(self, axis: int | None = None) -> Tensor:
-        """The sums of the elements up to each; with None, of the elements along one axis."""
+        """Return the sums of the elements up to each; with None, of all elements in order."""
         if axis is None:
             return self.flatten().cumsum(0)
         return apply_unary(p.cumsum, self, from_the_end(axis, self.ndim))
 
     def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
-        """The index of the first maximum, an integer Tensor without a gradient."""
+        """Return the index of the first maximum, an integer Tensor without a gradient."""
         return apply_unary(p.argmax, self, axis, keepdims)
 
     def argmin(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
-        """The index of the first minimum, an integer Tensor without a gradient."""
+        """Return the index of the first minimum, an integer Tensor without a gradient."""
         return apply_unary(p.argmin, self, axis, keepdims)
 
     # ── Shapes ────────────────────────────────────────────────────────────────────────────────
 
     def reshape(self, *shape: int | tuple[int, ...]) -> Tensor:
-        """The same elements in another shape; one length may be -1."""
+        """Return the same elements in another shape; one length may be -1."""
         return apply_unary(p.reshape, self, as_shape(shape))
 
     def flatten(self) -> Tensor:
-        """The elements along one axis."""
+        """Return the elements along one axis."""
         return self.reshape(-1)
 
     def transpose(self, *axes: int | tuple[int, ...] | None) -> Tensor:
-        """The axes in another order, by default reversed."""
+        """Return the axes in another order, by default reversed."""
         order = range(self.ndim)[::-1] if axes in ((), (None,)) else as_shape(axes)  # type: ignore[arg-type]
         return apply_unary(
             p.transpose, self, tuple(from_the_end(a, self.ndim) + self.ndim for a in order)
@@ -557,26 +557,26 @@ class Tensor(Node):
         return self.swapaxes(-1, -2)
 
     def swapaxes(self, a: int, b: int) -> Tensor:
-        """Two axes swapped."""
+        """Return the Tensor with two axes swapped."""
         axes = list(range(self.ndim))
         a, b = from_the_end(a, self.ndim), from_the_end(b, self.ndim)
         axes[a], axes[b] = axes[b], axes[a]
         return apply_unary(p.transpose, self, tuple(axes))
 
     def expand_dims(self, axis: int | tuple[int, ...]) -> Tensor:
-        """New axes of length 1 at these places of the result."""
+        """Return the Tensor with new axes of length 1 at these places of the result."""
         return self.reshape(np.expand_dims(np.empty(self.shape, bool), axis).shape)
 
     def squeeze(self, axis: Axis = None) -> Tensor:
-        """Without the axes of length 1, all or these."""
+        """Return the Tensor without its axes of length 1, all or these."""
         return self.reshape(np.empty(self.shape, bool).squeeze(axis).shape)
 
     def broadcast_to(self, *shape: int | tuple[int, ...]) -> Tensor:
-        """Repeated along new axes and axes of length 1 to this shape."""
+        """Repeat along new axes and axes of length 1 to this shape."""
         return apply_unary(p.broadcast_to, self, as_shape(shape))
 
     def astype(self, dtype: DTypeLike) -> Tensor:
-        """Converted to another dtype; no gradient flows to or from integers and booleans."""
+        """Convert to another dtype; no gradient flows to or from integers and booleans."""
         dtype = np.dtype(dtype)
         if dtype.kind not in "biuf":
             raise TypeError(f"a Tensor holds real numbers: it cannot become {dtype}")
@@ -598,7 +598,7 @@ _ACCUMULATING = Lock()  # threads that share a parameter add to one gradient
 def record(
     primitive: Primitive, value: Value, inputs: tuple[Tensor, ...], arguments: Arguments
 ) -> Tensor:
-    """The Tensor of a value just computed: a node if a gradient may be wanted, else a leaf."""
+    """Return a Tensor with a value just computed: a node if it may need a gradient, else a leaf."""
     mode = MODE.get()
     node = _new(Tensor)
     node._value = value
@@ -606,8 +606,9 @@ def record(
     node._retains_grad = False
     node.index = _next_index()
     node.scope = mode.scope
-    for observer in mode.observers:
-        observer.forward(node, primitive, arguments)
+    if mode.observers:
+        for observer in mode.observers:
+            observer.forward(node, primitive, arguments)
     if mode.grad and primitive.differentiable:
         for source in inputs:
             if source._requires_grad:
@@ -619,7 +620,7 @@ def record(
                 return node
     node._requires_grad = False
     node._tracked_since = NEVER
-    if mode.recorder is not None:  # no gradient passes here, but a replay does
+    if mode.recorder is not None:  # no gradient passes here, but the recorder needs it
         node.primitive = primitive
         node.inputs = inputs
         node._arguments = arguments
@@ -643,7 +644,7 @@ def apply_unary(primitive: Primitive, source: Tensor, *params: object) -> Tensor
 
 
 def run_check(check: Callable[..., None], x: Tensor, *args: object, **options: object) -> None:
-    """Run ``check(value of x, ...)``, which raises what does not fit; a replay runs it again."""
+    """Run ``check(value of x, ...)``, which raises what does not fit; repetitions run it too."""
     recorder = active_recorder()
     if recorder is not None:
         recorder.checking(check, x, args, options)
@@ -651,12 +652,12 @@ def run_check(check: Callable[..., None], x: Tensor, *args: object, **options: o
 
 
 def constant(value: Value) -> Tensor:
-    """A leaf without a gradient that takes over `value`: an array, a scalar or a number."""
+    """Return a leaf without a gradient that takes over an array, a scalar or a number."""
     return _make_leaf(_new(Tensor), value)
 
 
 def as_tensor(data: TensorLike) -> Tensor:
-    """`data` if it is a Tensor, else a constant with a copy of it."""
+    """Return `data` if it is a Tensor, else a constant with a copy of it."""
     if type(data) is Tensor:
         return data
     if type(data) is np.ndarray and data.ndim and data.dtype.kind in "biuf":
@@ -665,7 +666,7 @@ def as_tensor(data: TensorLike) -> Tensor:
 
 
 def as_operand(data: object) -> Value:
-    """As `as_tensor`, but a Python number stays one, so that NumPy's promotion takes it as weak.
+    """Convert as `as_tensor` does, but keep a Python number, which NumPy's promotion takes as weak.
 
     NotImplemented for what is not numeric, as Python's operators have it.
     """
@@ -747,7 +748,7 @@ def _read_only_view(value: Value) -> Array:
 
 
 def matmul(a: Tensor, b: Tensor) -> Tensor:
-    """The matrix product; a vector counts as a row on the left and as a column on the right."""
+    """Return the matrix product; a vector is a row on the left and a column on the right."""
     if a.ndim >= 2 and b.ndim >= 2:
         return apply(p.matmul, a, b)
     if a.ndim == 0 or b.ndim == 0:
@@ -762,7 +763,7 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _split_index(index: object) -> tuple[list[Tensor], Arguments]:
-    """The arrays in an index, as Tensors, and the index with a hole in the place of each."""
+    """The arrays in an index, as Tensors, and the index with a slot in the place of each."""
     parts = index if type(index) is tuple else (index,)
     arrays: list[Tensor] = []
     template: list[object] = []
@@ -776,7 +777,7 @@ def _split_index(index: object) -> tuple[list[Tensor], Arguments]:
 
 
 def as_index(index: object) -> Tensor:
-    """An index as a Tensor. Unlike in `as_tensor`, lists of integers stay integers."""
+    """Return an index as a Tensor. Unlike in `as_tensor`, lists of integers stay integers."""
     if type(index) is Tensor:
         return index
     array = np.array(index)

@@ -18,16 +18,15 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from .. import closed_form
 from .. import functional as F
+from ..engine.array_types import Array
 from ..engine.tensor import Tensor
 from ..engine.transforms import gradients
 from ..nn import Linear, Sequential, Tanh
 from .comparison import Comparison, compare
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -215,7 +214,8 @@ def _layers(
         if isinstance(layer, Linear):
             h = f"h{number - 1}" if i else "x"
             W, b = layer.weight, layer.bias
-            yield f"W{number}", f"{h}ᵀ {G}", W, _product(x.data.T, g)
+            terms = np.abs(x.data.T) @ g.terms
+            yield f"W{number}", f"{h}ᵀ {G}", W, _Expected(x.data.T @ g.value, terms)
             if b is not None:
                 yield f"b{number}", f"Σ {G}", b, _Expected(g.value.sum(0), g.terms.sum(0))
             if i:
@@ -233,10 +233,6 @@ def _layers(
                 f"the closed form of {type(layer).__name__} is not known here: "
                 "check_network is for Linear and Tanh"
             )
-
-
-def _product(left: Array, g: _Expected) -> _Expected:
-    return _Expected(left @ g.value, np.abs(left) @ g.terms)
 
 
 def _single_term(value: Array) -> _Expected:

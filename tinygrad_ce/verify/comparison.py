@@ -11,11 +11,10 @@ from html import escape
 from typing import Any, overload
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from ..engine.array_types import Array
 from ..engine.tensor import Tensor
-
-Array = NDArray[Any]
 
 # Of the largest entry, in units of the dtype's epsilon: room for a few dozen roundings.
 TOLERANCE_EPS = 64.0

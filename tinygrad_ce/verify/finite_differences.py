@@ -9,13 +9,13 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from ..engine.array_types import Array
 from ..engine.context import no_grad
 from ..engine.tensor import Tensor, as_tensor, constant
 from ..engine.transforms import grad, gradients
 
-Array = NDArray[Any]
 Method = Literal["auto", "complex", "central"]
 
 EPS = float(np.finfo(np.float64).eps)
