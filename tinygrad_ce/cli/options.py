@@ -39,9 +39,9 @@ def add_experiment(parser: argparse.ArgumentParser, epochs: bool = False) -> Non
 
 
 def add_seed(parser: argparse.ArgumentParser, what: str) -> None:
-    """Add --seed, the seed of what."""
+    """Add --seed, the seed of what is said."""
     parser.add_argument(
-        "--seed", type=whole_number(0), default=0, metavar="S", help=f"{what} (default: 0)"
+        "--seed", type=whole_number(0), default=0, metavar="S", help=f"seed {what} (default: 0)"
     )
 
 

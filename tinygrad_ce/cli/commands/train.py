@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Train a network and print its accuracy on the test set."""
+    """Train a network and print its test accuracy."""
     if arguments.save is None:
         _train(arguments)
         return 0

@@ -64,7 +64,6 @@ def render_page(results: Results, row: int, gradient: Any, drawing: str | None) 
         test_loss=f"{results.history.test_loss[-1]:.3f}",
         guessing=f"{math.log(len(experiment.classes)):.3f}",
         worst=scientific(worst.max_abs),
-        n_sets="1,000",
         loss_curves=charts.loss_curves(results.history),
         accuracy_curves=charts.accuracy_curves(results.history),
         learned=_learned(results),
