@@ -1,4 +1,4 @@
-"""The work of demo and train: a classifier trained on real data, and its gradients compared with the textbook.
+"""The work of demo and train: a classifier on real data, its gradients against the textbook.
 
 >>> experiment = prepare("iris", epochs=20)
 >>> results = run_experiment(experiment)

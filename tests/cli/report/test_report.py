@@ -59,7 +59,7 @@ def made(name, **options):
     return results, render_page(results, results.hardest_row, gradient[0], draw(loss).svg())
 
 
-@pytest.fixture(scope="module", params=["iris", "digits"])
+@pytest.fixture(scope="module", params=["iris", pytest.param("digits", marks=pytest.mark.slow)])
 def one(request):
     results, text = made(request.param, epochs=5 if request.param == "digits" else None)
     return results, text, Page(text)
