@@ -96,6 +96,15 @@ def number(value: Any, digits: int = 4) -> str:
     return f"{value + 0.0:.{digits}g}"  # -0.0 + 0.0 is 0.0
 
 
+def minus(number: str) -> str:
+    """Put a minus sign in the place of each hyphen.
+
+    >>> minus("-1e-05")
+    '−1e−05'
+    """
+    return number.replace("-", "−")
+
+
 def rows(array: Array) -> list[list[str]]:
     """The elements of an array in rows along its last axis.
 
