@@ -216,15 +216,9 @@ MUTATIONS = [
         "(), mode.recorder",
         "engine/test_nan_detection.py",
     ),
+    backprop("_observe", "one observer alone", "observers", "observers[:1]", "guarantees"),
     backprop(
-        "backpropagate",
-        "one observer alone",
-        "for observer in observers:\n    observer.backward(node, place, g, contribution)",
-        "for observer in observers[:1]:\n    observer.backward(node, place, g, contribution)",
-        "guarantees",
-    ),
-    backprop(
-        "backpropagate",
+        "_observe",
         "observers see the first argument",
         "observer.backward(node, place, g, contribution)",
         "observer.backward(node, 0, g, contribution)",
@@ -307,14 +301,14 @@ MUTATIONS = [
     mode(
         "scope.derive",
         "stops the observers",
-        "parent.derive(scope=Scope(self.name, parent.scope))",
-        "parent.derive(scope=Scope(self.name, parent.scope), observers=())",
+        "parent.derive(Scope(self.name, parent.scope))",
+        "parent.derive(Scope(self.name, parent.scope), observers=())",
     ),
     mode(
         "scope.derive",
         "records",
-        "parent.derive(scope=Scope(self.name, parent.scope))",
-        "parent.derive(scope=Scope(self.name, parent.scope), grad=True)",
+        "parent.derive(Scope(self.name, parent.scope))",
+        "parent.derive(Scope(self.name, parent.scope), grad=True)",
     ),
     mode("scope.derive", "no parent", "Scope(self.name, parent.scope)", "Scope(self.name, None)"),
     mode(
@@ -332,8 +326,8 @@ MUTATIONS = [
     mode(
         "Mode.derive",
         "the parent is a change",
-        "fields['parent'] = self",
-        "fields.setdefault('parent', self)",
+        "(scope or self.scope, self, *self[2:])",
+        "(scope or self.scope, self.parent or self, *self[2:])",
     ),
     # ── engine/tensor.py ──────────────────────────────────────────────────────────────────────────
     tensor("_numbers", "the input is not copied", "copy or None", "None"),
@@ -413,7 +407,13 @@ MUTATIONS = [
         "pass",
         "engine/test_nan_detection.py",
     ),
-    tensor("record", "one observer alone", "mode.observers", "mode.observers[:1]", "guarantees"),
+    tensor(
+        "record",
+        "one observer alone",
+        "for observer in mode.observers:\n    observer.forward(node, primitive, arguments)",
+        "mode.observers[0].forward(node, primitive, arguments)",
+        "guarantees",
+    ),
     tensor("record", "a recorder gets leaves", "mode.recorder is not None", "False", "guarantees"),
     tensor(
         "Tensor.detach",
@@ -547,8 +547,8 @@ MUTATIONS = [
     transform(
         "jvp",
         "no gradient to a tangent",
-        "pull.outside or any(map(_is_open, directions))",
-        "pull.outside",
+        "pullback.differentiable_outside or any(map(_is_differentiable, directions))",
+        "pullback.differentiable_outside",
         "guarantees",
     ),
     transform("jvp", "the last tangent alone", "along + (g * v).sum()", "(g * v).sum()"),
@@ -556,25 +556,28 @@ MUTATIONS = [
     transform(
         "_Pullback.__call__",
         "no gradient to a cotangent",
-        "self.outside or _is_open(cotangent)",
-        "self.outside",
+        "self.differentiable_outside or _is_differentiable(cotangent)",
+        "self.differentiable_outside",
         "guarantees",
     ),
     transform(
-        "jacobian.jacobian_of", "parts of one row", "max(1, MAX_BATCH // max(largest, 1))", "2"
+        "jacobian.jacobian_of",
+        "parts of one row",
+        "max(1, MAX_BATCH // max([node.size for node in nodes], default=1))",
+        "2",
     ),
     transform("hessian", "other blocks", "grad(f, i)", "grad(f, argnums[0])"),
     transform("value_and_grad.value_and_gradient", "grad of many elements", "y.size != 1", "False"),
     transform(
-        "_linearize",
+        "_trace_call",
         "constants are not Tensors",
         "as_tensor(a) if isinstance(a, _NUMERIC) else a",
         "a",
     ),
     transform(
-        "_linearize", "an argument that is not there", "not -len(args) <= i < len(args)", "False"
+        "_trace_call", "an argument that is not there", "not -len(args) <= i < len(args)", "False"
     ),
-    transform("_linearize", "nobody outside", "recording_outside", "False"),
+    transform("_trace_call", "nobody outside", "recording_outside", "False"),
     # ── engine/nan_detection.py ───────────────────────────────────────────────────────────────────
     nan(
         "_NanDetector.forward",

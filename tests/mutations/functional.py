@@ -9,17 +9,17 @@ validation = of("functional/validation.py", "functional")
 
 MUTATIONS = [
     # ── functional/losses.py ──────────────────────────────────────────────────────────────────────
-    loss("_reduced", "mean is sum", "losses.mean", "losses.sum"),
-    loss("_reduced", "sum is mean", "return losses.sum()", "return losses.mean()"),
-    loss("_reduced", "unweighted mean", "losses.sum() / of_rows.sum()", "losses.mean()"),
-    loss("_smoothed", "smoothing", "epsilon / n_classes", "epsilon"),
+    loss("_reduce", "mean is sum", "losses.mean", "losses.sum"),
+    loss("_reduce", "sum is mean", "return losses.sum()", "return losses.mean()"),
+    loss("_reduce", "unweighted mean", "losses.sum() / row_weights.sum()", "losses.mean()"),
+    loss("_smooth", "smoothing", "epsilon / n_classes", "epsilon"),
     loss("cross_entropy", "ignored rows count", "where(keep, losses, 0)", "losses * 1"),
-    loss("_expected_surprise", "no maximum subtracted", "z - max_constant(z, -1)", "z"),
+    loss("_weighted_nll", "no maximum subtracted", "z - max_constant(z, -1)", "z"),
     loss(
-        "_times",
+        "_multiply_zero_inf",
         "0 times infinity",
-        "where((q == 0) & (surprise == np.inf), 0, surprise)",
-        "surprise",
+        "where((q == 0) & (neg_log_prob == np.inf), 0, neg_log_prob)",
+        "neg_log_prob",
     ),
     # ── functional/probabilities.py ───────────────────────────────────────────────────────────────
     probability("softmax", "axis", "e.sum(axis, keepdims=True)", "e.sum(-1, keepdims=True)"),
@@ -31,9 +31,9 @@ MUTATIONS = [
     ),
     probability(
         "logsumexp",
-        "peak not added",
-        "(z - peak).exp().sum(axis, keepdims=True).log() + peak",
-        "(z - peak).exp().sum(axis, keepdims=True).log()",
+        "maximum not added",
+        "(z - m).exp().sum(axis, keepdims=True).log() + m",
+        "(z - m).exp().sum(axis, keepdims=True).log()",
     ),
     # ── functional/activations.py ─────────────────────────────────────────────────────────────────
     activation(
