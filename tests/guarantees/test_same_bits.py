@@ -42,9 +42,7 @@ def test_twenty_processes_with_other_hash_seeds_print_the_same_bits():
     printed = []
     for pair in range(0, 20, 2):
         processes = [start(seed * 17 + 1) for seed in (pair, pair + 1)]
-        for process in processes:
-            out, _ = process.communicate()
-            assert process.returncode == 0
-            printed.append(out)
+        printed += [process.communicate()[0] for process in processes]
+        assert [process.returncode for process in processes] == [0, 0]
     assert len(printed[0].splitlines()) == 33
     assert set(printed) == {printed[0]}
