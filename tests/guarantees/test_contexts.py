@@ -1,6 +1,7 @@
 """Modes: every context manager of the package, in every form, leaves the mode as it found it."""
 
 import asyncio
+import gc
 import importlib
 import pkgutil
 import signal
@@ -167,7 +168,9 @@ def interrupted_by_a_signal():
 
 
 def interrupted_in_the_midst():
-    kept, fired = [], []  # kept, since an exception in a finalizer would be lost
+    # Nothing is freed or collected meanwhile: an exception in a finalizer would be lost.
+    kept, fired = [], []
+    gc.disable()
 
     def stop(number, frame):
         fired.append(number)
@@ -181,6 +184,7 @@ def interrupted_in_the_midst():
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        gc.enable()
     raise KeyboardInterrupt
 
 

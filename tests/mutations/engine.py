@@ -286,12 +286,6 @@ MUTATIONS = [
         "parent.derive(grad=False, observers=())",
     ),
     mode(
-        "no_grad.derive",
-        "leaves the scope",
-        "parent.derive(grad=False)",
-        "parent.derive(grad=False, scope=None)",
-    ),
-    mode(
         "enable_grad.derive",
         "does not",
         "parent.derive(grad=True)",
