@@ -3,14 +3,14 @@
 The files lie in the package's folder `datasets`; its SOURCES.md says where they come from.
 
 >>> X, y, names = iris()
->>> X_train, y_train, X_test, y_test = train_test_split(X, y)
->>> X_train, X_test = standardise(X_train, X_test)
+>>> X_train, X_test, y_train, y_test = train_test_split(X, y)
+>>> X_train, X_test = standardize(X_train, X_test)
 >>> for X_batch, y_batch in minibatches(X_train, y_train, batch_size=32, rng=0):
 ...     print(X_batch.shape, y_batch.shape)
 (32, 4) (32,)
 (32, 4) (32,)
 (32, 4) (32,)
-(24, 4) (24,)
+(18, 4) (18,)
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ __all__ = [
     "feature_names",
     "iris",
     "minibatches",
-    "standardise",
+    "standardize",
     "train_test_split",
 ]
 
+Rng: TypeAlias = "np.random.Generator | int | None"
 Dataset: TypeAlias = tuple[NDArray[np.float32], NDArray[np.int64], tuple[str, ...]]
 DX = TypeVar("DX", bound=np.generic)
 DY = TypeVar("DY", bound=np.generic)
@@ -133,13 +134,13 @@ def feature_names(name: str) -> tuple[str, ...]:
 
 
 def train_test_split(
-    X: NDArray[DX], y: NDArray[DY], test_fraction: float = 0.2, seed: int = 0
-) -> tuple[NDArray[DX], NDArray[DY], NDArray[DX], NDArray[DY]]:
+    X: NDArray[DX], y: NDArray[DY], test_size: float = 0.25, rng: Rng = 0
+) -> tuple[NDArray[DX], NDArray[DX], NDArray[DY], NDArray[DY]]:
     """Split the rows in two, with each class in both parts in its proportion.
 
-    A class of n rows sends the integer nearest to `n * test_fraction` to the test part, but at
+    A class of n rows sends the integer nearest to `n * test_size` to the test part, but at
     least one row, and leaves at least one in the training part. Both parts are shuffled; the same
-    seed splits in the same way.
+    seed gives the same split.
 
     Parameters
     ----------
@@ -147,24 +148,24 @@ def train_test_split(
         (n, ...) the examples.
     y
         (n,) their classes, of any dtype.
-    test_fraction
+    test_size
         The share of the test part, between 0 and 1, neither included.
-    seed
-        Of the shuffle, as `np.random.default_rng` takes it.
+    rng
+        A Generator or a seed for the shuffle.
 
     Returns
     -------
     tuple
-        (X_train, y_train, X_test, y_test), new arrays of the given dtypes.
+        (X_train, X_test, y_train, y_test), new arrays of the given dtypes.
 
     Raises
     ------
     ValueError
         X and y differ in length, y is not one label a row, there are no rows,
-        test_fraction is out of range, or a class has one row only.
+        test_size is out of range, or a class has one row only.
 
     >>> X, y, _ = iris()
-    >>> X_train, y_train, X_test, y_test = train_test_split(X, y, test_fraction=0.3)
+    >>> X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.3)
     >>> np.bincount(y_train).tolist(), np.bincount(y_test).tolist()
     ([35, 35, 35], [15, 15, 15])
     """
@@ -174,9 +175,9 @@ def train_test_split(
             f"y has shape {y.shape}: expected one label a row, shape ({len(y)},); "
             "turn one-hot rows into labels with y.argmax(axis=1)"
         )
-    if not 0 < test_fraction < 1:
+    if not 0 < test_size < 1:
         raise ValueError(
-            f"test_fraction is {test_fraction!r}: expected a number between 0 and 1, neither "
+            f"test_size is {test_size!r}: expected a number between 0 and 1, neither "
             "included; to test on all rows or on none, use X and y as they are"
         )
     if len(y) == 0:
@@ -185,21 +186,21 @@ def train_test_split(
     counts = np.bincount(members)
     _refuse_lone_rows(classes, members, counts)
 
-    rng = np.random.default_rng(seed)
-    test_counts = np.clip(np.rint(counts * test_fraction).astype(int), 1, counts - 1)
+    rng = np.random.default_rng(rng)
+    test_counts = np.clip(np.rint(counts * test_size).astype(int), 1, counts - 1)
     in_test = np.zeros(len(y), dtype=bool)
     for k, test_count in enumerate(test_counts):
         in_test[rng.permutation(np.flatnonzero(members == k))[:test_count]] = True
     order = rng.permutation(len(y))
     train, test = order[~in_test[order]], order[in_test[order]]
-    return X[train], y[train], X[test], y[test]
+    return X[train], X[test], y[train], y[test]
 
 
 def minibatches(
     X: NDArray[DX],
     y: NDArray[DY],
     batch_size: int,
-    rng: np.random.Generator | int | None = None,
+    rng: Rng = None,
     drop_last: bool = False,
 ) -> Iterator[tuple[NDArray[DX], NDArray[DY]]]:
     """One pass over the rows, batch after batch, each row once.
@@ -254,7 +255,7 @@ def minibatches(
     return ((X[rows], y[rows]) for rows in batches)
 
 
-def standardise(X_train: NDArray[Real], *others: NDArray[Real]) -> tuple[NDArray[Real], ...]:
+def standardize(X_train: NDArray[Real], *others: NDArray[Real]) -> tuple[NDArray[Real], ...]:
     """Shift and scale each column to mean 0 and standard deviation 1 over the training part.
 
     The other parts go through the same shift and scale, (x − mean) / std, so that nothing of
@@ -270,7 +271,7 @@ def standardise(X_train: NDArray[Real], *others: NDArray[Real]) -> tuple[NDArray
     Returns
     -------
     tuple
-        (X_train, *others), standardised, new arrays of the given shapes and dtypes.
+        (X_train, *others), standardized, new arrays of the given shapes and dtypes.
 
     Raises
     ------
@@ -279,7 +280,7 @@ def standardise(X_train: NDArray[Real], *others: NDArray[Real]) -> tuple[NDArray
     ValueError
         X_train has no rows, or another array has other columns.
 
-    >>> train, test = standardise(np.array([[1.0, 5.0], [3.0, 5.0]]), np.array([[4.0, 6.0]]))
+    >>> train, test = standardize(np.array([[1.0, 5.0], [3.0, 5.0]]), np.array([[4.0, 6.0]]))
     >>> train.tolist(), test.tolist()
     ([[-1.0, 0.0], [1.0, 0.0]], [[2.0, 0.0]])
     """
@@ -356,7 +357,7 @@ def _check_part(position: int, array: NDArray[Any], columns: tuple[int, ...]) ->
     name = f"others[{position - 1}]" if position else "X_train"
     if not np.issubdtype(array.dtype, np.floating):
         raise TypeError(
-            f"{name} has dtype {array.dtype}: expected a floating one, since standardised values "
+            f"{name} has dtype {array.dtype}: expected a floating one, since standardized values "
             "are fractions; convert it first, as in X.astype(np.float32)"
         )
     if array.ndim == 0:

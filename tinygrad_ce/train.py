@@ -4,8 +4,8 @@
 
 >>> from tinygrad_ce import data, nn, optim
 >>> X, y, names = data.iris()
->>> X_train, y_train, X_test, y_test = data.train_test_split(X, y, test_fraction=0.5)
->>> X_train, X_test = data.standardise(X_train, X_test)
+>>> X_train, X_test, y_train, y_test = data.train_test_split(X, y, test_size=0.5)
+>>> X_train, X_test = data.standardize(X_train, X_test)
 >>> model = nn.MLP([4, 16, 3], rng=0)
 >>> optimizer = optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
 >>> history = fit(model, optimizer, X_train, y_train, epochs=20, batch_size=32, rng=0)
