@@ -78,7 +78,7 @@ def test_lines_have_at_most_100_columns(page):
     code = False
     for line in read(page).splitlines():
         code ^= line.lstrip().startswith("```")
-        table = line.startswith("|")
+        table = line.lstrip().startswith("|")
         assert code or table or len(line) <= 100, line
 
 
@@ -87,6 +87,8 @@ def test_architecture_page_lists_every_module():
     package = ROOT / "tinygrad_ce"
     modules = {p.name for p in package.glob("[a-z]*.py")}
     packages = {p.parent.name + "/" for p in package.rglob("__init__.py")} - {"tinygrad_ce/"}
-    inside = {p.name for folder in ("engine", "verify") for p in (package / folder).glob("[a-z]*.py")}
+    inside = {
+        p.name for folder in ("engine", "verify") for p in (package / folder).glob("[a-z]*.py")
+    }
     missing = [name for name in modules | packages | inside if name not in page]
     assert missing == [], os.linesep.join(missing)
