@@ -180,6 +180,7 @@ def test_same_seed_makes_the_same_split(rows, seed):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_split_does_not_depend_on_the_process():
     code = (
         "from tinygrad_ce import data; X, y, _ = data.iris(); "
@@ -310,7 +311,7 @@ def test_different_seeds_shuffle_differently():
     assert order(0) != order(1)
 
 
-def test_a_generator_shuffles_anew_at_every_call_and_can_be_repeated():
+def test_a_generator_shuffles_again_at_every_call_and_can_be_repeated():
     rng, same = np.random.default_rng(5), np.random.default_rng(5)
     first, second = order(rng), order(rng)
     assert first != second

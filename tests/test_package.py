@@ -108,6 +108,13 @@ def test_every_exported_name_exists():
     assert [name for name in tg.__all__ if not hasattr(tg, name)] == []
 
 
+@pytest.mark.parametrize("module", ["functional", "nn", "optim", "data", "train", "closed_form"])
+def test_tab_completion_offers_public_names_alone(module):
+    module = importlib.import_module(f"tinygrad_ce.{module}")
+    assert dir(module) == sorted(module.__all__)
+    assert all(getattr(module, name).__doc__ for name in module.__all__)
+
+
 def test_draw_is_a_function_even_once_its_package_is_imported():
     importlib.import_module("tinygrad_ce.draw")
     assert callable(tg.draw)

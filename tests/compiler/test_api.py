@@ -115,7 +115,7 @@ class Training:
         return X, rng.integers(0, self.sizes[-1], n)
 
     def state(self):
-        slots = [getattr(self.optimizer, name) for name in self.optimizer.slots]
+        slots = [getattr(self.optimizer, name) for name in self.optimizer.per_parameter_state]
         return [p.data for p in self.model.parameters()], slots
 
     def gradients(self):
@@ -764,7 +764,7 @@ def test_saved_source_runs_with_numpy_alone(optimizer, tmp_path):
         "weight_1", "bias_1", "weight_2", "bias_2"
     ]  # fmt: skip
     values = dict(zip(["weight_1", "bias_1", "weight_2", "bias_2"], parameters, strict=True))
-    for slot in training.optimizer.slots if optimizer != "SGD" else ():
+    for slot in training.optimizer.per_parameter_state if optimizer != "SGD" else ():
         for name, value in zip(list(values)[:4], getattr(training.optimizer, slot), strict=True):
             values["t" if slot == "t" else f"{slot}_{name}"] = value
     values |= {"X": X, "y": y, "lr": training.optimizer.lr}

@@ -22,7 +22,7 @@ from ..engine.context import no_grad, recording_with
 from ..engine.hooks import Recorder
 from ..engine.kernels import ARRAY_SLOT
 from ..engine.primitives import Primitive, stop_gradient
-from ..engine.random_sample import drawn_by
+from ..engine.random_sample import sample_by
 from ..engine.tensor import Tensor, apply, constant
 from ..optim import Optimizer
 
@@ -45,7 +45,7 @@ def _sampled(*arguments: Any) -> Any:
     given = iter(arrays)
     filled = [next(given) if x is ARRAY_SLOT else x for x in args]
     named = {name: next(given) if x is ARRAY_SLOT else x for name, x in options}
-    return drawn_by(getattr(generator, method), filled, named)
+    return sample_by(getattr(generator, method), tuple(filled), named)
 
 
 # A node that draws from a generator. Its inputs are the arrays among the method's arguments.
@@ -240,25 +240,25 @@ class StepRecorder(Recorder):
 
     def optimizer_step(self, optimizer: Optimizer) -> None:
         """Run the update of an optimizer on Tensors."""
-        outside = {"params", *optimizer.live, *optimizer.slots}
+        outside = {"params", *optimizer.scalar_state, *optimizer.per_parameter_state}
         for name in vars(optimizer):
             if name not in outside:
                 self.depends_on(optimizer, name)
         likeness = copy.copy(optimizer)
         parameters = [_Parameter(p, self.gradient_of(p)) for p in optimizer.params]
         likeness.params = parameters  # type: ignore[assignment]
-        for name in optimizer.live:
+        for name in optimizer.scalar_state:
             setattr(likeness, name, self._read(Place(optimizer, name)))
-        for name in optimizer.slots:
+        for name in optimizer.per_parameter_state:
             setattr(likeness, name, self._read_list(optimizer, name))
         with no_grad():
-            likeness._advance()
+            likeness.update_parameters()
         for parameter, p in zip(parameters, optimizer.params, strict=True):
             if parameter._value is not p:
                 p.set_value(parameter._value)
-        for name in optimizer.live:
+        for name in optimizer.scalar_state:
             self._write(Place(optimizer, name), getattr(likeness, name))
-        for name in optimizer.slots:
+        for name in optimizer.per_parameter_state:
             for i, value in enumerate(getattr(likeness, name)):
                 self._write(Place(optimizer, name, i), value)
 
