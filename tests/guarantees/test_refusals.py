@@ -30,7 +30,11 @@ T = tg.Tensor
         (lambda: tg.norm(np.ones((2, 2)), 2), ValueError, "Frobenius"),
         (lambda: tg.take_along_axis(np.ones((2, 2)), [0]), ValueError, "2 axes"),
         (lambda: tg.concatenate([]), ValueError, "at least one"),
-        (lambda: optim.Optimizer([T(1.0, True)], 0.1)._update_value(0, 1, 1), NotImplementedError, None),
+        (
+            lambda: optim.Optimizer([T(1.0, True)], 0.1)._update_value(0, 1, 1),
+            NotImplementedError,
+            None,
+        ),
     ],
 )
 def test_wrong_use_is_refused_with_an_explanation(call, error, says):
