@@ -100,7 +100,7 @@ def test_gradients_are_those_of_the_real_engine(seed):
     for found, expected in zip(
         gradients_of_the_page(leaves, output), real_gradients(real_leaves, real_output), strict=True
     ):
-        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -145,7 +145,7 @@ def files_of(folder):
 
 
 def near(said, counted):
-    return abs(said - counted) <= max(20, counted / 10)
+    return abs(said - counted) <= max(30, 0.15 * counted)
 
 
 @pytest.mark.parametrize(("names", "said"), ROWS)
