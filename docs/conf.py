@@ -7,13 +7,18 @@ Formulas become MathML, which browsers show by themselves, so that the site need
 
 import re
 import sys
+from html import escape
 from importlib import metadata
 from pathlib import Path
 
 from docutils import nodes
+from docutils.utils.math import MathError
 from docutils.utils.math.latex2mathml import tex2mathml
+from sphinx.util.logging import getLogger
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+
+logger = getLogger(__name__)
 
 project = "tinygrad_ce"
 release = metadata.version("tinygrad-ce")
@@ -28,6 +33,9 @@ exclude_patterns = ["images/*.py"]
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 myst_dmath_double_inline = True
+# Links to source files, which are no part of the site; that links lead somewhere is tested in
+# tests/docs.
+suppress_warnings = ["myst.xref_missing"]
 
 # ── Docstrings ────────────────────────────────────────────────────────────────────────────────────
 
@@ -51,7 +59,7 @@ html_show_sourcelink = False
 html_math_renderer = "mathml"
 
 
-def mathml(formula, **options):
+def mathml(formula, location, **options):
     """Convert a formula, after the few commands that the converter of docutils does not know."""
     for command, known in (
         (r"\\dots", r"\\ldots"),
@@ -60,21 +68,25 @@ def mathml(formula, **options):
         (r"\\enspace", r"\\;"),
     ):
         formula = re.sub(command + r"(?![a-zA-Z])", known, formula)
+    try:
+        formula = tex2mathml(formula, **options)
+    except MathError as error:
+        logger.warning("%s in the formula %s", error, formula, location=location)
+        return f"<code>{escape(formula)}</code>"
     # log y has a space, which <mi> does not make.
     functions = r"<mi>(log|exp|max|min|sin|cos|tanh)</mi>"
-    operator = r'<mo lspace="0.15em" rspace="0.15em">\1</mo>'
-    return re.sub(functions, operator, tex2mathml(formula, **options))
+    return re.sub(functions, r'<mo lspace="0.15em" rspace="0.15em">\1</mo>', formula)
 
 
 def visit_inline(translator, node):
     """Write a formula within a line."""
-    translator.body.append(mathml(node.astext()))
+    translator.body.append(mathml(node.astext(), node))
     raise nodes.SkipNode
 
 
 def visit_block(translator, node):
     """Write a formula of its own."""
-    formula = mathml(node.astext(), as_block=True)
+    formula = mathml(node.astext(), node, as_block=True)
     translator.body.append(f'<div class="math">{formula}</div>')
     raise nodes.SkipNode
 
@@ -97,11 +109,11 @@ def prepare(app, what, name, obj, options, lines):
             prepared += ["Examples", "--------"]
             listing = False
         example = line.lstrip().startswith(">>>") or (example and bool(line.strip()))
-        prepared.append(line if example else escape(line))
+        prepared.append(line if example else escape_markup(line))
     lines[:] = prepared
 
 
-def escape(line):
+def escape_markup(line):
     """Escape bars, and stars before a name, outside of `code` and **bold**."""
     parts = re.split(r"(`[^`]*`+|\*\*[^*]+\*\*)", line)
     parts[::2] = [re.sub(r"(?<!\\)(\||\*(?=\S))", r"\\\1", part) for part in parts[::2]]

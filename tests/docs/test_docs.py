@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from doc_pages import DOCS, ROOT, blocks, read, run
+from doc_pages import DOCS, ROOT, blocks, headings, read, run
 
 README = ROOT / "README.md"
 PAGES = [README, *sorted(DOCS.glob("*.md"))]
@@ -71,6 +71,15 @@ def test_links_lead_to_files_that_exist(page):
     targets = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", read(page))
     local = [t for t in targets if not t.startswith(("http:", "https:"))]
     assert [t for t in local if not (page.parent / t).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_to_sections_lead_to_headings(page):
+    slugs = headings(read(page))
+    assert len(set(slugs)) == len(slugs)
+    links = re.findall(r"\]\(([^):]*\.md)?#([^)]+)\)", read(page))
+    targets = {link: headings(read(page.parent / link[0] if link[0] else page)) for link in links}
+    assert [link for link in links if link[1] not in targets[link]] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
