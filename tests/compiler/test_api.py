@@ -19,10 +19,11 @@ from hypothesis import strategies as st
 import tinygrad_ce as tg
 from tinygrad_ce import functional as F
 from tinygrad_ce import nn, optim
-from tinygrad_ce.compiler import RecordingError, blocks, memory, passes
-from tinygrad_ce.compiler.ir import Op, lowered
+from tinygrad_ce.compiler import RecordingError, memory, passes, row_blocks
+from tinygrad_ce.compiler.ir import Op, lower
 from tinygrad_ce.compiler.recorder import record
 from tinygrad_ce.engine import primitives as p
+from tinygrad_ce.engine.kernels import ARRAY_SLOT
 
 X3 = np.array([1.0, 2.0, 3.0])
 
@@ -448,7 +449,7 @@ def test_an_array_that_is_the_gradient_of_thousands_knows_them_all():
         return s, tg.gradients((s * x).sum(), [w])[0]
 
     recording = record(f, [x := tg.Tensor(X3)], (x,), {})
-    program = passes.simplified(lowered(recording, [*recording.result], lambda leaf: False))
+    program = passes.simplify(lower(recording, [*recording.result], lambda leaf: False))
     (g,) = (op for op in program.ops if len(op.gradient_of) > 1)
     assert len(g.gradient_of) == 5000
 
@@ -843,7 +844,7 @@ def test_long_programs_compile_without_recursion():
 def program_of(f, *arrays):
     tensors = [tg.Tensor(a) for a in arrays]
     recording = record(f, tensors, tensors, {})
-    return passes.remove_dead(lowered(recording, [recording.result], lambda leaf: True))
+    return passes.remove_dead(lower(recording, [recording.result], lambda leaf: True))
 
 
 def names_in(program):
@@ -866,7 +867,7 @@ def test_what_returns_its_argument_is_left_out():
 def test_reshapes_in_a_row_are_one_and_checks_of_constants_are_none():
     program = program_of(lambda x: x.reshape(1, 3).reshape(3, 1).reshape(3) + 1, X3)
     assert names_in(passes.remove_dead(passes.remove_copies(program))) == ["add"]
-    program = passes.simplified(program_of(lambda x: F.one_hot([0, 2], 3) * x, X3))
+    program = passes.simplify(program_of(lambda x: F.one_hot([0, 2], 3) * x, X3))
     assert names_in(program) == ["multiply"]
 
 
@@ -886,7 +887,7 @@ def test_equal_operations_are_done_once_and_zeros_of_unlike_sign_are_not_equal()
 
 def test_broadcasts_melt_into_what_uses_them():
     program = program_of(lambda x: x.exp() * -(x.sum() + 1).broadcast_to(3), X3)
-    melted = passes.remove_dead(passes.melt_broadcasts(program))
+    melted = passes.remove_dead(passes.push_down_broadcasts(program))
     assert "broadcast" not in names_in(melted)
     assert "broadcast_to" not in names_in(melted)
 
@@ -897,10 +898,10 @@ def test_a_scatter_melts_only_where_no_zero_can_be_negative_and_no_place_comes_t
     def scattered(rest, index):
         def f(x, g):
             t = tg.Tensor(index)
-            at = tg.engine.tensor.apply(p.scatter, g, t, params=((p.ARRAY_SLOT,), (3,)))
+            at = tg.engine.tensor.apply(p.scatter, g, t, params=((ARRAY_SLOT,), (3,)))
             return at + rest(x)
 
-        return names_in(passes.simplified(program_of(f, X3, X3)))
+        return names_in(passes.simplify(program_of(f, X3, X3)))
 
     assert "scatter" not in scattered(np.exp, rows)
     assert "scatter" in scattered(np.sin, rows)
@@ -908,13 +909,13 @@ def test_a_scatter_melts_only_where_no_zero_can_be_negative_and_no_place_comes_t
 
 
 def test_results_are_written_over_operands_that_die_and_never_over_others():
-    program = passes.simplified(program_of(lambda x: ((x * 2).exp() + x).tanh(), X3))
-    plan = memory.planned(program)
-    over = [op.primitive.name for op in program.ops if id(op) in plan.over]
+    program = passes.simplify(program_of(lambda x: ((x * 2).exp() + x).tanh(), X3))
+    plan = memory.plan_memory(program)
+    over = [op.primitive.name for op in program.ops if id(op) in plan.in_place_of]
     assert over == ["exp", "add", "tanh"]
-    program = passes.simplified(program_of(lambda x: x.exp() * x, X3))
-    plan = memory.planned(program)
-    assert all(victim.primitive is not None for victim in plan.over.values())
+    program = passes.simplify(program_of(lambda x: x.exp() * x, X3))
+    plan = memory.plan_memory(program)
+    assert all(reused.primitive is not None for reused in plan.in_place_of.values())
 
 
 def test_buffers_are_shared_by_lifetime():
@@ -924,8 +925,8 @@ def test_buffers_are_shared_by_lifetime():
         return x.sum()
 
     a = np.ones((200, 200))
-    program = passes.simplified(program_of(f, a, a))
-    plan = memory.planned(program)
+    program = passes.simplify(program_of(f, a, a))
+    plan = memory.plan_memory(program)
     assert len(plan.buffer) == 6
     assert len(plan.buffers) == 2
 
@@ -1003,8 +1004,8 @@ def test_any_program_and_its_gradient(choices, dtype, block):
     rng = np.random.default_rng(0)
     with pytest.MonkeyPatch.context() as patch:
         if block is not None:  # in loops, whatever the size
-            patch.setattr(blocks, "LARGE", 0)
-            patch.setattr(blocks, "BLOCK", block)
+            patch.setattr(row_blocks, "LARGE", 0)
+            patch.setattr(row_blocks, "BLOCK", block)
             patch.setattr(memory, "LARGE", 0)
         for _ in range(2):
             x, y = rng.normal(size=(3, 4)).astype(dtype), rng.normal(size=4).astype(dtype)

@@ -12,7 +12,7 @@ import tinygrad_ce as tg
 from tinygrad_ce import functional as F
 from tinygrad_ce import nn, optim
 from tinygrad_ce.compiler import RecordingError, memory, passes
-from tinygrad_ce.compiler.ir import lowered
+from tinygrad_ce.compiler.ir import lower
 from tinygrad_ce.compiler.recorder import record
 from tinygrad_ce.engine import primitives as p
 from tinygrad_ce.engine.kernels import ARRAY_SLOT
@@ -38,7 +38,7 @@ def program_of(f, *arrays):
     tensors = [tg.Tensor(a) for a in arrays]
     recording = record(f, tensors, tensors, {})
     results = recording.result if isinstance(recording.result, tuple) else (recording.result,)
-    return lowered(recording, list(results), lambda leaf: True)
+    return lower(recording, list(results), lambda leaf: True)
 
 
 def names_in(program):
@@ -220,7 +220,7 @@ def test_a_gradient_is_added_at_its_places_where_these_are_known_to_be_different
         rest = x.exp()
         return at + rest, rest * 1
 
-    program = passes.simplified(program_of(f, SQUARE, SQUARE))
+    program = passes.simplify(program_of(f, SQUARE, SQUARE))
     assert ("add_at" in " ".join(names_in(program))) == melts
     assert_compiles(f, SQUARE, SQUARE)
 
@@ -243,7 +243,7 @@ def test_a_gradient_is_not_added_at_places_that_may_be_the_same(index):
         at = apply(p.scatter, g[:3], constant(index), params=((ARRAY_SLOT,), (8, 8)))
         return at + x.exp()
 
-    assert "scatter" in names_in(passes.simplified(program_of(f, SQUARE, SQUARE)))
+    assert "scatter" in names_in(passes.simplify(program_of(f, SQUARE, SQUARE)))
     assert_compiles(f, SQUARE, SQUARE)
 
 
@@ -259,9 +259,9 @@ def test_indices_that_have_all_been_checked_are_made_one():
 
 
 def test_nothing_is_written_over_what_another_operand_shares_memory_with():
-    program = passes.simplified(program_of(lambda x: x.exp() + x.exp().T, SQUARE))
+    program = passes.simplify(program_of(lambda x: x.exp() + x.exp().T, SQUARE))
     (total,) = (op for op in program.ops if op.primitive is p.add)
-    assert id(total) not in memory.planned(program).over
+    assert id(total) not in memory.plan_memory(program).in_place_of
     assert_compiles(lambda x: x.exp() + x.exp().T, SQUARE)
 
 
@@ -305,8 +305,8 @@ def test_every_pass_leaves_each_bit_as_it_was(f, made):
     expected = f(tg.Tensor(SQUARE), tg.Tensor(y))
     program = program_of(f, SQUARE, y)
     for apply_pass in (
-        passes.remove_dead, passes.remove_copies, passes.fold, passes.melt_broadcasts,
-        passes.merge_equal, passes.melt_scatters, passes.flatten_indices, passes.find_peaks,
+        passes.remove_dead, passes.remove_copies, passes.fold, passes.push_down_broadcasts,
+        passes.merge_equal, passes.fuse_scatter_add, passes.flatten_indices, passes.expand_row_maxima,
         passes.type_numbers, passes.merge_equal, passes.remove_dead,
     ):  # fmt: skip
         program = apply_pass(program)

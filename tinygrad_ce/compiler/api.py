@@ -14,15 +14,16 @@ from typing import Any, overload
 import numpy as np
 
 from ..engine.context import MODE
+from ..engine.graph import Node
 from ..engine.tensor import Tensor
-from .arguments import Slot, argument_names, as_tensors, describe, mapped
-from .codegen.printer import printed
-from .ir import Op, Program, lowered
-from .memory import planned
-from .passes import simplified
+from .arguments import Slot, argument_names, as_tensors, describe, map_tensors
+from .codegen.printer import generate_source
+from .ir import Op, Program, lower
+from .memory import plan_memory
+from .passes import simplify
 from .recorder import RecordingError, record
-from .row_blocks import in_blocks
-from .runtime import DOES_NOT_FIT, Recorded, Replay
+from .row_blocks import tile_rows
+from .runtime import GUARD_FAILED, Recorded, Replay
 
 MOST_RECORDINGS = 64  # kinds of arguments; the oldest is forgotten for a further one
 MOST_ALIKE = 8  # recordings for one kind, that differ in what the step relies on outside
@@ -99,7 +100,7 @@ class Compiled:
         self._fast = fast
         self._name = getattr(step, "__name__", "step")
         self._found: dict[Any, list[Replay]] = {}
-        self._live: set[Tensor] = set()  # leaves that have been assigned from outside
+        self._live: set[Node] = set()  # leaves that have been assigned from outside
         self._latest: Replay | None = None
 
     @property
@@ -150,7 +151,7 @@ class Compiled:
             ) from error
         for replay in found:
             results = replay.call(*values)
-            if results is not DOES_NOT_FIT:
+            if results is not GUARD_FAILED:
                 return replay.rebuilt(results)
         replay = self._recorded(key, args, kwargs)
         return replay.rebuilt(replay.call(*values))
@@ -174,8 +175,8 @@ class Compiled:
         recorded = self._recorded_program(args, kwargs)
         _check_same(self._name, recorded.program, again)
         del again
-        recorded.program = program = in_blocks(simplified(recorded.program, self._fast), self._fast)
-        source = printed(program, planned(program), self._name, recorded.names)
+        recorded.program = program = tile_rows(simplify(recorded.program, self._fast), self._fast)
+        source = generate_source(program, plan_memory(program), self._name, recorded.names)
         return Replay(source, recorded)
 
     def _recorded_program(self, args: Any, kwargs: Any) -> Recorded:
@@ -194,11 +195,11 @@ class Compiled:
             results.append(tensor)
             return Slot(len(results) - 1)
 
-        result = mapped(slot, recording.result)
-        program = lowered(
-            recording, results, lambda t: not (t.requires_grad or t.name or t in self._live)
+        result = map_tensors(slot, recording.result)
+        program = lower(
+            recording, results, lambda t: not (t._requires_grad or t.name or t in self._live)
         )
-        return Recorded(program, recording.conditions, result, names)
+        return Recorded(program, recording.guards, result, names)
 
     def __repr__(self) -> str:
         return f"<compiled {self._name}>"
@@ -222,8 +223,8 @@ def _check_same(name: str, one: Program, other: Program) -> None:
 
     def spelled(op: Op) -> Any:
         data = np.asarray(op.data).tobytes() if op.is_constant else None
-        if op.place is not None and op.place.attribute == "value":
-            data = np.asarray(op.place.content).tobytes()
+        if op.state is not None and op.state.attribute == "value":
+            data = np.asarray(op.state.content).tobytes()
         return op.primitive, [place[id(x)] for x in op.inputs], repr(op.params), op.shape, data
 
     same = len(one.ops) == len(other.ops)

@@ -92,14 +92,14 @@ class Slot:
         self.number = number
 
 
-def mapped(f: Callable[[Any], Any], tree: Any) -> Any:
+def map_tensors(f: Callable[[Any], Any], tree: Any) -> Any:
     """A result with each Tensor in it, or its place, replaced."""
     if isinstance(tree, Tensor | Slot):
         return f(tree)
     if type(tree) in (tuple, list):
-        return type(tree)([mapped(f, part) for part in tree])
+        return type(tree)([map_tensors(f, part) for part in tree])
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        return type(tree)(*[mapped(f, part) for part in tree])
+        return type(tree)(*[map_tensors(f, part) for part in tree])
     if type(tree) is dict:
-        return {key: mapped(f, part) for key, part in tree.items()}
+        return {key: map_tensors(f, part) for key, part in tree.items()}
     return tree

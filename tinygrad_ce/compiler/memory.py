@@ -1,8 +1,8 @@
 """Where results are put: into the memory of an operand that is not needed any more, or a buffer.
 
 What the step returns or leaves behind lies in memory of its own, which no later call writes to as
-long as anyone holds it. All else can share: an element-wise operation writes over an operand that
-dies with it, and large intermediate results lie in buffers that are kept from call to call.
+long as anyone holds it. All else can share: an element-wise operation writes over an operand whose
+last use this is, and large intermediate results lie in buffers that are kept from call to call.
 """
 
 from __future__ import annotations
@@ -17,16 +17,7 @@ import numpy.typing as npt
 
 from ..engine import primitives as p
 from .ir import Loop, Op, Program
-from .passes import add_at, add_at_flat
-
-# NumPy's functions that take out=, element by element.
-ELEMENTWISE = {
-    p.add: "add", p.subtract: "subtract", p.multiply: "multiply", p.divide: "divide",
-    p.negative: "negative", p.exp: "exp", p.expm1: "expm1", p.log: "log", p.log1p: "log1p",
-    p.sqrt: "sqrt", p.sin: "sin", p.cos: "cos", p.tanh: "tanh", p.abs_: "abs", p.sign: "sign",
-    p.logaddexp: "logaddexp", p.maximum: "maximum", p.minimum: "minimum", p.relu: "maximum",
-    p.logical_and: "bitwise_and", p.logical_or: "bitwise_or", p.logical_not: "invert",
-}  # fmt: skip
+from .primitives import add_at, add_at_flat
 
 # From this many bytes on, a buffer that is kept is worth its name.
 LARGE = 2**17
@@ -44,7 +35,7 @@ class Plan:
 
     Attributes
     ----------
-    over
+    in_place_of
         The operand that it writes over.
     buffer
         The number of the buffer that it is put into.
@@ -56,42 +47,40 @@ class Plan:
         An operation of the shape and dtype of the arrays of each list.
     copied
         The results that must be copied, since they share memory with an argument.
-    home
+    target
         For the first of those that write over one another in a loop: the one whose results are
         kept, which all lie in the rows of its array.
-    alias
+    reused_array
         For a result that is kept: the array from in front of the loop that it is written over.
     """
 
-    over: dict[int, Op] = field(default_factory=dict)
+    in_place_of: dict[int, Op] = field(default_factory=dict)
     buffer: dict[int, int] = field(default_factory=dict)
     buffers: list[Op] = field(default_factory=list)
     spare: dict[int, int] = field(default_factory=dict)
     spares: list[Op] = field(default_factory=list)
     copied: set[int] = field(default_factory=set)
-    home: dict[int, Op] = field(default_factory=dict)
-    alias: dict[int, Op] = field(default_factory=dict)
+    target: dict[int, Op] = field(default_factory=dict)
+    reused_array: dict[int, Op] = field(default_factory=dict)
 
 
 def is_view(op: Op) -> bool:
     """Whether the result can share memory with an operand."""
-    if op.primitive is p.getitem:
-        return len(op.inputs) == 1
-    return op.primitive in (p.reshape, p.transpose, p.broadcast_to, p.einsum)
+    return op.facts.view or (op.primitive is p.getitem and len(op.inputs) == 1)
 
 
-def planned(program: Program) -> Plan:
-    """Find a place for each result."""
+def plan_memory(program: Program) -> Plan:
+    """Decide in which memory each result is put."""
     plan = Plan()
     owners = _owners(program)
     last_use = _last_uses(program, owners)
     shared = _shared(program, owners)
     for i, op in enumerate(program.ops):
-        victim = _dying_operand(op, i, owners, last_use)
-        if victim is not None and id(victim) not in shared.get(id(op), ()):
-            plan.over[id(op)] = victim
+        reused = _reused_operand(op, i, owners, last_use)
+        if reused is not None and id(reused) not in shared.get(id(op), ()):
+            plan.in_place_of[id(op)] = reused
     for loop in program.loops:
-        _settle(loop, plan, owners)
+        _place_kept_results(loop, plan, owners)
     _share_buffers(program, plan, owners, last_use)
     arguments = {id(op) for op in program.arguments}
     for op in program.wanted:
@@ -123,12 +112,12 @@ def _last_uses(program: Program, owners: dict[int, list[Op]]) -> dict[int, int]:
     return last_use
 
 
-def _dying_operand(
+def _reused_operand(
     op: Op, i: int, owners: dict[int, list[Op]], last_use: dict[int, int]
 ) -> Op | None:
     """An operand that the result fits into, and that nothing later needs."""
     adds = op.primitive in (add_at, add_at_flat)
-    if op.kind != "array" or not (op.primitive in ELEMENTWISE or adds):
+    if op.kind != "array" or not (op.facts.ufunc or adds):
         return None
     candidates = op.inputs[:1] if adds else op.inputs
     for x in candidates:
@@ -155,23 +144,23 @@ def _shared(program: Program, owners: dict[int, list[Op]]) -> dict[int, set[int]
     return found
 
 
-def _settle(loop: Loop, plan: Plan, owners: dict[int, list[Op]]) -> None:
-    """Let a result that is kept lie in its place from the first that it is written over on."""
+def _place_kept_results(loop: Loop, plan: Plan, owners: dict[int, list[Op]]) -> None:
+    """Give each chain of in-place updates the memory of its final result, if that is kept."""
     for op in loop.ops:
         if id(op) not in loop.kept:
             continue
-        first, victim = op, plan.over.get(id(op))
-        while victim is not None and id(owners[id(victim)][0]) in loop.inside:
-            first = owners[id(victim)][0]
-            victim = plan.over.get(id(first))
-        if first.shape == op.shape and victim is not None and id(victim) not in loop.inside:
-            plan.alias[id(op)] = victim
+        first, reused = op, plan.in_place_of.get(id(op))
+        while reused is not None and id(owners[id(reused)][0]) in loop.inside:
+            first = owners[id(reused)][0]
+            reused = plan.in_place_of.get(id(first))
+        if first.shape == op.shape and reused is not None and id(reused) not in loop.inside:
+            plan.reused_array[id(op)] = reused
             continue
-        if first.shape != op.shape or first.primitive not in ELEMENTWISE or victim is not None:
-            plan.over.pop(id(op), None)
+        if first.shape != op.shape or not first.facts.ufunc or reused is not None:
+            plan.in_place_of.pop(id(op), None)
             first = op
-        if first.primitive in ELEMENTWISE:
-            plan.home[id(first)] = op
+        if first.facts.ufunc:
+            plan.target[id(first)] = op
 
 
 def _share_buffers(
@@ -201,13 +190,13 @@ def _share_buffers(
     for i, op in enumerate(program.ops):
         loop = loop_of.get(id(op))
         asking: list[tuple[Op, Op, Op]] = []  # writes first, how much, whose place
-        asking += [] if id(op) in plan.home else [(op, _block_of(op, loop), op)]
+        asking += [] if id(op) in plan.target else [(op, _block_of(op, loop), op)]
         if loop is not None and loop.ops[0] is op:
-            firsts = [first for first in loop.ops if id(first) in plan.home]
-            asking = [(first, first, plan.home[id(first)]) for first in firsts] + asking
+            firsts = [first for first in loop.ops if id(first) in plan.target]
+            asking = [(first, first, plan.target[id(first)]) for first in firsts] + asking
         for first, memory, user in asking:
             end = ends[chains[id(first)]]
-            if not _takes_buffer(memory) or id(first) in plan.over:
+            if not _takes_buffer(memory) or id(first) in plan.in_place_of:
                 continue
             if end < NEVER:
                 key = (memory.shape, memory.dtype)
@@ -237,18 +226,18 @@ def _chains(program: Program, plan: Plan, owners: dict[int, list[Op]]) -> dict[i
     """For each operation, the first of the chain of those that have written over one another."""
     chains: dict[int, int] = {}
     for op in program.ops:
-        victim = plan.over.get(id(op))
-        chains[id(op)] = id(op) if victim is None else chains[id(owners[id(victim)][0])]
+        reused = plan.in_place_of.get(id(op))
+        chains[id(op)] = id(op) if reused is None else chains[id(owners[id(reused)][0])]
     return chains
 
 
 def _takes_buffer(op: Op) -> bool:
     if op.kind != "array" or op.size * op.dtype.itemsize < LARGE or not op.in_c_order:
         return False
-    return op.primitive in ELEMENTWISE or op.primitive is p.matmul
+    return bool(op.facts.ufunc) or op.primitive is p.matmul
 
 
-def unheld(arrays: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+def recycled(arrays: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
     """One of the arrays that earlier calls have returned, if nobody holds it now, or a new one.
 
     Two are kept at most: one may be held until the other takes its place.

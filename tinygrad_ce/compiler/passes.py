@@ -22,12 +22,12 @@ from ..engine.kernels import ARRAY_SLOT
 from ..engine.primitives import Primitive
 from ..functional.validation import check_labels, check_range
 from .ir import SMALL, Op, Program, constant_op
-from .recorder import verified
+from .primitives import add_at, add_at_flat, copied, take, typed, verified
 
 Add = Callable[[Op], Op]
 
 
-def simplified(program: Program, fast: bool = False) -> Program:
+def simplify(program: Program, fast: bool = False) -> Program:
     """All passes, one after another; with `fast`, also the one that changes last digits."""
     if fast:
         program = sum_by_blas(program)
@@ -35,12 +35,12 @@ def simplified(program: Program, fast: bool = False) -> Program:
         remove_dead,
         remove_copies,
         fold,
-        melt_broadcasts,
+        push_down_broadcasts,
         merge_equal,
-        melt_scatters,
+        fuse_scatter_add,
         flatten_indices,
         flatten_rows,
-        find_peaks,
+        expand_row_maxima,
         split_means,
         type_numbers,
         merge_equal,
@@ -55,7 +55,7 @@ def simplified(program: Program, fast: bool = False) -> Program:
 def remove_dead(program: Program) -> Program:
     """Leave out what nothing is made from, and checks of constants, which have been passed."""
     program.checks = [op for op in program.checks if not op.inputs[0].is_constant]
-    kept = (*program.wanted, *program.actions, *program.arguments)
+    kept = (*program.wanted, *program.side_effects, *program.arguments)
     used = {id(op) for op in kept}
     for op in reversed(program.ops):
         if id(op) in used:
@@ -86,7 +86,7 @@ def remove_copies(program: Program) -> Program:
             return x
         return op
 
-    return program.rewritten(rule)
+    return program.rewrite(rule)
 
 
 # ── Constants ─────────────────────────────────────────────────────────────────────────────────────
@@ -95,15 +95,15 @@ def remove_copies(program: Program) -> Program:
 @np.errstate(all="ignore")
 def fold(program: Program) -> Program:
     """Compute now what depends on constants alone, unless the result is large."""
-    actions = {id(op) for op in program.actions}
+    actions = {id(op) for op in program.side_effects}
 
     def rule(op: Op, add: Add) -> Op:
-        return op if id(op) in actions else _folded(op)
+        return op if id(op) in actions else _fold_op(op)
 
-    return program.rewritten(rule)
+    return program.rewrite(rule)
 
 
-def _folded(op: Op) -> Op:
+def _fold_op(op: Op) -> Op:
     if op.primitive is None or op.primitive is p.broadcast_to or op.size > SMALL:
         return op
     if not op.inputs or not all(source.is_constant for source in op.inputs):
@@ -125,13 +125,13 @@ def merge_equal(program: Program) -> Program:
     first: dict[Any, Op] = {}
     products = [op for op in program.ops if op.primitive is p.matmul]
     of_itself = {id(op): _is_product_of_itself(op) for op in products}
-    actions = {id(op) for op in program.actions}
+    actions = {id(op) for op in program.side_effects}
 
     def rule(op: Op, add: Add) -> Op:
         if id(op) in actions:
             return op
         if op.is_constant:
-            return first.setdefault(_spelled(op.data), op)
+            return first.setdefault(_content_key(op.data), op)
         if op.primitive is None:
             return op
         if of_itself.get(id(op)) is False and _is_product_of_itself(op):
@@ -139,11 +139,7 @@ def merge_equal(program: Program) -> Program:
         key = (op.primitive, tuple(map(id, op.inputs)), repr(op.params))
         return first.setdefault(key, op)
 
-    return program.rewritten(rule)
-
-
-# The same numbers in memory of their own.
-copied = Primitive("copied", "=", np.copy)
+    return program.rewrite(rule)
 
 
 def _is_product_of_itself(op: Op) -> bool:
@@ -151,7 +147,7 @@ def _is_product_of_itself(op: Op) -> bool:
     return a is b
 
 
-def _spelled(value: Any) -> tuple[Any, ...]:
+def _content_key(value: Any) -> tuple[Any, ...]:
     """Equal for two constants of which each bit is the same."""
     array = np.asarray(value)
     return (type(value), array.dtype, array.shape, array.tobytes())
@@ -159,16 +155,9 @@ def _spelled(value: Any) -> tuple[Any, ...]:
 
 # ── Broadcasts ────────────────────────────────────────────────────────────────────────────────────
 
-# Rounded exactly, element by element: the same for one number as for each of many.
-EXACT = {
-    p.add, p.subtract, p.multiply, p.divide, p.negative, p.abs_, p.sqrt, p.maximum, p.minimum,
-    p.where, p.less, p.less_equal, p.greater, p.greater_equal, p.equal, p.not_equal,
-    p.logical_and, p.logical_or, p.logical_not, p.astype,
-}  # fmt: skip
-
 
 @np.errstate(all="ignore")
-def melt_broadcasts(program: Program) -> Program:
+def push_down_broadcasts(program: Program) -> Program:
     """Let NumPy broadcast where an operand is used, in place of spreading it out before.
 
     Where all operands are spread out, compute first and spread out the result, which in turn melts
@@ -176,32 +165,32 @@ def melt_broadcasts(program: Program) -> Program:
     """
 
     def rule(op: Op, add: Add) -> Op:
-        if op.primitive not in EXACT or op.kind != "array" or not op.in_c_order:
+        if not op.facts.exact or op.kind != "array" or not op.in_c_order:
             return op
-        if not any(_is_spread(x) for x in op.inputs):
+        if not any(_is_broadcast(x) for x in op.inputs):
             return op
-        if any(x.kind == "array" and not (_is_spread(x) or x.in_c_order) for x in op.inputs):
+        if any(x.kind == "array" and not (_is_broadcast(x) or x.in_c_order) for x in op.inputs):
             return op
-        cores = [_core(x, add) for x in op.inputs]
+        cores = [_before_broadcast(x, add) for x in op.inputs]
         shape = np.broadcast_shapes(*(x.shape for x in cores))
         if _promoted(cores) != _promoted(op.inputs):
             return op
         if shape == op.shape:
             op.inputs = cores
             return op
-        core = add(_folded(_smaller(op, cores, shape)))
+        core = add(_fold_op(_on_cores(op, cores, shape)))
         return op.like(p.broadcast_to, [core], (op.shape,))
 
-    return program.rewritten(rule)
+    return program.rewrite(rule)
 
 
-def _is_spread(op: Op) -> bool:
+def _is_broadcast(op: Op) -> bool:
     return op.primitive is p.broadcast_to
 
 
-def _core(x: Op, add: Add) -> Op:
+def _before_broadcast(x: Op, add: Add) -> Op:
     """What x was broadcast from; a constant with one element as a number without axes."""
-    if not _is_spread(x):
+    if not _is_broadcast(x):
         return x
     core = x.inputs[0]
     if core.is_constant and core.kind == "array" and core.size == 1:
@@ -214,7 +203,7 @@ def _promoted(operands: list[Op]) -> Any:
     return [(x.dtype, x.kind == "number") for x in operands]
 
 
-def _smaller(op: Op, cores: list[Op], shape: tuple[int, ...]) -> Op:
+def _on_cores(op: Op, cores: list[Op], shape: tuple[int, ...]) -> Op:
     sample: Any = np.empty(shape, op.dtype)
     return Op(op.primitive, cores, op.params, sample[()] if not shape else sample)
 
@@ -222,17 +211,7 @@ def _smaller(op: Op, cores: list[Op], shape: tuple[int, ...]) -> Op:
 # ── Scatters ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def _add_at(x: Any, g: Any, *index: Any) -> Any:
-    y = x.copy()
-    y[kernels.fill_template(index[:-1], index[-1])] += g
-    return y
-
-
-# x with g added at places that are all different.
-add_at = Primitive("add_at", "+[ ]", _add_at, params=("index_template",))
-
-
-def melt_scatters(program: Program) -> Program:
+def fuse_scatter_add(program: Program) -> Program:
     """Add a gradient at its places to the rest, in place of adding an array that is mostly zeros.
 
     That is -0 where the rest is -0, and not 0; so it must be known that no element is -0.
@@ -242,37 +221,35 @@ def melt_scatters(program: Program) -> Program:
         for source in op.inputs:
             uses[id(source)] = uses.get(id(source), 0) + 1
     kept = {id(op) for op in program.wanted}
-    positive: dict[int, bool] = {}
+    unsigned: dict[int, bool] = {}
 
     def rule(op: Op, add: Add) -> Op:
-        positive[id(op)] = _without_sign(op, positive)
+        unsigned[id(op)] = _is_unsigned(op, unsigned)
         if op.primitive is not p.add or op.inputs[0].shape != op.inputs[1].shape:
             return op
         for scattered, rest in (op.inputs, op.inputs[::-1]):
             once = uses.get(id(scattered)) == 1 and id(scattered) not in kept
-            if scattered.primitive is p.scatter and once and positive.get(id(rest)):
+            if scattered.primitive is p.scatter and once and unsigned.get(id(rest)):
                 same = rest.dtype == scattered.dtype == op.dtype and rest.in_c_order
                 if same and _names_no_place_twice(scattered):
                     g, *index = scattered.inputs
-                    pattern = scattered.params[0]
-                    number = g.inputs[0] if _is_spread(g) and not g.inputs[0].shape else g
-                    return op.like(add_at, [rest, number, *index], (pattern,))
+                    template = scattered.params[0]
+                    number = g.inputs[0] if _is_broadcast(g) and not g.inputs[0].shape else g
+                    return op.like(add_at, [rest, number, *index], (template,))
         return op
 
-    return program.rewritten(rule)
+    return program.rewrite(rule)
 
 
-def _without_sign(op: Op, known: dict[int, bool]) -> bool:
+def _is_unsigned(op: Op, known: dict[int, bool]) -> bool:
     """Whether no element has its sign bit set, nan aside."""
     if op.is_constant:
         return op.dtype.kind in "uf" and not np.any(np.signbit(op.data))
-    if op.primitive in (p.exp, p.sigmoid, p.abs_):
-        return True
-    inherit = (p.add, p.multiply, p.divide, p.sum_, p.mean, p.reshape, p.broadcast_to, p.sqrt)
-    if op.primitive in inherit or op.primitive in (p.transpose, p.getitem, p.matmul):
-        operands = op.inputs[:1] if op.primitive is p.getitem else op.inputs
-        return all(known.get(id(x), False) for x in operands)
-    return False
+    operands = op.inputs[:1] if op.primitive is p.getitem else op.inputs
+    inherits = op.facts.unsigned == "inherited"
+    return op.facts.unsigned == "always" or (
+        inherits and all(known.get(id(x), False) for x in operands)
+    )
 
 
 def _names_no_place_twice(scattered: Op) -> bool:
@@ -289,27 +266,10 @@ def _names_no_place_twice(scattered: Op) -> bool:
     return len(np.unique(np.stack(known, 1), axis=0)) == known[0].size
 
 
-def beside(op: Op, *made_from: Any) -> Op:
-    """A further operation of the scope that another one is of."""
-    new = Op(*made_from)
-    new.scope, new.behind = op.scope, op.behind
-    return new
-
-
 # ── Indices ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def _add_at_flat(x: Any, g: Any, places: Any, sign: str) -> Any:
-    y = x.copy()
-    y.reshape(-1)[places] += g if sign == "+" else -g
-    return y
-
-
 LARGEST_TABLE = 2**16  # elements, each of 8 bytes
-
-# The elements at places counted through the whole array, and x with g added there.
-take = Primitive("take", "[ ]", lambda x, places: x.take(places))
-add_at_flat = Primitive("add_at_flat", "+[ ]", _add_at_flat, params=("sign",))
 
 
 def flatten_indices(program: Program) -> Program:
@@ -340,7 +300,7 @@ def flatten_indices(program: Program) -> Program:
             return op.like(add_at_flat, [x, g, places], (sign,))
         return op.like(take, [x, places], ())
 
-    return program.rewritten(rule)
+    return program.rewrite(rule)
 
 
 def upper_bound(op: Op) -> int | None:
@@ -365,7 +325,7 @@ def _flat_places(op: Op, indices: list[Op], shape: tuple[int, ...], add: Add) ->
     def combined(primitive: Primitive, a: Op, b: Op) -> Op:
         shape = np.broadcast_shapes(a.shape, b.shape)
         dtype = a.dtype if b.kind == "number" else np.result_type(a.dtype, b.dtype)
-        return add(beside(op, primitive, [a, b], (), np.empty(shape, dtype)))
+        return add(op.beside(primitive, [a, b], (), np.empty(shape, dtype)))
 
     strides = [int(np.prod(shape[i + 1 :])) for i in range(len(shape))]
     pairs = list(zip(indices, strides, strict=True))
@@ -402,16 +362,16 @@ def flatten_rows(program: Program) -> Program:
         table = add(constant_op(np.arange(op.size).reshape(-1, width)))
         table.name = "places_of_rows"
         picked = np.empty((*rows.shape, width), np.int64)
-        elements = add(beside(op, p.getitem, [table, rows], ((ARRAY_SLOT,),), picked))
+        elements = add(op.beside(p.getitem, [table, rows], ((ARRAY_SLOT,),), picked))
         elements.name = "elements"
         n = picked.size
-        places = add(beside(op, p.reshape, [elements], ((n,),), np.empty(n, np.int64)))
-        values = add(beside(op, p.reshape, [g], ((n,),), np.empty(n, g.dtype)))
+        places = add(op.beside(p.reshape, [elements], ((n,),), np.empty(n, np.int64)))
+        values = add(op.beside(p.reshape, [g], ((n,),), np.empty(n, g.dtype)))
         given = ((ARRAY_SLOT,), (op.size,))
-        total = add(beside(op, p.scatter, [values, places], given, np.empty(op.size, op.dtype)))
+        total = add(op.beside(p.scatter, [values, places], given, np.empty(op.size, op.dtype)))
         return op.like(p.reshape, [total], (op.shape,))
 
-    return program.rewritten(rule)
+    return program.rewrite(rule)
 
 
 def adds_rows(op: Op) -> bool:
@@ -427,7 +387,7 @@ def is_taken(index: Op) -> bool:
     return index.kind == "array" and index.dtype.kind in "iu" and index.dtype != np.uint64
 
 
-# ── Peaks ─────────────────────────────────────────────────────────────────────────────────────────
+# ── The largest of each row ───────────────────────────────────────────────────────────────────────
 
 
 # An argument can be read-only, and argmax then copies it; of up to so many elements, no matter.
@@ -436,34 +396,34 @@ def is_taken(index: Op) -> bool:
 LARGEST_COPY = 2**18
 
 
-def find_peaks(program: Program) -> Program:
+def expand_row_maxima(program: Program) -> Program:
     """Write out how the largest of each row is found: its place by argmax, then the value there.
 
     So the index of where each row begins can be shared with others that pick from the same rows.
     """
 
     def rule(op: Op, add: Add) -> Op:
-        if op.primitive is not p.max_constant or not _takes_peaks_of_rows(op):
+        if op.primitive is not p.max_constant or not _is_row_maximum(op):
             return op
         x = op.inputs[0]
         n, classes = x.shape
         starts = add(constant_op(kernels.row_starts(n, classes)))
         starts.name = "starts"
-        where = add(beside(op, p.argmax, [x], (-1, False), np.empty(n, np.intp)))
+        where = add(op.beside(p.argmax, [x], (-1, False), np.empty(n, np.intp)))
         where.name = "places_of_peaks"
-        places = add(beside(op, p.add, [where, starts], (), np.empty(n, np.int64)))
+        places = add(op.beside(p.add, [where, starts], (), np.empty(n, np.int64)))
         places.name = "places_of_peaks"
-        found = add(beside(op, take, [x, places], (), np.empty(n, x.dtype)))
+        found = add(op.beside(take, [x, places], (), np.empty(n, x.dtype)))
         lowest = add(constant_op(x.dtype.type(op.params[1])))
         lowest.name = "lowest"
-        finite = add(beside(op, p.maximum, [found, lowest], (), np.empty(n, x.dtype)))
+        finite = add(op.beside(p.maximum, [found, lowest], (), np.empty(n, x.dtype)))
         found.name = finite.name = "peaks"
         return op.like(p.reshape, [finite], ((n, 1),))
 
-    return program.rewritten(rule)
+    return program.rewrite(rule)
 
 
-def _takes_peaks_of_rows(op: Op) -> bool:
+def _is_row_maximum(op: Op) -> bool:
     x, axis = op.inputs[0], op.params[0]
     rows = x.kind == "array" and len(x.shape) == 2 and axis == -1 and 0 not in x.shape
     if x.primitive is None and x.size > LARGEST_COPY:
@@ -482,13 +442,13 @@ def split_means(program: Program) -> Program:
         if op.primitive is not p.mean or kinds not in ({("array", "f")}, {("array", "d")}):
             return op
         x, (axis, _) = op.inputs[0], op.params
-        total = add(beside(op, p.sum_, [x], op.params, np.empty(op.shape, op.dtype)))
+        total = add(op.beside(p.sum_, [x], op.params, np.empty(op.shape, op.dtype)))
         number = add(constant_op(count_along(x.shape, axis)))
         mean = op.like(p.divide, [total, number], ())
         total.name = mean.name = op.name or "mean"
         return mean
 
-    return program.rewritten(rule)
+    return program.rewrite(rule)
 
 
 def sum_by_blas(program: Program) -> Program:
@@ -512,19 +472,16 @@ def sum_by_blas(program: Program) -> Program:
         operands = [x, ones] if axis else [ones, x]
         if op.primitive is p.sum_:
             return op.like(p.matmul, operands, ())
-        total = add(beside(op, p.matmul, operands, (), np.empty(op.shape, op.dtype)))
+        total = add(op.beside(p.matmul, operands, (), np.empty(op.shape, op.dtype)))
         return op.like(p.divide, [total, add(constant_op(x.shape[axis]))], ())
 
-    return program.rewritten(rule)
+    return program.rewrite(rule)
 
 
 # ── Numbers ───────────────────────────────────────────────────────────────────────────────────────
 
 ARITHMETIC = (p.add, p.subtract, p.multiply, p.divide, p.maximum, p.minimum)
 FEW = 2**14  # elements, below which it matters how long NumPy takes to look at a number
-
-# A number as an array without axes, of the dtype to which it would be converted anyway.
-typed = Primitive("typed", "·", np.array, params=("dtype",))
 
 
 def type_numbers(program: Program) -> Program:
@@ -541,7 +498,7 @@ def type_numbers(program: Program) -> Program:
             op.inputs = [_typed(x, op.dtype, add) for x in op.inputs]
         return op
 
-    return program.rewritten(rule)
+    return program.rewrite(rule)
 
 
 def _typed(x: Op, dtype: Any, add: Add) -> Op:
@@ -550,7 +507,7 @@ def _typed(x: Op, dtype: Any, add: Add) -> Op:
         new.name = x.name
     elif x.kind == "number":
         new = Op(typed, [x], (dtype,), np.array(0, dtype))
-        new.name = f"{x.name or (x.place and x.place.attribute) or 'number'}_array"
+        new.name = f"{x.name or (x.state and x.state.attribute) or 'number'}_array"
     else:
         return x
     return add(new)

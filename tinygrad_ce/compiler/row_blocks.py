@@ -11,23 +11,18 @@ from __future__ import annotations
 from ..engine import primitives as p
 from ..engine.kernels import ARRAY_SLOT
 from .ir import Loop, Op, Program, is_range
-from .memory import ELEMENTWISE
-from .passes import EXACT, add_at_flat, take
-from .recorder import sampled, verified
+from .primitives import add_at_flat, take, verified
 
 # An array of this many bytes is worth a loop, a block of which has the other number of bytes.
 LARGE = 2**23
 BLOCK = 2**20
 
-BY_ELEMENT = {*ELEMENTWISE, *EXACT, p.isfinite, p.isnan, p.scalar_power, p.clip}
-EFFECTS = (verified, sampled)
 NO_WALK = (p.reshape, p.getitem, take, add_at_flat)
-BY_ROW = (p.sum_, p.max_, p.min_, p.max_constant, p.argmax)
 
 Key = tuple[int, int]  # of a loop: how many come before it one after another, and its rows
 
 
-def in_blocks(program: Program, fast: bool = False) -> Program:
+def tile_rows(program: Program, fast: bool = False) -> Program:
     """Gather what works row by row on large arrays into loops, and leave all else as it is.
 
     Products of a matrix and a vector are left too, unless `fast`: BLAS rounds a row in one way or
@@ -114,7 +109,7 @@ class _Stretches:
             for x, key in zip(op.inputs, keys, strict=True):
                 ended = key is not None and not (inside and key[1] == n)
                 level = max(level, self.level[id(x)] + ended)
-            if op.primitive in EFFECTS:  # which stay in their order
+            if op.facts.effect:  # which stay in their order
                 level = effects = max(level, effects)
             if op.primitive is verified:
                 checked[id(op.inputs[0])] = level
@@ -143,11 +138,11 @@ class _Stretches:
             return False
         if op.primitive is p.reshape:  # of an array in another order it would change the order
             return rows and x.in_c_order
-        if op.primitive in BY_ELEMENT:
-            ordered = op.primitive in EXACT or all(y.in_c_order for y in op.inputs)
+        if op.primitive is not None and op.primitive.elementwise:
+            ordered = op.facts.exact or all(y.in_c_order for y in op.inputs)
             return ordered and all(_fits_rows(y, op) for y in op.inputs)
         rows = rows and len(x.shape) > 1 and x.in_c_order
-        if op.primitive in BY_ROW:
+        if op.facts.by_row:
             last = op.params[0] in (-1, len(x.shape) - 1, (len(x.shape) - 1,))
             converts = op.dtype != x.dtype and op.primitive is not p.argmax  # by the chunk
             return rows and last and not converts
@@ -203,7 +198,7 @@ class _Stretches:
         """
         latest = {id(op): len(self.program.ops) for op in self.program.ops}
         for op in reversed(self.program.ops):
-            if id(op) in self.key or op.primitive in EFFECTS:
+            if id(op) in self.key or op.facts.effect:
                 latest[id(op)] = self.level[id(op)]
             for x in op.inputs:
                 latest[id(x)] = min(latest[id(x)], latest[id(op)])
@@ -215,8 +210,8 @@ class _Stretches:
                 found[id(op)] = self.key[id(op)]
             else:
                 recorded = begun if op.primitive is not None else 0
-                behind = min(max(self.level[id(op)], recorded), latest[id(op)])
-                found[id(op)] = (behind, 0)
+                after = min(max(self.level[id(op)], recorded), latest[id(op)])
+                found[id(op)] = (after, 0)
         return found
 
 

@@ -13,15 +13,16 @@ from weakref import finalize
 
 import numpy as np
 
-from ..engine.tensor import Tensor, constant
-from .arguments import Slot, mapped
+from ..engine.graph import Node
+from ..engine.tensor import constant
+from .arguments import Slot, map_tensors
 from .codegen.printer import Source
 from .ir import Op, Program
-from .recorder import Place
+from .recorder import StateRef
 
 _number = count(1).__next__
 
-DOES_NOT_FIT = object()
+GUARD_FAILED = object()
 
 
 @dataclass
@@ -32,7 +33,7 @@ class Recorded:
     ----------
     program
         The operations.
-    conditions
+    guards
         What must be as it was, and how it was.
     result
         What the step returned, with a slot in the place of each Tensor.
@@ -41,7 +42,7 @@ class Recorded:
     """
 
     program: Program
-    conditions: list[tuple[Place, Any]]
+    guards: list[tuple[StateRef, Any]]
     result: Any
     names: list[str]
 
@@ -54,7 +55,7 @@ def _builder(result: Any) -> Callable[[Any], Any]:
         return lambda values: constant(values[0])
     if type(result) is tuple and [_number_of(part) for part in result] == [*range(len(result))]:
         return lambda values: tuple([constant(value) for value in values])
-    return lambda values: mapped(
+    return lambda values: map_tensors(
         lambda t: constant(values[t.number]) if isinstance(t, Slot) else t, result
     )
 
@@ -75,13 +76,13 @@ class Replay:
         finalize(self, linecache.cache.pop, file, None)
         namespace: dict[str, Any] = {}
         exec(builtins.compile(source.text, file, "exec"), namespace)
-        self._fixed = recorded.program.fixed
+        self._frozen = recorded.program.frozen_leaves
         driver = _Driver(source, recorded)
         self.call = driver.function(namespace[source.name])
 
-    def changed(self) -> list[Tensor]:
+    def changed(self) -> list[Node]:
         """The leaves that were taken for constants, and have been assigned since."""
-        return [leaf for leaf, value in self._fixed if leaf._value is not value]
+        return [leaf for leaf, value in self._frozen if leaf._value is not value]
 
 
 class _Driver:
@@ -90,30 +91,30 @@ class _Driver:
     def __init__(self, source: Source, recorded: Recorded) -> None:
         self.source = source
         self.program = recorded.program
-        self.expected = recorded.conditions
-        self.namespace: dict[str, Any] = {"DOES_NOT_FIT": DOES_NOT_FIT, "fits": _fits}
+        self.expected = recorded.guards
+        self.namespace: dict[str, Any] = {"GUARD_FAILED": GUARD_FAILED, "fits": _fits}
         self.owners: dict[int, str] = {}
 
     def function(self, step: Callable[..., Any]) -> Callable[..., Any]:
         """The function: takes the values of the arguments, returns those of the results."""
         arguments = [f"x{i}" for i in range(len(self.program.arguments))]
-        reads = [f"v{i}" for i in range(len(self.source.reads))]
-        conditions = self.conditions()
+        reads = [f"v{i}" for i in range(len(self.program.reads))]
+        guards = self.guards()
         lines = [f"def call({', '.join(arguments)}):"]
-        if conditions:
-            lines += [f"    if not ({' and '.join(conditions)}):", "        return DOES_NOT_FIT"]
+        if guards:
+            lines += [f"    if not ({' and '.join(guards)}):", "        return GUARD_FAILED"]
         held: dict[Any, str] = {}
-        for v, op in zip(reads, self.source.reads, strict=True):
-            assert op.place is not None
-            lines.append(f"    {v} = {self.place(op.place)}")
-            held[op.place.identity] = v
+        for v, op in zip(reads, self.program.reads, strict=True):
+            assert op.state is not None
+            lines.append(f"    {v} = {self.text(op.state)}")
+            held[op.state.identity] = v
             self.namespace[f"op_{v}"] = op
             if op.kind == "number":
-                self.namespace[f"type_{v}"] = type(op.place.content)
-                lines.append(f"    if type({v}) is not type_{v}: return DOES_NOT_FIT")
+                self.namespace[f"type_{v}"] = type(op.state.content)
+                lines.append(f"    if type({v}) is not type_{v}: return GUARD_FAILED")
             else:
                 lines.append(f"    if {v} is not k_{v} and not fits({v}, op_{v}):")
-                lines.append("        return DOES_NOT_FIT")
+                lines.append("        return GUARD_FAILED")
                 self.namespace[f"k_{v}"] = None
         generators = {f"g{i}": g for i, g in enumerate(self.source.generators)}
         self.namespace |= generators
@@ -123,11 +124,11 @@ class _Driver:
         out = "".join(f"{name}, " for name in [*results, *written.values()])
         lines.append(f"    {out}= step({given})" if out else f"    step({given})")
         remembered = []
-        for place, new in self.program.writes:
+        for ref, new in self.program.writes:
             w = "None" if new is None else written[id(new)]
-            lines.append(f"    {self.place(place)} = {w}")
-            if place.identity in held and new is not None and new.kind != "number":
-                remembered.append((f"k_{held[place.identity]}", w))
+            lines.append(f"    {self.text(ref)} = {w}")
+            if ref.identity in held and new is not None and new.kind != "number":
+                remembered.append((f"k_{held[ref.identity]}", w))
         lines += [f"    {k} = {w}" for k, w in remembered]
         lines.append(f"    return {''.join(f'{r}, ' for r in results) or '()'}")
         if remembered:
@@ -137,27 +138,27 @@ class _Driver:
         call: Callable[..., Any] = self.namespace["call"]
         return _one_at_a_time(call) if self.source.keeps else call
 
-    def conditions(self) -> list[str]:
+    def guards(self) -> list[str]:
         """What must be as it was when the step was recorded."""
         found = []
-        for i, (place, expected) in enumerate(self.expected):
+        for i, (ref, expected) in enumerate(self.expected):
             self.namespace[f"c{i}"] = expected
             how = "is" if expected is None else "=="
-            other = self.place(expected) if isinstance(expected, Place) else f"c{i}"
-            found.append(f"{self.place(place)} {how} {other}")
-        for op in self.source.reads:
-            if op.place is not None and op.place.attribute == "_value":
-                leaf = op.place.owner
+            other = self.text(expected) if isinstance(expected, StateRef) else f"c{i}"
+            found.append(f"{self.text(ref)} {how} {other}")
+        for op in self.program.reads:
+            if op.state is not None and op.state.attribute == "_value":
+                leaf = op.state.owner
                 found.append(f"{self.owner(leaf)}._requires_grad is {leaf._requires_grad}")
-        for i, (leaf, value) in enumerate(self.program.fixed):
+        for i, (leaf, value) in enumerate(self.program.frozen_leaves):
             self.namespace[f"f{i}"] = value
             found.append(f"{self.owner(leaf)}._value is f{i}")
         return found
 
-    def place(self, place: Place) -> str:
-        """A place, as it is written."""
-        text = f"{self.owner(place.owner)}.{place.attribute}"
-        return text if place.key is None else f"{text}[{place.key}]"
+    def text(self, ref: StateRef) -> str:
+        """The expression that reads or writes it."""
+        text = f"{self.owner(ref.owner)}.{ref.attribute}"
+        return text if ref.key is None else f"{text}[{ref.key}]"
 
     def owner(self, owner: Any) -> str:
         """The name of an object in the function's namespace."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import inspect
 import re
 import textwrap
@@ -10,27 +11,26 @@ from functools import cache
 from typing import Any
 
 from ..ir import Program
-from ..memory import Plan, unheld
+from ..memory import Plan, recycled
 from .expressions import own_function
 
 
-def helper_sources(program: Program, plan: Plan) -> dict[str, str]:
-    """The sources of the functions of this package that are called, and those that they call."""
-    functions = [*map(own_function, program.ops), *[unheld] * bool(plan.spares)]
-    todo = [(f.__name__, f) for f in functions if f is not None]
+def collect_helpers(program: Program, plan: Plan) -> list[str]:
+    """Return the sources of the functions of this package that are called, and of those they call.
+
+    Each has an underscore in front of its name, so that no result is called like it.
+    """
+    called = [*map(own_function, program.ops), *[recycled] * bool(plan.spares)]
+    todo: list[Any] = [function for function in called if function is not None]
     found: dict[str, str] = {}
     while todo:
-        name, function = todo.pop()
-        if name in found:
-            continue
-        plain = inspect.unwrap(function)
-        found[name] = _text_of(plain)
-        scope = plain.__globals__
-        for other in _names_in(plain.__code__):
-            value = scope.get(other)
-            if inspect.isfunction(inspect.unwrap(value)) if callable(value) else False:
-                todo.append((other, value))
-    return found
+        plain: Any = inspect.unwrap(todo.pop())
+        if plain.__name__ not in found:
+            found[plain.__name__] = _text_of(plain)
+            used = [plain.__globals__.get(name) for name in _globals_of(plain.__code__)]
+            todo += [f for f in used if callable(f) and inspect.isfunction(inspect.unwrap(f))]
+    calls = re.compile(rf"(?<![\w.])_?({'|'.join(name.lstrip('_') for name in found)})(?=\()")
+    return [calls.sub(r"_\1", text) for text in found.values()]
 
 
 @cache
@@ -38,13 +38,14 @@ def _text_of(function: Callable[..., Any]) -> str:
     return textwrap.dedent(inspect.getsource(function))
 
 
-def _names_in(code: Any) -> tuple[str, ...]:
+def _globals_of(code: Any) -> list[str]:
     inner = [c for c in code.co_consts if inspect.iscode(c)]
-    return (*code.co_names, *(name for c in inner for name in _names_in(c)))
+    own = [i.argval for i in dis.get_instructions(code) if i.opname == "LOAD_GLOBAL"]
+    return [*own, *(name for c in inner for name in _globals_of(c))]
 
 
 def imports(helpers: str) -> list[str]:
-    """What stands at the top of a module with these helpers."""
+    """Return the lines at the top of a module with these helpers."""
     lines = ["from __future__ import annotations", ""] * bool(helpers)
     standard = ["import math"] * ("math." in helpers)
     standard += ["from functools import cache"] * ("@cache" in helpers)
@@ -52,8 +53,8 @@ def imports(helpers: str) -> list[str]:
     return [*lines, *standard, *[""] * bool(standard), "import numpy as np", ""]
 
 
-def without_underscores(text: str) -> str:
-    """The text with helpers called by their names alone, where these are not in use."""
+def strip_underscores(text: str) -> str:
+    """Call helpers by their names alone, where these are not in use."""
     for helper in re.findall(r"^def _(\w+)", text, re.MULTILINE):
         if not re.search(rf"\b{helper}\b", text):
             text = re.sub(rf"\b_{helper}\b", helper, text)
