@@ -6,13 +6,12 @@ import dis
 import inspect
 import re
 import textwrap
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 from ..ir import Program
 from ..memory import Plan, recycled
-from .expressions import own_function
+from .expressions import helper_name, own_function
 
 
 def collect_helpers(program: Program, plan: Plan) -> list[str]:
@@ -21,21 +20,26 @@ def collect_helpers(program: Program, plan: Plan) -> list[str]:
     Each has an underscore in front of its name, so that no result is called like it.
     """
     called = [*map(own_function, program.ops), *[recycled] * bool(plan.spares)]
-    todo: list[Any] = [function for function in called if function is not None]
-    found: dict[str, str] = {}
+    todo = [inspect.unwrap(function) for function in called if function is not None]
+    found: dict[Any, str] = {}
     while todo:
-        plain: Any = inspect.unwrap(todo.pop())
-        if plain.__name__ not in found:
-            found[plain.__name__] = _text_of(plain)
-            used = [plain.__globals__.get(name) for name in _globals_of(plain.__code__)]
-            todo += [f for f in used if callable(f) and inspect.isfunction(inspect.unwrap(f))]
-    calls = re.compile(rf"(?<![\w.])_?({'|'.join(name.lstrip('_') for name in found)})(?=\()")
-    return [calls.sub(r"_\1", text) for text in found.values()]
+        function = todo.pop()
+        if function not in found:
+            found[function], used = _source_of(function)
+            todo += used
+    return list(found.values())
 
 
 @cache
-def _text_of(function: Callable[..., Any]) -> str:
-    return textwrap.dedent(inspect.getsource(function))
+def _source_of(function: Any) -> tuple[str, list[Any]]:
+    """The text of a function, and the functions of this package that it calls."""
+    known = [function.__globals__.get(name) for name in _globals_of(function.__code__)]
+    plain = [inspect.unwrap(f) for f in known if callable(f)]
+    used = [f for f in plain if inspect.isfunction(f)]
+    text = textwrap.dedent(inspect.getsource(function))
+    for f in (function, *used):
+        text = re.sub(rf"(?<![\w.]){f.__name__}(?=\()", helper_name(f), text)
+    return text, used
 
 
 def _globals_of(code: Any) -> list[str]:
@@ -55,7 +59,6 @@ def imports(helpers: str) -> list[str]:
 
 def strip_underscores(text: str) -> str:
     """Call helpers by their names alone, where these are not in use."""
-    for helper in re.findall(r"^def _(\w+)", text, re.MULTILINE):
-        if not re.search(rf"\b{helper}\b", text):
-            text = re.sub(rf"\b_{helper}\b", helper, text)
-    return text
+    words = set(re.findall(r"\w+", text))
+    free = [name for name in re.findall(r"^def _(\w+)", text, re.MULTILINE) if name not in words]
+    return re.sub(rf"\b_({'|'.join(free)})\b", r"\1", text) if free else text
