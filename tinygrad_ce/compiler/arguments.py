@@ -45,20 +45,19 @@ def describe(argument: Any, values: list[Any], parts: list[Any]) -> None:
 
 
 def as_tensors(
-    args: Any, kwargs: Any, labels: list[str], inputs: list[Tensor], names: list[str]
+    args: Any, kwargs: Any, names: list[str], inputs: list[Tensor]
 ) -> tuple[list[Any], dict[str, Any]]:
-    """The arguments as the step gets them."""
-    given = [_as_inputs(a, n, inputs, names) for a, n in zip(args, labels, strict=False)]
-    return given, {n: _as_inputs(a, n, inputs, names) for n, a in kwargs.items()}
+    """Return the arguments as the step gets them, and append their Tensors to the inputs."""
+    given = [_as_inputs(a, n, inputs) for a, n in zip(args, names, strict=False)]
+    return given, {n: _as_inputs(a, n, inputs) for n, a in kwargs.items()}
 
 
-def _as_inputs(argument: Any, name: str, inputs: list[Tensor], names: list[str]) -> Any:
+def _as_inputs(argument: Any, name: str, inputs: list[Tensor]) -> Any:
     """The argument with Tensors in the place of the values that change, in the same order."""
     if type(argument) in (tuple, list):
-        parts = [_as_inputs(a, f"{name}_{i}", inputs, names) for i, a in enumerate(argument)]
-        return type(argument)(parts)
+        return type(argument)(_as_inputs(a, f"{name}_{i}", inputs) for i, a in enumerate(argument))
     if type(argument) is dict:
-        return {k: _as_inputs(a, f"{name}_{k}", inputs, names) for k, a in argument.items()}
+        return {k: _as_inputs(a, f"{name}_{k}", inputs) for k, a in argument.items()}
     if isinstance(argument, np.ndarray | np.generic):
         array = np.array(argument, order="C")
         tensor = Tensor(array, copy=False) if array.dtype.kind in "biuf" else Tensor(argument)
@@ -67,13 +66,13 @@ def _as_inputs(argument: Any, name: str, inputs: list[Tensor], names: list[str])
         name = argument.name or name
     else:
         return argument
+    tensor.name = name
     inputs.append(tensor)
-    names.append(name)
     return tensor
 
 
 def argument_names(step: Callable[..., Any], args: Any, kwargs: Any) -> list[str]:
-    """What the step calls its positional arguments."""
+    """Return what the step calls its positional arguments."""
     try:
         bound = inspect.signature(step).bind(*args, **kwargs).arguments
     except (TypeError, ValueError):
@@ -93,7 +92,7 @@ class Slot:
 
 
 def map_tensors(f: Callable[[Any], Any], tree: Any) -> Any:
-    """A result with each Tensor in it, or its place, replaced."""
+    """Return a result with each Tensor in it, or its slot, replaced."""
     if isinstance(tree, Tensor | Slot):
         return f(tree)
     if type(tree) in (tuple, list):

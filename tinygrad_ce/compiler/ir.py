@@ -223,6 +223,8 @@ class Program:
         What it leaves outside; None clears a gradient.
     checks
         Those that refuse values that do not fit.
+    guards
+        What must be as it was at the recording, and how it was.
     frozen_leaves
         The leaves from outside that were taken for constants, and their values.
     loops
@@ -234,6 +236,7 @@ class Program:
     results: list[Op]
     writes: list[tuple[StateRef, Op | None]]
     checks: list[Op]
+    guards: list[tuple[StateRef, Any]]
     frozen_leaves: list[tuple[Node, Any]]
     loops: list[Loop] = field(default_factory=list)
 
@@ -302,6 +305,7 @@ class Program:
             [now(op, op) for op in self.results],
             [(ref, op and now(op, op)) for ref, op in self.writes],
             [now(op, op) for op in self.checks],
+            self.guards,
             self.frozen_leaves,
         )
 
@@ -364,6 +368,7 @@ def lower(
         [ops[tensor] for tensor in results],
         [(ref, None if t is None else ops[t]) for ref, t in recording.writes],
         [ops[tensor] for tensor in recording.checks],
+        recording.guards,
         taken,
     )
 

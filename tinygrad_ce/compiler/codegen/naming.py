@@ -40,22 +40,17 @@ IN_DROPOUT = {
 RESERVED = {*keyword.kwlist, *dir(builtins), "np", "math", "cache", "getrefcount"}
 
 
-def assign_names(
-    program: Program, plan: Plan, arguments: list[str], function: str
-) -> dict[int, str]:
+def assign_names(program: Program, plan: Plan, function: str) -> dict[int, str]:
     """A name for each operation, by its id.
 
     Parameters
     ----------
     program, plan
         The operations, and which of them write over an operand.
-    arguments
-        What the step calls its arguments.
     function
         The name of the function, which no constant of its module can have.
     """
     bases: dict[int, str | None] = {id(op): op.name or _of_state(op) for op in program.ops}
-    bases |= {id(op): name for op, name in zip(program.arguments, arguments, strict=True)}
     for found in (_of_logits(program), _of_scopes(program), _of_losses(program)):
         for key, name in found.items():
             bases[key] = bases[key] or name

@@ -58,7 +58,7 @@ class Source:
     keeps: bool
 
 
-def generate_source(program: Program, plan: Plan, name: str, arguments: list[str]) -> Source:
+def generate_source(program: Program, plan: Plan, name: str) -> Source:
     """Write a program out.
 
     Parameters
@@ -67,12 +67,10 @@ def generate_source(program: Program, plan: Plan, name: str, arguments: list[str
         What to compute, and in which memory.
     name
         Of the function.
-    arguments
-        The names of the step's arguments.
     """
     helpers = collect_helpers(program, plan)
     function = name if name.isidentifier() and name not in RESERVED else "step"
-    names = assign_names(program, plan, arguments, function)
+    names = assign_names(program, plan, function)
     return _Printer(program, plan, names, helpers).module(function)
 
 
