@@ -41,7 +41,7 @@ class Training:
         return X, rng.integers(0, self.sizes[-1], n)
 
     def state(self):
-        slots = [getattr(self.optimizer, name) for name in self.optimizer.slots]
+        slots = [getattr(self.optimizer, name) for name in self.optimizer.per_parameter_state]
         return [p.data for p in self.model.parameters()], slots
 
     def gradients(self):

@@ -22,7 +22,7 @@ PUBLIC_NAMES = {
     "tinygrad_ce.nn": "Module Linear Sequential Tanh ReLU MLP",
     "tinygrad_ce.optim": "SGD Adam",
     "tinygrad_ce.data": "iris digits DATASETS feature_names train_test_split minibatches "
-    "standardise",
+    "standardize",
 }
 
 
@@ -106,6 +106,13 @@ def test_public_name_of_the_package_is_exported(name):
 
 def test_every_exported_name_exists():
     assert [name for name in tg.__all__ if not hasattr(tg, name)] == []
+
+
+@pytest.mark.parametrize("module", ["functional", "nn", "optim", "data", "train", "closed_form"])
+def test_tab_completion_offers_public_names_alone(module):
+    module = importlib.import_module(f"tinygrad_ce.{module}")
+    assert dir(module) == sorted(module.__all__)
+    assert all(getattr(module, name).__doc__ for name in module.__all__)
 
 
 def test_draw_is_a_function_even_once_its_package_is_imported():

@@ -783,7 +783,7 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def the_twins_agree(self):
-        assert tg.engine.context.MODE.get().outer is None
+        assert tg.engine.context.MODE.get().parent is None
         for t, node in self.pairs:
             np.testing.assert_array_equal(t.data, node.value)
             assert (t.grad is None) == (node.grad is None)

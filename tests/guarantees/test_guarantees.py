@@ -1199,7 +1199,11 @@ def test_every_mutation_still_matches_its_line_exactly_once():
         (lambda: tg.norm(np.ones((2, 2)), 2), ValueError, "Frobenius"),
         (lambda: tg.take_along_axis(np.ones((2, 2)), [0]), ValueError, "2 axes"),
         (lambda: tg.concatenate([]), ValueError, "at least one"),
-        (lambda: optim.Optimizer([T(1.0, True)], 0.1)._updated(0, 1, 1), NotImplementedError, None),
+        (
+            lambda: optim.Optimizer([T(1.0, True)], 0.1)._update_value(0, 1, 1),
+            NotImplementedError,
+            None,
+        ),
         (lambda: modes.Setting().__enter__(), NotImplementedError, None),
     ],
 )

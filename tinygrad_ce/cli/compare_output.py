@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .. import closed_form
-from ..engine.tensor import Array
+from ..engine.array_types import Array
 from ..verify.chain_rule import Link
 from ..verify.comparison import CLOSE, Comparison, table
 from ..verify.four_ways import STEP, Evidence

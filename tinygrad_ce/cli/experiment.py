@@ -100,7 +100,7 @@ class Experiment:
 
     def standardised(self, rows: Array) -> Array:
         """Rows of the raw features, as the network wants them."""
-        return data.standardise(self.raw_train, rows)[1]
+        return data.standardize(self.raw_train, rows)[1]
 
 
 @dataclass
@@ -166,10 +166,10 @@ def prepare(
     """
     setting = SETTINGS[name]
     X, y, classes = data.DATASETS[name]()
-    raw_train, y_train, raw_test, y_test = data.train_test_split(
+    raw_train, raw_test, y_train, y_test = data.train_test_split(
         X.astype(np.float64), y, setting.test_fraction, seed
     )
-    X_train, X_test = data.standardise(raw_train, raw_test)
+    X_train, X_test = data.standardize(raw_train, raw_test)
     rng = np.random.default_rng(seed)
     sizes = [X.shape[1], setting.hidden if hidden is None else hidden, len(classes)]
     model = MLP(sizes, activation="tanh", rng=rng, dtype=np.float64)

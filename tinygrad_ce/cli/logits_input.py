@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..engine.tensor import Array
+from ..engine.array_types import Array
 
 CLASSES, SCALE = 5, 2.0  # of random logits
 

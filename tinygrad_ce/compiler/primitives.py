@@ -27,7 +27,7 @@ def _sampled(*arguments: Any) -> Any:
     given = iter(arrays)
     filled = [next(given) if x is ARRAY_SLOT else x for x in args]
     named = {name: next(given) if x is ARRAY_SLOT else x for name, x in options}
-    return drawn_by(getattr(generator, method), filled, named)
+    return drawn_by(getattr(generator, method), tuple(filled), named)
 
 
 # Refuses values that do not fit: labels out of range, say.

@@ -231,25 +231,25 @@ class StepRecorder(Recorder):
 
     def optimizer_step(self, optimizer: Optimizer) -> None:
         """Run the update of an optimizer on Tensors."""
-        outside = {"params", *optimizer.live, *optimizer.slots}
+        outside = {"params", *optimizer.scalar_state, *optimizer.per_parameter_state}
         for name in vars(optimizer):
             if name not in outside:
                 self.depends_on(optimizer, name)
         traced_copy = copy.copy(optimizer)
         parameters = [_Parameter(p, self.gradient_of(p)) for p in optimizer.params]
         traced_copy.params = parameters  # type: ignore[assignment]
-        for name in optimizer.live:
+        for name in optimizer.scalar_state:
             setattr(traced_copy, name, self._read(StateRef(optimizer, name)))
-        for name in optimizer.slots:
+        for name in optimizer.per_parameter_state:
             setattr(traced_copy, name, self._read_list(optimizer, name))
         with no_grad():
-            traced_copy._advance()
+            traced_copy.update_parameters()
         for parameter, p in zip(parameters, optimizer.params, strict=True):
             if parameter._value is not p:
                 p.set_value(parameter._value)
-        for name in optimizer.live:
+        for name in optimizer.scalar_state:
             self._write(StateRef(optimizer, name), getattr(traced_copy, name))
-        for name in optimizer.slots:
+        for name in optimizer.per_parameter_state:
             for i, value in enumerate(getattr(traced_copy, name)):
                 self._write(StateRef(optimizer, name, i), value)
 
