@@ -101,16 +101,16 @@ RNG = np.random.default_rng(0)
 
 def interpreted(program, arrays):
     """What a program computes, one primitive at a time."""
-    values = {id(op): a for op, a in zip(program.arguments, arrays, strict=True)}
+    values = {op: a for op, a in zip(program.arguments, arrays, strict=True)}
     for op in program.ops:
-        if id(op) in values:
+        if op in values:
             continue
         if op.primitive is None:
-            values[id(op)] = op.data if op.is_constant else op.place.content
+            values[op] = op.data if op.is_constant else op.state.content
         else:
-            given = [values[id(x)] for x in op.inputs]
-            values[id(op)] = op.primitive.value(*given, *op.params)
-    return [values[id(op)] for op in program.results]
+            given = [values[x] for x in op.inputs]
+            values[op] = op.primitive.value(*given, *op.params)
+    return [values[op] for op in program.results]
 
 
 def gradient_of_a_network(X, y):

@@ -185,25 +185,25 @@ class Loop:
     n, block
         The number of rows, and how many of them are a block.
     relative
-        Those, by id, that count from the first row of the block.
+        Those that count from the first row of the block.
     kept
-        Those, by id, whose results are needed after the loop.
+        Those whose results are needed after the loop.
     """
 
     ops: list[Op]
     n: int
     block: int
-    relative: set[int]
-    kept: set[int]
+    relative: set[Op]
+    kept: set[Op]
 
     @cached_property
-    def inside(self) -> set[int]:
-        """All of them, by id."""
-        return set(map(id, self.ops))
+    def inside(self) -> set[Op]:
+        """All of them."""
+        return set(self.ops)
 
     @cached_property
-    def local(self) -> set[int]:
-        """Those, by id, of whose results there is a block at a time."""
+    def local(self) -> set[Op]:
+        """Those of whose results there is a block at a time."""
         return self.inside - self.kept
 
 

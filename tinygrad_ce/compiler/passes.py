@@ -56,11 +56,11 @@ def remove_dead(program: Program) -> Program:
     """Leave out what nothing is made from, and checks of constants, which have been passed."""
     program.checks = [op for op in program.checks if not op.inputs[0].is_constant]
     kept = (*program.wanted, *program.side_effects, *program.arguments)
-    used = {id(op) for op in kept}
+    used = set(kept)
     for op in reversed(program.ops):
-        if id(op) in used:
-            used.update(id(source) for source in op.inputs)
-    program.ops = [op for op in program.ops if id(op) in used]
+        if op in used:
+            used.update(source for source in op.inputs)
+    program.ops = [op for op in program.ops if op in used]
     return program
 
 
@@ -69,10 +69,10 @@ def remove_dead(program: Program) -> Program:
 
 def remove_copies(program: Program) -> Program:
     """Leave out what returns its argument: alias, stop, a cast or reshape to what it is already."""
-    checks = {id(op) for op in program.checks}
+    checks = set(program.checks)
 
     def rule(op: Op, add: Add) -> Op:
-        if id(op) in checks or not op.inputs:
+        if op in checks or not op.inputs:
             return op
         x = op.inputs[0]
         if op.primitive in (p.identity, p.stop_gradient):
@@ -95,10 +95,10 @@ def remove_copies(program: Program) -> Program:
 @np.errstate(all="ignore")
 def fold(program: Program) -> Program:
     """Compute now what depends on constants alone, unless the result is large."""
-    actions = {id(op) for op in program.side_effects}
+    effects = set(program.side_effects)
 
     def rule(op: Op, add: Add) -> Op:
-        return op if id(op) in actions else _fold_op(op)
+        return op if op in effects else _fold_op(op)
 
     return program.rewrite(rule)
 
@@ -124,19 +124,19 @@ def merge_equal(program: Program) -> Program:
     """
     first: dict[Any, Op] = {}
     products = [op for op in program.ops if op.primitive is p.matmul]
-    of_itself = {id(op): _is_product_of_itself(op) for op in products}
-    actions = {id(op) for op in program.side_effects}
+    of_itself = {op: _is_product_of_itself(op) for op in products}
+    effects = set(program.side_effects)
 
     def rule(op: Op, add: Add) -> Op:
-        if id(op) in actions:
+        if op in effects:
             return op
         if op.is_constant:
             return first.setdefault(_content_key(op.data), op)
         if op.primitive is None:
             return op
-        if of_itself.get(id(op)) is False and _is_product_of_itself(op):
+        if of_itself.get(op) is False and _is_product_of_itself(op):
             op.inputs = [op.inputs[0], add(op.inputs[1].like(copied, op.inputs[1:], ()))]
-        key = (op.primitive, tuple(map(id, op.inputs)), repr(op.params))
+        key = (op.primitive, tuple(op.inputs), repr(op.params))
         return first.setdefault(key, op)
 
     return program.rewrite(rule)
@@ -216,20 +216,20 @@ def fuse_scatter_add(program: Program) -> Program:
 
     That is -0 where the rest is -0, and not 0; so it must be known that no element is -0.
     """
-    uses: dict[int, int] = {}
+    uses: dict[Op, int] = {}
     for op in program.ops:
         for source in op.inputs:
-            uses[id(source)] = uses.get(id(source), 0) + 1
-    kept = {id(op) for op in program.wanted}
-    unsigned: dict[int, bool] = {}
+            uses[source] = uses.get(source, 0) + 1
+    kept = set(program.wanted)
+    unsigned: dict[Op, bool] = {}
 
     def rule(op: Op, add: Add) -> Op:
-        unsigned[id(op)] = _is_unsigned(op, unsigned)
+        unsigned[op] = _is_unsigned(op, unsigned)
         if op.primitive is not p.add or op.inputs[0].shape != op.inputs[1].shape:
             return op
         for scattered, rest in (op.inputs, op.inputs[::-1]):
-            once = uses.get(id(scattered)) == 1 and id(scattered) not in kept
-            if scattered.primitive is p.scatter and once and unsigned.get(id(rest)):
+            once = uses.get(scattered) == 1 and scattered not in kept
+            if scattered.primitive is p.scatter and once and unsigned.get(rest):
                 same = rest.dtype == scattered.dtype == op.dtype and rest.in_c_order
                 if same and _names_no_place_twice(scattered):
                     g, *index = scattered.inputs
@@ -241,14 +241,14 @@ def fuse_scatter_add(program: Program) -> Program:
     return program.rewrite(rule)
 
 
-def _is_unsigned(op: Op, known: dict[int, bool]) -> bool:
+def _is_unsigned(op: Op, known: dict[Op, bool]) -> bool:
     """Whether no element has its sign bit set, nan aside."""
     if op.is_constant:
         return op.dtype.kind in "uf" and not np.any(np.signbit(op.data))
     operands = op.inputs[:1] if op.primitive is p.getitem else op.inputs
     inherits = op.facts.unsigned == "inherited"
     return op.facts.unsigned == "always" or (
-        inherits and all(known.get(id(x), False) for x in operands)
+        inherits and all(known.get(x, False) for x in operands)
     )
 
 
@@ -278,11 +278,11 @@ def flatten_indices(program: Program) -> Program:
     One index array in place of several: a quarter of NumPy's time. All indices must be known to be
     in range and not negative, be it that they are constants or that a check has passed them.
     """
-    bounds: dict[int, int] = {}
+    bounds: dict[Op, int] = {}
 
     def rule(op: Op, add: Add) -> Op:
         if op.primitive is verified and upper_bound(op) is not None:
-            bounds[id(op.inputs[0])] = upper_bound(op) or 0
+            bounds[op.inputs[0]] = upper_bound(op) or 0
         if op.primitive not in (p.getitem, add_at):
             return op
         x, indices = op.inputs[0], op.inputs[1 + (op.primitive is add_at) :]
@@ -290,7 +290,7 @@ def flatten_indices(program: Program) -> Program:
         if not everywhere or len(indices) != len(x.shape) or len(indices) < 2 or not x.in_c_order:
             return op
         limits = zip(indices, x.shape, strict=True)
-        if not all(_in_range(index, n, bounds.get(id(index))) for index, n in limits):
+        if not all(_in_range(index, n, bounds.get(index)) for index, n in limits):
             return op
         places = _flat_places(op, indices, x.shape, add)
         if op.primitive is add_at:

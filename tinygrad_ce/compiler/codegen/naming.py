@@ -40,8 +40,8 @@ IN_DROPOUT = {
 RESERVED = {*keyword.kwlist, *dir(builtins), "np", "math", "cache", "getrefcount"}
 
 
-def assign_names(program: Program, plan: Plan, function: str) -> dict[int, str]:
-    """A name for each operation, by its id.
+def assign_names(program: Program, plan: Plan, function: str) -> dict[Op, str]:
+    """A name for each operation.
 
     Parameters
     ----------
@@ -50,36 +50,36 @@ def assign_names(program: Program, plan: Plan, function: str) -> dict[int, str]:
     function
         The name of the function, which no constant of its module can have.
     """
-    bases: dict[int, str | None] = {id(op): op.name or _of_state(op) for op in program.ops}
+    bases: dict[Op, str | None] = {op: op.name or _of_state(op) for op in program.ops}
     for found in (_of_logits(program), _of_scopes(program), _of_losses(program)):
         for key, name in found.items():
             bases[key] = bases[key] or name
     for op in program.ops:
-        if op.is_constant and not bases[id(op)]:
-            bases[id(op)] = _default(op)  # the module's own, and never anything else
+        if op.is_constant and not bases[op]:
+            bases[op] = _default(op)  # the module's own, and never anything else
     _name_stages(program, plan, bases)
     return _Namer(program, plan, bases, function).names()
 
 
-def last_mentions(program: Program) -> dict[int, int]:
+def last_mentions(program: Program) -> dict[Op, int]:
     """The number of the last statement in which each operation can appear.
 
     A view or a number can stand where it is used, and what it is made of appears there too.
     """
-    last: dict[int, int] = {}
+    last: dict[Op, int] = {}
     for i, op in reversed(list(enumerate(program.ops))):
         inlined = is_view(op) or op.kind != "array"
-        where = last.get(id(op), i) if inlined else i
+        where = last.get(op, i) if inlined else i
         for source in op.inputs:
-            last[id(source)] = max(last.get(id(source), 0), where)
-    place = {id(op): i for i, op in enumerate(program.ops)} if program.loops else {}
+            last[source] = max(last.get(source, 0), where)
+    place = {op: i for i, op in enumerate(program.ops)} if program.loops else {}
     for loop in program.loops:  # which needs for each block what comes from outside
-        after = place[id(loop.ops[-1])] + 1
-        for op in program.ops[: place[id(loop.ops[0])]]:
-            if last.get(id(op), 0) >= place[id(loop.ops[0])]:
-                last[id(op)] = max(last[id(op)], after)
+        after = place[loop.ops[-1]] + 1
+        for op in program.ops[: place[loop.ops[0]]]:
+            if last.get(op, 0) >= place[loop.ops[0]]:
+                last[op] = max(last[op], after)
     for op in program.wanted:
-        last[id(op)] = len(program.ops)
+        last[op] = len(program.ops)
     return last
 
 
@@ -99,10 +99,10 @@ def _of_state(op: Op) -> str | None:
     return f"{attribute}_{owner.params[key].name or key}"
 
 
-def _of_logits(program: Program) -> dict[int, str]:
+def _of_logits(program: Program) -> dict[Op, str]:
     """What a softmax or a cross-entropy takes."""
     return {
-        id(op.inputs[0]): "logits"
+        op.inputs[0]: "logits"
         for op in program.ops
         if op.primitive in (p.max_constant, p.argmax)
         if op.scope is not None and op.scope.name in OF_LOGITS
@@ -110,9 +110,9 @@ def _of_logits(program: Program) -> dict[int, str]:
     }
 
 
-def _of_scopes(program: Program) -> dict[int, str]:
+def _of_scopes(program: Program) -> dict[Op, str]:
     """What is used outside of the scope that it was made in, after the scope."""
-    found: dict[int, str] = {}
+    found: dict[Op, str] = {}
     for op in program.ops:
         for source in op.inputs:
             if op.forward_op is None and op.scope is not source.scope:
@@ -122,16 +122,16 @@ def _of_scopes(program: Program) -> dict[int, str]:
     return found
 
 
-def _of_scope(op: Op) -> dict[int, str]:
+def _of_scope(op: Op) -> dict[Op, str]:
     if op.primitive is None or op.scope is None or op.forward_op is not None:
         return {}
-    return {id(op): OF_SCOPE.get(op.scope.name, _snake(op.scope.name))}
+    return {op: OF_SCOPE.get(op.scope.name, _snake(op.scope.name))}
 
 
-def _of_losses(program: Program) -> dict[int, str]:
+def _of_losses(program: Program) -> dict[Op, str]:
     """What a cross-entropy takes the mean or the sum of."""
     return {
-        id(op.inputs[0]): "losses"
+        op.inputs[0]: "losses"
         for op in program.ops
         if op.scope is not None and op.scope.name == "cross_entropy" and op.forward_op is None
         if op.kind != "array" and op.primitive in (p.mean, p.sum_)
@@ -139,11 +139,11 @@ def _of_losses(program: Program) -> dict[int, str]:
     }
 
 
-def _name_stages(program: Program, plan: Plan, bases: dict[int, str | None]) -> None:
+def _name_stages(program: Program, plan: Plan, bases: dict[Op, str | None]) -> None:
     """Call a stage on the way to a result like the result that is written over it."""
     for op in reversed(program.ops):
         reused = continued(program, plan, op)
-        if reused is None or bases[id(reused)] or reused.gradient_of:
+        if reused is None or bases[reused] or reused.gradient_of:
             continue
         if op.primitive in (add_at, add_at_flat):
             reused.gradient_of = op.gradient_of
@@ -152,14 +152,14 @@ def _name_stages(program: Program, plan: Plan, bases: dict[int, str | None]) -> 
             and reused.forward_op is op.forward_op
             and not _in_softmax(reused)
         ):
-            bases[id(reused)] = bases[id(op)]
+            bases[reused] = bases[op]
 
 
 def continued(program: Program, plan: Plan, op: Op) -> Op | None:
     """What an operation writes over, unless one of them is a block and the other a whole array."""
-    reused = plan.in_place_of.get(id(op))
+    reused = plan.in_place_of.get(op)
     for loop in program.loops if reused is not None else ():
-        if (id(op) in loop.local) != (id(reused) in loop.local):
+        if (op in loop.local) != (reused in loop.local):
             return None
     return reused
 
@@ -216,29 +216,29 @@ def _identifier(name: str) -> str:
 class _Namer:
     program: Program
     plan: Plan
-    bases: dict[int, str | None]
+    bases: dict[Op, str | None]
     function: str
-    found: dict[int, str] = field(default_factory=dict)
+    found: dict[Op, str] = field(default_factory=dict)
     until: dict[str, int] = field(default_factory=dict)  # the last statement that needs a name
 
-    def names(self) -> dict[int, str]:
+    def names(self) -> dict[Op, str]:
         """The names of all operations."""
         self.last = last_mentions(self.program)
         renewed = self.renewed()
-        self.give_own([op for op in self.program.ops if self.bases[id(op)]], renewed)
-        first = {id(loop.ops[0]): loop for loop in self.program.loops}
+        self.give_own([op for op in self.program.ops if self.bases[op]], renewed)
+        first = {loop.ops[0]: loop for loop in self.program.loops}
         for i, op in enumerate(self.program.ops):
-            if id(op) in first:  # arrays that are there from the first block on
-                for x in first[id(op)].ops:
-                    if id(x) in first[id(op)].kept and id(x) not in self.found | renewed:
+            if op in first:  # arrays that are there from the first block on
+                for x in first[op].ops:
+                    if x in first[op].kept and x not in self.found | renewed:
                         self.give(x, self.free_name(self.base(x), x, i), i)
-            if id(op) in self.found:
+            if op in self.found:
                 continue
             reused = continued(self.program, self.plan, op)
-            if id(op) in renewed:
-                self.found[id(op)] = self.found[id(renewed[id(op)])]
+            if op in renewed:
+                self.found[op] = self.found[renewed[op]]
             elif reused is not None and self.is_stage(reused, op):
-                self.give(op, self.found[id(reused)], i)
+                self.give(op, self.found[reused], i)
             else:
                 self.give(op, self.free_name(self.base(op), op, i), i)
         return self.found
@@ -251,37 +251,37 @@ class _Namer:
         """Whether what an operation writes over is a stage on the way to it, and called alike."""
         if op.gradient_of:
             return reused.gradient_of is op.gradient_of
-        return self.bases[id(reused)] is None and not reused.gradient_of and not _in_softmax(op)
+        return self.bases[reused] is None and not reused.gradient_of and not _in_softmax(op)
 
-    def renewed(self) -> dict[int, Op]:
+    def renewed(self) -> dict[Op, Op]:
         """The new values of what was read from outside, once the old one is not needed any more."""
         read = {op.state.identity: op for op in self.program.reads if op.state is not None}
-        order = {id(op): i for i, op in enumerate(self.program.ops)}
-        found: dict[int, Op] = {}
+        order = {op: i for i, op in enumerate(self.program.ops)}
+        found: dict[Op, Op] = {}
         for ref, op in self.program.writes:
             old = read.get(ref.identity)
-            if op is None or old is None or op.primitive is None or id(op) in found:
+            if op is None or old is None or op.primitive is None or op in found:
                 continue
-            if self.last.get(id(old), 0) <= order[id(op)]:
-                found[id(op)] = old
+            if self.last.get(old, 0) <= order[op]:
+                found[op] = old
         return found
 
-    def give_own(self, ops: list[Op], renewed: dict[int, Op]) -> None:
+    def give_own(self, ops: list[Op], renewed: dict[Op, Op]) -> None:
         """Give these their own names for good, numbered where several are called the same."""
-        firsts: dict[int, Op] = {}
+        firsts: dict[Op, Op] = {}
         for op in ops:
             reused = continued(self.program, self.plan, op)
-            if reused is not None and self.bases[id(reused)] == self.bases[id(op)]:
-                firsts[id(op)] = firsts.get(id(reused), op)
-            elif id(op) not in renewed:
-                firsts[id(op)] = op
-        groups = Counter(_identifier(self.bases[id(op)] or "") for op in set(firsts.values()))
+            if reused is not None and self.bases[reused] == self.bases[op]:
+                firsts[op] = firsts.get(reused, op)
+            elif op not in renewed:
+                firsts[op] = op
+        groups = Counter(_identifier(self.bases[op] or "") for op in set(firsts.values()))
         for op in ops:
-            if firsts.get(id(op)) is op:
-                base = _identifier(self.bases[id(op)] or "")
+            if firsts.get(op) is op:
+                base = _identifier(self.bases[op] or "")
                 self.give(op, self.free_name(base, op, -1, groups[base] > 1), NEVER)
-            elif id(op) in firsts and id(op) not in renewed:
-                self.found[id(op)] = self.found[id(firsts[id(op)])]
+            elif op in firsts and op not in renewed:
+                self.found[op] = self.found[firsts[op]]
 
     def free_name(self, base: str, op: Op, i: int, numbered: bool = False) -> str:
         """The base if it is free for what statement i makes, else the base with a number."""
@@ -296,13 +296,13 @@ class _Namer:
 
     def give(self, op: Op, name: str, i: int) -> None:
         """Call a result by a name, which stands for it as long as it is needed."""
-        self.found[id(op)] = name
-        self.until[name] = max(self.until.get(name, i), self.last.get(id(op), i), i)
+        self.found[op] = name
+        self.until[name] = max(self.until.get(name, i), self.last.get(op, i), i)
 
     def primal(self, op: Op) -> str:
         """The name of that of which it is the gradient; the best, where there are several."""
         best = max(
             op.gradient_of,
-            key=lambda node: (node.primitive is None, bool(self.bases.get(id(node)))),
+            key=lambda node: (node.primitive is None, bool(self.bases.get(node))),
         )
-        return self.found.get(id(best)) or _identifier(_default(best))
+        return self.found.get(best) or _identifier(_default(best))

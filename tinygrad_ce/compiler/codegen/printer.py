@@ -78,13 +78,13 @@ def generate_source(program: Program, plan: Plan, name: str) -> Source:
 class _Printer:
     program: Program
     plan: Plan
-    names: dict[int, str]
+    names: dict[Op, str]
     helpers: list[str]  # the sources of functions of this package
-    texts: dict[int, Text] = field(default_factory=dict)
+    texts: dict[Op, Text] = field(default_factory=dict)
     body: list[str] = field(default_factory=list)
     constants: list[str] = field(default_factory=list)
     loop: Loop | None = None
-    kept: dict[int, str] = field(default_factory=dict)  # in a loop: the rows that are written
+    kept: dict[Op, str] = field(default_factory=dict)  # in a loop: the rows that are written
 
     # ── The module ────────────────────────────────────────────────────────────────────────────
 
@@ -100,13 +100,13 @@ class _Printer:
             self.constants.append(f"{buffer} = {empty(op)}")
         for spare, op in zip(self.spares, self.plan.spares, strict=True):
             self.constants.append(f"{spare} = [{empty(op)}]")
-        self.uses = Counter(id(source) for op in self.program.ops for source in op.inputs)
-        self.uses.update({id(op): 2 for op in self.program.wanted})
+        self.uses = Counter(source for op in self.program.ops for source in op.inputs)
+        self.uses.update(dict.fromkeys(self.program.wanted, 2))
         self.statements()
         parameters = [*self.program.arguments, *self.program.reads]
         lines = [*imports("\n".join(self.helpers)), *self.constants, *[""] * bool(self.constants)]
         lines += ["", '@np.errstate(all="ignore")']
-        given = ", ".join([*(self.names[id(op)] for op in parameters), *self.generators.values()])
+        given = ", ".join([*(self.names[op] for op in parameters), *self.generators.values()])
         lines += wrap(f"def {name}(", given, "):")
         body = self.docstring(f"{name}({given})") + self.body
         lines += ["    " + line if line else "" for line in body]
@@ -117,14 +117,14 @@ class _Printer:
 
     def statements(self) -> None:
         """The body: a group of lines for each scope and each update, and what is returned."""
-        updated = {id(op) for ref, op in self.program.writes if ref.attribute == "_value"}
+        updated = {op for ref, op in self.program.writes if ref.attribute == "_value"}
         heading = ""
-        begins = {id(loop.ops[0]): loop for loop in self.program.loops}
+        begins = {loop.ops[0]: loop for loop in self.program.loops}
         apart = False  # whether a loop has just ended
         done = False  # whether a parameter has just been given its new value
         for op in self.program.ops:
-            if id(op) in begins:
-                self.begin(begins[id(op)])
+            if op in begins:
+                self.begin(begins[op])
             before = len(self.body)
             self.statement(op)
             if len(self.body) > before:
@@ -135,7 +135,7 @@ class _Printer:
                     heading = now
                 elif done:
                     self.body.insert(before, "")
-                apart, done = False, id(op) in updated
+                apart, done = False, op in updated
             if self.loop is not None and op is self.loop.ops[-1]:
                 self.end(self.loop)
                 apart = True
@@ -150,12 +150,12 @@ class _Printer:
         start, rows, block = self.loop_names
         self.body += ["", "# some rows at a time, which stay in the cache meanwhile"]
         for op in loop.ops:
-            if id(op) in loop.kept:
+            if op in loop.kept:
                 self.body += self.array_for(op)
-                there = f"{self.names[id(op)]}[{rows}]"
-                self.texts[id(op)], self.kept[id(op)] = Text(there), there
-                if op.primitive is add_at_flat and id(op) in self.plan.in_place_of:
-                    self.kept[id(self.plan.in_place_of[id(op)])] = there
+                there = f"{self.names[op]}[{rows}]"
+                self.texts[op], self.kept[op] = Text(there), there
+                if op.primitive is add_at_flat and op in self.plan.in_place_of:
+                    self.kept[self.plan.in_place_of[op]] = there
         self.outer, self.body, self.loop = self.body, [], loop
         self.outer.append(f"for {start} in range(0, {loop.n}, {loop.block}):")
         self.outer.append(f"    {rows} = slice({start}, {start} + {loop.block})")
@@ -165,12 +165,12 @@ class _Printer:
 
     def array_for(self, op: Op) -> list[str]:
         """Where a result of a loop is put: another array, a buffer, or new memory."""
-        name = self.names[id(op)]
-        if id(op) in self.plan.reused_array:
-            text = self.operand(self.plan.reused_array[id(op)]).text
+        name = self.names[op]
+        if op in self.plan.reused_array:
+            text = self.operand(self.plan.reused_array[op]).text
             return [] if text == name else wrap(f"{name} = ", text)
-        if id(op) in self.plan.buffer:
-            return [f"{name} = {self.buffers[self.plan.buffer[id(op)]]}"]
+        if op in self.plan.buffer:
+            return [f"{name} = {self.buffers[self.plan.buffer[op]]}"]
         return [f"{name} = {self.spare(op) or empty(op)}"]
 
     def end(self, loop: Loop) -> None:
@@ -179,26 +179,26 @@ class _Printer:
         self.loop = None
         self.kept = {}
         for op in loop.ops:
-            if id(op) in loop.kept:
-                self.texts[id(op)] = Text(self.names[id(op)])
+            if op in loop.kept:
+                self.texts[op] = Text(self.names[op])
 
     def memory(self, op: Op) -> str:
         """The memory that is there already for a result, or nothing."""
-        if id(op) in self.kept:
-            return self.kept[id(op)] if op.facts.ufunc else ""
-        if id(op) in self.plan.target:
-            return self.kept[id(self.plan.target[id(op)])]
-        if id(op) in self.plan.in_place_of:
-            return str(self.operand(self.plan.in_place_of[id(op)]))
-        if id(op) not in self.plan.buffer:
+        if op in self.kept:
+            return self.kept[op] if op.facts.ufunc else ""
+        if op in self.plan.target:
+            return self.kept[self.plan.target[op]]
+        if op in self.plan.in_place_of:
+            return str(self.operand(self.plan.in_place_of[op]))
+        if op not in self.plan.buffer:
             return self.spare(op)
         partly = self.loop is not None and self.loop.n % self.loop.block
-        buffer = self.buffers[self.plan.buffer[id(op)]]
+        buffer = self.buffers[self.plan.buffer[op]]
         return f"{buffer}[{self.loop_names[2]}]" if partly else buffer
 
     def spare(self, op: Op) -> str:
         """The memory of an earlier call's result, once nobody holds that, or nothing."""
-        number = self.plan.spare.get(id(op))
+        number = self.plan.spare.get(op)
         return "" if number is None else f"{helper_name(recycled)}({self.spares[number]})"
 
     def wrap(self, start: str, text: str) -> list[str]:
@@ -208,12 +208,12 @@ class _Printer:
     def docstring(self, call: str) -> list[str]:
         """How to call it, what goes in, and what comes out."""
         given = (*self.program.arguments, *self.program.reads)
-        read = {op.state.identity: self.names[id(op)] for op in given if op.state is not None}
-        results = [(self.names[id(op)], _described(op)) for op in self.program.results]
+        read = {op.state.identity: self.names[op] for op in given if op.state is not None}
+        results = [(self.names[op], _described(op)) for op in self.program.results]
         for new in self.program.written:
             refs = [ref for ref, op in self.program.writes if op is new]
             # called what it was called, so that it can be passed on
-            name = read.get(refs[0].identity, self.names[id(new)])
+            name = read.get(refs[0].identity, self.names[new])
             where = ", ".join(f"the new {_state_name(x)}" for x in refs if not x.shared)
             where = where or f"the new {_state_name(refs[0])} and others"
             results.append((name, f"{where}, {_described(new)}"))
@@ -222,7 +222,7 @@ class _Printer:
             got = ", ".join(name for name, _ in results)
             lines = ['"""One call: forward, backward and update.', ""]
             lines += [*format_assignment(got, call), ""]
-        lines += [f"{self.names[id(op)]}: {_described(op)}" for op in given]
+        lines += [f"{self.names[op]}: {_described(op)}" for op in given]
         lines += [f"{name}: a np.random.Generator" for name in self.generators.values()]
         lines += ["", "Returns", *(f"{name}: {what}" for name, what in results)]
         return [*lines, '"""']
@@ -230,7 +230,7 @@ class _Printer:
     def result(self, op: Op) -> str:
         """What is returned for an operation."""
         text = str(self.operand(op))
-        if id(op) in self.plan.copied:
+        if op in self.plan.copied:
             return f"{text}.copy()" if op.kind == "array" else text
         return text
 
@@ -238,13 +238,13 @@ class _Printer:
 
     def statement(self, op: Op) -> None:
         """Write what computes an operation, or keep it for the place where it is used."""
-        name = self.names[id(op)]
+        name = self.names[op]
         if op.primitive is None:
-            self.texts[id(op)] = self.literal(op) if op.is_constant else Text(name)
+            self.texts[op] = self.literal(op) if op.is_constant else Text(name)
         elif op.primitive is verified:
             self.check(op)
         elif op.primitive in (p.scatter, add_at, add_at_flat):
-            self.texts[id(op)] = Text(self.target(op))
+            self.texts[op] = Text(self.target(op))
             self.put_at_places(op)
         else:
             self.value(op)
@@ -253,27 +253,27 @@ class _Printer:
         name = self.target(op)
         out = self.memory(op)
         if out:
-            self.texts[id(op)] = Text(name)
+            self.texts[op] = Text(name)
             self.body += self.into(op, name, out)
             return
         text = expression(self, op, [self.operand(source, op) for source in op.inputs])
         if self.stays(op, text):
-            self.texts[id(op)] = text
-        elif op.primitive is sampled and not self.uses[id(op)]:
+            self.texts[op] = text
+        elif op.primitive is sampled and not self.uses[op]:
             self.body += self.wrap("", text.text)
         else:
-            self.texts[id(op)] = Text(name)
+            self.texts[op] = Text(name)
             self.body += self.wrap(f"{name} = ", text.text)
 
     def target(self, op: Op) -> str:
         """What a result is assigned to: a name, or the rows of an array."""
-        return self.kept.get(id(op), self.names[id(op)])
+        return self.kept.get(op, self.names[op])
 
     def stays(self, op: Op, text: Text) -> bool:
         """Whether an expression stands where it is used, without a name of its own."""
-        if id(op) in self.kept:
+        if op in self.kept:
             return False
-        if self.uses[id(op)] != 1 or len(text.text) > 40 or op.primitive is sampled:
+        if self.uses[op] != 1 or len(text.text) > 40 or op.primitive is sampled:
             return False
         if op.primitive in (p.transpose, p.reshape):
             return True
@@ -305,7 +305,7 @@ class _Printer:
         integers = labels.kind == "array" and labels.dtype.kind in "iu"
         if bound is None or not integers or not labels.size:
             return []
-        name = self.names[id(op)]
+        name = self.names[op]
         unsigned = dtype_name(labels.dtype.str.replace("i", "u"))
         comment = "  # in which a negative one is huge"
         view = f"{self.operand(labels)}.view({unsigned})"
@@ -314,11 +314,11 @@ class _Printer:
     def put_at_places(self, op: Op) -> None:
         """Those that add to an array at places that an index names."""
         name = self.target(op)
-        kept = id(op) in self.kept
+        kept = op in self.kept
         x, *arrays = op.inputs
         if op.primitive in (add_at, add_at_flat):
             g, *arrays = arrays
-            reused = self.plan.in_place_of.get(id(op))
+            reused = self.plan.in_place_of.get(op)
             rest = self.operand(x)
             if reused is None:
                 self.body += self.wrap(f"{name} = ", f"{rest}.copy()" if not kept else rest.text)
@@ -352,10 +352,10 @@ class _Printer:
         """How an operation is called where its result is used."""
         if op.is_constant and op.kind == "scalar" and user is not None and _is_implied(op, user):
             return number(op.data.item(), op.data)
-        text = self.texts[id(op)]
-        if self.loop is None or op.kind != "array" or id(op) in self.loop.inside:
+        text = self.texts[op]
+        if self.loop is None or op.kind != "array" or op in self.loop.inside:
             return text
-        if user is not None and id(user) in self.loop.relative and is_range(op.data):
+        if user is not None and user in self.loop.relative and is_range(op.data):
             size = self.loop_names[2] if self.loop.n % self.loop.block else f":{self.loop.block}"
             return Text(f"{text}[{size}]")
         return Text(f"{text}[{self.loop_names[1]}]") if op.shape[:1] == (self.loop.n,) else text
@@ -366,7 +366,7 @@ class _Printer:
             return number(op.data)
         if op.kind == "scalar":
             return Text(f"{dtype_name(op.dtype)}({number(op.data.item(), op.data).text})")
-        name = self.names[id(op)]
+        name = self.names[op]
         self.constants += wrap(f"{name} = ", array(op.data))
         return Text(name)
 
