@@ -12,13 +12,14 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from ..engine.graph import Node, Scope, topological_order
 from ..engine.primitives import Primitive
-from .primitives import FACTS, NOTHING_KNOWN, Facts, sampled
+from .primitives import FACTS, NOTHING_KNOWN, Facts
 from .recorder import Recording, StateRef
 
 SMALL = 64  # elements of a constant that is written out in the source
@@ -132,24 +133,17 @@ class Op:
 
 
 def constant_op(value: Any) -> Op:
-    """A constant."""
+    """Return a constant."""
     op = Op(None, [], (), value)
     op.data = value
     return op
-
-
-class _Held:
-    """A constant that is too large to be written out, or whose axes are in another order."""
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
 
 
 def _constant(value: Any) -> Op:
     op = Op(None, [], (), value)
     if op.in_c_order and (op.size <= SMALL or is_range(value) or is_uniform(value)):
         return constant_op(value)
-    op.state = StateRef(_Held(value), "value")
+    op.state = StateRef(SimpleNamespace(value=value), "value")  # too large to be written out, say
     return op
 
 
@@ -221,8 +215,6 @@ class Program:
         What the step returns.
     writes
         What it leaves outside; None clears a gradient.
-    checks
-        Those that refuse values that do not fit.
     guards
         What must be as it was at the recording, and how it was.
     frozen_leaves
@@ -235,7 +227,6 @@ class Program:
     arguments: list[Op]
     results: list[Op]
     writes: list[tuple[StateRef, Op | None]]
-    checks: list[Op]
     guards: list[tuple[StateRef, Any]]
     frozen_leaves: list[tuple[Node, Any]]
     loops: list[Loop] = field(default_factory=list)
@@ -249,16 +240,6 @@ class Program:
     def written(self) -> list[Op]:
         """What it leaves outside, each once: several counts can be the same."""
         return list(dict.fromkeys(op for _, op in self.writes if op is not None))
-
-    @property
-    def samples(self) -> list[Op]:
-        """Those that draw from a generator, which moves on whether or not the numbers are used."""
-        return [op for op in self.ops if op.primitive is sampled]
-
-    @property
-    def side_effects(self) -> list[Op]:
-        """Those that do more than compute a value, and so are done each time: checks and draws."""
-        return [*self.checks, *self.samples]
 
     @property
     def reads(self) -> list[Op]:
@@ -304,7 +285,6 @@ class Program:
             [now(op, op) for op in self.arguments],
             [now(op, op) for op in self.results],
             [(ref, op and now(op, op)) for ref, op in self.writes],
-            [now(op, op) for op in self.checks],
             self.guards,
             self.frozen_leaves,
         )
@@ -332,8 +312,7 @@ def lower(
     stubs: dict[Node, Op] = {}
     listed: list[Op] = []
     taken: list[tuple[Node, Any]] = []
-    outputs = [*results, *written, *recording.checks, *recording.samples]
-    outputs += recording.versions.values()
+    outputs = [*results, *written, *recording.effects, *recording.versions.values()]
     for tensor in topological_order(*inputs, *outputs):
         if tensor.primitive is not None:
             op = _operation(tensor, recording, ops)
@@ -367,7 +346,6 @@ def lower(
         [ops[tensor] for tensor in recording.inputs],
         [ops[tensor] for tensor in results],
         [(ref, None if t is None else ops[t]) for ref, t in recording.writes],
-        [ops[tensor] for tensor in recording.checks],
         recording.guards,
         taken,
     )

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,16 @@ from .ir import SMALL, Op, Program, constant_op
 from .primitives import add_at, add_at_flat, copied, take, typed, verified
 
 Add = Callable[[Op], Op]
+
+
+def _rewriting(rule: Callable[[Op, Add], Op]) -> Callable[[Program], Program]:
+    """A pass that replaces each operation by what a rule makes of it."""
+
+    @wraps(rule)
+    def rewrite(program: Program) -> Program:
+        return program.rewrite(rule)
+
+    return rewrite
 
 
 def simplify(program: Program, fast: bool = False) -> Program:
@@ -54,9 +65,10 @@ def simplify(program: Program, fast: bool = False) -> Program:
 
 def remove_dead(program: Program) -> Program:
     """Leave out what nothing is made from, and checks of constants, which have been passed."""
-    program.checks = [op for op in program.checks if not op.inputs[0].is_constant]
-    kept = (*program.wanted, *program.side_effects, *program.arguments)
-    used = set(kept)
+    used = {*program.wanted, *program.arguments}
+    for op in program.ops:
+        if op.facts.effect and not (op.primitive is verified and op.inputs[0].is_constant):
+            used.add(op)
     for op in reversed(program.ops):
         if op in used:
             used.update(source for source in op.inputs)
@@ -67,50 +79,43 @@ def remove_dead(program: Program) -> Program:
 # ── What changes nothing ──────────────────────────────────────────────────────────────────────────
 
 
-def remove_copies(program: Program) -> Program:
+@_rewriting
+def remove_copies(op: Op, add: Add) -> Op:
     """Leave out what returns its argument: alias, stop, a cast or reshape to what it is already."""
-    checks = set(program.checks)
-
-    def rule(op: Op, add: Add) -> Op:
-        if op in checks or not op.inputs:
-            return op
-        x = op.inputs[0]
-        if op.primitive in (p.identity, p.stop_gradient):
-            return x
-        if op.primitive is p.reshape and x.primitive is p.reshape and x.inputs[0].in_c_order:
-            op.inputs = [x := x.inputs[0]]
-        same = (x.kind, x.dtype, x.shape, x.in_c_order) == (op.kind, op.dtype, op.shape, True)
-        if op.primitive in (p.astype, p.reshape, p.broadcast_to) and same:
-            return x
-        if op.primitive is p.transpose and op.params[0] == tuple(range(len(op.shape))):
-            return x
+    if not op.inputs:
         return op
-
-    return program.rewrite(rule)
+    x = op.inputs[0]
+    if op.primitive in (p.identity, p.stop_gradient):
+        return x
+    if op.primitive is p.reshape and x.primitive is p.reshape and x.inputs[0].in_c_order:
+        op.inputs = [x := x.inputs[0]]
+    same = (x.kind, x.dtype, x.shape, x.in_c_order) == (op.kind, op.dtype, op.shape, True)
+    if op.primitive in (p.astype, p.reshape, p.broadcast_to) and same:
+        return x
+    if op.primitive is p.transpose and op.params[0] == tuple(range(len(op.shape))):
+        return x
+    return op
 
 
 # ── Constants ─────────────────────────────────────────────────────────────────────────────────────
 
 
-@np.errstate(all="ignore")
-def fold(program: Program) -> Program:
+@_rewriting
+def fold(op: Op, add: Add) -> Op:
     """Compute now what depends on constants alone, unless the result is large."""
-    effects = set(program.side_effects)
-
-    def rule(op: Op, add: Add) -> Op:
-        return op if op in effects else _fold_op(op)
-
-    return program.rewrite(rule)
+    return _fold_op(op)
 
 
 def _fold_op(op: Op) -> Op:
-    if op.primitive is None or op.primitive is p.broadcast_to or op.size > SMALL:
+    if op.facts.effect or op.primitive in (None, p.broadcast_to) or op.size > SMALL:
         return op
     if not op.inputs or not all(source.is_constant for source in op.inputs):
         return op
     if not op.in_c_order:  # as an array that is written out would be
         return op
-    return constant_op(op.primitive.value(*(source.data for source in op.inputs), *op.params))
+    assert op.primitive is not None
+    with np.errstate(all="ignore"):
+        return constant_op(op.primitive.value(*(source.data for source in op.inputs), *op.params))
 
 
 # ── The same twice ────────────────────────────────────────────────────────────────────────────────
@@ -125,10 +130,9 @@ def merge_equal(program: Program) -> Program:
     first: dict[Any, Op] = {}
     products = [op for op in program.ops if op.primitive is p.matmul]
     of_itself = {op: _is_product_of_itself(op) for op in products}
-    effects = set(program.side_effects)
 
     def rule(op: Op, add: Add) -> Op:
-        if op in effects:
+        if op.facts.effect:
             return op
         if op.is_constant:
             return first.setdefault(_content_key(op.data), op)
@@ -156,32 +160,28 @@ def _content_key(value: Any) -> tuple[Any, ...]:
 # ── Broadcasts ────────────────────────────────────────────────────────────────────────────────────
 
 
-@np.errstate(all="ignore")
-def push_down_broadcasts(program: Program) -> Program:
+@_rewriting
+def push_down_broadcasts(op: Op, add: Add) -> Op:
     """Let NumPy broadcast where an operand is used, in place of spreading it out before.
 
     Where all operands are spread out, compute first and spread out the result, which in turn melts
     into what uses it.
     """
-
-    def rule(op: Op, add: Add) -> Op:
-        if not op.facts.exact or op.kind != "array" or not op.in_c_order:
-            return op
-        if not any(_is_broadcast(x) for x in op.inputs):
-            return op
-        if any(x.kind == "array" and not (_is_broadcast(x) or x.in_c_order) for x in op.inputs):
-            return op
-        cores = [_before_broadcast(x, add) for x in op.inputs]
-        shape = np.broadcast_shapes(*(x.shape for x in cores))
-        if _promoted(cores) != _promoted(op.inputs):
-            return op
-        if shape == op.shape:
-            op.inputs = cores
-            return op
-        core = add(_fold_op(_on_cores(op, cores, shape)))
-        return op.like(p.broadcast_to, [core], (op.shape,))
-
-    return program.rewrite(rule)
+    if not op.facts.exact or op.kind != "array" or not op.in_c_order:
+        return op
+    if not any(_is_broadcast(x) for x in op.inputs):
+        return op
+    if any(x.kind == "array" and not (_is_broadcast(x) or x.in_c_order) for x in op.inputs):
+        return op
+    cores = [_before_broadcast(x, add) for x in op.inputs]
+    shape = np.broadcast_shapes(*(x.shape for x in cores))
+    if _promoted(cores) != _promoted(op.inputs):
+        return op
+    if shape == op.shape:
+        op.inputs = cores
+        return op
+    core = add(_fold_op(_on_cores(op, cores, shape)))
+    return op.like(p.broadcast_to, [core], (op.shape,))
 
 
 def _is_broadcast(op: Op) -> bool:
@@ -344,34 +344,31 @@ def _flat_places(op: Op, indices: list[Op], shape: tuple[int, ...], add: Add) ->
     return total
 
 
-def flatten_rows(program: Program) -> Program:
+@_rewriting
+def flatten_rows(op: Op, add: Add) -> Op:
     """Where rows are added to rows that an index names, count the places of all their elements.
 
     np.add.at has a loop of its own for single elements, which takes a third of the time. The
     module holds a table of their places; where that would be large, they are counted anew.
     """
-
-    def rule(op: Op, add: Add) -> Op:
-        small = adds_rows(op) and 0 < op.size <= LARGEST_TABLE
-        if not small or not op.inputs[0].in_c_order:
-            return op
-        g, rows = op.inputs
-        if g.primitive is p.reshape and g.inputs[0].in_c_order:
-            g = g.inputs[0]
-        width = math.prod(op.shape[1:])
-        table = add(constant_op(np.arange(op.size).reshape(-1, width)))
-        table.name = "places_of_rows"
-        picked = np.empty((*rows.shape, width), np.int64)
-        elements = add(op.beside(p.getitem, [table, rows], ((ARRAY_SLOT,),), picked))
-        elements.name = "elements"
-        n = picked.size
-        places = add(op.beside(p.reshape, [elements], ((n,),), np.empty(n, np.int64)))
-        values = add(op.beside(p.reshape, [g], ((n,),), np.empty(n, g.dtype)))
-        given = ((ARRAY_SLOT,), (op.size,))
-        total = add(op.beside(p.scatter, [values, places], given, np.empty(op.size, op.dtype)))
-        return op.like(p.reshape, [total], (op.shape,))
-
-    return program.rewrite(rule)
+    small = adds_rows(op) and 0 < op.size <= LARGEST_TABLE
+    if not small or not op.inputs[0].in_c_order:
+        return op
+    g, rows = op.inputs
+    if g.primitive is p.reshape and g.inputs[0].in_c_order:
+        g = g.inputs[0]
+    width = math.prod(op.shape[1:])
+    table = add(constant_op(np.arange(op.size).reshape(-1, width)))
+    table.name = "places_of_rows"
+    picked = np.empty((*rows.shape, width), np.int64)
+    elements = add(op.beside(p.getitem, [table, rows], ((ARRAY_SLOT,),), picked))
+    elements.name = "elements"
+    n = picked.size
+    places = add(op.beside(p.reshape, [elements], ((n,),), np.empty(n, np.int64)))
+    values = add(op.beside(p.reshape, [g], ((n,),), np.empty(n, g.dtype)))
+    given = ((ARRAY_SLOT,), (op.size,))
+    total = add(op.beside(p.scatter, [values, places], given, np.empty(op.size, op.dtype)))
+    return op.like(p.reshape, [total], (op.shape,))
 
 
 def adds_rows(op: Op) -> bool:
@@ -396,31 +393,28 @@ def is_taken(index: Op) -> bool:
 LARGEST_COPY = 2**18
 
 
-def expand_row_maxima(program: Program) -> Program:
+@_rewriting
+def expand_row_maxima(op: Op, add: Add) -> Op:
     """Write out how the largest of each row is found: its place by argmax, then the value there.
 
     So the index of where each row begins can be shared with others that pick from the same rows.
     """
-
-    def rule(op: Op, add: Add) -> Op:
-        if op.primitive is not p.max_constant or not _is_row_maximum(op):
-            return op
-        x = op.inputs[0]
-        n, classes = x.shape
-        starts = add(constant_op(kernels.row_starts(n, classes)))
-        starts.name = "starts"
-        where = add(op.beside(p.argmax, [x], (-1, False), np.empty(n, np.intp)))
-        where.name = "places_of_peaks"
-        places = add(op.beside(p.add, [where, starts], (), np.empty(n, np.int64)))
-        places.name = "places_of_peaks"
-        found = add(op.beside(take, [x, places], (), np.empty(n, x.dtype)))
-        lowest = add(constant_op(x.dtype.type(op.params[1])))
-        lowest.name = "lowest"
-        finite = add(op.beside(p.maximum, [found, lowest], (), np.empty(n, x.dtype)))
-        found.name = finite.name = "peaks"
-        return op.like(p.reshape, [finite], ((n, 1),))
-
-    return program.rewrite(rule)
+    if op.primitive is not p.max_constant or not _is_row_maximum(op):
+        return op
+    x = op.inputs[0]
+    n, classes = x.shape
+    starts = add(constant_op(kernels.row_starts(n, classes)))
+    starts.name = "starts"
+    where = add(op.beside(p.argmax, [x], (-1, False), np.empty(n, np.intp)))
+    where.name = "places_of_peaks"
+    places = add(op.beside(p.add, [where, starts], (), np.empty(n, np.int64)))
+    places.name = "places_of_peaks"
+    found = add(op.beside(take, [x, places], (), np.empty(n, x.dtype)))
+    lowest = add(constant_op(x.dtype.type(op.params[1])))
+    lowest.name = "lowest"
+    finite = add(op.beside(p.maximum, [found, lowest], (), np.empty(n, x.dtype)))
+    found.name = finite.name = "peaks"
+    return op.like(p.reshape, [finite], ((n, 1),))
 
 
 def _is_row_maximum(op: Op) -> bool:
@@ -434,48 +428,42 @@ def _is_row_maximum(op: Op) -> bool:
 # ── Sums ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def split_means(program: Program) -> Program:
+@_rewriting
+def split_means(op: Op, add: Add) -> Op:
     """Write a mean as the sum and a division, which can be written over the sum."""
-
-    def rule(op: Op, add: Add) -> Op:
-        kinds = {(x.kind, x.dtype.char) for x in (op, *op.inputs[:1])}
-        if op.primitive is not p.mean or kinds not in ({("array", "f")}, {("array", "d")}):
-            return op
-        x, (axis, _) = op.inputs[0], op.params
-        total = add(op.beside(p.sum_, [x], op.params, np.empty(op.shape, op.dtype)))
-        number = add(constant_op(count_along(x.shape, axis)))
-        mean = op.like(p.divide, [total, number], ())
-        total.name = mean.name = op.name or "mean"
-        return mean
-
-    return program.rewrite(rule)
+    kinds = {(x.kind, x.dtype.char) for x in (op, *op.inputs[:1])}
+    if op.primitive is not p.mean or kinds not in ({("array", "f")}, {("array", "d")}):
+        return op
+    x, (axis, _) = op.inputs[0], op.params
+    total = add(op.beside(p.sum_, [x], op.params, np.empty(op.shape, op.dtype)))
+    number = add(constant_op(count_along(x.shape, axis)))
+    mean = op.like(p.divide, [total, number], ())
+    total.name = mean.name = op.name or "mean"
+    return mean
 
 
-def sum_by_blas(program: Program) -> Program:
+@_rewriting
+def sum_by_blas(op: Op, add: Add) -> Op:
     """Add up the rows or the columns of a matrix by multiplying it with ones.
 
     BLAS takes a third to a tenth of the time that NumPy takes to reduce a matrix. It adds up in
     another order, so the last digits change, and no more than those: the errors are as large.
     """
-
-    def rule(op: Op, add: Add) -> Op:
-        x = op.inputs[0] if op.primitive in (p.sum_, p.mean) else None
-        if x is None or len(x.shape) != 2 or not x.in_c_order or x.dtype.char not in "fd":
-            return op
-        axis, keepdims = op.params
-        axis = axis[0] if isinstance(axis, tuple) and len(axis) == 1 else axis
-        if axis not in (0, 1, -1) or keepdims:
-            return op
-        axis = axis % 2
-        ones = add(constant_op(np.ones(x.shape[axis], x.dtype)))
-        ones.name = "ones"
-        operands = [x, ones] if axis else [ones, x]
-        if op.primitive is p.sum_:
-            return op.like(p.matmul, operands, ())
-        total = add(op.beside(p.matmul, operands, (), np.empty(op.shape, op.dtype)))
-        return op.like(p.divide, [total, add(constant_op(x.shape[axis]))], ())
-
-    return program.rewrite(rule)
+    x = op.inputs[0] if op.primitive in (p.sum_, p.mean) else None
+    if x is None or len(x.shape) != 2 or not x.in_c_order or x.dtype.char not in "fd":
+        return op
+    axis, keepdims = op.params
+    axis = axis[0] if isinstance(axis, tuple) and len(axis) == 1 else axis
+    if axis not in (0, 1, -1) or keepdims:
+        return op
+    axis = axis % 2
+    ones = add(constant_op(np.ones(x.shape[axis], x.dtype)))
+    ones.name = "ones"
+    operands = [x, ones] if axis else [ones, x]
+    if op.primitive is p.sum_:
+        return op.like(p.matmul, operands, ())
+    total = add(op.beside(p.matmul, operands, (), np.empty(op.shape, op.dtype)))
+    return op.like(p.divide, [total, add(constant_op(x.shape[axis]))], ())
 
 
 # ── Numbers ───────────────────────────────────────────────────────────────────────────────────────
@@ -484,21 +472,18 @@ ARITHMETIC = (p.add, p.subtract, p.multiply, p.divide, p.maximum, p.minimum)
 FEW = 2**14  # elements, below which it matters how long NumPy takes to look at a number
 
 
-def type_numbers(program: Program) -> Program:
+@_rewriting
+def type_numbers(op: Op, add: Add) -> Op:
     """Convert a number to the dtype of the arrays that it is combined with once, not at each use.
 
     NumPy looks at a Python number for as long as it computes with 500 elements.
     """
-
-    def rule(op: Op, add: Add) -> Op:
-        small = op.primitive in ARITHMETIC or op.primitive is add_at_flat
-        if not small or op.kind != "array" or op.dtype.kind != "f" or op.size > FEW:
-            return op
-        if any(x.kind == "array" and x.dtype == op.dtype for x in op.inputs):
-            op.inputs = [_typed(x, op.dtype, add) for x in op.inputs]
+    small = op.primitive in ARITHMETIC or op.primitive is add_at_flat
+    if not small or op.kind != "array" or op.dtype.kind != "f" or op.size > FEW:
         return op
-
-    return program.rewrite(rule)
+    if any(x.kind == "array" and x.dtype == op.dtype for x in op.inputs):
+        op.inputs = [_typed(x, op.dtype, add) for x in op.inputs]
+    return op
 
 
 def _typed(x: Op, dtype: Any, add: Add) -> Op:

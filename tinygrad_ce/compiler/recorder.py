@@ -69,8 +69,7 @@ class Recording:
     result: Any = None
     reads: dict[Node, StateRef] = field(default_factory=dict)
     writes: list[tuple[StateRef, Tensor | None]] = field(default_factory=list)
-    checks: list[Tensor] = field(default_factory=list)
-    samples: list[Tensor] = field(default_factory=list)
+    effects: list[Tensor] = field(default_factory=list)  # checks and draws
     guards: list[tuple[StateRef, Any]] = field(default_factory=list)  # a value, or a StateRef
     gradients: list[tuple[int, Node, Node | None]] = field(default_factory=list)
     versions: dict[tuple[int, int], Node] = field(default_factory=dict)
@@ -140,7 +139,7 @@ class StepRecorder(Recorder):
         assert isinstance(x, Tensor)
         with no_grad():
             node = apply(verified, x, params=(check, args, tuple(options.items())))
-        self.recording.checks.append(node)
+        self.recording.effects.append(node)
 
     def depends_on(self, owner: object, attribute: str) -> None:
         """Record again once an attribute, such as whether a Module is in training, has changed."""
@@ -165,7 +164,7 @@ class StepRecorder(Recorder):
             params = (generator, method.__name__, positional, named)
             node = apply(sampled, *arrays, params=params)
         self._generators[bits] = before, bits.state
-        self.recording.samples.append(node)
+        self.recording.effects.append(node)
         return node
 
     def _check_undisturbed(self, bits: Any) -> None:

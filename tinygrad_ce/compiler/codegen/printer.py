@@ -395,7 +395,7 @@ def _described(op: Op) -> str:
 
 def _generator_names(program: Program, taken: set[str]) -> dict[np.random.Generator, str]:
     """The generators that are drawn from, in the order of their first draws, and their names."""
-    generators = list(dict.fromkeys(op.params[0] for op in program.samples))
+    generators = list(dict.fromkeys(op.params[0] for op in program.ops if op.primitive is sampled))
     numbers = [""] if len(generators) == 1 else [f"_{i + 1}" for i in range(len(generators))]
     return {g: free_name(f"rng{n}", taken) for g, n in zip(generators, numbers, strict=True)}
 
