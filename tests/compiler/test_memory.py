@@ -11,7 +11,7 @@ from tinygrad_ce.compiler import memory, passes
 from tinygrad_ce.engine import primitives as p
 
 
-def test_what_was_handed_out_does_not_change():
+def test_what_was_returned_does_not_change():
     training = Training("Adam", (64, 300, 10))
     step = tg.compile(training.step)
     X, y = training.batch(np.random.default_rng(7), 256)

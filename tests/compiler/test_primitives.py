@@ -62,7 +62,7 @@ def test_second_derivatives_of_each_primitive_have_the_bits_of_the_eager_ones(f,
         lambda a, b: F.gelu(a) * b.detach(),
     ],
 )
-def test_what_has_no_derivative_is_computed_anew_at_each_call(f):
+def test_what_has_no_derivative_is_computed_again_at_each_call(f):
     a, b = np.array([0.0, 1.0, 2.0]), np.array([0.0, 2.0, 1.0])
     compiled = tg.compile(f)
     for x, y in ((a, b), (b, a), (-a, b)):

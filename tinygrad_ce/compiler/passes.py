@@ -3,7 +3,7 @@
 Only `sum_by_blas` changes last digits, and it is left out unless `fast` is asked for.
 
 Floating point arithmetic has few laws. What is used here holds for every bit, signs of zeros
-included: the same operation on the same values gives the same result wherever it stands, so it can
+included: the same operation on the same values gives the same result wherever it is, so it can
 be done once, now, or before a broadcast in place of after it; and x + 0 is x unless x is -0.
 """
 
@@ -81,7 +81,7 @@ def remove_dead(program: Program) -> Program:
 
 @_rewriting
 def remove_copies(op: Op, add: Add) -> Op:
-    """Leave out what returns its argument: alias, stop, a cast or reshape to what it is already."""
+    """Leave out what returns its argument: identity, a cast or reshape to what it is already."""
     if not op.inputs:
         return op
     x = op.inputs[0]
@@ -164,8 +164,8 @@ def _content_key(value: Any) -> tuple[Any, ...]:
 def push_down_broadcasts(op: Op, add: Add) -> Op:
     """Let NumPy broadcast where an operand is used, in place of spreading it out before.
 
-    Where all operands are spread out, compute first and spread out the result, which in turn melts
-    into what uses it.
+    Where all operands are spread out, compute first and spread out the result, which is then pushed
+    down in turn.
     """
     if not op.facts.exact or op.kind != "array" or not op.in_c_order:
         return op
@@ -276,7 +276,7 @@ def flatten_indices(program: Program) -> Program:
     """Where one index array for each axis picks elements, count the places through the array.
 
     One index array in place of several: a quarter of NumPy's time. All indices must be known to be
-    in range and not negative, be it that they are constants or that a check has passed them.
+    in range and not negative: they are constants, or a check has passed them.
     """
     bounds: dict[Op, int] = {}
 
@@ -349,7 +349,7 @@ def flatten_rows(op: Op, add: Add) -> Op:
     """Where rows are added to rows that an index names, count the places of all their elements.
 
     np.add.at has a loop of its own for single elements, which takes a third of the time. The
-    module holds a table of their places; where that would be large, they are counted anew.
+    module holds a table of their places; where that would be large, they are counted again.
     """
     small = adds_rows(op) and 0 < op.size <= LARGEST_TABLE
     if not small or not op.inputs[0].in_c_order:
@@ -406,14 +406,14 @@ def expand_row_maxima(op: Op, add: Add) -> Op:
     starts = add(constant_op(kernels.row_starts(n, classes)))
     starts.name = "starts"
     where = add(op.beside(p.argmax, [x], (-1, False), np.empty(n, np.intp)))
-    where.name = "places_of_peaks"
+    where.name = "places_of_maxima"
     places = add(op.beside(p.add, [where, starts], (), np.empty(n, np.int64)))
-    places.name = "places_of_peaks"
+    places.name = "places_of_maxima"
     found = add(op.beside(take, [x, places], (), np.empty(n, x.dtype)))
     lowest = add(constant_op(x.dtype.type(op.params[1])))
     lowest.name = "lowest"
     finite = add(op.beside(p.maximum, [found, lowest], (), np.empty(n, x.dtype)))
-    found.name = finite.name = "peaks"
+    found.name = finite.name = "maxima"
     return op.like(p.reshape, [finite], ((n, 1),))
 
 

@@ -63,9 +63,9 @@ def _rebuilder(result: Any) -> Callable[[Any], Any]:
 class _Driver:
     """Writes the function that reads what a step needs, calls it, and leaves what it has made.
 
-    In its text stand x for an argument, v for a value that is read, k for the value that the last
-    call left there, g for a generator, r for a result, w for a value that is written, o for the
-    owner of an attribute, c for what a guard expects, and f for the value of a frozen leaf.
+    The letters in its text: x is an argument, v a value that is read, k the value that the last
+    call left there, g a generator, r a result, w a value that is written, o the owner of an
+    attribute, c what a guard expects, and f the value of a frozen leaf.
     """
 
     def __init__(self, step: Callable[..., Any]) -> None:

@@ -30,7 +30,7 @@ class Printer(Protocol):
     generators: dict[np.random.Generator, str]
 
     def index(self, template: tuple[Any, ...], arrays: list[Op], user: Op | None = None) -> str:
-        """What stands between the brackets."""
+        """What is written between the brackets."""
 
 
 def expression(printer: Printer, op: Op, operands: list[Text]) -> Text:

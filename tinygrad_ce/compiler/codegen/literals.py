@@ -15,7 +15,7 @@ WIDTH = 99
 
 @dataclass
 class Text:
-    """An expression, and whether it stands next to an operator without parentheses."""
+    """An expression, and whether it needs no parentheses next to an operator."""
 
     text: str
     atomic: bool = True
@@ -25,7 +25,7 @@ class Text:
 
 
 def number(value: Any, exact: Any = None) -> Text:
-    """A Python number; where it stands for a NumPy scalar, as short as that is written."""
+    """A Python number; in place of a NumPy scalar, as short as that is written."""
     if isinstance(value, float) and not np.isfinite(value):
         text = "np.nan" if np.isnan(value) else "np.inf"
         return Text(text) if not value < 0 else Text(f"-{text}", False)

@@ -64,7 +64,7 @@ def assign_names(program: Program, plan: Plan, function: str) -> dict[Op, str]:
 def last_mentions(program: Program) -> dict[Op, int]:
     """The number of the last statement in which each operation can appear.
 
-    A view or a number can stand where it is used, and what it is made of appears there too.
+    A view or a number can be written where it is used, and what it is made of appears there too.
     """
     last: dict[Op, int] = {}
     for i, op in reversed(list(enumerate(program.ops))):
@@ -295,7 +295,7 @@ class _Namer:
         raise AssertionError
 
     def give(self, op: Op, name: str, i: int) -> None:
-        """Call a result by a name, which stands for it as long as it is needed."""
+        """Call a result by a name, which is taken as long as the result is needed."""
         self.found[op] = name
         self.until[name] = max(self.until.get(name, i), self.last.get(op, i), i)
 

@@ -1,7 +1,7 @@
 """The printer: a program as NumPy source that a person can read, step through, and keep.
 
 One statement for each operation, in the order in which the step ran. Views, and numbers that are
-used once, stand where they are used.
+used once, are written where they are used.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ class _Printer:
     # ── Blocks of rows ────────────────────────────────────────────────────────────────────────
 
     def begin(self, loop: Loop) -> None:
-        """What stands in front of the statements of a loop: where its results are put."""
+        """Write what comes before the statements of a loop: where its results are put."""
         start, rows, block = self.loop_names
         self.body += ["", "# some rows at a time, which stay in the cache meanwhile"]
         for op in loop.ops:
@@ -270,7 +270,7 @@ class _Printer:
         return self.kept.get(op, self.names[op])
 
     def stays(self, op: Op, text: Text) -> bool:
-        """Whether an expression stands where it is used, without a name of its own."""
+        """Whether an expression is written where it is used, without a name of its own."""
         if op in self.kept:
             return False
         if self.uses[op] != 1 or len(text.text) > 40 or op.primitive is sampled:
@@ -371,7 +371,7 @@ class _Printer:
         return Text(name)
 
     def index(self, template: tuple[Any, ...], arrays: list[Op], user: Op | None = None) -> str:
-        """What stands between the brackets."""
+        """What is written between the brackets."""
         texts = iter([self.operand(array, user).text for array in arrays])
         parts = [next(texts) if x is ARRAY_SLOT else slice_text(x) for x in template]
         return ", ".join(parts) + ("," if len(parts) == 1 and not arrays else "") or "()"
