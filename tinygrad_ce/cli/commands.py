@@ -21,9 +21,9 @@ from .. import functional as F
 from ..draw import Drawing, draw
 from ..engine.tensor import Tensor
 from ..engine.transforms import gradients
-from ..verify.chain_rule import Link, cross_entropy_links, random_sets_link
+from ..verify.chain_rule import GradientCheck, check_cross_entropy, check_random_logits
 from ..verify.comparison import table
-from ..verify.four_ways import evidence
+from ..verify.four_ways import check_four_ways
 from . import compare_output as side_by_side
 from . import experiment as the_demo
 from . import logits_input as inputs
@@ -127,10 +127,10 @@ def compare(arguments: argparse.Namespace) -> int:
             f"{n:,} rows of {n_classes:,} logits have {n * n_classes**2:,} second derivatives: "
             f"up to {MAX_ELEMENTS:,} are compared"
         )
-    found = evidence(problem.logits, problem.target)
-    links = cross_entropy_links(problem.logits, problem.target)
+    found = check_four_ways(problem.logits, problem.target)
+    links = check_cross_entropy(problem.logits, problem.target)
     if problem.random:
-        links.append(random_sets_link(seed=arguments.seed))
+        links.append(check_random_logits(seed=arguments.seed))
     show = side_by_side.as_json if arguments.json else side_by_side.as_text
     print(show(problem, found, links))
     return 0 if side_by_side.agree(found, links) else 1
@@ -230,7 +230,7 @@ def _npz(experiment: Experiment) -> bytes:
     return file.getvalue()
 
 
-def _status(links: Iterable[Link]) -> int:
+def _status(links: Iterable[GradientCheck]) -> int:
     return 0 if all(link.comparison.close for link in links) else 1
 
 
@@ -242,6 +242,6 @@ def _print_accuracy(experiment: Experiment, n_right: int) -> None:
     print(f"test accuracy: {n_right / n:.3f} ({n_right} of {n})")
 
 
-def _print_links(title: str, links: Iterable[Link]) -> None:
+def _print_links(title: str, links: Iterable[GradientCheck]) -> None:
     print(f"\n{title}" if title else "")
     print(table(link.comparison for link in links))

@@ -14,9 +14,10 @@ import numpy as np
 
 from .. import closed_form
 from ..engine.array_types import Array
-from ..verify.chain_rule import Link
-from ..verify.comparison import CLOSE, Comparison, table
-from ..verify.four_ways import STEP, Evidence
+from ..verify.chain_rule import GradientCheck
+from ..verify.comparison import TOLERANCE_EPS, Comparison, table
+from ..verify.finite_differences import STEP
+from ..verify.four_ways import DerivativeCheck
 from .logits_input import Problem
 
 MAX_SHOWN = 12  # more logits than that are not printed one by one
@@ -31,15 +32,17 @@ NAMES = {
 }
 
 
-def agree(found: Sequence[Evidence], links: Sequence[Link]) -> bool:
+def agree(found: Sequence[DerivativeCheck], links: Sequence[GradientCheck]) -> bool:
     """Whether no row disagrees."""
-    return all(e.agree for e in found) and all(link.comparison.close for link in links)
+    return all(e.agrees for e in found) and all(link.comparison.close for link in links)
 
 
 # ── For people ────────────────────────────────────────────────────────────────────────────────────
 
 
-def as_text(problem: Problem, found: Sequence[Evidence], links: Sequence[Link]) -> str:
+def as_text(
+    problem: Problem, found: Sequence[DerivativeCheck], links: Sequence[GradientCheck]
+) -> str:
     """The values, how far they are from the reference, and the chain from the loss back."""
     width = min(max(shutil.get_terminal_size().columns, WIDTHS[0]), WIDTHS[1])
     n, n_classes = problem.logits.shape
@@ -61,13 +64,14 @@ def as_text(problem: Problem, found: Sequence[Evidence], links: Sequence[Link]) 
     derivatives = [e.comparison for e in found if e.name != "∂L/∂z"]  # which is in the chain, too
     blocks.append(
         "Autograd against the closed form, and along the chain from the loss to z. close:\n"
-        f"within {CLOSE:.0f} roundings of the largest term; ulp: floating point numbers apart\n"
+        f"within {TOLERANCE_EPS:.0f} roundings of the largest term; "
+        "ulp: floating point numbers apart\n"
         + table([*derivatives, *(link.comparison for link in links)])
     )
     return "\n\n".join(blocks)
 
 
-def _values(problem: Problem, found: Sequence[Evidence], n: int, width: int) -> str:
+def _values(problem: Problem, found: Sequence[DerivativeCheck], n: int, width: int) -> str:
     """A row of logits, and of each derivative a line per element; of matrices, the label's row."""
     z, t = problem.logits[n], int(problem.target[n])
     loss = float(closed_form.cross_entropy(z, t))
@@ -85,7 +89,7 @@ def _values(problem: Problem, found: Sequence[Evidence], n: int, width: int) -> 
     for e in found:
         lines.append(e.formula)
         at = (n, t) if e.autograd.ndim == 3 else (n,)
-        ways = (e.autograd[at], e.closed[at], e.differences[at], e.reference[at])
+        ways = (e.autograd[at], e.closed_form[at], e.differences[at], e.reference[at])
         for i, numbers in enumerate(zip(*ways, strict=True)):
             name = "  " + NAMES[e.name].format(t=t, i=i)
             cells = "".join(_number(x, digits).rjust(column) for x in numbers)
@@ -115,14 +119,14 @@ def _number(x: Any, digits: int) -> str:
     return f"{mantissa}e{int(exponent):+03d}"
 
 
-def _errors(found: Sequence[Evidence]) -> str:
+def _errors(found: Sequence[DerivativeCheck]) -> str:
     rows = [["", *(title for way in WAYS[:3] for title in (way, "rel")), "agree"]]
     for e in found:
         cells = [e.name]
-        for error, values in zip(e.errors, (e.autograd, e.closed, e.differences), strict=True):
+        for error, values in zip(e.errors, (e.autograd, e.closed_form, e.differences), strict=True):
             none = values is e.differences and bool(np.isnan(values).all())
             cells += ["–", "–"] if none else [f"{error.max_abs:.2g}", f"{error.max_rel:.2g}"]
-        rows.append([*cells, "yes" if e.agree else "no"])
+        rows.append([*cells, "yes" if e.agrees else "no"])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows
@@ -145,7 +149,9 @@ reference is in strings of up to 50 digits, and so are the numbers that JSON doe
 """
 
 
-def as_json(problem: Problem, found: Sequence[Evidence], links: Sequence[Link]) -> str:
+def as_json(
+    problem: Problem, found: Sequence[DerivativeCheck], links: Sequence[GradientCheck]
+) -> str:
     """One object on one line; `SCHEMA` says what is in it."""
     z, t = problem.logits, problem.target
     result = {
@@ -160,13 +166,13 @@ def as_json(problem: Problem, found: Sequence[Evidence], links: Sequence[Link]) 
     return json.dumps(result, allow_nan=False)
 
 
-def _derivative(e: Evidence) -> dict[str, Any]:
+def _derivative(e: DerivativeCheck) -> dict[str, Any]:
     ways = ("autograd", "closed_form", "central_differences")
     return {
         "name": e.name,
         "formula": e.formula,
-        "agree": e.agree,
-        **dict(zip(ways, map(_json, (e.autograd, e.closed, e.differences)), strict=True)),
+        "agree": e.agrees,
+        **dict(zip(ways, map(_json, (e.autograd, e.closed_form, e.differences)), strict=True)),
         "reference": _json(e.reference),
         "comparison": _comparison(e.comparison),
         "errors": dict(zip(ways, map(_comparison, e.errors), strict=True)),
@@ -184,8 +190,8 @@ def _comparison(c: Comparison) -> dict[str, Any]:
         "worst": c.worst
         and {
             "index": list(c.worst.index),
-            "found": _json(c.worst.autograd),
-            "expected": _json(c.worst.closed),
+            "found": _json(c.worst.actual),
+            "expected": _json(c.worst.expected),
         },
     }
 

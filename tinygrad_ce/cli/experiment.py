@@ -22,7 +22,7 @@ from ..engine.context import no_grad
 from ..engine.tensor import Tensor
 from ..nn import MLP
 from ..optim import SGD
-from ..verify.chain_rule import Link, network_links, random_sets_link
+from ..verify.chain_rule import GradientCheck, check_network, check_random_logits
 
 Array = NDArray[Any]
 
@@ -122,9 +122,9 @@ class Results:
 
     experiment: Experiment
     history: train.History
-    before: list[Link]
-    after: list[Link]
-    random_sets: Link
+    before: list[GradientCheck]
+    after: list[GradientCheck]
+    random_sets: GradientCheck
     probabilities: Array
 
     @property
@@ -211,12 +211,12 @@ def train_network(experiment: Experiment, progress: bool = False) -> train.Histo
 def run(experiment: Experiment, progress: bool = False) -> Results:
     """Train the experiment's network, and compare its gradients before and after."""
     model, X, y = experiment.model, experiment.X_train, experiment.y_train
-    before = network_links(model, X, y)
+    before = check_network(model, X, y)
     history = train_network(experiment, progress)
-    after = network_links(model, X, y)
+    after = check_network(model, X, y)
     with no_grad():
         probabilities = F.softmax(model(experiment.X_test)).data
-    return Results(experiment, history, before, after, random_sets_link(), probabilities)
+    return Results(experiment, history, before, after, check_random_logits(), probabilities)
 
 
 def loss_of_row(experiment: Experiment, row: int) -> tuple[Tensor, Tensor]:

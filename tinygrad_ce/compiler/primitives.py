@@ -12,7 +12,7 @@ from ..engine import kernels
 from ..engine import primitives as p
 from ..engine.kernels import ARRAY_SLOT
 from ..engine.primitives import Primitive
-from ..engine.random_sample import drawn_by
+from ..engine.random_sample import sample_by
 
 # ── Made while a step is recorded ─────────────────────────────────────────────────────────────────
 
@@ -27,7 +27,7 @@ def _sampled(*arguments: Any) -> Any:
     given = iter(arrays)
     filled = [next(given) if x is ARRAY_SLOT else x for x in args]
     named = {name: next(given) if x is ARRAY_SLOT else x for name, x in options}
-    return drawn_by(getattr(generator, method), tuple(filled), named)
+    return sample_by(getattr(generator, method), tuple(filled), named)
 
 
 # Refuses values that do not fit: labels out of range, say.

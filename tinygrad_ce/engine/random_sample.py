@@ -54,17 +54,17 @@ def sample(method: Function, *args: object, **options: object) -> Tensor:
         )
     recorder = active_recorder()
     if recorder is not None:
-        drawn = recorder.sample(method, args, options)
-        if drawn is not NotImplemented:
-            return drawn  # type: ignore[no-any-return]
-    return constant(drawn_by(method, args, options))
+        numbers = recorder.sample(method, args, options)
+        if numbers is not NotImplemented:
+            return numbers  # type: ignore[no-any-return]
+    return constant(sample_by(method, args, options))
 
 
 def _holds_tensor(x: object) -> bool:
     return isinstance(x, Tensor) or (isinstance(x, tuple | list) and any(map(_holds_tensor, x)))
 
 
-def drawn_by(method: Function, args: Arguments, options: Options) -> Value:
+def sample_by(method: Function, args: Arguments, options: Options) -> Value:
     """Return what a method of a generator returns, as a node holds it."""
     found = method(*args, **options)
     array = np.asarray(found)

@@ -15,7 +15,7 @@ from ...train import confusion_matrix
 from . import charts
 
 if TYPE_CHECKING:
-    from ...verify.chain_rule import Link
+    from ...verify.chain_rule import GradientCheck
     from ..experiment import Results
 
 THINGS = {"iris": "flowers", "digits": "digits"}
@@ -191,7 +191,7 @@ def _digit(image: Any, label: str) -> str:
 # ── The gradient ──────────────────────────────────────────────────────────────────────────────────
 
 
-def _links(before: list[Link], after: list[Link]) -> str:
+def _links(before: list[GradientCheck], after: list[GradientCheck]) -> str:
     rows = []
     for one, other in zip(before, after, strict=True):
         shape = escape(str(one.comparison.shape))
@@ -209,7 +209,7 @@ def _math(formula: str) -> str:
     return indexed.replace("cross_", "cross_<wbr>")
 
 
-def _verdict(link: Link) -> str:
+def _verdict(link: GradientCheck) -> str:
     comparison = link.comparison
     if comparison.note:
         return f'<td class="disagrees">✗ {escape(comparison.note)}</td>'
