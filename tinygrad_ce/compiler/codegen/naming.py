@@ -13,7 +13,7 @@ import keyword
 import re
 from collections import Counter
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import chain, count
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,7 @@ IN_DROPOUT = {
     ("dropout", p.multiply): "mask",
 }  # fmt: skip
 RESERVED = {*keyword.kwlist, *dir(builtins), "np", "math", "cache", "getrefcount"}
+FEW = 50  # numbers of a name that are used again; looking at all takes long where there are many
 
 
 def assign_names(program: Program, plan: Plan, function: str) -> dict[Op, str]:
@@ -147,12 +148,8 @@ def _name_stages(program: Program, plan: Plan, bases: dict[Op, str | None]) -> N
             continue
         if op.primitive in (add_at, add_at_flat):
             reused.gradient_of = op.gradient_of
-        elif (
-            reused.scope is op.scope
-            and reused.forward_op is op.forward_op
-            and not _in_softmax(reused)
-        ):
-            bases[reused] = bases[op]
+        elif (reused.scope, reused.forward_op) == (op.scope, op.forward_op):
+            bases[reused] = None if _in_softmax(reused) else bases[op]
 
 
 def continued(program: Program, plan: Plan, op: Op) -> Op | None:
@@ -173,9 +170,7 @@ def _default(op: Op) -> str:
         return "rows" if is_range(op.data) else _of_number(op.data)
     if op.scope is not None and (op.scope.name, op.primitive) in IN_DROPOUT:
         return IN_DROPOUT[op.scope.name, op.primitive]
-    operands = (
-        [x for x in op.forward_op.inputs if not x.is_constant] if op.forward_op is not None else []
-    )
+    operands = [x for x in op.forward_op.inputs if not x.is_constant] if op.forward_op else []
     if len(operands) == 1 and op.kind == "array":
         return "slope"
     if _in_softmax(op):
@@ -220,6 +215,7 @@ class _Namer:
     function: str
     found: dict[Op, str] = field(default_factory=dict)
     until: dict[str, int] = field(default_factory=dict)  # the last statement that needs a name
+    fresh: dict[str, int] = field(default_factory=dict)  # by base, the number for a new name
 
     def names(self) -> dict[Op, str]:
         """The names of all operations."""
@@ -287,10 +283,12 @@ class _Namer:
         """The base if it is free for what statement i makes, else the base with a number."""
         # These make their result before they read what is put into it.
         latest = i - (op.primitive in (p.scatter, add_at, add_at_flat))
-        for number in count(int(numbered)):
+        for number in chain(range(numbered, FEW), count(self.fresh.get(base, FEW))):
             name = f"{base}_{number}" if number else base
             needed = name in RESERVED or (op.is_constant and name == self.function)
             if not needed and self.until.get(name, -NEVER) <= latest:
+                if number >= FEW:
+                    self.fresh[base] = number + 1
                 return name
         raise AssertionError
 
