@@ -270,6 +270,7 @@ def test_evaluation_another_p_and_another_generator_are_seen_by_a_compiled_layer
             assert_same_bits([compiled(x)], [eager(x)])
 
 
+@pytest.mark.slow
 def test_the_saved_module_takes_its_generators_and_runs_with_numpy_alone(tmp_path):
     training, saved = Training(), Training()
     step = tg.compile(training.step)

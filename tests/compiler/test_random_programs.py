@@ -61,6 +61,7 @@ def composed(choices):
     st.sampled_from([np.float32, np.float64]),
     st.sampled_from([None, 8, 16, 40]),
 )
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_any_program_and_its_gradient(choices, dtype, block):
     f = composed(choices)

@@ -14,6 +14,7 @@ from compiler_helpers import OPTIMIZERS, Training
 import tinygrad_ce as tg
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_saved_source_runs_with_numpy_alone(optimizer, tmp_path):
     training = Training(optimizer, activation="sigmoid")
