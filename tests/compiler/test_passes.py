@@ -101,7 +101,7 @@ RNG = np.random.default_rng(0)
 
 def interpreted(program, arrays):
     """What a program computes, one primitive at a time."""
-    values = {op: a for op, a in zip(program.arguments, arrays, strict=True)}
+    values = dict(zip(program.arguments, arrays, strict=True))
     for op in program.ops:
         if op in values:
             continue

@@ -1,4 +1,4 @@
-"""Random numbers in a compiled step: drawn again at each call, and the same as without compiling."""
+"""Random numbers in a compiled step: drawn again at each call, and the same as eagerly."""
 
 import inspect
 import subprocess
