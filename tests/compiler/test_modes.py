@@ -119,3 +119,11 @@ def test_what_a_recording_refuses_is_refused_in_a_mode_too():
     with pytest.raises(RecordingError, match="was read while the step is recorded"):
         step(A)
     assert_same_bits(tg.compile(lambda x: x * 2.0)(A), tg.Tensor(2 * A))
+
+
+def test_a_step_inside_of_another_is_a_part_of_it():
+    inner = tg.compile(lambda x, bias: x * 2.0 + bias)
+    outer = tg.compile(lambda x: inner(x, bias=np.ones(2)) + inner(x + 1.0, A))
+    for x in (A, B, A):
+        assert_same_bits(outer(x), outer._step(tg.Tensor(x)))
+        assert_same_bits(outer(x), tg.Tensor(2 * x + 1 + (2 * (x + 1) + A)))

@@ -128,7 +128,7 @@ class Compiled:
         """Run the step: from its source, once it is recorded for arguments like these."""
         mode = MODE.get()
         if mode.recorder is not None or mode.observers:
-            given, named = as_tensors(args, kwargs, argument_names(self._step, args, kwargs), [])
+            given, named = as_tensors(args, kwargs, [""] * len(args), None)
             return self._step(*given, **named)
         values: list[Any] = []
         parts: list[Any] = [mode.grad]

@@ -45,14 +45,17 @@ def describe(argument: Any, values: list[Any], parts: list[Any]) -> None:
 
 
 def as_tensors(
-    args: Any, kwargs: Any, names: list[str], inputs: list[Tensor]
+    args: Any, kwargs: Any, names: list[str], inputs: list[Tensor] | None
 ) -> tuple[list[Any], dict[str, Any]]:
-    """Return the arguments as the step gets them, and append their Tensors to the inputs."""
+    """Return the arguments as the step gets them, and append their Tensors to the inputs.
+
+    With None, nothing is recorded, and Tensors among the arguments stay what they are.
+    """
     given = [_as_inputs(a, n, inputs) for a, n in zip(args, names, strict=False)]
     return given, {n: _as_inputs(a, n, inputs) for n, a in kwargs.items()}
 
 
-def _as_inputs(argument: Any, name: str, inputs: list[Tensor]) -> Any:
+def _as_inputs(argument: Any, name: str, inputs: list[Tensor] | None) -> Any:
     """The argument with Tensors in the place of the values that change, in the same order."""
     if type(argument) in (tuple, list):
         return type(argument)(_as_inputs(a, f"{name}_{i}", inputs) for i, a in enumerate(argument))
@@ -61,13 +64,14 @@ def _as_inputs(argument: Any, name: str, inputs: list[Tensor]) -> Any:
     if isinstance(argument, np.ndarray | np.generic):
         array = np.array(argument, order="C")
         tensor = Tensor(array, copy=False) if array.dtype.kind in "biuf" else Tensor(argument)
-    elif type(argument) is Tensor and not argument._requires_grad:
+    elif type(argument) is Tensor and not argument._requires_grad and inputs is not None:
         tensor = constant(argument._value)
         name = argument.name or name
     else:
         return argument
-    tensor.name = name
-    inputs.append(tensor)
+    if inputs is not None:
+        tensor.name = name
+        inputs.append(tensor)
     return tensor
 
 
