@@ -51,20 +51,9 @@ class Op:
     """
 
     __slots__ = (
-        "forward_op",
-        "data",
-        "dtype",
-        "gradient_of",
-        "inputs",
-        "kind",
-        "name",
-        "params",
-        "state",
-        "primitive",
-        "scope",
-        "shape",
-        "strides",
-    )
+        "data", "dtype", "forward_op", "gradient_of", "inputs", "kind", "name", "params",
+        "primitive", "scope", "shape", "state", "strides",
+    )  # fmt: skip
 
     def __init__(
         self, primitive: Primitive | None, inputs: list[Op], params: tuple[Any, ...], value: Any

@@ -162,10 +162,7 @@ def _place_kept_results(loop: Loop, plan: Plan, owners: dict[Op, list[Op]]) -> N
 
 
 def _share_buffers(
-    program: Program,
-    plan: Plan,
-    owners: dict[Op, list[Op]],
-    last_use: dict[Op, int],
+    program: Program, plan: Plan, owners: dict[Op, list[Op]], last_use: dict[Op, int]
 ) -> None:
     """Put large results into buffers, each as soon as one is free again.
 

@@ -39,23 +39,13 @@ def _rewriting(rule: Callable[[Op, Add], Op]) -> Callable[[Program], Program]:
 
 
 def simplify(program: Program, fast: bool = False) -> Program:
-    """All passes, one after another; with `fast`, also the one that changes last digits."""
+    """Run all passes; with `fast`, also the one that changes last digits."""
     if fast:
         program = sum_by_blas(program)
     for step in (
-        remove_dead,
-        remove_copies,
-        fold,
-        push_down_broadcasts,
-        merge_equal,
-        fuse_scatter_add,
-        flatten_indices,
-        flatten_rows,
-        expand_row_maxima,
-        split_means,
-        type_numbers,
-        merge_equal,
-    ):
+        remove_dead, remove_copies, fold, push_down_broadcasts, merge_equal, fuse_scatter_add,
+        flatten_indices, flatten_rows, expand_row_maxima, split_means, type_numbers, merge_equal,
+    ):  # fmt: skip
         program = step(program)
     return remove_dead(program)
 

@@ -73,6 +73,8 @@ class Facts:
         Python's, between two operands or in front of one.
     ufunc
         NumPy's function that takes the operands and `out=`.
+    reduction
+        NumPy's function of two operands whose `reduce` it is.
     template
         How it is written otherwise: operands by number, parameters by name.
     exact
@@ -92,6 +94,7 @@ class Facts:
 
     operator: str = ""
     ufunc: str = ""
+    reduction: str = ""
     template: str = ""
     exact: bool = False
     by_row: bool = False
@@ -144,10 +147,10 @@ FACTS: dict[Primitive | None, Facts] = {
     p.logical_or: Facts("|", "bitwise_or", exact=True),
     p.logical_not: Facts("~", "invert", exact=True),
     # Reductions
-    p.sum_: Facts(by_row=True, unsigned="inherited", name="total"),
+    p.sum_: Facts(reduction="add", by_row=True, unsigned="inherited", name="total"),
     p.mean: Facts(unsigned="inherited"),
-    p.max_: Facts(by_row=True, name="largest"),
-    p.min_: Facts(by_row=True, name="smallest"),
+    p.max_: Facts(reduction="maximum", by_row=True, name="largest"),
+    p.min_: Facts(reduction="minimum", by_row=True, name="smallest"),
     p.max_constant: Facts(
         template="np.maximum.reduce({0.text}, {axis.text}, keepdims=True, initial={initial.text})",
         by_row=True,

@@ -20,8 +20,6 @@ from ..passes import adds_rows, is_taken
 from ..primitives import add_at, add_at_flat, sampled, verified
 from .literals import Text, argument, dtype_name, parameter
 
-REDUCTIONS: dict[Any, str] = {p.sum_: "np.add", p.max_: "np.maximum", p.min_: "np.minimum"}
-
 
 class Printer(Protocol):
     """What an expression is written for."""
@@ -79,13 +77,13 @@ def own_function(op: Op) -> Callable[..., Any] | None:
 def _reduction(ufunc: str, x: Text, axis: Any, keepdims: bool) -> str:
     option = ", keepdims=True" if keepdims else ""
     axis = axis[0] if isinstance(axis, tuple) and len(axis) == 1 else axis
-    return f"{ufunc}.reduce({x.text}, {axis}{option})"
+    return f"np.{ufunc}.reduce({x.text}, {axis}{option})"
 
 
 def _write_reduction(printer: Printer, op: Op, operands: list[Text]) -> Text:
     if op.primitive is p.sum_ and _sums_rows_of_tall(op):
         return Text(f'np.einsum("ij->j", {operands[0].text})')
-    return Text(_reduction(REDUCTIONS[op.primitive], operands[0], *op.params))
+    return Text(_reduction(op.facts.reduction, operands[0], *op.params))
 
 
 def _sums_rows_of_tall(op: Op) -> bool:
@@ -111,7 +109,7 @@ def _write_mean(printer: Printer, op: Op, operands: list[Text]) -> Text:
     if x.dtype == np.float16:
         total = f"np.add.reduce({operands[0].text}, {axis}, np.float32, keepdims={keepdims})"
         return Text(f"({total} / {n}).astype(np.float16)")
-    return Text(f"{_reduction('np.add', operands[0], axis, keepdims)} / {n}", False)
+    return Text(f"{_reduction('add', operands[0], axis, keepdims)} / {n}", False)
 
 
 def _write_getitem(printer: Printer, op: Op, operands: list[Text]) -> Text:
