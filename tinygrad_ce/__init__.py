@@ -8,9 +8,9 @@
 array([-0.340..., 0.242..., 0.098...])
 """
 
-from . import closed_form, data, functional, nn, optim
+from . import closed_form, data, draw, functional, nn, optim
 from .compiler import compile  # noqa: A004
-from .draw import Drawing, draw
+from .draw import Drawing
 from .engine.context import no_grad, scope
 from .engine.graph import FreedGraphError
 from .engine.nan_detection import detect_nan

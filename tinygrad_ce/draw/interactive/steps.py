@@ -101,7 +101,7 @@ class Trace:
         known: dict[str, Any] = {
             "id": self.id[node],
             "name": self.names[node],
-            "label": text.visible(str(node.name or ""), 200),
+            "label": text.printable(str(node.name or ""), 200),
             "kind": kind_of(node, node in self._output_set).name.lower(),
             "shape": node.shape,
             "dtype": str(node.dtype),
@@ -109,13 +109,13 @@ class Trace:
             "gradient": None if gradient is None else self.pool.add(gradient),
             "wanted": node.requires_grad,
             "inputs": [self.id[source] for source in node.inputs or ()],
-            "scope": [text.visible(name) for name in node.scope.path.split("/")]
+            "scope": [text.printable(name) for name in node.scope.path.split("/")]
             if node.scope
             else [],
             "latex": chain_rule(node, self),
         }
         if line := line_of(node):
-            known["line"] = text.visible(line, 300)
+            known["line"] = text.printable(line, 300)
         if primitive is not None:
             known |= {
                 "primitive": primitive.name,
@@ -226,8 +226,8 @@ class Trace:
 
 def _names(nodes: Sequence[Tensor], ids: dict[Tensor, str]) -> dict[Tensor, str]:
     """What each tensor is called in formulas: its name, numbered if others have it, or its id."""
-    names = [text.visible(str(node.name), 24) if node.name else ids[node] for node in nodes]
-    return dict(zip(nodes, text.told_apart(names), strict=True))
+    names = [text.printable(str(node.name), 24) if node.name else ids[node] for node in nodes]
+    return dict(zip(nodes, text.number_duplicates(names), strict=True))
 
 
 def _values(nodes: Sequence[Tensor]) -> dict[Tensor, Any]:
