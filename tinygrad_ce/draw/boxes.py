@@ -127,7 +127,7 @@ def lay_out(box: TensorBox, content: BoxContent) -> BoxLayout:
 
 def _slot(what: str, shape: tuple[int, ...], arrays: Sequence[Array], top: float) -> Slot:
     label = (PAD, top)
-    if what == "grad" and not arrays and math.prod(shape):
+    if what == "grad" and not arrays and 0 not in shape:
         end = PAD + LABEL + _width([NONE]) - 6
         return Slot(what, label, top, (end,), 1, unreached=True)
     rows = math.prod(shape[:-1])
@@ -135,7 +135,7 @@ def _slot(what: str, shape: tuple[int, ...], arrays: Sequence[Array], top: float
         columns = shape[-1] if shape else 1
         ends = accumulate((w + GAP for w in _widths(arrays, columns)), initial=PAD + LABEL - 6)
         return Slot(what, label, top, tuple(ends)[1:], rows)
-    if not math.prod(shape):
+    if 0 in shape:
         return Slot(what, label, top)
     across, down = min(shape[-1], MAX_CELLS), min(rows, MAX_CELLS)
     return Slot(what, label, top, picture=(max(21.0, across * CELL), max(10.0, down * CELL)))

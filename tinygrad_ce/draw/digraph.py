@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from . import formatting as text
 from .boxes import NONE, BoxContent, is_plain_number
 from .colors import DARK, LIGHT
-from .diagram import Diagram, Edge, Kind, OpNode, ScopeFrame, TensorBox
+from .diagram import Diagram, Edge, Kind, OpNode, TensorBox
 from .legend import KINDS, kinds_in, notes_on
+from .scopes import ScopeFrame
 
 if TYPE_CHECKING:
     from graphviz import Digraph

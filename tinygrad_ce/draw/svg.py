@@ -19,10 +19,11 @@ from . import formatting as text
 from . import heatmap
 from .boxes import LABEL, LINE, NONE, PAD, BoxContent, BoxLayout, Slot, lay_out, width_of
 from .colors import DARK, LIGHT
-from .diagram import Diagram, OpNode, ScopeFrame, TensorBox
+from .diagram import Diagram, OpNode, TensorBox
 from .digraph import count_words, edge_attributes, frame_words, op_words
 from .legend import KINDS, kinds_in
 from .render import render
+from .scopes import ScopeFrame
 
 MARGIN = 8.0
 FOLD_HEIGHT = 38.0

@@ -1,4 +1,4 @@
-/* What stands beside the picture, and what happens at a key or a click. */
+/* What is beside the graph, and what happens at a key or a click. */
 
 /* ── The explanation of a step ──────────────────────────────────────────────────────────────── */
 
@@ -30,8 +30,8 @@ function kicker(step) {
   const backward = firstBackward >= 0 && state.step >= firstBackward;
   const forwardSteps = (firstBackward < 0 ? steps.length : firstBackward) - 1;
   const phase = step.kind === "given" ? "start" : backward
-    ? `gradients, ${state.step - firstBackward + 1} of ${steps.length - firstBackward}`
-    : `values, ${state.step} of ${forwardSteps}`;
+    ? `backward pass, ${state.step - firstBackward + 1} of ${steps.length - firstBackward}`
+    : `forward pass, ${state.step} of ${forwardSteps}`;
   const maker = byId.get(step.from ?? step.to);
   const scope = maker?.scope.length ? `in ${maker.scope.join(" / ")}` : "";
   return el("p", { class: "kicker" }, el("span", {}, `Step ${state.step} of ${steps.length - 1}`), el("span", {}, phase), scope && el("span", {}, scope));
@@ -40,12 +40,12 @@ function kicker(step) {
 function explainGiven() {
   const parameters = nodes.filter((node) => node.inputs.length === 0 && node.wanted).length;
   const text = trace.differentiated
-    ? "First the values are computed from the inputs forward. Then the gradients go back from the output: every arrow brings one contribution, and a tensor that is used twice gets two, which add up."
-    : `The values are computed from the inputs forward. ${data.no_gradients}`;
+    ? "The forward pass computes the values from the inputs. The backward pass computes the gradients from the output: each edge adds one contribution, and a tensor that is used twice gets two."
+    : `The forward pass computes the values from the inputs. ${data.no_gradients}`;
   return [
-    el("h2", {}, "What is given"),
+    el("h2", {}, "Inputs and parameters"),
     el("p", {}, text),
-    el("p", { class: "note" }, `${count(parameters, "tensor")} with a gradient wanted. Press → to step, Space to play, ? for all keys.`),
+    el("p", { class: "note" }, `${count(parameters, "leaf").replace("leafs", "leaves")} with requires_grad. Press → to step, Space to play, ? for all keys.`),
   ];
 }
 
@@ -53,9 +53,9 @@ const count = (n, noun) => `${n} ${noun}${n === 1 ? "" : "s"}`;
 
 function explainSeed(node) {
   return [
-    el("h2", {}, "The gradient of the output by itself is 1"),
+    el("h2", {}, "The gradient of the output with respect to itself is 1"),
     formulaLine([derivative(node.name).html(), " = ", el("span", { class: "result" }, "1")], `∂L/∂${node.name} = 1`),
-    el("p", {}, node.name === "L" ? "From here, gradients go back." : ["L is ", linkTo(node.id), ". From here, gradients go back."]),
+    el("p", {}, node.name === "L" ? "The backward pass starts here." : ["L is ", linkTo(node.id), ". The backward pass starts here."]),
   ];
 }
 
@@ -66,7 +66,7 @@ function formulaLine(content, plain, more = "") {
 function explainValue(step, node) {
   const look = named(step.vars, node);
   const parts = [
-    el("h2", {}, node.name, el("span", { class: "muted" }, ` by ${node.primitive}`)),
+    el("h2", {}, node.name, el("span", { class: "muted" }, ` computed by ${node.primitive}`)),
     formulaLine([el("i", {}, node.name), " = ", inHtml(step.formula, look), aside(node)], `${node.name} = ${inText(step.formula, look)}`),
   ];
   parts.push(...numbersOf(step, node, node.name));
@@ -82,7 +82,7 @@ function explainAdd(step, node) {
   const sumOf = step.summed ? "Σ " : "";
   const { arrived, of } = gradientAt(step.to, state.step);
   const parts = [
-    el("h2", {}, "Back through ", from.primitive, el("span", { class: "muted" }, ` to ${node.name}`)),
+    el("h2", {}, "Backward through ", from.primitive, el("span", { class: "muted" }, ` to ${node.name}`)),
     formulaLine(
       [derivative(node.name).html(), " += ", sumOf, inHtml(step.formula, look)],
       `∂L/∂${node.name} += ${sumOf}${inText(step.formula, look)}`,
@@ -153,7 +153,7 @@ function choose(flat) {
   state.element = flat;
   const focused = document.activeElement?.getAttribute("aria-label");
   explain();
-  showMarks(steps[state.step]);
+  markStep(steps[state.step]);
   if (focused?.endsWith("element")) $("explanation").querySelector(`[aria-label="${focused}"]`)?.focus();
 }
 
@@ -168,7 +168,7 @@ function additions(step, arrived, of) {
   return el("div", { class: "matrices" }, parts);
 }
 
-/** At the logits: softmax − one-hot beside what has come out. */
+/** At the logits: softmax − one-hot beside the gradient from backprop. */
 function closed(id, complete) {
   const logits = trace.logits.find((l) => l.node === id);
   if (!logits || !complete) return null;
@@ -177,8 +177,8 @@ function closed(id, complete) {
   const values = elements(logits.softmax);
   const over = logits.rows > 1 ? ` / ${logits.rows}` : "";
   const box = el("div", { class: "closed", role: "note", "aria-label": "the closed form" },
-    el("h2", {}, `What has come out: softmax ${MINUS} one-hot${logits.rows > 1 ? `, divided by ${logits.rows} rows` : ""}`),
-    el("p", {}, "Nobody put it in: it is the sum of the contributions. The closed form, computed by itself, gives the same."));
+    el("h2", {}, `Result: softmax ${MINUS} one-hot${logits.rows > 1 ? `, divided by ${logits.rows} rows` : ""}`),
+    el("p", {}, "No rule contains it: it is the sum of the contributions. The closed form, computed independently, agrees."));
   if (values) {
     const many = Math.min(columns, 10);
     const flat = element(steps[state.step]);
@@ -257,9 +257,9 @@ function showNode() {
   const row = (name, ...content) => rows.push(el("dt", {}, name), el("dd", {}, content));
   row("shape", `${shapeText(node.shape)}, ${node.dtype}`);
   if (node.formula) {
-    row("made by", `${node.primitive}: `, el("i", {}, node.name), " = ", inHtml(node.formula, named(varsOf(node), node)), aside(node));
+    row("computed by", `${node.primitive}: `, el("i", {}, node.name), " = ", inHtml(node.formula, named(varsOf(node), node)), aside(node));
     node.rules.forEach((rule, i) => { if (rule && byId.get(node.inputs[i])?.wanted) row(node.rules.length > 1 ? `rule for ${inputName(node, i)}` : "rule", inHtml(rule, named({ ...varsOf(node), g: { name: node.name } }, node))); });
-  } else row("made by", `nothing: ${node.wanted ? "a parameter" : node.kind === "constant" ? "a constant" : "an input"}`);
+  } else row("leaf", `${node.wanted ? "a parameter" : node.kind === "constant" ? "a constant" : "an input"}`);
   row("inputs", links([...new Set(node.inputs)]));
   row("used by", links(consumers.get(id)));
   if (node.scope.length) row("scope", node.scope.join(" / "));
@@ -280,7 +280,7 @@ function showNode() {
 
 function noGradient(node, of) {
   if (!node.wanted) return "It requires no gradient.";
-  return of ? "No gradient has arrived yet at this step." : "No gradient reaches it: not zero, but none. The output does not depend on it by a derivative.";
+  return of ? "No gradient has arrived yet at this step." : "No gradient reaches it: not zero, but none. No differentiable path leads from it to the output.";
 }
 
 const varsOf = (node) => (steps[valueStep.get(node.id)].kind === "value" ? steps[valueStep.get(node.id)].vars : {});
@@ -302,9 +302,9 @@ function go(step, { keepHash = false } = {}) {
   if (step === state.step) return;
   state.step = step;
   state.element = null;
-  drawn.svg.classList.remove("kin");
+  drawn.svg.classList.remove("related");
   showBoxes(step);
-  showMarks(steps[step]);
+  markStep(steps[step]);
   explain();
   showNode();
   follow();
@@ -318,7 +318,7 @@ function go(step, { keepHash = false } = {}) {
 }
 
 function inWords(step) {
-  if (step.kind === "given") return "what is given";
+  if (step.kind === "given") return "inputs and parameters";
   const node = byId.get(step.to);
   if (step.kind === "seed") return `∂L/∂${node.name} = 1`;
   const at = place(element(step), node.shape);
@@ -376,9 +376,9 @@ function find() {
   finding.matches = wanted ? nodes.filter((node) => [node.name, node.label, node.primitive ?? ""].some((text) => text.toLowerCase().includes(wanted))) : [];
   finding.at = -1;
   for (const part of drawn.svg.querySelectorAll(".match")) part.classList.remove("match");
-  for (const node of finding.matches) partOf(node.id)?.classList.add("match");
+  for (const node of finding.matches) partFor(node.id)?.classList.add("match");
   $("found").textContent = wanted ? count(finding.matches.length, "match").replace("matchs", "matches") : "";
-  const first = finding.matches.length && partOf(finding.matches[0].id);
+  const first = finding.matches.length && partFor(finding.matches[0].id);
   if (first) intoView([first]);
 }
 
@@ -390,7 +390,7 @@ function nextMatch() {
   choosePart(id);
 }
 
-/* ── Handing out ────────────────────────────────────────────────────────────────────────────── */
+/* ── Export ─────────────────────────────────────────────────────────────────────────────────── */
 
 const chosenNode = () => byId.get(state.chosen ?? steps[state.step].to ?? trace.outputs[0]);
 
@@ -399,7 +399,7 @@ function picture() {
   const [width, height] = natural();
   svg.setAttribute("width", width);
   svg.setAttribute("height", height);
-  svg.classList.remove("kin");
+  svg.classList.remove("related");
   const style = svgEl("style", {});
   style.textContent = $("graph-css").textContent;
   svg.prepend(style);
@@ -409,7 +409,7 @@ function picture() {
 const EXPORTS = {
   dot: () => [files.dot, "text/vnd.graphviz"],
   svg: () => [picture(), "image/svg+xml"],
-  tex: () => [chosenNode().latex || `% no gradient: nothing leads from ${chosenNode().id} to L by a derivative`, "text/x-tex"],
+  tex: () => [chosenNode().latex || `% no gradient: no differentiable path from ${chosenNode().id} to L`, "text/x-tex"],
   json: () => [JSON.stringify(data.trace, (key, value) => (key === "elements" ? undefined : value), 1), "application/json"],
 };
 
@@ -449,10 +449,10 @@ const KEYS = {
   "+": () => zoom(drawn.scale * 1.25),
   "=": () => zoom(drawn.scale * 1.25),
   "-": () => zoom(drawn.scale / 1.25),
-  c: toggleNearest,
+  c: () => toggleScopes(document.activeElement?.dataset.id),
   e: () => $("explanation").querySelector('[aria-label="Next element"]')?.click(),
   "?": () => $("help").showModal(),
-  Escape: letGo,
+  Escape: clearSelection,
 };
 
 function onKey(event) {
@@ -461,10 +461,10 @@ function onKey(event) {
   const part = target.closest?.("#view [data-id]");
   if (target.matches?.("input[type=search]")) {
     if (event.key === "Enter") nextMatch();
-    else if (event.key === "Escape") { target.value = ""; find(); letGo(); target.blur(); }
+    else if (event.key === "Escape") { target.value = ""; find(); clearSelection(); target.blur(); }
     return;
   }
-  if (part && (event.key === "Enter" || (event.key === " " && data.scopes[part.dataset.id]))) {
+  if (part && (event.key === "Enter" || (event.key === " " && isScope(part)))) {
     event.preventDefault();
     return press(part);
   }
@@ -476,9 +476,11 @@ function onKey(event) {
   action();
 }
 
+const isScope = (part) => part.matches(".scope, .folded");
+
 function press(part) {
   const id = part.dataset.id;
-  if (data.scopes[id]) toggleScope(id);
+  if (isScope(part)) toggleScopes(id);
   else if (byId.has(id)) choosePart(id);
   else choosePart(`t${id.slice(1)}`); // a primitive: what it has made
 }
@@ -488,7 +490,7 @@ function onHover(event) {
   const node = part && byId.get(part.dataset.id);
   const tip = $("tip");
   tip.hidden = !node;
-  if (state.chosen == null) mark(node ? node.id : null);
+  if (state.chosen == null) markRelated(node ? node.id : null);
   if (!node) return;
   const known = valueStep.get(node.id) <= state.step;
   const { array, arrived, of } = gradientAt(node.id, state.step);
@@ -525,7 +527,7 @@ function dragging() {
 }
 
 function start() {
-  adopt(first, 0);
+  attachSvg(first, 0);
   if (layouts.length < 2) $("fold").hidden = true;
   else $("fold").textContent = layouts[0].folded.length ? "Open all" : "Fold all";
   $("slider").max = steps.length - 1;
@@ -545,7 +547,7 @@ function start() {
   $("fit").addEventListener("click", KEYS.f);
   $("zoom-in").addEventListener("click", KEYS["+"]);
   $("zoom-out").addEventListener("click", KEYS["-"]);
-  $("fold").addEventListener("click", toggleAll);
+  $("fold").addEventListener("click", KEYS.c);
   $("help-button").addEventListener("click", KEYS["?"]);
   $("search").addEventListener("input", find);
   $("steps").addEventListener("toggle", () => { if ($("steps").open) listSteps(); });
@@ -553,10 +555,10 @@ function start() {
   for (const button of document.querySelectorAll("[data-save]")) button.addEventListener("click", () => save(button.dataset.save));
   document.addEventListener("keydown", onKey);
   document.addEventListener("click", followLink);
-  view.addEventListener("click", (event) => { const part = event.target.closest("[data-id]"); if (part) press(part); else letGo(); });
+  view.addEventListener("click", (event) => { const part = event.target.closest("[data-id]"); if (part) press(part); else clearSelection(); });
   view.addEventListener("focusin", (event) => { const id = event.target.dataset?.id; if (byId.has(id) && event.target.matches(":focus-visible")) { choosePart(id); } });
   view.addEventListener("pointerover", (event) => { if (event.pointerType === "mouse") onHover(event); });
-  view.addEventListener("pointerleave", () => { $("tip").hidden = true; if (state.chosen == null) mark(null); });
+  view.addEventListener("pointerleave", () => { $("tip").hidden = true; if (state.chosen == null) markRelated(null); });
   window.addEventListener("hashchange", fromAddress);
   window.addEventListener("beforeprint", () => { listSteps(); $("steps").open = true; });
   dragging();
