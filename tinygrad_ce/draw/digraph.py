@@ -94,7 +94,7 @@ def _add_nodes(
             clusters[frame] = Digraph(f"cluster_{frame.id}", graph_attr=attributes)
     for box in diagram.boxes:
         label = _box_label(box, contents[box.id])
-        clusters[box.frame].node(box.id, label, _box_attributes(box.kind, colors))
+        clusters[box.frame].node(box.id, label, **_box_attributes(box.kind, colors))
     gray = {"fillcolor": colors["primitive"], "color": colors["line"], "fontname": FONT}
     for op in diagram.ops:
         clusters[op.frame].node(op.id, _escape(op_words(op)), shape="oval", **gray)
