@@ -98,7 +98,7 @@ def style_sheet(theme: str) -> str:
 
     Colors are written out: programs that draw SVG without being a browser know no variables.
 
-    >>> print(style_sheet("dark").splitlines()[1])
+    >>> print(style_sheet("dark").splitlines()[2])
     .graph-dark text { fill: #eceef1; }
     """
 

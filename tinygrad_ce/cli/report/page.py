@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...draw.formatting import minus
 from ...train import confusion_matrix
 from . import charts
 
@@ -241,15 +242,6 @@ def _at_logits(results: Results, row: int, gradient: Any) -> str:
             f"<td>{minus(f'{gradient[k]:.4f}')}</td></tr>"
         )
     return "\n".join(rows)
-
-
-def minus(number: str) -> str:
-    """A number with a minus sign in the place of its hyphen.
-
-    >>> minus("-0.5")
-    '−0.5'
-    """
-    return number.replace("-", "−")
 
 
 def _graph(drawing: str | None) -> str:
