@@ -540,6 +540,7 @@ def _from_latex(latex: str) -> Tree:
 
 # ── In LaTeX ──────────────────────────────────────────────────────────────────────────────────────
 
+_Write = Callable[..., str]
 # As in the page's numbers.js: what binds weaker than what is around it gets parentheses.
 _PRECEDENCE = {
     "choice": 0, "rel": 1, "plus": 2, "neg": 2, "seq": 2, "times": 3, "matmul": 3, "sum": 3.6,
@@ -594,7 +595,7 @@ def _latex(tree: Tree, names: Mapping[str, str], outer: float) -> str:
     return f"({written})" if _PRECEDENCE.get(kind, 9) < outer else written
 
 
-def _write_plus(write: Any, *terms: Tree) -> str:
+def _write_plus(write: _Write, *terms: Tree) -> str:
     shown = write(terms[0], 2)
     for term in terms[1:]:
         minus = term[0] == "neg"
@@ -602,13 +603,13 @@ def _write_plus(write: Any, *terms: Tree) -> str:
     return shown
 
 
-def _write_times(write: Any, *factors: Tree) -> str:
+def _write_times(write: _Write, *factors: Tree) -> str:
     # A function that is not the last factor would seem to be of all that follow.
     *first, last = factors
     return r"\,".join([*(write(t, 4.5) for t in first), write(last, 3.5)])
 
 
-def _write_call(write: Any, name: str, *inputs: Tree) -> str:
+def _write_call(write: _Write, name: str, *inputs: Tree) -> str:
     known = name in _LATEX_FUNCTIONS
     operator_name = rf"\operatorname{{{name}}}" if name.isalnum() else latex_text(name)
     shown = _SPECIAL_FUNCTIONS.get(name) or (f"\\{name}" if known else operator_name)
@@ -619,12 +620,12 @@ def _write_call(write: Any, name: str, *inputs: Tree) -> str:
     return shown + inside if name == "not" else f"{shown} {inside}"
 
 
-def _write_rel(write: Any, *parts: Any) -> str:
+def _write_rel(write: _Write, *parts: Any) -> str:
     shown = [_SIGNS.get(p, p) if i % 2 else write(p, 1.5) for i, p in enumerate(parts)]
     return " ".join(shown)
 
 
-def _write_sum(write: Any, index: Tree | None, terms: Tree) -> str:
+def _write_sum(write: _Write, index: Tree | None, terms: Tree) -> str:
     under = f"_{_braced(write(index))}" if index else ""
     return rf"\sum{under} {write(terms, 3)}"
 
@@ -651,8 +652,6 @@ _WRITERS: dict[str, Callable[..., str]] = {
     "abs": lambda write, a: rf"\lvert {write(a)} \rvert",
     "call": _write_call,
     "sum": _write_sum,
-        rf"\sum{'_' * bool(i)}{(i and _braced(write(i))) or ''} {write(a, 3)}"
-    ),
     "bracket": lambda write, *parts: f"[{', '.join(map(write, parts))}]",
     "at": lambda write, a, *index: f"{write(a, 6)}[{', '.join(map(write, index))}]",
     "rel": _write_rel,
