@@ -379,7 +379,8 @@ def letters(primitive: Primitive, n_inputs: int = 2) -> Letters:
     unclear = {c for c in short if c in "gy" or short.count(c) > 1}
 
     def shorten(names: Iterable[str]) -> tuple[str, ...]:
-        return tuple(name if name[0] in unclear else name[0] for name in names)
+        long = unclear | _GENERIC.keys()
+        return tuple(name if {name, name[0]} & long else name[0] for name in names)
 
     return Letters(shorten(inputs), shorten(primitive.params))
 
@@ -636,7 +637,7 @@ def _braced(written: str) -> str:
 
 _WRITERS: dict[str, Callable[..., str]] = {
     "num": lambda write, number: number,
-    "sym": lambda write, name: _SYMBOLS.get(name, name),
+    "sym": lambda write, name: _SYMBOLS.get(name) or name,
     "tex": lambda write, latex: latex,
     "text": lambda write, words: latex_text(words),
     "seq": lambda write, *parts: "".join(map(write, parts)),
