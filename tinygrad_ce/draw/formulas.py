@@ -274,7 +274,8 @@ def _einsum(subscripts: str, *operands: Any, **_: Any) -> Symbol:
     product, summed = _ONE, dict.fromkeys(terms.replace(",", ""))
     for operand, labels in zip(operands, terms.split(","), strict=True):
         if isinstance(operand, Symbol):  # an array is of ones, and repeats
-            product = _times(product, ("sub", operand.tree, ("sym", labels)))
+            factor = ("sub", operand.tree, ("sym", labels)) if labels else operand.tree
+            product = _times(product, factor)
     index = "".join(label for label in summed if label not in result)
     return Symbol(("sum", ("sym", index), product) if index else product)
 
