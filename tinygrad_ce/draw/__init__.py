@@ -13,7 +13,7 @@ A reader of the graph; the engine knows nothing of it. How a drawing comes about
 The page that steps through backprop is in interactive/:
 
 * contributions.py observes backprop, contribution by contribution; steps.py makes plain data of
-  that, with formulas (formula.py), arrays (array_pool.py) and the lines of code that made the
+  that, with formulas, arrays (array_pool.py) and the lines of code that made the
   tensors (source_lines.py);
 * page.py puts the data and the SVG into assets/page.html, with the style sheets and scripts beside
   it, which are files to be edited as such.
