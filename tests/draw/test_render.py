@@ -63,7 +63,7 @@ def test_the_search_for_a_layout_is_limited_only_in_large_pictures(n, limit):
 
 @pytest.fixture
 def dot(monkeypatch, tmp_path):
-    """A command `dot` of our own on the PATH: called with what it shall do, in Python."""
+    """A command `dot` of our own on the PATH: called with what it is to do, in Python."""
 
     def make(body):
         command = tmp_path / "dot"

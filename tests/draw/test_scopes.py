@@ -27,7 +27,7 @@ def test_clusters_are_nested_as_scopes_are():
     assert clusters_around(drawing, node_named(drawing, "loss")) == []
 
 
-def test_leaf_used_in_one_scope_alone_stands_in_it_and_input_outside():
+def test_leaf_used_in_one_scope_alone_is_in_it_and_input_outside():
     drawing = draw(two_layers())
     for i in ("1", "2"):
         for name in ("W", "b"):
@@ -36,7 +36,7 @@ def test_leaf_used_in_one_scope_alone_stands_in_it_and_input_outside():
     assert clusters_around(drawing, node_named(drawing, "x")) == []
 
 
-def test_leaf_used_in_two_scopes_stands_around_both():
+def test_leaf_used_in_two_scopes_is_around_both():
     w, x = parameter(1.0, "w"), tg.Tensor(2.0, name="x")
     with tg.scope("outer"):
         with tg.scope("left"):
@@ -56,7 +56,7 @@ def test_two_calls_of_one_scope_are_two_clusters():
     assert drawing.dot.count("label=square") == 2
 
 
-def test_logits_stand_outside_of_the_cross_entropy_they_go_into():
+def test_logits_are_outside_of_the_cross_entropy_they_go_into():
     drawing = draw(cross_entropy_by_hand())
     assert clusters_around(drawing, node_named(drawing, "z")) == []
 
@@ -154,7 +154,7 @@ def blocks(shapes):
 def test_folded_layers_that_are_alike_are_one_box():
     drawing = draw(blocks([3] * 13), depth=1)
     labels = [label_of(drawing, node) for node in nodes(drawing) if node.startswith("s")]
-    assert labels == ["Block × 12 47 tensors"]  # the first W stands outside, as x does
+    assert labels == ["Block × 12 47 tensors"]  # the first W is outside, as x does
     assert len(pairs(drawing)) == 5
 
 

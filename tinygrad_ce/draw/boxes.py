@@ -29,8 +29,8 @@ NONE = "none arrives"
 class BoxContent:
     """What is to be written in a box; None is left out.
 
-    `expects_gradient` says whether there is to be a gradient, even where none arrives. Room is left
-    for the numbers of `reserved`, which the page shows in the place of the gradient.
+    `expects_gradient` says whether there is to be a gradient, even where none arrives. Space is
+    left for the numbers of `reserved`, which the page shows in the place of the gradient.
     """
 
     name: str
@@ -78,7 +78,7 @@ def width_of(words: str, size: float) -> float:
 
 
 def contents_of(diagram: Diagram, values: bool) -> dict[str, BoxContent]:
-    """Return what a picture that stands still shows of each tensor."""
+    """Return what a static picture shows of each tensor."""
     return {
         box.id: BoxContent(
             box.name,

@@ -151,7 +151,7 @@ def op_words(op: OpNode) -> str:
     """Return the symbol of a primitive, and the parameters that matter."""
     params = text.params(op.primitive.params, op.params)
     symbol = op.primitive.symbol
-    if symbol == "[ ]":  # with room for the index
+    if symbol == "[ ]":  # with space for the index
         return f"[{params}]"
     return f"{symbol} {params}" if params else symbol
 

@@ -42,7 +42,7 @@ def draw(
     grads: bool = True,
     theme: Theme = "auto",
 ) -> Drawing:
-    """Draw the graph behind a tensor: values, gradients, primitives, scopes.
+    """Draw the graph of a tensor: values, gradients, primitives, scopes.
 
     Tensors are boxes, with name, shape, dtype unless it is float64, and value and gradient: the
     numbers of a small array, of a larger one the smallest and largest, and in an SVG a heat map.

@@ -27,7 +27,7 @@ def printable(text: str, length: int = NAME_LENGTH) -> str:
     r"""Return the text in one line of `length` characters at most, all of them printable.
 
     What is not printable (control characters, lone surrogates, marks that turn the direction of
-    writing) is shown as Python would escape it, which may take more room; from a long text,
+    writing) is shown as Python would escape it, which may be longer; from a long text,
     the middle is left out, since both ends of a name such as ``layers.0.weight`` identify it.
 
     >>> printable("two\nlines")

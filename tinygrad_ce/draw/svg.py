@@ -48,15 +48,12 @@ def svg_of(
     clash when two pictures are on one page.
     """
     layout = _Layout(diagram, contents, direction)
-    legend, right, bottom = _legend(diagram, notes, *layout.size)
-    width, height = right + 2 * MARGIN, bottom + 2 * MARGIN
+    legend, width, height = _legend(diagram, notes, *layout.size)
     label = escape(title)
     return "\n".join(
         [
-            f'<svg class="graph-{theme}" xmlns="http://www.w3.org/2000/svg" '
-            f'viewBox="{-MARGIN} {-MARGIN} {width:.0f} {height:.0f}" width="{width:.0f}pt" '
-            f'height="{height:.0f}pt" role="img" aria-label="{label}" '
-            'style="max-width:100%;height:auto">',
+            _tag(f"graph-{theme}", width, height, "pt", "img", label)
+            + ' style="max-width:100%;height:auto">',
             f"<title>{label}</title>",
             f"<style>\n{style_sheet(theme)}</style>",
             f'<rect class="ground" x="{-MARGIN}" y="{-MARGIN}" width="100%" height="100%"/>',
@@ -72,15 +69,17 @@ def interactive_svg_of(
 ) -> str:
     """Return the diagram as an SVG element whose parts can be chosen and folded on the page."""
     layout = _Layout(diagram, contents, direction, interactive=True)
-    width, height = (n + 2 * MARGIN for n in layout.size)
-    return "\n".join(
-        [
-            f'<svg class="graph" xmlns="http://www.w3.org/2000/svg" '
-            f'viewBox="{-MARGIN} {-MARGIN} {width:.0f} {height:.0f}" width="{width:.0f}" '
-            f'height="{height:.0f}" role="group" aria-label="{escape(title)}">',
-            *layout.parts(),
-            '<g class="callouts"></g></svg>',
-        ]
+    tag = _tag("graph", *layout.size, "", "group", escape(title))
+    return "\n".join([f"{tag}>", *layout.parts(), '<g class="callouts"></g></svg>'])
+
+
+def _tag(kind: str, width: float, height: float, unit: str, role: str, label: str) -> str:
+    """Begin the element, with a margin around what is drawn."""
+    wide, high = (f"{n + 2 * MARGIN:.0f}" for n in (width, height))
+    return (
+        f'<svg class="{kind}" xmlns="http://www.w3.org/2000/svg" '
+        f'viewBox="{-MARGIN} {-MARGIN} {wide} {high}" width="{wide}{unit}" '
+        f'height="{high}{unit}" role="{role}" aria-label="{label}"'
     )
 
 

@@ -98,7 +98,7 @@ def _two_foldings(outputs: Sequence[Tensor], depth: int | None) -> list[Diagram]
 
 
 def _content(trace: Trace, node: Tensor) -> BoxContent:
-    """Return what is in the box of a tensor at the last step; room is left for the steps before."""
+    """Return what is in the box of a tensor at the last step, with space for those before."""
     return BoxContent(
         trace.names[node],
         trace.values[node],

@@ -214,8 +214,8 @@ function zoom(scale) {
 
 function fitting(most = 1.6) {
   const [width, height] = natural();
-  const room = document.body.classList.contains("wide") ? window.innerHeight * 0.52 : view.clientHeight;
-  return Math.min((view.clientWidth - 4) / width, (room - 4) / height, most);
+  const available = document.body.classList.contains("wide") ? window.innerHeight * 0.52 : view.clientHeight;
+  return Math.min((view.clientWidth - 4) / width, (available - 4) / height, most);
 }
 
 /** All of the graph if it is legible then, else as much of it as is. */

@@ -82,8 +82,8 @@ function unravel(flat, shape) {
 
 /** The element of an array of `shape` that an index of a broadcast result falls on. */
 function ravel(index, shape) {
-  const behind = index.length - shape.length;
-  return shape.reduce((flat, n, axis) => flat * n + (n === 1 ? 0 : index[axis + behind]), 0);
+  const added = index.length - shape.length;
+  return shape.reduce((flat, n, axis) => flat * n + (n === 1 ? 0 : index[axis + added]), 0);
 }
 
 const across = (flat, from, to) => ravel(unravel(flat, from), to);
@@ -91,7 +91,7 @@ const place = (flat, shape) => (shape.length ? `[${unravel(flat, shape).join(", 
 
 /* ── Formulas ───────────────────────────────────────────────────────────────────────────────────
    A formula is a tree, ["times", ["var", "g"], …]. It is written out twice: as HTML for the page,
-   and as plain text for labels. `look` says what stands in the place of a variable. */
+   and as plain text for labels. `look` says what to write for a variable. */
 
 class Text {
   parts = [];
