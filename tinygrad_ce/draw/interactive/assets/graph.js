@@ -260,7 +260,8 @@ function reach(id, next) {
 function markRelated(id = state.chosen) {
   const svg = drawn.svg;
   svg.classList.toggle("related", id != null);
-  for (const part of svg.querySelectorAll(".is-related, .chosen, .ancestor, .descendant")) part.classList.remove("is-related", "chosen", "ancestor", "descendant");
+  const relations = ["is-related", "chosen", "ancestor", "descendant"];
+  for (const part of svg.querySelectorAll(".is-related, .chosen")) part.classList.remove(...relations);
   if (id == null) return;
   const before = reach(id, (n) => byId.get(n).inputs);
   const after = reach(id, (n) => consumers.get(n));

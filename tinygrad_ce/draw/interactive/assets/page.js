@@ -34,18 +34,21 @@ function kicker(step) {
     : `forward pass, ${state.step} of ${forwardSteps}`;
   const maker = byId.get(step.from ?? step.to);
   const scope = maker?.scope.length ? `in ${maker.scope.join(" / ")}` : "";
-  return el("p", { class: "kicker" }, el("span", {}, `Step ${state.step} of ${steps.length - 1}`), el("span", {}, phase), scope && el("span", {}, scope));
+  const words = [`Step ${state.step} of ${steps.length - 1}`, phase, scope].filter(Boolean);
+  return el("p", { class: "kicker" }, words.map((text) => el("span", {}, text)));
 }
 
 function explainGiven() {
-  const parameters = nodes.filter((node) => node.inputs.length === 0 && node.wanted).length;
+  const leaves = nodes.filter((node) => node.inputs.length === 0 && node.wanted).length;
   const text = trace.differentiated
-    ? "The forward pass computes the values from the inputs. The backward pass computes the gradients from the output: each edge adds one contribution, and a tensor that is used twice gets two."
+    ? "The forward pass computes the values from the inputs. The backward pass computes the gradients " +
+      "from the output: each edge adds one contribution, and a tensor that is used twice gets two."
     : `The forward pass computes the values from the inputs. ${data.no_gradients}`;
   return [
     el("h2", {}, "Inputs and parameters"),
     el("p", {}, text),
-    el("p", { class: "note" }, `${count(parameters, "leaf").replace("leafs", "leaves")} with requires_grad. Press → to step, Space to play, ? for all keys.`),
+    el("p", { class: "note" }, `${count(leaves, "tensor")} with requires_grad. `,
+      "Press → to step, Space to play, ? for all keys."),
   ];
 }
 
@@ -119,7 +122,8 @@ function notes(step, from, node) {
     const places = moves && [...new Set(moves)].slice(0, 8).map((flat) => place(flat, node.shape));
     const more = moves && new Set(moves).size > 8 ? ", …" : "";
     const twice = moves && new Set(moves).size < moves.length ? " A place that the index names more than once gets the sum." : "";
-    found.push(`The index ${from.params} scatters: the gradient goes to ${places ? places.join(", ") + more : "the places of the index"}, and 0 to all others.${twice}`);
+    const to = places ? places.join(", ") + more : "the places of the index";
+    found.push(`The index ${from.params} scatters: the gradient goes to ${to}, and 0 to all others.${twice}`);
   }
   return found;
 }
@@ -159,12 +163,17 @@ function choose(flat) {
 
 /** before + added = after, as matrices. */
 function additions(step, arrived, of) {
-  const added = matrix(step.added, { caption: "this contribution", gradient: true, pick: step, hits: step.form === "moves" && byId.get(step.from).primitive === "getitem" ? step.moves : null });
+  const scatters = step.form === "moves" && byId.get(step.from).primitive === "getitem";
+  const hits = scatters ? step.moves : null;
+  const added = matrix(step.added, { caption: "this contribution", gradient: true, pick: step, hits });
   const parts = step.before == null
     ? [added]
     : [matrix(step.before, { caption: "so far", gradient: true }), el("span", { class: "sign" }, "+"), added,
        el("span", { class: "sign" }, "="), matrix(step.after, { caption: arrived === of ? "gradient" : "sum so far", gradient: true })];
-  if (step.summed) parts.unshift(matrix(step.from_rule, { caption: "from the rule, before the sum", gradient: true }), el("span", { class: "sign" }, "→"));
+  if (step.summed) {
+    const caption = "from the rule, before the sum";
+    parts.unshift(matrix(step.from_rule, { caption, gradient: true }), el("span", { class: "sign" }, "→"));
+  }
   return el("div", { class: "matrices" }, parts);
 }
 
@@ -224,16 +233,23 @@ function matrix(arrayNumber, { caption = "", gradient = false, pick = null, hits
     for (let j = 0; j < shownColumns; j++) {
       const flat = i * columns + j;
       const value = values[flat];
-      const names = [pick && "pick", flat === chosen && values.length > 1 && "chosen", marked?.has(flat) && "hit", typeof value === "number" && !Number.isFinite(value) && "odd"];
-      row.append(el("td", { class: names.filter(Boolean).join(" "), "data-flat": pick ? flat : null, title: values.length > 1 ? place(flat, array.shape) : null }, number(value)));
+      const several = values.length > 1;
+      const odd = typeof value === "number" && !Number.isFinite(value);
+      const names = [pick && "pick", flat === chosen && several && "chosen", marked?.has(flat) && "hit", odd && "odd"];
+      row.append(el("td", {
+        class: names.filter(Boolean).join(" "),
+        "data-flat": pick ? flat : null,
+        title: several ? place(flat, array.shape) : null,
+      }, number(value)));
     }
     body.append(row);
   }
   if (pick) body.addEventListener("click", (event) => { const cell = event.target.closest("td"); if (cell) choose(Number(cell.dataset.flat)); });
-  figure.append(el("div", { class: "scroll", tabindex: values.length > 30 ? "0" : null, role: values.length > 30 ? "group" : null, "aria-label": values.length > 30 ? words : null }, body));
+  const scrolls = values.length > 30 ? { tabindex: "0", role: "group", "aria-label": words } : {};
+  figure.append(el("div", { class: "scroll", ...scrolls }, body));
   if (!whole) {
-    const more = el("button", { onclick: () => figure.replaceWith(matrix(arrayNumber, { caption, gradient, pick, hits, all: true })) }, `Show all ${values.length.toLocaleString("en")} elements`);
-    figure.append(more);
+    const onclick = () => figure.replaceWith(matrix(arrayNumber, { caption, gradient, pick, hits, all: true }));
+    figure.append(el("button", { onclick }, `Show all ${values.length.toLocaleString("en")} elements`));
   }
   return figure;
 }
@@ -258,7 +274,11 @@ function showNode() {
   row("shape", `${shapeText(node.shape)}, ${node.dtype}`);
   if (node.formula) {
     row("computed by", `${node.primitive}: `, el("i", {}, node.name), " = ", inHtml(node.formula, named(varsOf(node), node)), aside(node));
-    node.rules.forEach((rule, i) => { if (rule && byId.get(node.inputs[i])?.wanted) row(node.rules.length > 1 ? `rule for ${inputName(node, i)}` : "rule", inHtml(rule, named({ ...varsOf(node), g: { name: node.name } }, node))); });
+    const look = named({ ...varsOf(node), g: { name: node.name } }, node);
+    node.rules.forEach((rule, i) => {
+      if (!rule || !byId.get(node.inputs[i])?.wanted) return;
+      row(node.rules.length > 1 ? `rule for ${inputName(node, i)}` : "rule", inHtml(rule, look));
+    });
   } else row("leaf", `${node.wanted ? "a parameter" : node.kind === "constant" ? "a constant" : "an input"}`);
   row("inputs", links([...new Set(node.inputs)]));
   row("used by", links(consumers.get(id)));
@@ -280,7 +300,8 @@ function showNode() {
 
 function noGradient(node, of) {
   if (!node.wanted) return "It requires no gradient.";
-  return of ? "No gradient has arrived yet at this step." : "No gradient reaches it: not zero, but none. No differentiable path leads from it to the output.";
+  if (of) return "No gradient has arrived yet at this step.";
+  return "No gradient reaches it: not zero, but none. No differentiable path leads from it to the output.";
 }
 
 const varsOf = (node) => (steps[valueStep.get(node.id)].kind === "value" ? steps[valueStep.get(node.id)].vars : {});
@@ -373,7 +394,8 @@ const finding = { matches: [], at: -1 };
 
 function find() {
   const wanted = $("search").value.trim().toLowerCase();
-  finding.matches = wanted ? nodes.filter((node) => [node.name, node.label, node.primitive ?? ""].some((text) => text.toLowerCase().includes(wanted))) : [];
+  const matches = (node) => [node.name, node.label, node.primitive ?? ""].some((text) => text.toLowerCase().includes(wanted));
+  finding.matches = wanted ? nodes.filter(matches) : [];
   finding.at = -1;
   for (const part of drawn.svg.querySelectorAll(".match")) part.classList.remove("match");
   for (const node of finding.matches) partFor(node.id)?.classList.add("match");
@@ -505,7 +527,8 @@ function onHover(event) {
 function dragging() {
   let from = null;
   view.addEventListener("pointerdown", (event) => {
-    if (event.pointerType === "mouse" && event.button === 0) from = { x: event.clientX + view.scrollLeft, y: event.clientY + view.scrollTop, moved: false };
+    if (event.pointerType !== "mouse" || event.button !== 0) return;
+    from = { x: event.clientX + view.scrollLeft, y: event.clientY + view.scrollTop, moved: false };
   });
   window.addEventListener("pointermove", (event) => {
     if (!from) return;
@@ -556,7 +579,10 @@ function start() {
   document.addEventListener("keydown", onKey);
   document.addEventListener("click", followLink);
   view.addEventListener("click", (event) => { const part = event.target.closest("[data-id]"); if (part) press(part); else clearSelection(); });
-  view.addEventListener("focusin", (event) => { const id = event.target.dataset?.id; if (byId.has(id) && event.target.matches(":focus-visible")) { choosePart(id); } });
+  view.addEventListener("focusin", (event) => {
+    const id = event.target.dataset?.id;
+    if (byId.has(id) && event.target.matches(":focus-visible")) choosePart(id);
+  });
   view.addEventListener("pointerover", (event) => { if (event.pointerType === "mouse") onHover(event); });
   view.addEventListener("pointerleave", () => { $("tip").hidden = true; if (state.chosen == null) markRelated(null); });
   window.addEventListener("hashchange", fromAddress);
