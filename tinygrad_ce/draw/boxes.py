@@ -112,7 +112,7 @@ def lay_out(box: TensorBox, content: BoxContent) -> BoxLayout:
     top = PAD + 8 + (LINE if any(head) else 0)
     if len(shape) == 1 and text.shown_in_numbers(shape):
         row = sum(max(_widths(a, shape[0])[i] for _, a in shown) + GAP for i in range(shape[0]))
-        if shown and row > MAX_ROW:
+        if shown and row > max(MAX_ROW, _head_width(head) - LABEL):
             return _with_columns(head, shown, shape[0], top)
     slots = []
     for what, arrays in shown:
