@@ -78,7 +78,7 @@ def test_page_refers_to_nothing_outside_of_itself_but_the_files_beside_it(one):
     assert parsed.attributes("src") == []
     local = {"loss.svg", "loss.dot", "weights.npz"}
     for reference in parsed.attributes("href") + parsed.attributes("xlink:href"):
-        assert reference in local or reference.startswith("#")
+        assert reference in local or reference.startswith(("#", "data:"))
     assert "@import" not in parsed.css
     assert "url(" not in parsed.css
     assert all(target.startswith("#") for target in re.findall(r"url\(([^)]*)\)", text))
