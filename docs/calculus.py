@@ -22,7 +22,9 @@ PAGE = Path(__file__).with_suffix(".md")
 
 TABLE = re.compile(r"(<!-- table: (.+?) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 # In primitives.py: a heading, or the first line of an entry.
-SOURCE = re.compile(r"^# ── (.+?) ─+$|^(\w+)(?:: Primitive)? *= (?:Primitive|elementwise)\(", re.MULTILINE)
+SOURCE = re.compile(
+    r"^# ── (.+?) ─+$|^(\w+)(?:: Primitive)? *= (?:Primitive|elementwise)\(", re.MULTILINE
+)
 
 
 def groups() -> dict[str, list[Primitive]]:
@@ -52,7 +54,7 @@ def derivatives(entry: Primitive) -> str:
     inputs = letters(entry).inputs[: 1 if entry.variadic else None]
     rules = {letter: rule_formula(entry, i) for i, letter in enumerate(inputs)}
     return "<br> ".join(
-        in_markdown(rf"\partial L / \partial {letter} = {latex(tree)}")
+        in_markdown(rf"\partial L/\partial {letter}={latex(tree)}")
         for letter, tree in rules.items()
         if tree is not None
     )
