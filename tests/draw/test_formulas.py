@@ -7,8 +7,7 @@ import pytest
 
 import tinygrad_ce as tg
 from tinygrad_ce import symbolic
-from tinygrad_ce.draw import formulas
-from tinygrad_ce.draw.formulas import evaluate, latex, letters, rule_formula, value_formula
+from tinygrad_ce.draw.formulas import evaluate, latex, letters, rule_formula, symbols, value_formula
 from tinygrad_ce.draw.interactive.steps import Trace
 from tinygrad_ce.engine import kernels, primitives
 from tinygrad_ce.engine.graph import topological_order
@@ -282,12 +281,12 @@ WRONG = {
 @pytest.mark.parametrize("operator", WRONG)
 def test_a_wrong_operator_of_symbols_is_found(operator, monkeypatch):
     name, place, does = WRONG[operator]
-    monkeypatch.setattr(formulas.Symbol, operator, does)
-    formulas._rule_formula.cache_clear()
+    monkeypatch.setattr(symbols.Symbol, operator, does)
+    symbols._rule_formula.cache_clear()
     try:
         wrong = rule_formula(TABLE[name], place, PARAMS.get(name, ()))
     finally:
-        formulas._rule_formula.cache_clear()
+        symbols._rule_formula.cache_clear()
     monkeypatch.undo()
     with pytest.raises((AssertionError, ValueError)):
         check_rule(name, place, SHAPES[0], wrong)
