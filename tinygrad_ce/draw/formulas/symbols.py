@@ -35,7 +35,7 @@ def _tree(value: Any) -> Tree:
         raise TypeError(f"{value!r} has no formula")
     if number < 0:
         return neg(_tree(-number))
-    short = int(number) if number != math.inf and number == int(number) else number
+    short = int(number) if number == number // 1 and number < 1e15 else number
     return _CONSTANTS.get(number) or ("num", str(short))
 
 
@@ -60,7 +60,7 @@ def _conjunction(a: Tree, b: Tree) -> Tree:
 
 
 class Symbol:
-    """What a rule can be run on like on an array of one axis, and what notes what it did."""
+    """Takes the place of an array of one axis in a rule, and notes what the rule does with it."""
 
     def __init__(self, tree: Tree, ndim: int = 1) -> None:
         self.tree = tree
@@ -160,8 +160,6 @@ class _Size(Symbol):
 
 
 _SIZE = _Size(("var", "n"))
-
-
 _FROM_THE_END = ("sym", "::-1")
 
 
@@ -236,7 +234,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 # Computed in pieces, so that nothing overflows: its name says more.
 _CALLED_BY_NAME = frozenset((primitives.sigmoid,))
-_VARIADIC = "abcdefhijklmnopqrstuvwxz"
+_DEFAULT = "abcdefhijklmnopqrstuvwxz"
 # What takes the place of parameters that no formula shows, and of those of no call.
 _GENERIC: dict[str, Any] = {
     "axis": -1,
@@ -256,7 +254,7 @@ class Letters(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def letters(primitive: Primitive, n_inputs: int = 2) -> Letters:
+def letters(primitive: Primitive, n_inputs: int | None = None) -> Letters:
     """Return the variables of a primitive's formulas, beside g and y.
 
     Parameters
@@ -264,7 +262,7 @@ def letters(primitive: Primitive, n_inputs: int = 2) -> Letters:
     primitive
         An entry of the table, or one's own.
     n_inputs
-        The number of inputs, for one that has any number.
+        The number of inputs of one call, for a primitive that does not say it.
 
     >>> letters(primitives.clip)
     Letters(inputs=('x',), params=('l', 'h'))
@@ -272,9 +270,11 @@ def letters(primitive: Primitive, n_inputs: int = 2) -> Letters:
     ('a', 'b')
     """
     params = [name for name in primitive.params if name not in _GENERIC]
-    inputs = list(_VARIADIC[:n_inputs]) if primitive.variadic else _input_names(primitive)
+    if primitive.variadic:
+        inputs = list(_DEFAULT[: n_inputs or 2])
+    else:
+        inputs = _input_names(primitive, n_inputs)
     short = [name[0] for name in inputs + params]
-
     unclear = {c for c in short if c in "gy" or short.count(c) > 1}
 
     def shorten(names: Iterable[str]) -> tuple[str, ...]:
@@ -284,20 +284,30 @@ def letters(primitive: Primitive, n_inputs: int = 2) -> Letters:
     return Letters(shorten(inputs), shorten(primitive.params))
 
 
-def _input_names(primitive: Primitive) -> list[str]:
-    """What the rules call the inputs; without rules, a and b, or x."""
-    for rule in filter(None, primitive.rules):
-        arguments = list(inspect.signature(rule).parameters.values())[2:]
-        if arguments[-1].kind is inspect.Parameter.VAR_POSITIONAL:
-            return [argument.name for argument in arguments]
-        return [argument.name for argument in arguments[: len(arguments) - len(primitive.params)]]
+def _input_names(primitive: Primitive, n_inputs: int | None) -> list[str]:
+    """What the rules call the inputs; where they do not say it, a and b, or x."""
+    rule: Any = next(filter(None, primitive.rules), None)
+    hidden = len(primitive.params)
+    if rule is not None and (arguments := _parameters(rule)[2:]):
+        if arguments[-1].kind is not inspect.Parameter.VAR_POSITIONAL:
+            arguments = arguments[: len(arguments) - hidden]
+        return [argument.name for argument in arguments]
     value: Any = primitive.value
-    n = value.nin if isinstance(value, np.ufunc) else len(inspect.signature(value).parameters)
-    n -= len(primitive.params)
-    return ["x"] if n == 1 else list(_VARIADIC[:n])
+    if n_inputs is None:
+        n_inputs = value.nin if isinstance(value, np.ufunc) else len(_parameters(value)) - hidden
+    return ["x"] if n_inputs == 1 else list(_DEFAULT[:n_inputs])
 
 
-def value_formula(primitive: Primitive, params: Sequence[Any] = (), n_inputs: int = 2) -> Tree:
+def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    try:
+        return list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):  # it is not written in Python
+        return []
+
+
+def value_formula(
+    primitive: Primitive, params: Sequence[Any] = (), n_inputs: int | None = None
+) -> Tree:
     """Return the formula of a primitive's value.
 
     Parameters
@@ -307,7 +317,7 @@ def value_formula(primitive: Primitive, params: Sequence[Any] = (), n_inputs: in
     params
         The parameters of one call, most of which change nothing.
     n_inputs
-        The number of inputs, for a primitive that has any number.
+        The number of inputs of one call, for a primitive that does not say it.
 
     >>> value_formula(primitives.exp)
     ('pow', ('sym', 'e'), ('var', 'x'))
@@ -316,7 +326,7 @@ def value_formula(primitive: Primitive, params: Sequence[Any] = (), n_inputs: in
 
 
 def rule_formula(
-    primitive: Primitive, place: int, params: Sequence[Any] = (), n_inputs: int = 2
+    primitive: Primitive, place: int, params: Sequence[Any] = (), n_inputs: int | None = None
 ) -> Tree | None:
     """Return the formula of a rule, in which g is the gradient of the value y.
 
@@ -350,7 +360,7 @@ def _is_zero(value: Any) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def _value_formula(primitive: Primitive, params: tuple[Any, ...], n_inputs: int) -> Tree:
+def _value_formula(primitive: Primitive, params: tuple[Any, ...], n_inputs: int | None) -> Tree:
     if primitive.latex and primitive.latex[0]:
         return from_latex(primitive.latex[0])
     symbols, arguments = _arguments(primitive, params, n_inputs)
@@ -362,12 +372,12 @@ def _value_formula(primitive: Primitive, params: tuple[Any, ...], n_inputs: int)
 
 @lru_cache(maxsize=1024)
 def _rule_formula(
-    primitive: Primitive, place: int, params: tuple[Any, ...], n_inputs: int
+    primitive: Primitive, place: int, params: tuple[Any, ...], n_inputs: int | None
 ) -> Tree | None:
     if primitive.rules[0 if primitive.variadic else place : place + 1] in ((), (None,)):
         return None
     symbols, arguments = _arguments(primitive, params, n_inputs)
-    x = symbols[place].tree
+    x = symbols[place].tree if place < len(symbols) else ("text", f"argument {place + 1}")
     number = 1 if primitive.variadic else place + 1
     if latex := (primitive.latex or ())[number : number + 1]:
         known = {"a": x} if primitive.variadic else {}
@@ -386,7 +396,7 @@ def _rule_formula(
 
 
 def _arguments(
-    primitive: Primitive, params: tuple[Any, ...], n_inputs: int
+    primitive: Primitive, params: tuple[Any, ...], n_inputs: int | None
 ) -> tuple[list[Symbol], list[Any]]:
     """Symbols for the inputs, and what takes the place of the parameters."""
     arguments: list[Any] = []

@@ -46,7 +46,7 @@ def frac(a: Tree, b: Tree) -> Tree:
 def where(condition: Tree, a: Tree, b: Tree) -> Tree:
     """a where the condition holds, else b: with an Iverson bracket if one of them is 0."""
     sides, sign = set(condition[1::2]), condition[2:3]
-    if condition[0] == "rel" and sign == ("=",) and condition[3][0] == a[0] == "num":
+    if sign == ("=",) and condition[3][0] == a[0] == "num" and b[0] != "num":
         return b  # a guard at a single point
     if b == ZERO:
         return restricted(a, condition)
