@@ -240,12 +240,12 @@ def _values(nodes: Sequence[Tensor]) -> dict[Tensor, Any]:
 
 def _value_formula(node: Tensor) -> Tree:
     assert node.primitive is not None
-    return formulas.value_formula(node.primitive, node.params, len(node.inputs or ()) or None)
+    return formulas.value_formula(node.primitive, node.params, len(node.inputs or ()))
 
 
 def _rule_formula(node: Tensor, place: int) -> Tree | None:
     assert node.primitive is not None
-    return formulas.rule_formula(node.primitive, place, node.params, len(node.inputs or ()) or None)
+    return formulas.rule_formula(node.primitive, place, node.params, len(node.inputs or ()))
 
 
 def _with_value_written_out(tree: Tree, node: Tensor) -> Tree:
@@ -266,7 +266,7 @@ class _Bindings:
         assert self.primitive is not None
         inputs = node.inputs or ()
         self.reduces = {"axis", "keepdims"} <= set(self.primitive.params)
-        letters = formulas.letters(self.primitive, len(inputs) or None)
+        letters = formulas.letters(self.primitive, len(inputs))
         self.tensors = dict(zip(letters.inputs, inputs, strict=False))
         self.params = dict(zip(letters.params, node.params, strict=False))
         if self.reduces:
