@@ -54,7 +54,7 @@ def derivatives(entry: Primitive) -> str:
     inputs = letters(entry).inputs[: 1 if entry.variadic else None]
     rules = {letter: rule_formula(entry, i) for i, letter in enumerate(inputs)}
     return "<br> ".join(
-        in_markdown(rf"\partial L / \partial {letter} = {latex(tree)}")
+        in_markdown(rf"\partial L/\partial {letter}={latex(tree)}")
         for letter, tree in rules.items()
         if tree is not None
     )

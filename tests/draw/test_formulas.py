@@ -1,14 +1,16 @@
 """Formulas come from values and rules alone: they read well, and compute what the rules compute."""
 
+import math
+import operator
 import re
+from functools import partial
 
 import numpy as np
 import pytest
 
 import tinygrad_ce as tg
 from tinygrad_ce import symbolic
-from tinygrad_ce.draw import formulas
-from tinygrad_ce.draw.formulas import evaluate, latex, letters, rule_formula, value_formula
+from tinygrad_ce.draw.formulas import evaluate, latex, letters, rule_formula, symbols, value_formula
 from tinygrad_ce.draw.interactive.steps import Trace
 from tinygrad_ce.engine import kernels, primitives
 from tinygrad_ce.engine.graph import topological_order
@@ -279,15 +281,15 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("operator", WRONG)
-def test_a_wrong_operator_of_symbols_is_found(operator, monkeypatch):
-    name, place, does = WRONG[operator]
-    monkeypatch.setattr(formulas.Symbol, operator, does)
-    formulas._rule_formula.cache_clear()
+@pytest.mark.parametrize("method", WRONG)
+def test_a_wrong_operator_of_symbols_is_found(method, monkeypatch):
+    name, place, does = WRONG[method]
+    monkeypatch.setattr(symbols.Symbol, method, does)
+    symbols._rule_formula.cache_clear()
     try:
         wrong = rule_formula(TABLE[name], place, PARAMS.get(name, ()))
     finally:
-        formulas._rule_formula.cache_clear()
+        symbols._rule_formula.cache_clear()
     monkeypatch.undo()
     with pytest.raises((AssertionError, ValueError)):
         check_rule(name, place, SHAPES[0], wrong)
@@ -346,6 +348,25 @@ def test_a_rule_that_symbols_cannot_run_is_named(rule):
 def test_a_value_that_symbols_cannot_run_is_named():
     entry = Primitive("a_b", "ab", lambda x: np.array([float(v) for v in x]))
     assert latex(value_formula(entry)) == r"\text{a\_b} x"
+
+
+@pytest.mark.parametrize(
+    ("value", "rules", "formulas"),
+    [
+        (operator.neg, (), ["-x"]),
+        (np.add, (None, lambda *given: given[0]), ["a + b", None, "g"]),
+        (lambda *given: given[0], (lambda g, *rest: g,), ["x", "g"]),
+        (partial(np.add, 1), (lambda g, y, x: g,), ["1 + x", "g"]),
+        (math.exp, (lambda g, y, x: g * y,), [r"\operatorname{own} x", r"g\,y"]),
+    ],
+)
+def test_functions_of_any_signature_have_formulas(value, rules, formulas):
+    entry, n = own(value, *rules), max(len(rules), 1)
+    trees = [
+        value_formula(entry, (), n),
+        *(rule_formula(entry, i, (), n) for i in range(len(rules))),
+    ]
+    assert [tree and latex(tree) for tree in trees] == formulas
 
 
 def test_a_formula_can_be_given_in_latex():
