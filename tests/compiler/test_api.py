@@ -2,8 +2,8 @@
 
 import gc
 import operator
+import os
 from collections import namedtuple
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -153,10 +153,10 @@ def test_saving_leaves_the_earlier_file_as_it_was_if_it_fails(tmp_path, monkeypa
     assert (tmp_path / "step.py").read_text(encoding="utf-8") == f.source
     f(np.ones((2, 2)))
 
-    def fail(self, content):
+    def fail(*paths):
         raise OSError("disk full")
 
-    monkeypatch.setattr(Path, "write_bytes", fail)
+    monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(OSError, match="disk full"):
         f.save(tmp_path / "step.py")
     assert "[3]" in (tmp_path / "step.py").read_text(encoding="utf-8")
