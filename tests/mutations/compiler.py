@@ -15,7 +15,7 @@ printer = of("compiler/codegen/printer.py", *COMPILER)
 MUTATIONS = [
     # ── compiler/passes.py ────────────────────────────────────────────────────────────────────────
     passes(
-        "_spelled",
+        "_content_key",
         "whatever their dtype",
         "(type(value), array.dtype, array.shape, array.tobytes())",
         "(array.shape, array.tobytes())",
@@ -23,25 +23,25 @@ MUTATIONS = [
     passes(
         "merge_equal.rule",
         "a product of itself",
-        "of_itself.get(id(op)) is False and _is_product_of_itself(op)",
+        "of_itself.get(op) is False and _is_product_of_itself(op)",
         "False",
     ),
     passes(
-        "melt_broadcasts.rule",
+        "push_down_broadcasts",
         "whatever the dtype",
         "_promoted(cores) != _promoted(op.inputs)",
         "False",
     ),
     passes(
-        "melt_broadcasts.rule",
+        "push_down_broadcasts",
         "whatever the order of axes",
-        "any((x.kind == 'array' and (not (_is_spread(x) or x.in_c_order)) for x in op.inputs))",
+        "any((x.kind == 'array' and (not (_is_broadcast(x) or x.in_c_order)) for x in op.inputs))",
         "False",
     ),
     passes(
-        "melt_scatters.rule",
+        "fuse_scatter_add.rule",
         "onto -0",
-        "scattered.primitive is p.scatter and once and positive.get(id(rest))",
+        "scattered.primitive is p.scatter and once and unsigned.get(rest)",
         "scattered.primitive is p.scatter and once",
     ),
     passes(
@@ -59,7 +59,7 @@ MUTATIONS = [
     passes(
         "flatten_indices.rule",
         "unchecked",
-        "not all((_in_range(index, n, bounds.get(id(index))) for index, n in limits))",
+        "not all((_in_range(index, n, bounds.get(index)) for index, n in limits))",
         "False",
     ),
     passes(
@@ -69,36 +69,36 @@ MUTATIONS = [
         "index.kind == 'array'",
     ),
     passes(
-        "split_means.rule",
+        "split_means",
         "of integers",
         "kinds not in ({('array', 'f')}, {('array', 'd')})",
         "op.kind != 'array'",
     ),
     # ── compiler/memory.py ────────────────────────────────────────────────────────────────────────
-    memory("_last_uses", "written over", "last_use[id(owner)] = NEVER", "pass"),
+    memory("_last_uses", "written over", "last_use[owner] = NEVER", "pass"),
     memory(
-        "_dying_operand",
+        "_reused_operand",
         "that is a view of another",
-        "all((y is x or owner not in owners[id(y)] for y in op.inputs))",
+        "all((y is x or owner not in owners[y] for y in op.inputs))",
         "True",
     ),
     memory(
-        "_dying_operand",
+        "_reused_operand",
         "an argument",
-        "len(owners[id(x)]) == 1 and owner.primitive is not None and owner.in_c_order",
-        "len(owners[id(x)]) == 1 and owner.in_c_order",
+        "len(owners[x]) == 1 and owner.primitive is not None and owner.in_c_order",
+        "len(owners[x]) == 1 and owner.in_c_order",
     ),
-    memory("planned", "that are arguments", "plan.copied.add(id(op))", "pass"),
+    memory("plan_memory", "that are arguments", "plan.copied.add(op)", "pass"),
     memory(
-        "planned",
+        "plan_memory",
         "needed for other rows",
-        "victim is not None and id(victim) not in shared.get(id(op), ())",
-        "victim is not None",
+        "reused is not None and reused not in shared.get(op, ())",
+        "reused is not None",
     ),
     memory(
         "_share_buffers",
         "needed for the next block",
-        "end = number[id(loop_at[end].ops[-1])]",
+        "end = number[loop_at[end].ops[-1]]",
         "pass",
     ),
     memory(
@@ -107,14 +107,14 @@ MUTATIONS = [
         "memory is first and memory.size * memory.dtype.itemsize >= CLEARED",
         "memory.size * memory.dtype.itemsize >= CLEARED",
     ),
-    memory("unheld", "that are held", "holders.index(nobody)", "0"),
-    memory("unheld", "read-only", "array.setflags(write=True)", "pass"),
-    memory("unheld", "the older", "[array, *arrays[:1]]", "[*arrays[:1], array]"),
+    memory("recycled", "that are held", "holders.index(nobody)", "0"),
+    memory("recycled", "read-only", "array.setflags(write=True)", "pass"),
+    memory("recycled", "the older", "[array, *arrays[:1]]", "[*arrays[:1], array]"),
     # ── compiler/row_blocks.py ────────────────────────────────────────────────────────────────────
     blocks(
         "_Stretches.works_by_row",
         "any order of axes",
-        "op.primitive in EXACT or all((y.in_c_order for y in op.inputs))",
+        "op.facts.exact or all((y.in_c_order for y in op.inputs))",
         "True",
     ),
     blocks(
@@ -131,24 +131,22 @@ MUTATIONS = [
     ),
     blocks("_Stretches.loop", "left out", "outlast | inside & self.wanted", "outlast"),
     blocks("_Stretches.assign", "in any order", "level = effects = max(level, effects)", "pass"),
-    blocks(
-        "_Stretches.assign", "before they are checked", "checked[id(op.inputs[0])] = level", "pass"
-    ),
+    blocks("_Stretches.assign", "before they are checked", "checked[op.inputs[0]] = level", "pass"),
     # ── compiler/runtime.py ───────────────────────────────────────────────────────────────────────
     runtime(
         "_Driver.function",
         "of any shape",
-        "f'    if {v} is not k_{v} and not fits({v}, op_{v}):'",
-        "f'    if {v} is not k_{v} and False:'",
+        "f'    if v{i} is not k{i} and not fits(v{i}, op_{i}):'",
+        "f'    if v{i} is not k{i} and False:'",
     ),
     runtime(
-        "_Driver.conditions",
+        "_Driver.guards",
         "that have been assigned",
         "f'{self.owner(leaf)}._value is f{i}'",
         "f'{self.owner(leaf)}._value is not None'",
     ),
     runtime(
-        "_Driver.conditions",
+        "_Driver.guards",
         "whoever needs one",
         "f'{self.owner(leaf)}._requires_grad is {leaf._requires_grad}'",
         "f'{self.owner(leaf)}._requires_grad is not None'",
@@ -157,7 +155,7 @@ MUTATIONS = [
     recorder(
         "StepRecorder._read_list",
         "equal for ever",
-        "self.recording.conditions.append((place, first))",
+        "self.recording.guards.append((ref, first))",
         "pass",
     ),
     recorder(
@@ -166,16 +164,16 @@ MUTATIONS = [
     recorder("StepRecorder.put_back", "left as they became", "leaf._value = value", "pass"),
     # ── compiler/codegen/naming.py ────────────────────────────────────────────────────────────────
     naming(
-        "_Namer.is_free",
+        "_Namer.free_name",
         "names of the module's own",
-        "name not in self.taken and (not (op.is_constant and name == self.function))",
-        "True",
+        "name in RESERVED or (op.is_constant and name == self.function)",
+        "False",
     ),
     naming(
-        "_Namer.take",
+        "_Namer.free_name",
         "the target as the operand",
-        "not self.is_free(name, op) or until > i or held",
-        "not self.is_free(name, op) or until > i",
+        "i - (op.primitive in (p.scatter, add_at, add_at_flat))",
+        "i",
     ),
     # ── compiler/codegen/printer.py ───────────────────────────────────────────────────────────────
     printer(
