@@ -178,7 +178,7 @@ def test_refuses_unknown_reductions_and_wrong_shapes():
         closed_form.batch_norm_grad(np.zeros((2, 3)), np.zeros((3, 2)), np.ones(3))
 
 
-# ── Batch normalisation ───────────────────────────────────────────────────────────────────────────
+# ── Batch normalization ───────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("ddof", [0, 1])
@@ -188,9 +188,9 @@ def test_batch_norm_against_autograd(ddof, eps):
     rng = np.random.default_rng(0)
     dout, gamma = rng.normal(size=(32, 64)), rng.normal(size=(1, 64))
     x = tg.Tensor(3 + 2 * rng.normal(size=(32, 64)), requires_grad=True)
-    centred = x - x.mean(0, keepdims=True)
-    var = (centred * centred).sum(0, keepdims=True) / (32 - ddof)
-    ((gamma * centred * (var + eps) ** -0.5) * dout).sum().backward()
+    centered = x - x.mean(0, keepdims=True)
+    var = (centered * centered).sum(0, keepdims=True) / (32 - ddof)
+    ((gamma * centered * (var + eps) ** -0.5) * dout).sum().backward()
     closed = closed_form.batch_norm_grad(dout, x.data, gamma, eps, ddof)
     np.testing.assert_allclose(closed, x.grad, rtol=0, atol=2e-15)
     flat = closed_form.batch_norm_grad(dout, x.data, gamma[0], eps, ddof)

@@ -116,11 +116,11 @@ def test_a_python_list_is_a_training_set():
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"epochs": 0}, ValueError, "epochs is at least 1, got 0"),
-        ({"epochs": 2.0}, TypeError, "epochs is a whole number, got 2.0"),
-        ({"epochs": True}, TypeError, "epochs is a whole number"),
-        ({"batch_size": 0}, ValueError, "batch_size is at least 1"),
-        ({"batch_size": "8"}, TypeError, "batch_size is a whole number, got '8'"),
+        ({"epochs": 0}, ValueError, "epochs is 0: expected at least 1"),
+        ({"epochs": 2.0}, TypeError, "epochs is 2.0: expected an integer"),
+        ({"epochs": True}, TypeError, "epochs is True: expected an integer"),
+        ({"batch_size": 0}, ValueError, "batch_size is 0: expected at least 1"),
+        ({"batch_size": "8"}, TypeError, "batch_size is '8': expected an integer"),
         ({"y": np.arange(60)}, IndexError, "out of range for 3 classes"),
         ({"y": np.zeros(60)}, TypeError, "labels are integers"),
         ({"y": np.zeros(59, int)}, ValueError, "label a row"),
@@ -140,6 +140,32 @@ def test_what_does_not_fit_is_refused_before_the_model_changes(problem, changes,
     with pytest.raises(error, match=message):
         fit(model, optimizer, **arguments)
     assert_unchanged(model, before)
+
+
+def test_indices_that_the_model_refuses_are_refused_before_it_changes():
+    model = nn.Sequential(nn.Embedding(5, 3, rng=0))
+    X, y = np.append(np.zeros(59, int), 5), np.zeros(60, int)
+    before = weights(model)
+    with pytest.raises(IndexError, match="index 5 at row 59"):
+        fit(model, optim.SGD(model.parameters(), lr=1), X, y, epochs=1, batch_size=1, rng=0)
+    assert_unchanged(model, before)
+
+
+@pytest.mark.parametrize("y", [np.eye(3)[np.zeros(60, int)], np.zeros(60, int)[:, None]])
+def test_a_test_set_is_checked_as_the_training_set_is(problem, y):
+    model, optimizer, *training_set = problem
+    X = training_set[0]
+    with pytest.raises(ValueError, match="label"):
+        fit(model, optimizer, *training_set, epochs=1, batch_size=8, rng=0, X_test=X, y_test=y)
+
+
+def test_rows_are_checked_without_running_the_whole_set_through_the_model(problem):
+    model, optimizer, X, y = problem
+    sizes = []
+    forward = model.forward
+    model.forward = lambda x: sizes.append(len(x)) or forward(x)
+    fit(model, optimizer, X, y, epochs=1, batch_size=60, rng=0)
+    assert sizes == [2, 60, 60]
 
 
 def test_an_optimizer_of_another_model_is_refused(problem):
@@ -273,6 +299,6 @@ def test_float32_model_trains_on_float32_rows():
     X, y, _ = data.iris()
     model = nn.MLP([4, 8, 3], rng=0)
     sgd = optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
-    fit(model, sgd, *data.standardise(X), y, epochs=30, batch_size=30, rng=0)
-    assert accuracy(model, *data.standardise(X), y) > 0.95
+    fit(model, sgd, *data.standardize(X), y, epochs=30, batch_size=30, rng=0)
+    assert accuracy(model, *data.standardize(X), y) > 0.95
     assert all(parameter.dtype == np.float32 for parameter in model.parameters())

@@ -1,16 +1,16 @@
-"""Two small data sets, and what it takes to feed them to a classifier, in plain NumPy arrays.
+"""Two small data sets, and how to split, standardize and batch data, in plain NumPy arrays.
 
-The files lie in the package's folder `datasets`; its SOURCES.md says where they come from.
+The files are in the package's folder `datasets`; its SOURCES.md says where they come from.
 
 >>> X, y, names = iris()
->>> X_train, y_train, X_test, y_test = train_test_split(X, y)
->>> X_train, X_test = standardise(X_train, X_test)
+>>> X_train, X_test, y_train, y_test = train_test_split(X, y)
+>>> X_train, X_test = standardize(X_train, X_test)
 >>> for X_batch, y_batch in minibatches(X_train, y_train, batch_size=32, rng=0):
 ...     print(X_batch.shape, y_batch.shape)
 (32, 4) (32,)
 (32, 4) (32,)
 (32, 4) (32,)
-(24, 4) (24,)
+(18, 4) (18,)
 """
 
 from __future__ import annotations
@@ -30,9 +30,14 @@ __all__ = [
     "feature_names",
     "iris",
     "minibatches",
-    "standardise",
+    "standardize",
     "train_test_split",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 Dataset: TypeAlias = tuple[NDArray[np.float32], NDArray[np.int64], tuple[str, ...]]
 DX = TypeVar("DX", bound=np.generic)
@@ -41,18 +46,18 @@ Real = TypeVar("Real", bound=np.floating[Any])
 
 
 def iris() -> Dataset:
-    """Fisher's measurements of 150 iris flowers, 50 of each of three species.
+    """Load Fisher's measurements of 150 iris flowers, 50 of each of three species.
 
     Returns
     -------
     X
-        (150, 4) float32, the lengths in centimetres that `feature_names("iris")` lists.
+        (150, 4) float32, the lengths in centimeters that `feature_names("iris")` lists.
     y
         (150,) int64, the species as an index into `names`.
     names
         The three species.
 
-    The arrays are new at each call, and yours to change.
+    The arrays are new at each call and may be changed.
 
     Source: R. A. Fisher (1936), "The use of multiple measurements in taxonomic problems",
     Annals of Eugenics 7(2), 179-188.
@@ -63,11 +68,11 @@ def iris() -> Dataset:
     >>> X[0].tolist(), names[y[0]]
     ([5.09..., 3.5, 1.39..., 0.20...], 'setosa')
     """
-    return _fresh("iris")
+    return _copy_of("iris")
 
 
 def digits() -> Dataset:
-    """1,797 handwritten digits, as images of 8×8 pixels.
+    """Load 1,797 handwritten digits, as images of 8×8 pixels.
 
     Returns
     -------
@@ -79,7 +84,7 @@ def digits() -> Dataset:
     names
         "0" to "9".
 
-    The arrays are new at each call, and yours to change.
+    The arrays are new at each call and may be changed.
 
     Source: E. Alpaydin and C. Kaynak (1998), "Optical Recognition of Handwritten Digits", the
     test set.
@@ -100,7 +105,7 @@ def digits() -> Dataset:
     >>> y[0].item()
     0
     """
-    return _fresh("digits")
+    return _copy_of("digits")
 
 
 DATASETS: dict[str, Callable[[], Dataset]] = {"iris": iris, "digits": digits}
@@ -110,7 +115,7 @@ _FILES = {"iris": "iris.csv", "digits": "digits.csv.gz"}
 
 
 def feature_names(name: str) -> tuple[str, ...]:
-    """What the columns of a data set's X hold, in their order.
+    """Return what the columns of a data set's X hold, in their order.
 
     Parameters
     ----------
@@ -133,13 +138,13 @@ def feature_names(name: str) -> tuple[str, ...]:
 
 
 def train_test_split(
-    X: NDArray[DX], y: NDArray[DY], test_fraction: float = 0.2, seed: int = 0
-) -> tuple[NDArray[DX], NDArray[DY], NDArray[DX], NDArray[DY]]:
-    """Split the rows in two, with each class in both parts in its proportion.
+    X: NDArray[DX], y: NDArray[DY], test_size: float = 0.25, rng: np.random.Generator | int = 0
+) -> tuple[NDArray[DX], NDArray[DX], NDArray[DY], NDArray[DY]]:
+    """Split the rows into a training set and a test set, stratified by class.
 
-    A class of n rows sends the integer nearest to `n * test_fraction` to the test part, but at
-    least one row, and leaves at least one in the training part. Both parts are shuffled; the same
-    seed splits in the same way.
+    Of a class of n rows, the integer nearest to `n * test_size` goes to the test set, but at least
+    one row, and at least one goes to the training set. Both are shuffled; the same seed gives the
+    same split.
 
     Parameters
     ----------
@@ -147,24 +152,24 @@ def train_test_split(
         (n, ...) the examples.
     y
         (n,) their classes, of any dtype.
-    test_fraction
-        The share of the test part, between 0 and 1, neither included.
-    seed
-        Of the shuffle, as `np.random.default_rng` takes it.
+    test_size
+        The share of the test set, between 0 and 1, both exclusive.
+    rng
+        A Generator or a seed for the shuffle.
 
     Returns
     -------
     tuple
-        (X_train, y_train, X_test, y_test), new arrays of the given dtypes.
+        (X_train, X_test, y_train, y_test), new arrays of the given dtypes, in scikit-learn's order.
 
     Raises
     ------
     ValueError
-        X and y differ in length, y is not one label a row, there are no rows,
-        test_fraction is out of range, or a class has one row only.
+        X and y differ in length, y is not one label a row, there are no rows, test_size is out of
+        range, or a class has one row only.
 
     >>> X, y, _ = iris()
-    >>> X_train, y_train, X_test, y_test = train_test_split(X, y, test_fraction=0.3)
+    >>> X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.3)
     >>> np.bincount(y_train).tolist(), np.bincount(y_test).tolist()
     ([35, 35, 35], [15, 15, 15])
     """
@@ -174,25 +179,25 @@ def train_test_split(
             f"y has shape {y.shape}: expected one label a row, shape ({len(y)},); "
             "turn one-hot rows into labels with y.argmax(axis=1)"
         )
-    if not 0 < test_fraction < 1:
+    if not 0 < test_size < 1:
         raise ValueError(
-            f"test_fraction is {test_fraction!r}: expected a number between 0 and 1, neither "
-            "included; to test on all rows or on none, use X and y as they are"
+            f"test_size is {test_size!r}: expected a number between 0 and 1, both "
+            "exclusive; to test on all rows or on none, use X and y as they are"
         )
     if len(y) == 0:
         raise ValueError("X and y have no rows: expected at least two of each class")
     classes, members = np.unique(y, return_inverse=True)
     counts = np.bincount(members)
-    _refuse_lone_rows(classes, members, counts)
+    _check_class_sizes(classes, members, counts)
 
-    rng = np.random.default_rng(seed)
-    test_counts = np.clip(np.rint(counts * test_fraction).astype(int), 1, counts - 1)
+    rng = np.random.default_rng(rng)
+    test_counts = np.clip(np.rint(counts * test_size).astype(int), 1, counts - 1)
     in_test = np.zeros(len(y), dtype=bool)
     for k, test_count in enumerate(test_counts):
         in_test[rng.permutation(np.flatnonzero(members == k))[:test_count]] = True
     order = rng.permutation(len(y))
     train, test = order[~in_test[order]], order[in_test[order]]
-    return X[train], y[train], X[test], y[test]
+    return X[train], X[test], y[train], y[test]
 
 
 def minibatches(
@@ -202,7 +207,7 @@ def minibatches(
     rng: np.random.Generator | int | None = None,
     drop_last: bool = False,
 ) -> Iterator[tuple[NDArray[DX], NDArray[DY]]]:
-    """One pass over the rows, batch after batch, each row once.
+    """Iterate over the rows once, batch by batch.
 
     Parameters
     ----------
@@ -213,8 +218,8 @@ def minibatches(
     batch_size
         The rows of a batch; the last one has what is left.
     rng
-        Shuffles the rows: a Generator, from which each call draws another order, or a seed,
-        which gives the same order at every call. With None they keep their order.
+        Shuffles the rows: a Generator gives another order at each call, a seed the same one. With
+        None they keep their order.
     drop_last
         Leave out a last batch that is short, and so every batch when batch_size > n.
 
@@ -228,25 +233,16 @@ def minibatches(
     ValueError
         X and y differ in length, or batch_size is below 1.
     TypeError
-        Batch_size is not an integer.
+        batch_size is not an integer.
 
-    The errors are raised by the call itself, before the first batch is asked for.
+    Errors are raised by the call itself, not by the first iteration.
 
     >>> X, y = np.arange(5) * 10, np.arange(5)
     >>> [y_batch.tolist() for X_batch, y_batch in minibatches(X, y, batch_size=2)]
     [[0, 1], [2, 3], [4]]
     """
     X, y = _paired(X, y)
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer):
-        raise TypeError(
-            f"batch_size is {batch_size!r}: expected an integer; "
-            "round a computed size with int(...) or //"
-        )
-    if batch_size < 1:
-        raise ValueError(
-            f"batch_size is {batch_size}: expected at least 1; for one batch of all rows, "
-            "give len(X)"
-        )
+    check_count("batch_size", batch_size)
     n = len(X)
     order = np.arange(n) if rng is None else np.random.default_rng(rng).permutation(n)
     stop = n - n % batch_size if drop_last else n
@@ -254,23 +250,23 @@ def minibatches(
     return ((X[rows], y[rows]) for rows in batches)
 
 
-def standardise(X_train: NDArray[Real], *others: NDArray[Real]) -> tuple[NDArray[Real], ...]:
-    """Shift and scale each column to mean 0 and standard deviation 1 over the training part.
+def standardize(X_train: NDArray[Real], *others: NDArray[Real]) -> tuple[NDArray[Real], ...]:
+    """Shift and scale each column to mean 0 and standard deviation 1 over the training set.
 
-    The other parts go through the same shift and scale, (x − mean) / std, so that nothing of
-    them is learnt. A column that is constant in X_train has no scale and becomes 0 everywhere.
+    The other arrays are shifted and scaled by the same numbers, (x − mean) / std, so that nothing
+    of the test set is learned. A column that is constant in X_train becomes 0 everywhere.
 
     Parameters
     ----------
     X_train
         (n, ...) a floating array; its mean and its std (ddof 0) over the rows are used.
     others
-        (m, ...) more arrays with the same columns, such as the test part.
+        (m, ...) more arrays with the same columns, such as the test set.
 
     Returns
     -------
     tuple
-        (X_train, *others), standardised, new arrays of the given shapes and dtypes.
+        (X_train, *others), standardized, new arrays of the given shapes and dtypes.
 
     Raises
     ------
@@ -279,7 +275,7 @@ def standardise(X_train: NDArray[Real], *others: NDArray[Real]) -> tuple[NDArray
     ValueError
         X_train has no rows, or another array has other columns.
 
-    >>> train, test = standardise(np.array([[1.0, 5.0], [3.0, 5.0]]), np.array([[4.0, 6.0]]))
+    >>> train, test = standardize(np.array([[1.0, 5.0], [3.0, 5.0]]), np.array([[4.0, 6.0]]))
     >>> train.tolist(), test.tolist()
     ([[-1.0, 0.0], [1.0, 0.0]], [[2.0, 0.0]])
     """
@@ -311,7 +307,7 @@ class _Parsed(NamedTuple):
 
 @cache
 def _parse(filename: str) -> _Parsed:
-    """Read a file of `datasets`: a remark, the column names, then rows that end in their class."""
+    """Read a file of `datasets`: a remark, the column names, then rows that end in the class."""
     raw = (files("tinygrad_ce") / "datasets" / filename).read_bytes()
     text = (gzip.decompress(raw) if filename.endswith(".gz") else raw).decode()
     _remark, header, *rows = text.splitlines()
@@ -322,9 +318,19 @@ def _parse(filename: str) -> _Parsed:
     return _Parsed(X, y.astype(np.int64), tuple(classes.tolist()), tuple(features))
 
 
-def _fresh(name: str) -> Dataset:
+def _copy_of(name: str) -> Dataset:
     parsed = _parse(_FILES[name])
     return parsed.X.copy(), parsed.y.copy(), parsed.classes
+
+
+def check_count(name: str, value: Any) -> None:
+    """Raise if an argument is not an integer of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(
+            f"{name} is {value!r}: expected an integer; round a computed number with int(...) or //"
+        )
+    if value < 1:
+        raise ValueError(f"{name} is {value}: expected at least 1")
 
 
 def _paired(X: NDArray[DX], y: NDArray[DY]) -> tuple[NDArray[DX], NDArray[DY]]:
@@ -340,7 +346,7 @@ def _paired(X: NDArray[DX], y: NDArray[DY]) -> tuple[NDArray[DX], NDArray[DY]]:
     return X, y
 
 
-def _refuse_lone_rows(
+def _check_class_sizes(
     classes: NDArray[Any], members: NDArray[np.intp], counts: NDArray[np.intp]
 ) -> None:
     if counts.min() < 2:
@@ -348,7 +354,7 @@ def _refuse_lone_rows(
         row = int(np.flatnonzero(members == lone)[0])
         raise ValueError(
             f"class {classes.tolist()[lone]!r} has a single row, row {row}: expected at least two "
-            "of each class, one for each part; drop the row or add another"
+            "of each class, one for each set; drop the row or add another"
         )
 
 
@@ -356,7 +362,7 @@ def _check_part(position: int, array: NDArray[Any], columns: tuple[int, ...]) ->
     name = f"others[{position - 1}]" if position else "X_train"
     if not np.issubdtype(array.dtype, np.floating):
         raise TypeError(
-            f"{name} has dtype {array.dtype}: expected a floating one, since standardised values "
+            f"{name} has dtype {array.dtype}: expected a floating one, since standardized values "
             "are fractions; convert it first, as in X.astype(np.float32)"
         )
     if array.ndim == 0:

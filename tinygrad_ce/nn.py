@@ -1,4 +1,4 @@
-"""Layers: a Module holds parameters, and calling it opens a scope of its name.
+"""Layers: a Module holds parameters, and a call opens a scope of its name.
 
 A parameter is a Tensor with requires_grad; there is no other class for it.
 """
@@ -13,22 +13,41 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from . import functional
+from .engine.array_types import Array
 from .engine.context import active_recorder, scope
-from .engine.tensor import Array, Tensor, as_tensor, run_check
+from .engine.tensor import Tensor, as_tensor, run_check, set_values
 from .functional import validation
 from .functional.activations import check_probability
+
+__all__ = [
+    "Module",
+    "Linear",
+    "BatchNorm1d",
+    "Embedding",
+    "Dropout",
+    "Tanh",
+    "ReLU",
+    "Sigmoid",
+    "Sequential",
+    "MLP",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 # In quotes, since looking it up would load numpy.random at import.
 Rng: TypeAlias = "np.random.Generator | int | None"
 
 
 class Module:
-    """Something with parameters that maps Tensors to Tensors.
+    """The base class of layers and models: parameters, and a function of Tensors.
 
-    A subclass assigns Tensors and Modules to attributes in ``__init__``, by themselves or in lists,
+    A subclass assigns Tensors and Modules to attributes in ``__init__``, directly or in lists,
     tuples and dicts, and defines ``forward``. Tensors with requires_grad are its parameters, other
-    Tensors part of its state; what was computed is neither. A Tensor without a name is called after
-    its attribute.
+    Tensors part of its state; results of operations are neither. A Tensor without a name gets that
+    of its attribute.
 
     >>> import tinygrad_ce as tg
     >>> class Scale(Module):
@@ -56,25 +75,25 @@ class Module:
         super().__setattr__(name, value)
 
     def forward(self, *args: Any, **kwargs: Any) -> Tensor:
-        """The output for an input; to be defined by each subclass."""
+        """Return the output for an input; each subclass defines it."""
         raise NotImplementedError(f"{type(self).__name__} does not define forward()")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
         return self._scope.run(self.forward, args, kwargs)
 
     def _parts(self) -> Iterator[tuple[str, Part]]:
-        """The Tensors and Modules among the attributes, by name."""
+        """Tensors and Modules among the attributes, with their names."""
         for name, value in vars(self).items():
             yield from _parts_of(name, value)
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """The Modules among the attributes, by name, such as "hidden" or "blocks.0"."""
+        """Iterate over child Modules with their names, such as "hidden" or "blocks.0"."""
         for name, part in self._parts():
             if isinstance(part, Module):
                 yield name, part
 
     def _named_tensors(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
-        """The leaves, its own and then those of its children."""
+        """Its leaves, and then those of its children."""
         for name, part in self._parts():
             if isinstance(part, Tensor) and part.primitive is None:
                 yield prefix + name, part
@@ -82,7 +101,7 @@ class Module:
             yield from child._named_tensors(f"{prefix}{name}.")
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
-        """The parameters by name, such as "0.weight"; one that is shared comes once."""
+        """Iterate over parameters with names such as "0.weight"; a shared one comes once."""
         seen = set()
         for name, value in self._named_tensors():
             if value.requires_grad and id(value) not in seen:
@@ -90,20 +109,20 @@ class Module:
                 yield name, value
 
     def parameters(self) -> list[Tensor]:
-        """The parameters, in the order of their making."""
+        """Return the parameters, in the order of `named_parameters`."""
         return [parameter for _, parameter in self.named_parameters()]
 
     def state_dict(self) -> dict[str, Array]:
-        """Copies of all Tensors of this Module and of its children, as arrays, by name."""
+        """Return copies of all its Tensors and those of its children, as arrays, by name."""
         return {name: np.array(value.data) for name, value in self._named_tensors()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Assign what `state_dict` returned; nothing is assigned if anything does not fit.
+        """Assign what `state_dict` returned. If anything does not fit, nothing is assigned.
 
         Raises
         ------
         KeyError
-            Names that are missing, or that this Module does not have.
+            Names that are missing or unknown.
         ValueError
             An array of another shape.
         """
@@ -117,39 +136,38 @@ class Module:
         for name, value in values.items():
             if value.shape != own[name].shape:
                 raise ValueError(f"{name} has shape {own[name].shape}, the state's {value.shape}")
-        for name, value in values.items():
-            own[name].set_value(value[()])
+        set_values(list(own.values()), [value[()] for value in values.values()])
 
     @property
     def training(self) -> bool:
-        """Whether it is in training, as it is at first, or in evaluation: where the two differ."""
-        self._relies_on("_training")
+        """Whether it is in training mode, as at first, or in evaluation mode."""
+        self._depends_on("_training")
         return self._training
 
     @training.setter
     def training(self, training: bool) -> None:
         self._training = training
 
-    def _relies_on(self, *attributes: str) -> None:
-        """Let a compiled step be recorded anew once one of these has changed."""
+    def _depends_on(self, *attributes: str) -> None:
+        """Let a compiled step be recorded again once one of these has changed."""
         recorder = active_recorder()
         if recorder is not None:
             for attribute in attributes:
                 recorder.depends_on(self, attribute)
 
     def train(self, training: bool = True) -> Self:
-        """Set the mode of this Module and its children to training; returns itself."""
+        """Set the mode of this Module and its children to training, and return the Module."""
         self.training = training
         for _, child in self.named_children():
             child.train(training)
         return self
 
     def eval(self) -> Self:
-        """Set the mode of this Module and its children to evaluation; returns itself."""
+        """Set the mode of this Module and its children to evaluation, and return the Module."""
         return self.train(False)
 
     def extra_repr(self) -> str:
-        """What its repr says before the children: the arguments with which it was made."""
+        """Return what its repr says before the children: the arguments that made it."""
         return ""
 
     def __repr__(self) -> str:
@@ -162,7 +180,7 @@ Part: TypeAlias = Tensor | Module
 
 
 def _parts_of(name: str, value: Any) -> Iterator[tuple[str, Part]]:
-    """The Tensors and Modules that an attribute is, or holds in lists, tuples and dicts."""
+    """Tensors and Modules that an attribute is, or holds in lists, tuples and dicts."""
     if isinstance(value, Part):
         yield name, value
     elif isinstance(value, list | tuple):
@@ -174,7 +192,7 @@ def _parts_of(name: str, value: Any) -> Iterator[tuple[str, Part]]:
 
 
 class Linear(Module):
-    """x @ weight + bias, with a weight of shape (n_in, n_out).
+    """A linear layer: x @ weight + bias, with a weight of shape (n_in, n_out).
 
     Parameters
     ----------
@@ -186,6 +204,11 @@ class Linear(Module):
         A generator or a seed. Both weight and bias start uniform in ±1/√n_in.
     dtype
         Of the parameters.
+
+    Raises
+    ------
+    ValueError
+        No inputs or no outputs.
 
     >>> layer = Linear(4, 3, rng=0)
     >>> layer(np.ones((2, 4), np.float32)).shape
@@ -208,29 +231,29 @@ class Linear(Module):
         self.bias = Tensor(rng.uniform(-bound, bound, n_out), True, dtype=dtype) if bias else None
 
     def forward(self, x: Any) -> Tensor:
-        """x of shape (..., n_in) to (..., n_out)."""
+        """Map x of shape (..., n_in) to (..., n_out)."""
         y = as_tensor(x) @ self.weight
         return y if self.bias is None else y + self.bias
 
     def extra_repr(self) -> str:
-        """Its shape."""
+        """Return its shape, and bias=False if it has no bias."""
         n_in, n_out = self.weight.shape
         return f"{n_in}, {n_out}{'' if self.bias is not None else ', bias=False'}"
 
 
 class BatchNorm1d(Module):
-    """Normalise each feature over the batch: γ (x - μ)(σ² + ε)^-½ + β.
+    """Normalize each feature over the batch: γ (x - μ)(σ² + ε)^-½ + β.
 
-    In training, μ and σ² are mean and variance of the batch, the variance divided by N; and running
-    averages of the mean, and of the variance divided by N - 1, are kept. In evaluation, these stand
-    in their place. All of it as in PyTorch.
+    In training, μ is the mean of the batch and σ² its biased variance (divided by N); running
+    averages of the mean and of the unbiased variance (divided by N - 1) are updated. In evaluation,
+    μ and σ² are the running averages. As in PyTorch.
 
     Parameters
     ----------
     n
         The number of features.
     eps
-        ε, which keeps a feature that is constant from being divided by 0.
+        ε, which keeps a constant feature from a division by 0.
     momentum
         The share of a batch in the running averages: r ← (1 - momentum) r + momentum · batch.
     dtype
@@ -278,8 +301,8 @@ class BatchNorm1d(Module):
         self.running_var = Tensor(np.ones(n), dtype=dtype)
 
     def forward(self, x: Any) -> Tensor:
-        """x of shape (N, n) to the same shape."""
-        self._relies_on("eps", "momentum")
+        """Map x of shape (N, n) to the same shape."""
+        self._depends_on("eps", "momentum")
         batch = as_tensor(x)
         if batch.shape[1:] != self.weight.shape:
             raise ValueError(
@@ -288,29 +311,31 @@ class BatchNorm1d(Module):
             )
         if self.training:
             mean = batch.mean(0)
-            centred = batch - mean
-            var = (centred * centred).mean(0)
-            self._remember(mean, var, len(batch))
+            centered = batch - mean
+            var = (centered * centered).mean(0)
+            self._update_averages(mean, var, len(batch))
         else:
-            centred, var = batch - self.running_mean, self.running_var
-        return centred * ((var + self.eps) ** -0.5 * self.weight) + self.bias
+            centered, var = batch - self.running_mean, self.running_var
+        return centered * ((var + self.eps) ** -0.5 * self.weight) + self.bias
 
-    def _remember(self, mean: Tensor, var: Tensor, n: int) -> None:
+    def _update_averages(self, mean: Tensor, var: Tensor, n: int) -> None:
         """Move the running averages towards those of a batch of n rows."""
         if n < 2:
             raise ValueError(
-                f"a batch of {n} has no variance to normalise by: "
+                f"a batch of {n} has no variance to normalize by: "
                 "BatchNorm1d needs at least 2 rows in training; for fewer, eval() it first"
             )
-        for running, batch in (
-            (self.running_mean, mean),
-            (self.running_var, var * (n / (n - 1))),
-        ):
-            average = (1 - self.momentum) * running + self.momentum * batch.detach()
-            running.set_value(average.astype(running.dtype))
+        averages = [self.running_mean, self.running_var]
+        moved = [
+            (1 - self.momentum) * running + self.momentum * batch.detach()
+            for running, batch in zip(averages, (mean, var * (n / (n - 1))), strict=True)
+        ]
+        set_values(
+            averages, [value.astype(a.dtype) for a, value in zip(averages, moved, strict=True)]
+        )
 
     def extra_repr(self) -> str:
-        """The number of features, and what is not the default."""
+        """Return the number of features, and what is not the default."""
         options = {"eps": (self.eps, 1e-5), "momentum": (self.momentum, 0.1)}
         changed = [f"{name}={value}" for name, (value, usual) in options.items() if value != usual]
         return ", ".join([str(self.weight.size), *changed])
@@ -328,6 +353,11 @@ class Embedding(Module):
     dtype
         Of the parameter.
 
+    Raises
+    ------
+    ValueError
+        No tokens or no elements.
+
     >>> layer = Embedding(27, 10, rng=0)
     >>> layer([[0, 26, 3], [1, 1, 1]]).shape
     (2, 3, 10)
@@ -344,20 +374,20 @@ class Embedding(Module):
         self.weight = Tensor(vectors, True, dtype=dtype)
 
     def forward(self, tokens: Any) -> Tensor:
-        """Integers in [0, n_tokens) of any shape (...) to vectors (..., dim).
+        """Map integers in [0, n_tokens), of any shape (...), to vectors (..., dim).
 
         Raises
         ------
         TypeError, IndexError
             Indices that are not integers, or out of range.
         """
-        t = validation.integers_or_floats(tokens)
+        t = validation.as_integers_or_floats(tokens)
         n = self.weight.shape[0]
         run_check(validation.check_range, t, n, one="index", many="indices", of="tokens")
         return self.weight[t]
 
     def extra_repr(self) -> str:
-        """Its shape."""
+        """Return its shape."""
         n_tokens, dim = self.weight.shape
         return f"{n_tokens}, {dim}"
 
@@ -372,7 +402,7 @@ class Dropout(Module):
     p
         From 0 to 1.
     rng
-        A generator or a seed. In a compiled step too, each call draws anew.
+        A generator or a seed. In a compiled step too, each call draws again.
 
     Raises
     ------
@@ -396,12 +426,12 @@ class Dropout(Module):
         self.rng = np.random.default_rng(rng)
 
     def forward(self, x: Any) -> Tensor:
-        """Any shape, floating point."""
-        self._relies_on("p", "rng")
+        """Map x, floating point of any shape, to the same shape and dtype."""
+        self._depends_on("p", "rng")
         return functional.dropout(x, self.p, rng=self.rng, training=self.training)
 
     def extra_repr(self) -> str:
-        """The probability."""
+        """Return the probability."""
         return f"{self.p}"
 
 
@@ -409,7 +439,7 @@ class Tanh(Module):
     """The hyperbolic tangent of each element."""
 
     def forward(self, x: Any) -> Tensor:
-        """Any shape."""
+        """Map x of any shape."""
         return as_tensor(x).tanh()
 
 
@@ -417,7 +447,7 @@ class ReLU(Module):
     """max(x, 0) of each element."""
 
     def forward(self, x: Any) -> Tensor:
-        """Any shape."""
+        """Map x of any shape."""
         return as_tensor(x).relu()
 
 
@@ -425,12 +455,17 @@ class Sigmoid(Module):
     """1 / (1 + exp(-x)) of each element."""
 
     def forward(self, x: Any) -> Tensor:
-        """Any shape."""
+        """Map x of any shape."""
         return as_tensor(x).sigmoid()
 
 
 class Sequential(Module):
-    """Modules one after another.
+    """Modules applied one after another.
+
+    Raises
+    ------
+    TypeError
+        A layer that is not a Module.
 
     >>> model = Sequential(Linear(4, 8, rng=0), Tanh(), Linear(8, 3, rng=1))
     >>> [name for name, _ in model.named_parameters()]
@@ -444,7 +479,7 @@ class Sequential(Module):
         self.layers = layers
 
     def _parts(self) -> Iterator[tuple[str, Part]]:
-        """The layers, by number."""
+        """The layers, with their numbers as names."""
         return ((str(i), layer) for i, layer in enumerate(self.layers))
 
     def __len__(self) -> int:
@@ -454,7 +489,7 @@ class Sequential(Module):
         return self.layers[i]
 
     def forward(self, x: Any) -> Tensor:
-        """What the last layer returns."""
+        """Map x by each layer in turn."""
         y = as_tensor(x)
         for layer in self.layers:
             y = layer(y)
@@ -462,7 +497,7 @@ class Sequential(Module):
 
 
 class MLP(Sequential):
-    """A multi-layer perceptron: Linear layers with an activation between them.
+    """A multilayer perceptron: Linear layers with an activation between them.
 
     Parameters
     ----------
@@ -471,9 +506,14 @@ class MLP(Sequential):
     activation
         "tanh", "relu" or "sigmoid"; none after the last layer, whose outputs are logits.
     rng
-        A generator or a seed for the first weights.
+        A generator or a seed for the initial weights.
     dtype
         Of the parameters.
+
+    Raises
+    ------
+    ValueError
+        Fewer than two sizes, a size below 1, or another activation.
 
     >>> MLP([4, 16, 3], rng=0)
     MLP(0=Linear(4, 16), 1=Tanh(), 2=Linear(16, 3))

@@ -1,24 +1,34 @@
 """Optimizers: from gradients to new parameters.
 
 An update is written in operators on plain arrays, and the new value is bound to the parameter: the
-arrays of a graph never change. While a step is recorded, the same lines run on Tensors: a recorder
-hands `_advance` an optimizer whose parameters, gradients, `live` numbers and `slots` are Tensors,
-and sees what has been assigned when it returns.
+arrays of a graph never change.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import repeat
 from typing import Any, ClassVar
 
 import numpy as np
 
+from .engine.commit import clear_gradients, commit
 from .engine.context import active_recorder
 from .engine.tensor import Tensor
 
+__all__ = ["Optimizer", "SGD", "Adam", "AdamW"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+# The lists of state, by name; one entry for each parameter.
+States = dict[str, list[Any]]
+
 
 class Optimizer:
-    """Holds parameters and updates them from their gradients.
+    """The base class: holds parameters and updates them from their gradients.
 
     Attributes
     ----------
@@ -26,13 +36,27 @@ class Optimizer:
         The list of parameters. One whose `.grad` is None is left as it is.
     lr
         The learning rate; can be assigned between steps.
-    live, slots
-        The names of the attributes that are numbers which change from step to step, and of those
-        that are lists of arrays or numbers, one for each parameter. All others stay as they are.
+    scalar_state, per_parameter_state
+        The names of the attributes that are numbers which may change from step to step, and of
+        those that are lists of arrays or numbers, one for each parameter.
+
+    Raises
+    ------
+    ValueError
+        No parameters, one given twice or not a leaf with requires_grad, a negative number.
+    TypeError
+        A parameter that is not a Tensor.
+
+    Notes
+    -----
+    While a step is recorded, `update_parameters` runs on Tensors: a recorder calls it on a copy of
+    the optimizer in which parameters, gradients and the attributes that `scalar_state` and
+    `per_parameter_state` name are Tensors, and reads what it has assigned to them. All other
+    attributes are constant: once one has changed, the step is recorded again.
     """
 
-    live: ClassVar[tuple[str, ...]] = ("lr",)
-    slots: ClassVar[tuple[str, ...]] = ()
+    scalar_state: ClassVar[tuple[str, ...]] = ("lr",)
+    per_parameter_state: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float = 0.0) -> None:
         self.params = list(params)
@@ -59,32 +83,50 @@ class Optimizer:
         recorder = active_recorder()
         if recorder is not None and recorder.zero_grad(self.params) is not NotImplemented:
             return
-        for parameter in self.params:
-            parameter._grad = None
+        clear_gradients(self.params)
 
     def step(self) -> None:
         """Update each parameter that has a gradient."""
         recorder = active_recorder()
         if recorder is None or recorder.optimizer_step(self) is NotImplemented:
-            self._advance()
+            self.update_parameters()
 
-    def _advance(self) -> None:
+    def update_parameters(self) -> None:
+        """Update each parameter, whether or not a recorder is active.
+
+        All parameters and their state are assigned at once: an interruption leaves all or none
+        updated.
+        """
+        states = {name: list(getattr(self, name)) for name in self.per_parameter_state}
+        updated, values = [], []
         for i, parameter in enumerate(self.params):
             g = parameter._grad
             if g is not None:
-                value = parameter._value
-                parameter._value = self._updated(i, value, g)
+                updated.append(parameter)
+                values.append(self.update(states, i, parameter._value, g))
+        commit(
+            map(setattr, updated, repeat("_value"), values),
+            map(object.__setattr__, repeat(self), states, states.values()),
+        )
 
-    def _updated(self, i: int, value: Any, g: Any) -> Any:
-        """The new value of the i-th parameter."""
-        raise NotImplementedError
+    def update(self, states: States, i: int, value: Any, g: Any) -> Any:
+        """Return the new value of the i-th parameter, and put its new state into `states`.
 
-    def _decayed(self, value: Any, g: Any) -> Any:
-        """The gradient with λ·p in it: weight decay, unless it is decoupled."""
+        Parameters
+        ----------
+        states
+            A copy of each list that `per_parameter_state` names.
+        value, g
+            The parameter and its gradient: arrays, or Tensors while a step is recorded.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not define update()")
+
+    def _add_decay(self, value: Any, g: Any) -> Any:
+        """The gradient plus λ·p: weight decay, unless it is decoupled."""
         return g + self.weight_decay * value if self.weight_decay else g
 
     def _zeros(self) -> list[Any]:
-        """A slot that begins at 0 for each parameter."""
+        """A list with zeros in the shape of each parameter."""
         return [np.zeros_like(parameter._value)[()] for parameter in self.params]
 
 
@@ -98,9 +140,14 @@ class SGD(Optimizer):
     lr
         The learning rate.
     momentum
-        How much of the last velocity remains; 0 for plain gradient descent.
+        The share of the last velocity that remains; 0 for plain gradient descent.
     weight_decay
         λ: adds λ·p to the gradient.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `Optimizer`.
 
     >>> import tinygrad_ce as tg
     >>> p = tg.Tensor([1.0, 2.0], requires_grad=True)
@@ -111,7 +158,7 @@ class SGD(Optimizer):
     array([0.8, 1.6])
     """
 
-    slots = ("velocity",)
+    per_parameter_state = ("velocity",)
 
     def __init__(
         self,
@@ -126,7 +173,7 @@ class SGD(Optimizer):
 
     @property
     def momentum(self) -> float:
-        """How much of the last velocity remains; where it is 0, there is no velocity."""
+        """The share of the last velocity that remains; if 0, there is no velocity."""
         return self._momentum
 
     @momentum.setter
@@ -135,10 +182,12 @@ class SGD(Optimizer):
         if momentum and not self.velocity:
             self.velocity = self._zeros()
 
-    def _updated(self, i: int, value: Any, g: Any) -> Any:
-        g = self._decayed(value, g)
+    def update(self, states: States, i: int, value: Any, g: Any) -> Any:
+        """Return the new value of a parameter, by its velocity if there is momentum."""
+        g = self._add_decay(value, g)
         if self._momentum:
-            g = self.velocity[i] = self._momentum * self.velocity[i] + g
+            velocity = states["velocity"]
+            g = velocity[i] = self._momentum * velocity[i] + g
         return value - self.lr * g
 
 
@@ -146,7 +195,7 @@ class Adam(Optimizer):
     """Adam: steps scaled by running averages of the gradient and of its square.
 
     m ← β₁m + (1-β₁)g, v ← β₂v + (1-β₂)g², p ← p - lr · m̂ / (√v̂ + ε), where m̂ = m / (1-β₁ᵗ) and
-    v̂ = v / (1-β₂ᵗ) correct for the start at 0 (Kingma and Ba, 2015, algorithm 1).
+    v̂ = v / (1-β₂ᵗ) correct for the start at 0.
 
     Parameters
     ----------
@@ -157,6 +206,15 @@ class Adam(Optimizer):
     weight_decay
         λ: adds λ·p to the gradient.
 
+    Raises
+    ------
+    ValueError, TypeError
+        As `Optimizer`, and ValueError for betas outside of [0, 1).
+
+    References
+    ----------
+    Kingma and Ba, Adam: a method for stochastic optimization, 2015, algorithm 1.
+
     >>> import tinygrad_ce as tg
     >>> p = tg.Tensor([1.0, 2.0], requires_grad=True)
     >>> optimizer = Adam([p], lr=0.1)
@@ -166,7 +224,7 @@ class Adam(Optimizer):
     array([0.9, 1.9])
     """
 
-    slots = ("m", "v", "t")
+    per_parameter_state = ("m", "v", "t")
 
     def __init__(
         self,
@@ -182,27 +240,38 @@ class Adam(Optimizer):
         self.betas = betas
         self.eps = _at_least_zero("eps", eps)
         self.m, self.v = self._zeros(), self._zeros()
-        self.t: list[Any] = [0] * len(self.params)  # of the steps that have updated it
+        self.t: list[Any] = [0] * len(self.params)  # the number of updates
 
-    def _updated(self, i: int, value: Any, g: Any) -> Any:
-        g = self._decayed(value, g)
+    def update(self, states: States, i: int, value: Any, g: Any) -> Any:
+        """Return the new value of a parameter, by its averages m and v after t updates."""
+        g = self._add_decay(value, g)
         beta1, beta2 = self.betas
-        m = self.m[i] = beta1 * self.m[i] + (1 - beta1) * g
-        v = self.v[i] = beta2 * self.v[i] + (1 - beta2) * (g * g)
-        t = self.t[i] = self.t[i] + 1
-        # Both corrections go into two numbers (section 2 of the paper), which spares two arrays.
+        m = states["m"][i] = beta1 * states["m"][i] + (1 - beta1) * g
+        v = states["v"][i] = beta2 * states["v"][i] + (1 - beta2) * (g * g)
+        t = states["t"][i] = states["t"][i] + 1
+        # Both corrections go into two numbers (section 2 of the paper), which saves two arrays.
         root = (1 - beta2**t) ** 0.5
         lr, eps = self.lr * root / (1 - beta1**t), self.eps * root
-        return self._decay(value) - lr * m / (np.sqrt(v) + eps)
+        return self._shrink(value) - lr * m / (np.sqrt(v) + eps)
 
-    def _decay(self, value: Any) -> Any:
+    def _shrink(self, value: Any) -> Any:
+        """The value after decoupled weight decay."""
         return value
 
 
 class AdamW(Adam):
     """Adam with decoupled weight decay: p shrinks by lr·λ·p, apart from the gradient.
 
-    Loshchilov and Hutter, 2019, algorithm 2.
+    Parameters
+    ----------
+    params, lr, betas, eps
+        As `Adam`, with the same errors.
+    weight_decay
+        λ: subtracts lr·λ·p from each parameter p.
+
+    References
+    ----------
+    Loshchilov and Hutter, Decoupled weight decay regularization, 2019, algorithm 2.
 
     >>> import tinygrad_ce as tg
     >>> p = tg.Tensor([1.0, 2.0], requires_grad=True)
@@ -223,10 +292,10 @@ class AdamW(Adam):
     ) -> None:
         super().__init__(params, lr, betas, eps, weight_decay)
 
-    def _decayed(self, value: Any, g: Any) -> Any:
+    def _add_decay(self, value: Any, g: Any) -> Any:
         return g
 
-    def _decay(self, value: Any) -> Any:
+    def _shrink(self, value: Any) -> Any:
         return value - self.lr * self.weight_decay * value
 
 

@@ -1,11 +1,11 @@
-"""Training a classifier: the loop, and what to measure.
+"""Training a classifier: the loop and the metrics.
 
 `fit` is the ordinary training loop, written to be read and copied: forward, loss, backward, step.
 
 >>> from tinygrad_ce import data, nn, optim
 >>> X, y, names = data.iris()
->>> X_train, y_train, X_test, y_test = data.train_test_split(X, y, test_fraction=0.5)
->>> X_train, X_test = data.standardise(X_train, X_test)
+>>> X_train, X_test, y_train, y_test = data.train_test_split(X, y, test_size=0.5)
+>>> X_train, X_test = data.standardize(X_train, X_test)
 >>> model = nn.MLP([4, 16, 3], rng=0)
 >>> optimizer = optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
 >>> history = fit(model, optimizer, X_train, y_train, epochs=20, batch_size=32, rng=0)
@@ -16,34 +16,43 @@ True
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import functional as F
-from .data import minibatches
+from .data import check_count, minibatches
 from .engine.context import no_grad
 from .engine.tensor import Tensor
+from .functional.validation import validate_cross_entropy
 from .nn import Module, Rng
 from .optim import Optimizer
+
+__all__ = ["History", "fit", "evaluate", "predict", "accuracy", "confusion_matrix"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 Array = NDArray[Any]
 
 
 @dataclass
 class History:
-    """How a training went: one number an epoch, measured at the end of the epoch.
+    """Losses and accuracies: one number an epoch, measured at its end.
 
     Attributes
     ----------
     loss, accuracy
-        The mean cross-entropy, and the share of rows classified right, of the training set.
+        The mean cross-entropy in nats and the accuracy on the training set.
     test_loss, test_accuracy
-        The same of the test set; empty without one.
+        The same on the test set; empty without one.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -52,7 +61,7 @@ class History:
     test_accuracy: list[float] = field(default_factory=list)
 
     def add(self, training: tuple[float, float], test: tuple[float, float] | None = None) -> None:
-        """One more epoch: loss and accuracy of the training set, and of the test set if any."""
+        """Append (loss, accuracy) of the training set, and of the test set if there is one."""
         self.loss.append(training[0])
         self.accuracy.append(training[1])
         if test is not None:
@@ -73,7 +82,7 @@ def fit(
     y_test: ArrayLike | None = None,
     progress: bool = False,
 ) -> History:
-    """Train a classifier by minibatches, to make the cross-entropy of its logits small.
+    """Train a classifier: minimize the cross-entropy of its logits by minibatches.
 
     Parameters
     ----------
@@ -84,15 +93,20 @@ def fit(
     X, y
         The training set: rows of shape (n, ...), and integer labels of shape (n,).
     epochs
-        How often to go through the training set, at least once.
+        The number of passes over the training set, at least 1.
     batch_size
-        The rows of a minibatch.
+        The number of rows of a minibatch; the last one has what is left.
     rng
-        A Generator or a seed for the order of the rows, which is another one in each epoch.
+        A Generator or a seed for the order of the rows, which are shuffled in each epoch.
     X_test, y_test
-        A test set to be measured along the way; give both or none.
+        A test set to evaluate after each epoch; give both or none.
     progress
-        Show a progress bar with loss and accuracy on stderr, if tqdm is installed.
+        Whether to show a progress bar with loss and accuracy on stderr, if tqdm is installed.
+
+    Returns
+    -------
+    History
+        Losses and accuracies after each epoch.
 
     Raises
     ------
@@ -101,23 +115,29 @@ def fit(
         Raised before the model has changed.
     FloatingPointError
         The loss has become nan or infinite; no step is taken from there.
+
+    >>> from tinygrad_ce import nn, optim
+    >>> model = nn.Linear(1, 2, rng=0)
+    >>> optimizer = optim.SGD(model.parameters(), lr=1.0)
+    >>> X, y = np.array([[-2.0], [-1.0], [1.0], [2.0]]), np.array([0, 0, 1, 1])
+    >>> fit(model, optimizer, X, y, epochs=3, batch_size=2, rng=0).accuracy
+    [1.0, 1.0, 1.0]
     """
     X, y = np.asarray(X), np.asarray(y)
-    test_set = _checked_test_set(X_test, y_test)
-    _check_count("epochs", epochs)
-    _check_count("batch_size", batch_size)
+    test_set = _as_test_set(X_test, y_test)
+    check_count("epochs", epochs)
+    check_count("batch_size", batch_size)
     if X.shape[:1] == (0,):
         raise ValueError("the training set has no rows: training needs at least one")
     if not {id(p) for p in optimizer.params} & {id(p) for p in model.parameters()}:
         raise ValueError("the optimizer holds none of the model's parameters: nothing would change")
-    # Whatever does not fit together shows here, while nothing has changed.
-    evaluate(model, X, y)
+    _check_set(model, X, y)
     if test_set:
-        evaluate(model, *test_set)
+        _check_set(model, *test_set)
 
     rng = np.random.default_rng(rng)
     history = History()
-    with _progress_bar(epochs, progress) as bar:
+    with _progress_bar(epochs, progress) as show_progress:
         for epoch in range(epochs):
             model.train()
             for X_batch, y_batch in minibatches(X, y, batch_size, rng):
@@ -128,44 +148,82 @@ def fit(
                 optimizer.step()
             history.add(evaluate(model, X, y), evaluate(model, *test_set) if test_set else None)
             _check_finite(history.loss[-1], epoch, optimizer)
-            bar.show(history)
+            show_progress(history)
     return history
 
 
-# ── Measures ──────────────────────────────────────────────────────────────────────────────────────
+# ── Metrics ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def evaluate(model: Module, X: ArrayLike, y: ArrayLike) -> tuple[float, float]:
-    """The mean cross-entropy and the accuracy of a model on rows X (n, ...) with labels y (n,)."""
-    with no_grad(), _evaluation_mode(model):
-        logits = model(_rows(X))
+    """Return the mean cross-entropy, in nats, and the accuracy of a model in evaluation mode.
+
+    Parameters
+    ----------
+    model
+        Maps rows (n, ...) to logits (n, C).
+    X, y
+        Rows of shape (n, ...), and integer labels of shape (n,).
+
+    Raises
+    ------
+    ValueError, TypeError, IndexError
+        No rows, or rows and labels that do not fit the model or each other.
+
+    >>> from tinygrad_ce import nn
+    >>> evaluate(nn.Tanh(), [[1.0, 0.0], [0.0, 1.0]], [0, 0])
+    (0.763..., 0.5)
+    """
+    logits = _compute_logits(model, X)
+    with no_grad():
         loss = F.cross_entropy(logits, y).item()
-    return loss, _share_equal(y, logits.data.argmax(-1))
+    return loss, _compute_accuracy(y, logits.data.argmax(-1))
 
 
 def predict(model: Module, X: ArrayLike) -> NDArray[np.int64]:
-    """The class with the largest logit for each row of X (n, ...), of shape (n,)."""
-    with no_grad(), _evaluation_mode(model):
-        logits = model(_rows(X)).data
-    predicted: NDArray[np.int64] = logits.argmax(-1).astype(np.int64)
+    """Return the class with the largest logit of each row, by a model in evaluation mode.
+
+    Parameters
+    ----------
+    model
+        Maps rows (n, ...) to logits (n, C).
+    X
+        Rows of shape (n, ...). The result has shape (n,).
+
+    >>> from tinygrad_ce import nn
+    >>> predict(nn.Tanh(), [[1.0, 0.0], [0.0, 1.0]])
+    array([0, 1])
+    """
+    predicted: NDArray[np.int64] = _compute_logits(model, X).data.argmax(-1).astype(np.int64)
     return predicted
 
 
 def accuracy(model: Module, X: ArrayLike, y: ArrayLike) -> float:
-    """The share of the rows X (n, ...) for which the model predicts the label y (n,).
+    """Return the share of the rows for which a model in evaluation mode predicts the label.
+
+    Parameters
+    ----------
+    model
+        Maps rows (n, ...) to logits (n, C).
+    X, y
+        Rows of shape (n, ...), and integer labels of shape (n,).
 
     Raises
     ------
     ValueError
         No rows, or not one label a row.
+
+    >>> from tinygrad_ce import nn
+    >>> accuracy(nn.Tanh(), [[1.0, 0.0], [0.0, 1.0]], [0, 0])
+    0.5
     """
-    return _share_equal(y, predict(model, X))
+    return _compute_accuracy(y, predict(model, X))
 
 
 def confusion_matrix(
     y: ArrayLike, predicted: ArrayLike, n_classes: int | None = None
 ) -> NDArray[np.int64]:
-    """How many rows of each class were taken for which: counts of shape (C, C), [true, predicted].
+    """Count the rows of each true and predicted class: integers (C, C), [true, predicted].
 
     Parameters
     ----------
@@ -206,7 +264,7 @@ def confusion_matrix(
     return counts
 
 
-def _share_equal(y: ArrayLike, predicted: Array) -> float:
+def _compute_accuracy(y: ArrayLike, predicted: Array) -> float:
     y = np.asarray(y)
     _check_pair(y, predicted)
     if not y.size:
@@ -214,28 +272,32 @@ def _share_equal(y: ArrayLike, predicted: Array) -> float:
     return float(np.mean(y == predicted))
 
 
-@contextmanager
-def _evaluation_mode(model: Module) -> Iterator[None]:
+def _compute_logits(model: Module, X: ArrayLike) -> Tensor:
     was_training = model.training
     model.eval()
     try:
-        yield
+        with no_grad():
+            return model(X if isinstance(X, Tensor) else Tensor(np.asarray(X)))
     finally:
         model.train(was_training)
 
 
-def _rows(X: ArrayLike) -> Tensor:
-    return X if isinstance(X, Tensor) else Tensor(np.asarray(X))
+# ── Validation ────────────────────────────────────────────────────────────────────────────────────
 
 
-# ── What fit accepts ──────────────────────────────────────────────────────────────────────────────
+def _check_set(model: Module, X: Array, y: Array) -> None:
+    """Raise what `evaluate` would, from the logits of two rows where they are enough.
 
-
-def _check_count(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{name} is a whole number, got {value!r}")
-    if value < 1:
-        raise ValueError(f"{name} is at least 1, got {value}")
+    Whether floating point rows fit depends on their shape alone; integers may be indices, whose
+    range only the model knows.
+    """
+    if X.dtype.kind != "f" or X.shape[:1] < (2,):
+        evaluate(model, X, y)
+        return
+    logits = _compute_logits(model, X[:2]).data
+    all_logits = np.broadcast_to(logits[:1], (len(X), *logits.shape[1:]))
+    validate_cross_entropy(Tensor(all_logits, copy=False), y)
+    _check_pair(y, all_logits.argmax(-1))
 
 
 def _check_pair(y: Array, predicted: Array) -> None:
@@ -246,7 +308,7 @@ def _check_pair(y: Array, predicted: Array) -> None:
         )
 
 
-def _checked_test_set(X: ArrayLike | None, y: ArrayLike | None) -> tuple[Array, Array] | None:
+def _as_test_set(X: ArrayLike | None, y: ArrayLike | None) -> tuple[Array, Array] | None:
     if X is None and y is None:
         return None
     if X is None or y is None:
@@ -266,32 +328,23 @@ def _check_finite(loss: float, epoch: int, optimizer: Optimizer) -> None:
 # ── Progress ──────────────────────────────────────────────────────────────────────────────────────
 
 
-class _ProgressBar:
-    """tqdm's bar, or nothing."""
-
-    def __init__(self, bar: Any = None) -> None:
-        self._bar = bar
-
-    def show(self, history: History) -> None:
-        """One more epoch is done."""
-        if self._bar is None:
-            return
-        measures = f"loss {history.loss[-1]:.4f}, accuracy {history.accuracy[-1]:.3f}"
-        if history.test_accuracy:
-            measures += f", test {history.test_accuracy[-1]:.3f}"
-        self._bar.set_postfix_str(measures, refresh=False)
-        self._bar.update()
-
-
 @contextmanager
-def _progress_bar(epochs: int, wanted: bool) -> Iterator[_ProgressBar]:
-    if not wanted:
-        yield _ProgressBar()
-        return
+def _progress_bar(epochs: int, wanted: bool) -> Iterator[Callable[[History], Any]]:
+    """A function that shows an epoch on tqdm's bar, or does nothing."""
     try:
-        from tqdm import tqdm
+        tqdm = import_module("tqdm").tqdm if wanted else None
     except ImportError:
-        yield _ProgressBar()
+        tqdm = None
+    if tqdm is None:
+        yield lambda history: None
         return
     with tqdm(total=epochs, desc="training", unit="epoch", dynamic_ncols=True) as bar:
-        yield _ProgressBar(bar)
+
+        def show(history: History) -> None:
+            metrics = f"loss {history.loss[-1]:.4f}, accuracy {history.accuracy[-1]:.3f}"
+            if history.test_accuracy:
+                metrics += f", test {history.test_accuracy[-1]:.3f}"
+            bar.set_postfix_str(metrics, refresh=False)
+            bar.update()
+
+        yield show

@@ -34,7 +34,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Characters:
-    """Steps of SGD on the character MLP: embedding, linear, batch normalisation, tanh, linear."""
+    """Steps of SGD on the character MLP: embedding, linear, batch normalization, tanh, linear."""
 
     X: Array  # (n, context), characters
     y: Array
@@ -45,7 +45,7 @@ class Characters:
 
     @property
     def hidden(self) -> int:
-        """The units that are normalised; γ is 1 and β is 0 at first."""
+        """The units that are normalized; γ is 1 and β is 0 at first."""
         return len(self.W2)
 
 
@@ -174,7 +174,8 @@ def cross_entropy(n: int, classes: int) -> CrossEntropy:
 def fit() -> Fit:
     """The digits, with a fifth of the rows held out."""
     X, y, names = data.digits()
-    X, y, X_test, y_test = data.train_test_split((X / 16).astype(np.float32), y)
+    X = (X / 16).astype(np.float32)
+    X, X_test, y, y_test = data.train_test_split(X, y, test_size=0.2)
     return Fit(X, y, X_test, y_test, mlp_weights((X.shape[1], 128, len(names)), X.dtype))
 
 

@@ -1,293 +1,339 @@
-"""Comparisons: what is close, what never is, and how a table shows it."""
-
+import json
 import re
-from html.parser import HTMLParser
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-import tinygrad_ce as tg
-from tinygrad_ce.verify import finite_differences as check
-from tinygrad_ce.verify.comparison import Comparison, Comparisons, Worst, compare, table
+from tinygrad_ce import closed_form
+from tinygrad_ce.cli import main
+from tinygrad_ce.engine import primitives
+from tinygrad_ce.verify import decimal_reference as reference
 
-NAN, INF = np.nan, np.inf
+
+def test_compare_shows_every_derivative_in_four_ways(capsys):
+    out = compared("--logits", "2,1,0.1", "--target", "0", capsys=capsys)
+    p, y = np.array([0.6590011389, 0.2424329707, 0.0985658904]), np.eye(3)[0]
+    expected = {
+        "∂L/∂p[{i}]": -y / p,
+        "∂p[0]/∂z[{i}]": p[0] * (y - p),
+        "∂L/∂z[{i}]": p - y,
+        "∂²L/∂z[0]∂z[{i}]": p[0] * (y - p),
+    }
+    for name, values in expected.items():
+        for i, value in enumerate(values):
+            (line,) = (s for s in out.splitlines() if s.startswith(f"  {name.format(i=i)} "))
+            assert [float(n) for n in line.split()[1:]] == pytest.approx([value] * 4, abs=1e-8)
 
 
-def test_equal_arrays_are_exact():
-    c = compare([1.0, NAN, INF], [1.0, NAN, INF], "x")
-    assert (c.exact, c.close, c.max_abs, c.max_ulp, c.shape, c.name) == (
-        True,
-        True,
-        0,
-        0,
-        (3,),
-        "x",
+def test_compare_shows_the_equations_and_the_rows_of_the_chain(capsys):
+    out = compared("--logits", "2,1,0.1", "--target", "0", capsys=capsys)
+    for equation in (
+        "∂L/∂p_i = −1/p_t for i = t, 0 for i ≠ t",
+        "∂p_i/∂z_j = p_i (1 − p_i) for i = j, −p_i p_j for i ≠ j",
+        "∂L/∂z_i = p_i − 1 for i = t, p_i for i ≠ t",
+        "∂²L/∂z_i∂z_j = p_i (1 − p_i) for i = j, −p_i p_j for i ≠ j",
+    ):
+        assert equation in out.splitlines()
+    names = {re.split(r"  +", line)[0] for line in out.splitlines()}
+    assert names >= {"∂L/∂p", "∂p/∂z", "∂L/∂z", "∂²L/∂z²", "∂L/∂log s", "∂L/∂z of F.cross_entropy"}
+
+
+def test_compare_shows_the_digits_that_floating_point_loses(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    out = compared("--logits", "0,40", "--target", "1", capsys=capsys)
+    (line,) = (s for s in out.splitlines() if s.startswith("  ∂L/∂z[1]"))
+    assert line.split()[1:] == ["0", "0", "0", "-4.2483542552915890e-18"]
+
+
+@pytest.mark.parametrize("columns", ["20", "80", "100", "120", "300"])
+@pytest.mark.parametrize("logits", ["2,1,0.1", "0,-700,700", "-1e300,-inf,1e300", "0,0,0,0"])
+def test_compare_fits_the_terminal_and_aligns_its_columns(capsys, monkeypatch, columns, logits):
+    monkeypatch.setenv("COLUMNS", columns)
+    out = compared("--logits", logits, "--target", "1", capsys=capsys)
+    assert max(map(len, out.splitlines())) <= min(max(int(columns), 80), 120)
+    elements = [line for line in out.splitlines() if line.startswith("  ∂")]
+    assert len({len(line) for line in elements}) == 1
+    assert {len(line.split()) for line in elements} == {5}
+    assert all(line == line.rstrip() for line in out.splitlines())
+
+
+def test_compare_takes_negative_and_infinite_logits(capsys):
+    out = compared("--logits", "-1,-inf,3e2", "--target", "1", capsys=capsys)
+    assert "loss L = inf" in out
+    (line,) = (s for s in out.splitlines() if s.startswith("  ∂L/∂z[1]"))
+    assert [float(n) if n != "–" else n for n in line.split()[1:]] == [-1, -1, "–", -1]
+
+
+@pytest.mark.parametrize("target", ["0", "1"])
+def test_compare_takes_logits_as_far_apart_as_float64_goes(capsys, target):
+    compared("--logits", "1e308,-1e308", "--target", target, capsys=capsys)
+
+
+def test_compare_of_a_single_logit(capsys):
+    assert "p = (1)" in compared("--logits", "3", "--target", "0", capsys=capsys)
+
+
+def test_compare_of_many_logits_prints_no_values(capsys):
+    logits = ",".join(map(str, range(100)))
+    out = compared("--logits", logits, "--target", "99", capsys=capsys)
+    assert "1 row of 100 logits" in out
+    assert "∂L/∂z[0]" not in out
+
+
+def test_compare_of_random_logits_depends_on_the_seed_alone(capsys):
+    first, again, other = (compared("--seed", seed, capsys=capsys) for seed in "445")
+    assert first == again != other
+    assert "1,000 sets" in first
+
+
+def test_compare_of_random_logits_has_as_many_as_asked_for_and_on_the_scale(capsys):
+    one, large = (
+        read_json("--classes", "7", "--scale", scale, capsys=capsys)["logits"]
+        for scale in ("1", "1000")
     )
-    assert compare(0.0, -0.0).exact
+    assert np.shape(one) == (1, 7)
+    assert np.array(large) == pytest.approx(1000 * np.array(one))
+
+
+def compared(*arguments, capsys, status=0):
+    assert main(["compare", *arguments]) == status
+    out, err = capsys.readouterr()
+    assert err == ""
+    return out
+
+
+# From a CSV file.
+
+
+def test_compare_reads_rows_of_logits_from_a_csv_file(here, capsys):
+    Path("z.csv").write_text("2,1,0.1,0\n\n-inf, 1e1 ,-2,1\n", encoding="utf-8")
+    out = compared("--csv", "z.csv", capsys=capsys)
+    assert "row 1: label t = 0, loss L = 0.41703" in out
+    assert "row 2: label t = 1" in out
+    assert "z = (-inf, 10, -2)" in out
+    assert "(2, 3, 3)" in out
+    assert "1,000 sets" not in out
+
+
+def test_compare_skips_a_header_and_a_byte_order_mark(here, capsys):
+    Path("z.csv").write_text("zero,one,label\r\n1,2,0\r\n", encoding="utf-8-sig")
+    assert read_json("--csv", "z.csv", capsys=capsys)["logits"] == [[1, 2]]
+
+
+def test_compare_of_a_csv_row_is_that_of_the_same_logits_typed(here, capsys):
+    Path("z.csv").write_text("2,1,0.1,0", encoding="utf-8")
+    typed = compared("--logits", "2,1,0.1", "--target", "0", capsys=capsys)
+    assert compared("--csv", "z.csv", capsys=capsys) == typed
 
 
 @pytest.mark.parametrize(
-    ("a", "b", "ulp"),
+    ("text", "said"),
     [
-        (1.0, 1 + 2**-52, 1),
-        (1.0, 1 - 2**-53, 1),
-        (-1.0, -1 - 2**-52, 1),
-        (0.0, 5e-324, 1),
-        (-5e-324, 5e-324, 2),
-        (np.float32(1), np.float32(1 + 2**-23), 1),
-        (1.0, 2.0, 2**52),
-        (1.0, NAN, INF),
+        ("", "no rows"),
+        ("a,b,label\n", "no rows"),
+        ("1,2,0\n1,2,3,0\n", "line 2: expected 2 logits and a label as in the rows before"),
+        ("1,2,0\n\n1,x,0\n", "line 3: expected a number or -inf as a logit, got 'x'"),
+        ("1,nan,0\n", "line 1: expected a number or -inf"),
+        ("1,inf,0\n", "line 1: expected a number or -inf"),
+        ("-inf,-inf,0\n", "line 1: expected a logit that is finite, got '-inf,-inf'"),
+        ("1,2,2\n", "line 1: target 2 is out of range for 2 logits"),
+        ("1,2,-1\n", "line 1: target -1 is out of range"),
+        ("1,2,0.0\n", "line 1: expected a label as whole number in the last column, got '0.0'"),
+        ("1,2,0\n1\n", "line 2: expected logits and a label, got '1'"),
+        ("1,2,\n", "line 1: expected a label"),
+        ("a,b,c\nd,e,f\n", "line 2"),
     ],
 )
-def test_distance_in_units_in_the_last_place(a, b, ulp):
-    assert compare(a, b).max_ulp == ulp
-    assert not compare(a, b).exact
-
-
-def test_close_is_relative_to_the_largest_entry():
-    assert compare([1e6, 1.0], [1e6, 1.0 + 1e-9]).close
-    assert not compare([1e-9, 1.0], [1e-9, 1.0 + 1e-9]).close
-    assert not compare([1e-20], [2e-20]).close
-    assert not compare([1.0], [NAN]).close
-    assert not compare([1.0], [INF]).close
-    assert not compare([0.0], [1e-300]).close
-    assert compare([1.0], [1.1], tolerance=0.2).close
-
-
-def test_where_terms_cancel_the_scale_can_be_theirs():
-    p = np.array([1 - 1e-12])
-    assert not compare(p - 1, [-1e-12]).close
-    assert compare(p - 1, [-1e-12], scale=1.0).close
-
-
-def test_the_largest_distance_of_all_fits():
-    huge = np.finfo(float).max
-    assert compare([huge], [-huge]).max_ulp == 2.0 * (0x7FEFFFFFFFFFFFFF)
-    assert compare(np.float16([1]), np.float16([-1])).max_ulp == 2 * 0x3C00
-
-
-def test_the_largest_differences():
-    c = compare([1.0, 10.0], [1.5, 10.25])
-    assert (c.max_abs, c.max_rel) == (0.5, 0.5 / 1.5)
+def test_compare_names_file_and_line_of_what_is_wrong_in_a_csv_file(here, capsys, text, said):
+    Path("z.csv").write_text(text, encoding="utf-8")
+    assert main(["compare", "--csv", "z.csv"]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert "z.csv" in err
+    assert said in err
 
 
 @pytest.mark.parametrize(
-    ("a", "b", "note"),
-    [
-        (np.zeros(3), np.zeros((3, 1)), "shape"),
-        (np.zeros(3), np.zeros(1), "shape"),
-        (np.zeros(3), np.float64(0), "shape"),
-        (np.zeros(3, np.float32), np.zeros(3), "dtype"),
-    ],
+    ("content", "said"),
+    [(b"1,2,0\n\xff\xfe,1,0\n", "UTF-8"), (b'"' + b"1" * 200_000 + b'",0\n', "CSV")],
 )
-def test_other_shapes_and_dtypes_never_pass(a, b, note):
-    c = compare(a, b)
-    assert not c.exact
-    assert not c.close
-    assert note in c.note
-    assert note in str(c)
+def test_compare_refuses_a_file_that_is_no_csv(here, capsys, content, said):
+    Path("z.csv").write_bytes(content)
+    assert main(["compare", "--csv", "z.csv"]) == 2
+    err = capsys.readouterr().err
+    assert said in err
+    assert err.count("\n") == 1
 
 
-def test_tensors_integers_and_empty_arrays_compare():
-    assert compare(tg.Tensor([1.0]), [1.0]).exact
-    assert compare([1, 2], [1, 2]).exact
-    assert compare(np.zeros((0, 3)), np.zeros((0, 3))).exact
+def test_compare_refuses_more_than_can_be_compared_in_full(here, capsys):
+    Path("z.csv").write_text(("0," * 100 + "0\n") * 101, encoding="utf-8")
+    assert main(["compare", "--csv", "z.csv"]) == 2
+    assert "101 rows of 100 logits have 1,010,000 second derivatives" in capsys.readouterr().err
 
 
-# ── The worst element ─────────────────────────────────────────────────────────────────────────────
+# For machines.
 
 
-def test_the_worst_element_has_index_and_values():
-    a, b = np.ones((2, 3)), np.ones((2, 3))
-    a[1, 0], a[0, 2] = 1.5, 1.25
-    assert compare(a, b).worst == Worst((1, 0), 1.5, 1.0)
-    assert compare(np.array(1.5), np.array(1.0)).worst == Worst((), 1.5, 1.0)
+def read_json(*arguments, capsys, status=0):
+    def refuse(name):
+        raise AssertionError(f"{name} is not JSON")
+
+    out = compared("--json", *arguments, capsys=capsys, status=status)
+    assert out.isascii()
+    assert out.count("\n") == 1
+    return json.loads(out, parse_constant=refuse)
 
 
-def test_a_nan_against_a_number_is_the_worst():
-    worst = compare([1.0, 9.0, NAN], [2.0, 1.0, 3.0]).worst
-    assert worst.index == (2,)
-    assert np.isnan(worst.autograd)
-
-
-def test_without_a_difference_no_element_is_the_worst():
-    assert compare([1.0, NAN], [1.0, NAN]).worst is None
-    assert compare(np.zeros(0), np.zeros(0)).worst is None
-    assert compare([1.0], [[1.0]]).worst is None
-
-
-def test_the_worst_values_keep_their_dtype():
-    worst = compare(np.float32([0.1]), np.float32([0.2])).worst
-    assert (str(worst.autograd), str(worst.closed)) == ("0.1", "0.2")
-    assert compare([1, 2], [1, 3]).worst == Worst((1,), 2, 3)
-
-
-def test_each_element_may_have_a_scale_of_its_own():
-    a, b = [1.0, 1e9], [1.0 + 1e-12, 1e9 + 1e-3]
-    assert not compare(a, b, scale=1.0).close
-    assert not compare(a, b, scale=[1.0, 1e12]).close
-    c = compare(a, b, scale=[1e3, 1e12])
-    assert c.close
-    assert c.max_abs == pytest.approx(1e-3, rel=1e-3)
-    with pytest.raises(ValueError, match="broadcast"):
-        compare(a, b, scale=[1.0, 1.0, 1.0])
-
-
-def test_of_elements_with_scales_the_worst_is_relative_to_its_own():
-    c = compare([1.5, 1000.0], [1.0, 1010.0], scale=[1.0, 1e6])
-    assert c.worst.index == (0,)
-    assert c.max_abs == 10
-
-
-@pytest.mark.parametrize("x", [np.array([1j]), np.array(["a"]), np.array([None])])
-def test_what_is_no_real_number_never_passes(x):
-    c = compare(x, x)
-    assert not c.close
-    assert "not compared" in c.note
-
-
-# ── Many comparisons ──────────────────────────────────────────────────────────────────────────────
-
-
-ROWS = {
-    "exact": ([1.0, 2.0], [1.0, 2.0]),
-    "near": ([1.0, 2.0], [1.0, 2.0 + 2**-51]),
-    "far": ([[1.0], [2.0]], [[1.0], [2.5]]),
-    "shape": ([1.0], [[1.0]]),
+COMPARISON = {
+    "name": str,
+    "shape": list,
+    "exact": bool,
+    "close": bool,
+    "max_abs": (float, str),
+    "max_rel": (float, str),
+    "max_ulp": (float, str),
+    "note": str,
+    "worst": (dict, type(None)),
 }
 
 
-def test_a_mapping_makes_a_table_in_its_order():
-    rows = tg.compare(ROWS)
-    assert isinstance(rows, tg.Comparisons)
-    assert [c.name for c in rows] == list(ROWS)
-    assert [str(c) for c in rows] == [str(compare(*ROWS[c.name], c.name)) for c in rows]
-
-
-def test_all_are_close_or_not():
-    assert tg.compare({name: ROWS[name] for name in ("exact", "near")}).all_close
-    assert not tg.compare({name: ROWS[name] for name in ("exact", "far")}).all_close
-    assert not tg.compare({"shape": ROWS["shape"]}).all_close
-    assert tg.compare({}).all_close
-
-
-def test_tolerance_is_for_every_row():
-    pairs = {"a": ([1.0], [1.1]), "b": ([2.0], [2.2])}
-    assert not compare(pairs).all_close
-    assert compare(pairs, tolerance=0.2).all_close
+def check_comparison(found, more=()):
+    assert found.keys() == COMPARISON.keys() | set(more)
+    assert all(isinstance(found[key], types) for key, types in COMPARISON.items())
+    assert found["worst"] is None or found["worst"].keys() == {"index", "actual", "expected"}
+    for key in ("max_abs", "max_rel", "max_ulp"):
+        float(found[key])
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    "arguments",
     [
-        (([1.0],), "a single list"),
-        (({"a": ([1.0], [1.0])}, [1.0]), "by itself"),
-        (({"a": [1.0, 2.0, 3.0]},), "'a' needs"),
-        (({"a": np.ones((2, 3))},), "'a' needs"),
+        ["--logits", "2,1,0.1", "--target", "0"],
+        ["--logits", "1,-inf,300", "--target", "1"],
+        ["--logits", "5", "--target", "0"],
+        ["--seed", "1"],
     ],
 )
-def test_what_is_no_pair_is_refused(arguments, said):
-    with pytest.raises(TypeError, match=said):
-        compare(*arguments)
+def test_json_has_the_documented_keys_and_types(capsys, arguments):
+    found = read_json(*arguments, capsys=capsys)
+    n, c = np.shape(found["logits"])
+    assert np.shape(found["target"]) == np.shape(found["loss"]) == (n,)
+    assert np.shape(found["probabilities"]) == (n, c)
+    assert found["agree"] is True
+    shapes = [(n, c), (n, c, c), (n, c), (n, c, c)]
+    ways = ["autograd", "closed_form", "central_differences"]
+    for derivative, shape in zip(found["derivatives"], shapes, strict=True):
+        for way in [*ways, "reference"]:
+            assert np.array(derivative[way], float).shape == shape
+        assert all(isinstance(x, str) for x in np.ravel(derivative["reference"]))
+        assert derivative["agree"] is True
+        check_comparison(derivative["comparison"])
+        assert list(derivative["errors"]) == ways
+        for error in derivative["errors"].values():
+            check_comparison(error)
+        assert isinstance(derivative["formula"], str)
+    for link in found["chain"]:
+        check_comparison(link, more=["formula"])
+    main(["compare", "--help"])
+    text = capsys.readouterr().out
+    for key in [*found, *found["derivatives"][0], *found["chain"][0]]:
+        assert f'"{key}"' in text
 
 
-def test_names_of_before_the_split_are_where_they_were():
-    assert (check.compare, check.table, check.Comparison) == (compare, table, Comparison)
+def test_json_gives_numbers_to_the_last_bit(capsys):
+    logits = [2.0, 1.0, 0.1]
+    found = read_json("--logits", "2,1,0.1", "--target", "0", capsys=capsys)
+    assert found["logits"] == [logits]
+    assert found["probabilities"] == [closed_form.softmax(logits).tolist()]
+    gradient = found["derivatives"][2]
+    assert gradient["closed_form"] == [closed_form.cross_entropy_grad(logits, 0).tolist()]
+    assert gradient["reference"] == [[str(x) for x in reference.cross_entropy_grad(logits, 0)]]
 
 
-def lines_of(text):
-    return [line for line in text.splitlines() if line]
+def test_json_has_strings_for_what_is_no_number(capsys):
+    found = read_json("--logits", "0,-inf", "--target", "1", capsys=capsys)
+    assert found["logits"] == [[0, "-inf"]]
+    assert found["loss"] == ["inf"]
+    of_p = found["derivatives"][0]
+    assert float(of_p["reference"][0][1]) == float(of_p["autograd"][0][1]) == -np.inf
+    assert of_p["central_differences"] == [["nan", "nan"]]
 
 
-def test_a_table_has_aligned_columns():
-    text = str(compare(ROWS))
-    head, *rows = lines_of(text)[: 1 + len(ROWS)]
-    for title in ("name", "shape", "exact", "close"):  # words start together
-        start = head.index(title)
-        assert all(start == 0 or row[start - 2 : start] == "  " for row in rows)
-        assert all(row[start] != " " for row in rows)
-    for title in ("max |Δ|", "max rel", "max ulp"):  # figures end together
-        end = head.index(title) + len(title)
-        assert all(row[end - 1] != " " and row[end : end + 1] in ("", " ") for row in rows[:3])
-    assert not any(line != line.rstrip() for line in text.splitlines())
+# What disagrees.
 
 
-def test_text_names_the_worst_element_where_a_row_is_not_close():
-    assert lines_of(str(compare(ROWS)))[-1] == "far: worst at [1, 0], 2.0 against 2.5"
-    assert "worst" not in str(compare({"near": ROWS["near"]}))
+@pytest.mark.parametrize("more", [[], ["--json"]])
+@pytest.mark.parametrize("primitive", ["exp", "log", "subtract"])
+def test_compare_has_status_1_if_a_rule_is_wrong(capsys, monkeypatch, primitive, more):
+    entry = getattr(primitives, primitive)
+    first, *others = entry.rules
+    wrong = (lambda *a: first(*a) * (1 + 1e-9), *others)
+    monkeypatch.setattr(entry, "rules", wrong)
+    out = compared("--logits", "2,1,0.1", "--target", "0", *more, capsys=capsys, status=1)
+    if more:
+        assert json.loads(out)["agree"] is False
+    else:
+        assert "no     no" in out
+        assert "worst at [0, " in out
 
 
-def test_a_note_stands_in_the_place_of_figures():
-    assert lines_of(table([compare([1.0], [[1.0]], "x")]))[1].endswith("shape (1,) against (1, 1)")
+def test_compare_has_status_1_if_both_autograd_and_closed_form_are_wrong(capsys, monkeypatch):
+    # The same mistake twice is seen by the other two.
+    entry, right = primitives.exp, closed_form.cross_entropy_grad
+    (rule,) = entry.rules
+    monkeypatch.setattr(entry, "rules", (lambda *a: 2 * rule(*a),))
+    monkeypatch.setattr(
+        closed_form,
+        "cross_entropy_grad",
+        lambda z, t, *a, **k: 2 * right(z, t, *a, **k) + np.eye(np.shape(z)[-1])[t],
+    )
+    found = read_json("--logits", "2,1,0.1", "--target", "0", capsys=capsys, status=1)
+    gradient = found["derivatives"][2]
+    assert gradient["comparison"]["close"]
+    assert not gradient["agree"]
+    assert gradient["errors"]["central_differences"]["close"]
 
 
-def test_a_comparison_prints_itself_as_a_table_of_one():
-    c = compare([1.0], [1.0], "x")
-    assert str(c) == table([c]) == str(Comparisons([c])) == repr(Comparisons([c]))
+# The proof.
 
 
-# ── In a notebook ─────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize("target", ["0", "2"])
+def test_prove_prints_what_backprop_did_and_to_what_it_collapses(capsys, target):
+    out = compared("--prove", "--logits", "2,1,0.1", "--target", target, capsys=capsys)
+    assert out.count("Proved") == 2
+    assert out.splitlines()[0].startswith("∂L/∂z = p − y")
+    assert "diag(p) − p pᵀ" in out
+    assert f"= p{'₁₂₃'[int(target)]} − 1" in out
 
 
-class Cells(HTMLParser):
-    """The cells of a table, the text that is marked in each, and whether its tags nest."""
-
-    def __init__(self, text):
-        super().__init__(convert_charrefs=True)
-        self.rows, self.open, self.tags = [], [], set()
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attributes):
-        self.open.append(tag)
-        self.tags.add(tag)
-        if tag == "tr":
-            self.rows.append([])
-        if tag in ("td", "th"):
-            self.rows[-1].append(["", "", int(dict(attributes).get("colspan", 1))])
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open and self.open[-1] in ("td", "th", "mark"):
-            self.rows[-1][-1][0] += data
-            if self.open[-1] == "mark":
-                self.rows[-1][-1][1] += data
+def test_latex_prints_the_same_for_a_document(capsys):
+    out = compared("--latex", "--logits", "2,1", "--target", "1", capsys=capsys)
+    assert out.count("\\[\n\\begin{aligned}") == out.count("\\end{aligned}\n\\]") == 2
+    assert out.count("{") == out.count("}")
 
 
-def test_html_has_a_row_for_each_and_as_many_columns_as_titles():
-    cells = Cells(compare(ROWS)._repr_html_())
-    assert [row[0][0] for row in cells.rows] == ["name", *ROWS]
-    assert {sum(width for *_, width in row) for row in cells.rows} == {10}
-    assert cells.tags == {"table", "thead", "tbody", "tr", "th", "td", "mark"}
+def test_prove_takes_each_label_of_a_csv_file_once(here, capsys):
+    Path("z.csv").write_text("1,2,0\n3,4,1\n5,6,0\n", encoding="utf-8")
+    assert compared("--prove", "--csv", "z.csv", capsys=capsys).count("Proved") == 4
 
 
-def test_html_gives_the_worst_element_and_marks_the_digits_that_differ():
-    cells = Cells(compare({"x": ([[1.0, 0.12345]], [[1.0, 0.12367]])})._repr_html_())
-    *_, index, autograd, closed = cells.rows[1]
-    assert index[0] == "[0, 1]"
-    assert autograd[:2] == ["0.12345", "45"]
-    assert closed[:2] == ["0.12367", "67"]
+def test_prove_of_random_logits_has_as_many_as_asked_for(capsys):
+    out = compared("--prove", "--classes", "2", capsys=capsys)
+    assert "z₂" in out
+    assert "z₃" not in out
 
 
-def test_html_marks_a_row_that_is_not_close_and_no_other():
-    exact, near, far, shape = Cells(compare(ROWS)._repr_html_()).rows[1:]
-    assert [row[3][:2] for row in (exact, near)] == [["yes", ""], ["yes", ""]]
-    assert [row[3][:2] for row in (far, shape)] == [["no", "no"], ["no", "no"]]
-    assert not any(marked for _, marked, _ in exact)
+def test_prove_has_status_1_if_a_rule_is_wrong(capsys, monkeypatch):
+    monkeypatch.setattr(primitives.exp, "rules", (lambda g, y, x: 2 * g * y,))
+    out = compared("--prove", "--logits", "2,1", "--target", "0", capsys=capsys, status=1)
+    assert "Proved" not in out
 
 
-def test_html_escapes_names_and_notes():
-    name = "<script>alert('&')</script>"
-    html = compare({name: ([1.0], [1.0])})._repr_html_()
-    assert "<script" not in html
-    assert Cells(html).rows[1][0][0] == name
-    assert "&lt;" in compare(np.array(["a"]), np.array(["a"]), "x")._repr_html_()
-
-
-def test_html_of_one_comparison_is_a_table_of_one():
-    c = compare([1.0], [2.0], "x")
-    assert c._repr_html_() == Comparisons([c])._repr_html_()
-    assert re.search(r"<mark>1.0</mark>", c._repr_html_())
+def test_prove_without_sympy_says_how_to_get_it(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sympy", None)
+    assert main(["compare", "--prove"]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert 'pip install "tinygrad-ce[symbolic]"' in err

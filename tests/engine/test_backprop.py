@@ -123,7 +123,7 @@ def test_a_failing_rule_leaves_no_gradient_behind():
     def fail(g, y, x):
         raise ZeroDivisionError
 
-    broken = Primitive("broken", "!", "!", lambda x: x, (fail, "!"))
+    broken = Primitive("broken", "!", lambda x: x, fail)
     a, b = T(1.0, requires_grad=True), T(2.0, requires_grad=True)
     y = apply(broken, a) + b
     with pytest.raises(ZeroDivisionError):
@@ -219,6 +219,7 @@ def test_a_complex_gradient_of_a_real_tensor_is_refused():
 # ── Depth and width ───────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_a_chain_of_a_million_nodes_runs_and_is_freed_without_the_garbage_collector():
     gc.collect()
     gc.disable()
@@ -272,7 +273,7 @@ def test_graph_lists_nodes_in_the_order_of_their_making():
 
 
 def test_an_entry_added_to_the_table_works_in_both_worlds():
-    cube = Primitive("cube", "x³", "x^3", lambda x: x**3, (lambda g, y, x: g * 3 * x**2, "3 g x^2"))
+    cube = Primitive("cube", "x³", lambda x: x**3, lambda g, y, x: g * 3 * x**2)
     assert tg.gradcheck(lambda x: apply(cube, x), [1.0, -2.0], order=2)
     assert p.exp(1.0) == np.exp(1.0)
 

@@ -17,7 +17,7 @@ def test_names_the_primitive_the_scope_and_the_line_forward():
         x.log()  # the culprit
     message = str(caught.value)
     assert message.startswith("log in model made -inf out of finite numbers, at ")
-    assert re.search(r"test_watch\.py:\d+: x\.log\(\)  # the culprit$", message)
+    assert re.search(r"test_nan_detection\.py:\d+: x\.log\(\)  # the culprit$", message)
 
 
 def test_names_the_primitive_and_the_line_that_made_it_backward():

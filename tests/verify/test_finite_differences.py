@@ -10,7 +10,7 @@ from tinygrad_ce.verify.finite_differences import GradcheckError, gradcheck
 
 
 def one(value, rule):
-    return Primitive("wrong", "w", "w", value, (rule, "w"))
+    return Primitive("wrong", "w", value, rule)
 
 
 WRONG = {
@@ -55,12 +55,26 @@ def test_gradcheck_sees_small_derivatives():
         gradcheck(lambda x: apply(wrong, x), [0.5, 2.0])
 
 
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_central_differences_excuse_rounding_and_no_more(scale):
+    almost = one(np.exp, lambda g, y, x: g * y * (1 + 1e-5))
+    assert gradcheck(lambda x: x.exp() * scale, [0.5, 2.0], method="central")
+    with pytest.raises(GradcheckError, match="central differences"):
+        gradcheck(lambda x: apply(almost, x) * scale, [0.5, 2.0], method="central")
+
+
+def test_central_differences_of_empty_arrays():
+    assert gradcheck(lambda x: x.exp(), np.zeros((0, 3)), method="central", order=2)
+
+
 def test_gradcheck_says_which_argument_and_element():
     wrong = Primitive(
-        "wrong", "w", "w", lambda a, b: a * b,
-        (lambda g, y, a, b: g * b, "w"),
-        (lambda g, y, a, b: g * a * np.array([1, 1, 3]), "w"),
-    )  # fmt: skip
+        "wrong",
+        "w",
+        lambda a, b: a * b,
+        lambda g, y, a, b: g * b,
+        lambda g, y, a, b: g * a * np.array([1, 1, 3]),
+    )
 
     def product(a, b):
         return apply(wrong, a, b)
@@ -69,8 +83,8 @@ def test_gradcheck_says_which_argument_and_element():
         gradcheck(product, [1.0, 2.0, 3.0], [1.0, 2.0, 3.0])
     error = caught.value
     assert (error.function, error.argument, error.index) == ("product", 1, (2,))
-    assert error.got == pytest.approx(3 * error.expected)
-    for part in ("product", "argument 1", "(2,)", repr(error.expected), repr(error.got)):
+    assert error.actual == pytest.approx(3 * error.expected)
+    for part in ("product", "argument 1", "(2,)", repr(error.expected), repr(error.actual)):
         assert part in str(error)
 
 

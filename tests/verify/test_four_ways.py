@@ -9,7 +9,7 @@ import pytest
 from tinygrad_ce import closed_form
 from tinygrad_ce.engine import primitives
 from tinygrad_ce.verify import decimal_reference as reference
-from tinygrad_ce.verify.four_ways import evidence
+from tinygrad_ce.verify.four_ways import check_four_ways
 
 INF = np.inf
 
@@ -20,7 +20,7 @@ ROWS = [
     ([0.0, 57.0], 1),
     ([0.0, 58.0], 1),
     ([0.0, 700.0, 3.0], 1),
-    ([0.0, 5e4], 0),
+    pytest.param([0.0, 5e4], 0, marks=pytest.mark.slow),
     ([1e300, 1e300], 1),
     ([5.0], 0),
     ([0.1, 0.1 + 2**-56, 0.3], 2),
@@ -64,7 +64,7 @@ def test_reference_does_not_change_the_decimals_of_others():
 
 
 def disagreeing(z, t):
-    return [e.name for e in evidence(z, t) if not e.agree]
+    return [e.name for e in check_four_ways(z, t) if not e.agrees]
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 30.0, 1e4])
@@ -90,9 +90,9 @@ def test_four_ways_agree_where_p_is_all_but_0(gap):
 
 def test_rows_are_independent_of_each_other():
     z, t = [[2.0, 1.0], [0.0, 900.0], [0.0, -INF]], [0, 0, 1]
-    by_row = [evidence([row], [label]) for row, label in zip(z, t, strict=True)]
-    for together, *apart in zip(evidence(z, t), *by_row, strict=True):
-        for way in ("autograd", "closed", "reference"):
+    by_row = [check_four_ways([row], [label]) for row, label in zip(z, t, strict=True)]
+    for together, *apart in zip(check_four_ways(z, t), *by_row, strict=True):
+        for way in ("autograd", "closed_form", "reference"):
             joined = np.concatenate([getattr(e, way) for e in apart])
             assert np.array_equal(getattr(together, way), joined)
         joined = np.concatenate([e.differences for e in apart])
@@ -100,23 +100,23 @@ def test_rows_are_independent_of_each_other():
 
 
 def test_shapes_are_those_of_the_derivatives():
-    found = evidence(np.zeros((4, 3)), [0, 1, 2, 0])
+    found = check_four_ways(np.zeros((4, 3)), [0, 1, 2, 0])
     assert [e.autograd.shape for e in found] == [(4, 3), (4, 3, 3), (4, 3), (4, 3, 3)]
     for e in found:
-        assert e.closed.shape == e.differences.shape == e.reference.shape == e.autograd.shape
+        assert e.closed_form.shape == e.differences.shape == e.reference.shape == e.autograd.shape
 
 
 def test_differences_are_near_the_reference():
-    for e in evidence([[2.0, 1.0, 0.1]], [0]):
+    for e in check_four_ways([[2.0, 1.0, 0.1]], [0]):
         assert np.abs(e.differences - e.reference.astype(float)).max() < 1e-9
 
 
 def test_where_there_is_no_difference_quotient_it_is_nan_and_does_not_disagree():
-    of_p, _, of_z, _ = evidence([[0.0, -INF]], [1])
+    of_p, _, of_z, _ = check_four_ways([[0.0, -INF]], [1])
     assert np.isnan(of_p.differences[0, 1])
     assert np.isnan(of_z.differences).all()
-    assert of_p.agree
-    assert of_z.agree
+    assert of_p.agrees
+    assert of_z.agrees
 
 
 def test_a_row_whose_p_underflows_excuses_no_other(monkeypatch):

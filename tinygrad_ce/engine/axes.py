@@ -1,10 +1,10 @@
-"""Axes and shapes: counting, normalising, putting back."""
+"""Axes and shapes: counting, normalizing, putting back."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from types import EllipsisType
-from typing import Any
 
 # As in NumPy: all axes, one, or several.
 Axis = int | tuple[int, ...] | None
@@ -19,11 +19,11 @@ def from_the_end(axis: int, ndim: int) -> int:
     return axis - ndim if axis >= 0 else axis
 
 
-def as_shape(shape: tuple[Any, ...]) -> tuple[int, ...]:
+def as_shape(shape: tuple[int | Iterable[int], ...]) -> tuple[int, ...]:
     """Return a shape given as f(2, 3) or as f((2, 3))."""
-    if len(shape) == 1 and not hasattr(shape[0], "__index__"):
+    if len(shape) == 1 and isinstance(shape[0], Iterable):
         return tuple(shape[0])
-    return shape
+    return shape  # type: ignore[return-value]
 
 
 def count_along(shape: tuple[int, ...], axis: Axis) -> int:

@@ -9,7 +9,6 @@ skipping what needs no gradient, adding up, and mapping rules over a batch of co
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
 from functools import partial
 from heapq import heappop, heappush
@@ -17,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from .array_types import Value
 from .context import MODE
-from .graph import AnyNode, FreedGraphError, nodes_between
-from .kernels import Value, unbroadcast
+from .graph import AnyNode, FreedGraphError, Node, nodes_between
+from .hooks import Observer
+from .kernels import unbroadcast
 from .primitives import Rule, concatenate
-
-_PLACES = range(sys.maxsize)
 
 
 # Infinities and nans are answers here, not mistakes: the slope of √x at 0 is inf.
@@ -73,6 +72,7 @@ def backpropagate(
     batch = cotangent.shape[: cotangent.ndim - len(output.shape)]
     mode = MODE.get()
     observers, recorder = mode.observers, mode.recorder
+    adapted = bool(batch or observers)
     kept: dict[AnyNode, Value] = {}
     gradients: dict[AnyNode, Value] = {output: cotangent}
     waiting: list[tuple[int, AnyNode]] = [(-output.index, output)]
@@ -94,21 +94,21 @@ def backpropagate(
             y, arguments = node._value, node._arguments
         primitive: Any = node.primitive
         rules = primitive.rules
-        if batch or primitive.variadic:
+        if adapted or primitive.variadic:
             rules = primitive.rules_for(arguments)
             if batch and not primitive.stacks:
                 rules = _mapped(rules)
+            if observers:
+                rules = _observed(rules, node, observers)
         given = (g, y, *arguments)
         index = node.index
         # No strict=: an index has no rule, and the keyword takes a fifth of an edge's time.
-        for source, rule, place in zip(inputs, rules, _PLACES):  # noqa: B905
+        for source, rule in zip(inputs, rules):  # noqa: B905
             if rule is None or source._tracked_since > index:
                 continue
             if between is not None and source not in between:
                 continue
             contribution = rule(*given)
-            for observer in observers:
-                observer.backward(node, place, g, contribution)
             x = source._value
             if contribution.shape != batch + x.shape:
                 contribution = unbroadcast(contribution, x.shape, len(batch))
@@ -130,6 +130,24 @@ def backpropagate(
             recorder.passing(node, g)
         recorder.passing(output, None)
     return kept
+
+
+def _observed(
+    rules: Iterable[Rule | None], node: Node, observers: Sequence[Observer]
+) -> Iterable[Rule | None]:
+    """The rules of a node, which let observers see what they return."""
+    return (
+        rule and partial(_observe, rule, node, place, observers) for place, rule in enumerate(rules)
+    )
+
+
+def _observe(
+    rule: Rule, node: Node, place: int, observers: Sequence[Observer], g: Value, *rest: Value
+) -> Value:
+    contribution = rule(g, *rest)
+    for observer in observers:
+        observer.backward(node, place, g, contribution)
+    return contribution
 
 
 def _mapped(rules: Iterable[Rule | None]) -> Iterable[Rule | None]:

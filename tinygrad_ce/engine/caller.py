@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import linecache
 import os
 import sys
-from pathlib import Path
 
-_PACKAGE = str(Path(__file__).parents[1]) + os.sep
+_PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 
 
 def line_of_user() -> str:
@@ -16,6 +14,8 @@ def line_of_user() -> str:
     That is the innermost frame whose file lies outside of the package. The code is left out where
     its source is not at hand.
     """
+    import linecache  # not needed until someone looks
+
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back

@@ -9,57 +9,53 @@ therefore keep no state of their own and can be entered twice, nested, or from s
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import defaultdict
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
-from typing import Any, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
+from .array_types import Arguments, Function, Value
 from .graph import Scope
-from .hooks import Observer, Recorder
+from .hooks import Observer, Options, Recorder
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+Decorated = TypeVar("Decorated", bound=Function)
 Result = TypeVar("Result")
 
-_new = object.__new__
 
-
-@dataclass(frozen=True, eq=False)
-class Mode:
-    """What an operation needs to know of its surroundings.
+class Mode(NamedTuple):
+    """What an operation needs to know of its surroundings: one frozen record.
 
     Attributes
     ----------
-    grad
-        Whether what passes a gradient is recorded.
     scope
         The innermost scope, or None.
-    observers, recorder
-        Who follows the computation: see hooks.py.
     parent
         The mode around this one, or None.
+    grad
+        Whether what passes a gradient is recorded.
+    observers, recorder
+        Who follows the computation: see hooks.py.
     """
 
-    grad: bool = True
     scope: Scope | None = None
+    parent: Mode | None = None
+    grad: bool = True
     observers: tuple[Observer, ...] = ()
     recorder: Recorder | None = None
-    parent: Mode | None = None
 
-    def derive(self, **changes: Any) -> Mode:
-        """Return a mode inside of this one: the same but for the changes, with this as its parent.
+    def derive(self, scope: Scope | None = None, **changes: Value) -> Self:
+        """Return a mode inside of this one: with the changes, and with this one as its parent.
 
-        All fields are carried over, whichever there are.
+        All other fields are carried over, whichever there are.
         """
-        # dataclasses.replace takes three times as long, which a scope around each layer would feel.
-        mode = _new(type(self))
-        fields = mode.__dict__
-        fields |= self.__dict__
-        fields |= changes
-        fields["parent"] = self
-        return mode
+        # scope and parent come first; _replace alone would be felt at the scope of each layer.
+        inside: Self = _tuple(type(self), (scope or self.scope, self, *self[2:]))
+        return inside._replace(**changes) if changes else inside
 
+
+_tuple: Callable[..., Value] = tuple.__new__
 
 MODE: ContextVar[Mode] = ContextVar("tinygrad_ce.mode", default=Mode())
 
@@ -67,6 +63,31 @@ MODE: ContextVar[Mode] = ContextVar("tinygrad_ce.mode", default=Mode())
 def active_recorder() -> Recorder | None:
     """Return the recorder that follows the present computation, if there is one."""
     return MODE.get().recorder
+
+
+class _Exit:
+    """The method `__exit__` of a ModeContext, which no interruption can keep from its work.
+
+    A handler of a signal, such as that of Ctrl-C, can run and raise before the first instruction of
+    a method that is written in Python, and the mode would stay on. A with statement looks up this
+    attribute before it enters; it is given a callable in C, which sets the mode that there was.
+    """
+
+    def __get__(self, context: ModeContext | None, kind: type) -> Function:
+        return self.leave if context is None else ignoring_arguments(partial(MODE.set, MODE.get()))
+
+    def leave(self, context: ModeContext, *exception: object) -> None:
+        """Leave, where ``type(context).__exit__`` is called, as `contextlib.ExitStack` does."""
+        parent = MODE.get().parent
+        assert parent is not None
+        MODE.set(parent)
+
+
+def ignoring_arguments(function: Callable[[], object]) -> Function:
+    """Return a callable in C that takes any arguments, calls ``function()``, and returns ''."""
+    # A format may leave arguments unused; a defaultdict calls its factory for a key that it lacks;
+    # and of a text, a precision of 0 leaves nothing.
+    return partial("{0[call].var.name:.0}".format, defaultdict(function))
 
 
 class ModeContext(ABC):
@@ -79,24 +100,26 @@ class ModeContext(ABC):
         """Return the mode inside, derived from the mode around it."""
 
     def __enter__(self) -> None:
-        MODE.set(self.derive(MODE.get()))
+        parent = MODE.get()
+        try:
+            MODE.set(self.derive(parent))
+        except BaseException:  # an interruption can come right after the mode was set
+            MODE.set(parent)
+            raise
 
-    def __exit__(self, *exception: object) -> None:
-        parent = MODE.get().parent
-        assert parent is not None
-        MODE.set(parent)
+    __exit__ = _Exit()
 
-    def run(self, function: Callable[..., Result], args: Any, kwargs: Any) -> Result:
+    def run(self, function: Callable[..., Result], args: Arguments, kwargs: Options) -> Result:
         """Return ``function(*args, **kwargs)``, called inside."""
         # As a with block would, which takes a quarter more of a layer's time for its own calls.
         parent = MODE.get()
-        MODE.set(self.derive(parent))
         try:
+            MODE.set(self.derive(parent))
             return function(*args, **kwargs)
         finally:
             MODE.set(parent)
 
-    def __call__(self, function: Function) -> Function:
+    def __call__(self, function: Decorated) -> Decorated:
         if _suspends(function):
             raise TypeError(
                 f"{type(self).__name__} cannot decorate {function.__name__}, a generator or "
@@ -104,13 +127,13 @@ class ModeContext(ABC):
             )
 
         @wraps(function)
-        def inside(*args: Any, **kwargs: Any) -> Any:
+        def inside(*args: object, **kwargs: object) -> object:
             return self.run(function, args, kwargs)
 
         return inside  # type: ignore[return-value]
 
 
-def _suspends(function: Callable[..., Any]) -> bool:
+def _suspends(function: Function) -> bool:
     return (
         isgeneratorfunction(function)
         or iscoroutinefunction(function)
@@ -154,7 +177,7 @@ class scope(ModeContext):
     Parameters
     ----------
     name
-        Any text.
+        A text of any characters.
 
     Raises
     ------
@@ -180,7 +203,7 @@ class scope(ModeContext):
 
     def derive(self, parent: Mode) -> Mode:
         """Return the mode inside, in a Scope of its own."""
-        return parent.derive(scope=Scope(self.name, parent.scope))
+        return parent.derive(Scope(self.name, parent.scope))
 
 
 class observing(ModeContext):

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from .kernels import Value
+from .array_types import Arguments, DType, Value
 from .primitives import Primitive
 
 _creation = attrgetter("index")
@@ -84,7 +84,7 @@ class Node:
     )
 
     _value: Value  # an array, a NumPy scalar where it is 0-d, or a Python number
-    _arguments: tuple[Any, ...]  # what the primitive was called with: values, then parameters
+    _arguments: Arguments
     _grad: Value | None
     # The creation index from which on uses of this node pass a gradient to it; NEVER where none is
     # required. Backprop asks this once for each edge.
@@ -100,7 +100,7 @@ class Node:
     __hash__ = object.__hash__
 
     @property
-    def params(self) -> tuple[Any, ...]:
+    def params(self) -> Arguments:
         """The parameters with which the primitive was called, after its inputs."""
         return self._arguments[len(self.inputs or ()) :]
 
@@ -124,10 +124,10 @@ class Node:
         return math.prod(self.shape)
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> DType:
         """The NumPy dtype of the value."""
         try:
-            dtype: np.dtype[Any] = self._value.dtype
+            dtype: DType = self._value.dtype
         except AttributeError:  # a Python number
             return np.result_type(self._value)
         return dtype
@@ -139,7 +139,7 @@ class Node:
         made = f"{self.primitive.name} result" if self.primitive else "tensor"
         return f"the {made} of shape {self.shape}"
 
-    def current_arguments(self) -> tuple[Any, ...]:
+    def current_arguments(self) -> Arguments:
         """Return the arguments with nodes in place of values, for rules that record a graph.
 
         Raises

@@ -14,11 +14,12 @@ follows a computation overrides the methods of interest. The engine knows nobody
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
+from .array_types import Arguments, Function, Value
 from .graph import Node
-from .kernels import Value
 from .primitives import Primitive
+
+Options = dict[str, object]
 
 
 class Observer:
@@ -26,7 +27,7 @@ class Observer:
 
     __slots__ = ()
 
-    def forward(self, node: Node, primitive: Primitive, arguments: tuple[Any, ...]) -> None:
+    def forward(self, node: Node, primitive: Primitive, arguments: Arguments) -> None:
         """See a value that a primitive has just computed from these arguments.
 
         Raising an exception here ends the computation.
@@ -56,7 +57,7 @@ class Recorder:
         """The value of a node is about to be given to code that computes outside of the graph."""
 
     def checking(
-        self, check: Callable[..., None], x: Node, args: tuple[Any, ...], options: dict[str, Any]
+        self, check: Callable[..., None], x: Node, args: Arguments, options: Options
     ) -> None:
         """``check(value of x, *args, **options)``, which may raise, is about to be called."""
 
@@ -71,32 +72,30 @@ class Recorder:
 
     # ── What a recorder may take over ─────────────────────────────────────────────────────────
 
-    def assign(self, leaf: Node, value: Any) -> Any:
+    def assign(self, leaf: Node, value: Value) -> object:
         """Let a leaf have a new value, an array or a Tensor of its shape and dtype."""
         return NotImplemented
 
-    def gradient_of(self, node: Node) -> Any:
+    def gradient_of(self, node: Node) -> Value:
         """Return what is accumulated in ``node.grad``, or None."""
         return NotImplemented
 
-    def set_gradient(self, node: Node, gradient: Any) -> Any:
+    def set_gradient(self, node: Node, gradient: Value) -> object:
         """Let a node have this gradient, or None."""
         return NotImplemented
 
-    def backward(self, output: Node, gradient: Any) -> Any:
+    def backward(self, output: Node, gradient: Value) -> object:
         """Accumulate the gradients of an output, for a cotangent or None."""
         return NotImplemented
 
-    def sample(
-        self, method: Callable[..., Any], args: Sequence[Any], options: dict[str, Any]
-    ) -> Any:
+    def sample(self, method: Function, args: Arguments, options: Options) -> Value:
         """Draw random numbers by a method of a generator, and return them as a Tensor."""
         return NotImplemented
 
-    def zero_grad(self, parameters: Sequence[Node]) -> Any:
+    def zero_grad(self, parameters: Sequence[Node]) -> object:
         """Clear the gradients of parameters."""
         return NotImplemented
 
-    def optimizer_step(self, optimizer: Any) -> Any:
+    def optimizer_step(self, optimizer: Value) -> object:
         """Update the parameters of an optimizer."""
         return NotImplemented

@@ -10,14 +10,11 @@ from __future__ import annotations
 import math
 import operator
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
+from .array_types import Arguments, DType, Value
 from .axes import Axis, count_along
-
-# An array, a NumPy scalar, a Python number, or a Tensor: what a value or a rule can be given.
-Value = Any
 
 # 1/0 is inf and log(-1) is nan without a warning: the result says it already.
 ieee = np.errstate(divide="ignore", invalid="ignore")
@@ -76,7 +73,7 @@ def inside(x: Value, lo: Value, hi: Value) -> Value:
     return above if hi is None else above & (x <= hi)
 
 
-def astype(x: Value, dtype: np.dtype[Any]) -> Value:
+def astype(x: Value, dtype: DType) -> Value:
     """x converted to a dtype."""
     if x.dtype.kind == "c":
         raise TypeError("a cast takes real numbers only")
@@ -221,7 +218,7 @@ class ArraySlot:
 ARRAY_SLOT = ArraySlot()
 
 
-def fill_template(arrays: tuple[Value, ...], template: tuple[Any, ...]) -> tuple[Any, ...]:
+def fill_template(arrays: tuple[Value, ...], template: Arguments) -> Arguments:
     if not arrays:
         return template
     if len(arrays) == len(template):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from .array_types import Arguments, Value
 from .caller import line_of_user
 from .context import Mode, ModeContext
 from .graph import Node
 from .hooks import Observer
-from .kernels import Value
 from .primitives import Primitive
 
 
@@ -51,7 +49,7 @@ class _NanDetector(Observer):
     def __init__(self) -> None:
         self.lines: dict[int, str] = {}
 
-    def forward(self, node: Node, primitive: Primitive, arguments: tuple[Any, ...]) -> None:
+    def forward(self, node: Node, primitive: Primitive, arguments: Arguments) -> None:
         line = self.lines[node.index] = line_of_user()
         bad = _not_finite(node._value)
         if bad is not None and _all_finite(arguments):
@@ -80,7 +78,7 @@ def _not_finite(value: Value) -> float | None:
     return float(bad[0]) if bad.size else None
 
 
-def _all_finite(values: tuple[Any, ...]) -> bool:
+def _all_finite(values: Arguments) -> bool:
     return all(
         _not_finite(value) is None
         for value in values

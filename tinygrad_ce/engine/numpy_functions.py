@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import wraps
-from typing import Any
 
 import numpy as np
 
 from . import primitives as p
 from . import tensor as t
-from .axes import from_the_end
+from .array_types import Function
+from .axes import Axis, from_the_end
 from .numpy_protocol import FUNCTIONS, UFUNCS
 from .operations import (
     argsort,
@@ -30,9 +30,9 @@ from .operations import (
     truth,
     where,
 )
-from .tensor import Tensor, apply, as_tensor
+from .tensor import Tensor, TensorLike, apply, as_tensor
 
-_UFUNC_OF: dict[np.ufunc, Callable[..., Any]] = {
+_UFUNC_OF: dict[np.ufunc, Function] = {
     np.add: operator.add,
     np.subtract: operator.sub,
     np.multiply: operator.mul,
@@ -79,7 +79,7 @@ _UFUNC_OF |= {
 }
 
 
-def _on_tensors(function: Callable[..., Any]) -> Callable[..., Any]:
+def _on_tensors(function: Function) -> Function:
     """The operator with its operands made Tensors, so that an array on the left does not recur."""
     return lambda *operands: function(*map(operand, operands))
 
@@ -87,10 +87,11 @@ def _on_tensors(function: Callable[..., Any]) -> Callable[..., Any]:
 UFUNCS.update({(ufunc, "__call__"): _on_tensors(f) for ufunc, f in _UFUNC_OF.items()})
 
 
-def _reduction(method: Callable[..., Any]) -> Callable[..., Any]:
+def _reduction(method: Function) -> Function:
     @wraps(method)
-    def reduce(x: Any, axis: Any = 0, keepdims: bool = False) -> Any:
-        return method(as_tensor(x), axis, keepdims)
+    def reduce(x: TensorLike, axis: Axis = 0, keepdims: bool = False) -> Tensor:
+        reduced: Tensor = method(as_tensor(x), axis, keepdims)
+        return reduced
 
     return reduce
 
@@ -104,12 +105,12 @@ UFUNCS.update(
 )
 
 
-def _at_least_2d(tensors: Sequence[Any]) -> list[Tensor]:
+def _at_least_2d(tensors: Sequence[TensorLike]) -> list[Tensor]:
     parts = [as_tensor(part) for part in tensors]
     return [part.reshape(1, -1) if part.ndim < 2 else part for part in parts]
 
 
-def _take(x: Tensor, indices: Any, axis: int | None) -> Tensor:
+def _take(x: Tensor, indices: TensorLike, axis: int | None) -> Tensor:
     if axis is None:
         return x.flatten()[indices]
     return x[(*(slice(None),) * (from_the_end(axis, x.ndim) % x.ndim), indices)]
@@ -123,7 +124,7 @@ def _dot(a: Tensor, b: Tensor) -> Tensor:
     return t.matmul(a, b)
 
 
-def _moved(ndim: int, source: Any, destination: Any) -> list[int]:
+def _moved(ndim: int, source: int | Sequence[int], destination: int | Sequence[int]) -> list[int]:
     shape = np.moveaxis(np.empty(range(ndim)), source, destination).shape
     return list(shape)
 

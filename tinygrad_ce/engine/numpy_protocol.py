@@ -6,19 +6,16 @@ raises a TypeError, so that no gradient is silently lost. numpy_functions.py fil
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 
-Function = Callable[..., Any]
+from .array_types import Arguments, Function, Value
+from .hooks import Options
 
 UFUNCS: dict[tuple[np.ufunc, str], Function] = {}  # by ufunc and method, such as "reduce"
 FUNCTIONS: dict[Function, Function] = {}
 
 
-def call_ufunc(ufunc: np.ufunc, method: str, inputs: Any, kwargs: dict[str, Any]) -> Any:
+def call_ufunc(ufunc: np.ufunc, method: str, inputs: Arguments, kwargs: Options) -> Value:
     """Return what our function gives for ``ufunc.method(*inputs, **kwargs)``."""
     function = UFUNCS.get((ufunc, method))
     if function is None:
@@ -33,7 +30,7 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: Any, kwargs: dict[str, Any]
     return function(*inputs, **(kwargs if method == "reduce" else {}))
 
 
-def call_function(function: Function, args: Any, kwargs: dict[str, Any]) -> Any:
+def call_function(function: Function, args: Arguments, kwargs: Options) -> Value:
     """Return what our function gives for ``function(*args, **kwargs)``."""
     implementation = FUNCTIONS.get(function)
     if implementation is None:
@@ -42,6 +39,8 @@ def call_function(function: Function, args: Any, kwargs: dict[str, Any]) -> Any:
 
 
 def _unsupported(name: str) -> TypeError:
+    import difflib  # needed in this message alone
+
     known = [_name(function) for function in FUNCTIONS]
     known += [_name(ufunc) + f".{how}" * (how != "__call__") for ufunc, how in UFUNCS]
     near = difflib.get_close_matches(name, known, n=2, cutoff=0)
@@ -51,7 +50,7 @@ def _unsupported(name: str) -> TypeError:
     )
 
 
-def _name(function: Any) -> str:
+def _name(function: Function | np.ufunc) -> str:
     """As a user would write it: np.linalg.norm."""
     module = getattr(function, "__module__", None) or "numpy"
     return f"{module.replace('numpy', 'np', 1)}.{function.__name__}"

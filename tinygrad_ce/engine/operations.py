@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import string
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from . import primitives as p
 from . import tensor as t
-from .axes import from_the_end
-from .tensor import Tensor, apply, apply_unary, as_index, as_operand, as_tensor
+from .array_types import Value
+from .axes import Axis, from_the_end
+from .tensor import Tensor, TensorLike, apply, apply_unary, as_index, as_operand, as_tensor
 
 
-def where(condition: Any, a: Any, b: Any) -> Tensor:
+def where(condition: TensorLike, a: TensorLike, b: TensorLike) -> Tensor:
     """Choose from a where the condition holds, and from b elsewhere, element by element.
 
     Parameters
@@ -42,14 +42,24 @@ def truth(x: Tensor) -> Tensor:
     return x if x.dtype == bool else x != 0
 
 
-def operand(x: Any) -> Tensor:
+def operand(x: TensorLike) -> Tensor:
     """A number as it is, anything else as a Tensor; a TypeError for what is not numeric."""
     converted = as_operand(x)
     return as_tensor(x) if converted is NotImplemented else converted
 
 
-def maximum(a: Any, b: Any) -> Tensor:
-    """The larger of a and b, element by element; at ties each gets half of the gradient.
+def maximum(a: TensorLike, b: TensorLike) -> Tensor:
+    """Return the larger of a and b, element by element; at ties each gets half of the gradient.
+
+    Parameters
+    ----------
+    a, b
+        Tensors, arrays or numbers, which broadcast.
+
+    Raises
+    ------
+    TypeError
+        What is not numeric.
 
     >>> import tinygrad_ce as tg
     >>> tg.maximum(tg.Tensor([1.0, 5.0]), 3)
@@ -58,8 +68,10 @@ def maximum(a: Any, b: Any) -> Tensor:
     return apply(p.maximum, operand(a), operand(b))
 
 
-def minimum(a: Any, b: Any) -> Tensor:
-    """The smaller of a and b, element by element; at ties each gets half of the gradient.
+def minimum(a: TensorLike, b: TensorLike) -> Tensor:
+    """Return the smaller of a and b, element by element; at ties each gets half of the gradient.
+
+    Parameters and errors are those of `maximum`.
 
     >>> import tinygrad_ce as tg
     >>> tg.minimum(tg.Tensor([1.0, 5.0]), 3)
@@ -68,8 +80,18 @@ def minimum(a: Any, b: Any) -> Tensor:
     return apply(p.minimum, operand(a), operand(b))
 
 
-def matmul(a: Any, b: Any) -> Tensor:
-    """The matrix product a @ b, with NumPy's rules for vectors and for stacks of matrices.
+def matmul(a: TensorLike, b: TensorLike) -> Tensor:
+    """Return the matrix product a @ b, with NumPy's rules for vectors and for stacks of matrices.
+
+    Parameters
+    ----------
+    a, b
+        Tensors or arrays of shapes (..., n, k) and (..., k, m), or vectors (k,).
+
+    Raises
+    ------
+    ValueError
+        Shapes that do not match, or a single number.
 
     >>> import tinygrad_ce as tg
     >>> tg.matmul(tg.Tensor([[1.0, 2.0]]), [3.0, 4.0])
@@ -78,8 +100,10 @@ def matmul(a: Any, b: Any) -> Tensor:
     return t.matmul(as_tensor(a), as_tensor(b))
 
 
-def logaddexp(a: Any, b: Any) -> Tensor:
-    """log(exp(a) + exp(b)), element by element, without overflow.
+def logaddexp(a: TensorLike, b: TensorLike) -> Tensor:
+    """Return log(exp(a) + exp(b)), element by element, without overflow.
+
+    Parameters and errors are those of `maximum`.
 
     >>> import tinygrad_ce as tg
     >>> tg.logaddexp(tg.Tensor(1000.0), 1000.0)
@@ -88,8 +112,20 @@ def logaddexp(a: Any, b: Any) -> Tensor:
     return apply(p.logaddexp, operand(a), operand(b))
 
 
-def concatenate(tensors: Sequence[Any], axis: int | None = 0) -> Tensor:
-    """Joined along an axis that they have; with None, all elements along one.
+def concatenate(tensors: Sequence[TensorLike], axis: int | None = 0) -> Tensor:
+    """Join along an axis that they have; with None, join all elements along one.
+
+    Parameters
+    ----------
+    tensors
+        Tensors or arrays, at least one.
+    axis
+        Along which their lengths may differ.
+
+    Raises
+    ------
+    ValueError
+        None is given, or their shapes do not match.
 
     >>> import tinygrad_ce as tg
     >>> tg.concatenate([tg.Tensor([1.0]), [2.0, 3.0]])
@@ -103,8 +139,20 @@ def concatenate(tensors: Sequence[Any], axis: int | None = 0) -> Tensor:
     return apply(p.concatenate, *parts, params=(from_the_end(axis, parts[0].ndim),))
 
 
-def stack(tensors: Sequence[Any], axis: int = 0) -> Tensor:
-    """Joined along a new axis.
+def stack(tensors: Sequence[TensorLike], axis: int = 0) -> Tensor:
+    """Join along a new axis.
+
+    Parameters
+    ----------
+    tensors
+        Tensors or arrays of one shape, at least one.
+    axis
+        The place of the new axis in the result.
+
+    Raises
+    ------
+    ValueError
+        None is given, or their shapes differ.
 
     >>> import tinygrad_ce as tg
     >>> tg.stack([tg.Tensor(1.0), tg.Tensor(2.0)])
@@ -120,8 +168,17 @@ def stack(tensors: Sequence[Any], axis: int = 0) -> Tensor:
     return concatenate([part.expand_dims(axis) for part in parts], axis)
 
 
-def split(x: Any, sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
+def split(x: TensorLike, sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
     """Cut along an axis: into so many equal parts, or at these indices.
+
+    Parameters
+    ----------
+    x
+        A Tensor or array.
+    sections
+        The number of parts, or the indices where to cut.
+    axis
+        Along which to cut.
 
     Raises
     ------
@@ -145,8 +202,8 @@ def split(x: Any, sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
     return [whole[(*before, slice(i, j))] for i, j in zip([0, *cuts], ends, strict=True)]
 
 
-def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Tensor:
-    """The elements at these indices of an axis, as `np.argsort` and `np.argmax` give them.
+def take_along_axis(x: TensorLike, indices: TensorLike, axis: int | None = -1) -> Tensor:
+    """Return the elements at these indices of an axis, as `np.argsort` and `np.argmax` give them.
 
     Parameters
     ----------
@@ -156,6 +213,13 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Tensor:
         Integers, with as many axes as x.
     axis
         Along which to take; with None, from the elements along one.
+
+    Raises
+    ------
+    ValueError
+        Indices that are not integers, or with another number of axes.
+    IndexError
+        An index out of range.
 
     >>> import tinygrad_ce as tg
     >>> tg.take_along_axis(tg.Tensor([[3.0, 1.0]]), [[1, 1, 0]])
@@ -171,13 +235,20 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Tensor:
         )
     along = from_the_end(axis, whole.ndim) % whole.ndim
     grid = list(np.ogrid[tuple(slice(n) for n in whole.shape)])
-    index: list[Any] = list(grid)
+    index: list[TensorLike] = list(grid)
     index[along] = places
     return whole[tuple(index)]
 
 
-def sort(x: Any, axis: int | None = -1) -> Tensor:
-    """In ascending order along an axis; each element keeps its gradient, ties in their order.
+def sort(x: TensorLike, axis: int | None = -1) -> Tensor:
+    """Sort in ascending order along an axis; each element keeps its gradient, ties their order.
+
+    Parameters
+    ----------
+    x
+        A Tensor or array.
+    axis
+        Along which to sort; with None, all elements along one.
 
     >>> import tinygrad_ce as tg
     >>> tg.sort(tg.Tensor([3.0, 1.0, 2.0]))
@@ -189,13 +260,13 @@ def sort(x: Any, axis: int | None = -1) -> Tensor:
     return take_along_axis(whole, argsort(whole, axis), axis)
 
 
-def argsort(x: Any, axis: int = -1) -> Tensor:
-    """The indices that sort along an axis, an integer Tensor without a gradient."""
+def argsort(x: TensorLike, axis: int = -1) -> Tensor:
+    """Return the indices that sort along an axis, an integer Tensor without a gradient."""
     return apply_unary(p.argsort, as_tensor(x), axis)
 
 
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """The length of vectors: the root of the sum of squares, or the norm of another order.
+def norm(x: TensorLike, ord: Value = None, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Return the length of vectors: the root of the sum of squares, or the norm of another order.
 
     Parameters
     ----------
@@ -206,6 +277,11 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> T
         also 0, 1, inf, -inf, or another number p: (Σ |x|ᵖ)^(1/p).
     axis
         Along which; None for all elements.
+
+    Raises
+    ------
+    ValueError
+        The norm of a matrix of another order.
 
     Notes
     -----
@@ -232,14 +308,14 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> T
         return v.abs().sum(axis, keepdims)
     power = 2 if ord in (None, "fro") else ord
     total = (v * v if power == 2 else v.abs() ** power).sum(axis, keepdims)
-    # The root has no slope at 0: a 1 stands in for the total there, and the choice lets none back.
+    # The root has no slope at 0: a 1 replaces the total there, and the choice passes none back.
     zero = total == 0
     positive = where(zero, 1, total)
     return where(zero, 0, positive.sqrt() if power == 2 else positive ** (1 / power))
 
 
-def einsum(subscripts: str, *operands: Any) -> Tensor:
-    """The sum of products that the subscripts spell, as `np.einsum`.
+def einsum(subscripts: str, *operands: TensorLike) -> Tensor:
+    """Return the sum of products that the subscripts spell, as `np.einsum`.
 
     Parameters
     ----------
@@ -247,6 +323,13 @@ def einsum(subscripts: str, *operands: Any) -> Tensor:
         Such as "ij,jk->ik", "...i,...i", or "ii" for a trace.
     operands
         A Tensor or array for each term.
+
+    Raises
+    ------
+    TypeError
+        Subscripts that are no text.
+    ValueError
+        Terms that do not match the operands.
 
     >>> import tinygrad_ce as tg
     >>> tg.einsum("ij,j->i", tg.Tensor([[1.0, 2.0]]), [3.0, 4.0])
@@ -283,7 +366,7 @@ def _spelled_out(subscripts: str, ndims: list[int]) -> tuple[list[str], str]:
 
 
 def _diagonal(x: Tensor, term: str) -> tuple[Tensor, str]:
-    """An operand without indices that stand twice in its term: its diagonal along these axes."""
+    """An operand without indices that its term has twice: its diagonal along these axes."""
     for label in dict.fromkeys(c for c in term if term.count(c) > 1):
         axes = [i for i, c in enumerate(term) if c == label]
         rest = [i for i in range(len(term)) if i not in axes]

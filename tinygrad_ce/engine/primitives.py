@@ -31,13 +31,13 @@ import operator
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import accumulate, pairwise
-from typing import Any
 
 import numpy as np
 
 from . import kernels
+from .array_types import Arguments, Function, Value
 from .axes import Axis, count_along, index_along, with_axes_kept
-from .kernels import Value, ieee
+from .kernels import ieee
 
 Rule = Callable[..., Value]
 
@@ -84,7 +84,7 @@ class Primitive:
     )  # fmt: skip
 
     def __init__(
-        self, name: str, symbol: str, value: Callable[..., Value], *rules: Rule | None,
+        self, name: str, symbol: str, value: Function, *rules: Rule | None,
         params: tuple[str, ...] = (), latex: tuple[str | None, ...] | None = None,
         elementwise: bool = False, stacks: bool = False, variadic: bool = False,
     ) -> None:  # fmt: skip
@@ -99,7 +99,7 @@ class Primitive:
             return self.value(*arguments)
         return arguments[0].__primitive__(self, arguments)
 
-    def rules_for(self, arguments: tuple[Any, ...]) -> Iterable[Rule | None]:
+    def rules_for(self, arguments: Arguments) -> Iterable[Rule | None]:
         """Return the rule of each input of a call with these arguments."""
         if self.variadic and self.rules[0] is not None:
             rules: Iterator[Rule] = self.rules[0](*arguments)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
-
 import numpy as np
 
+from .array_types import Arguments, Function, Value
 from .context import active_recorder
+from .hooks import Options
 from .tensor import Tensor, constant
 
 
-def sample(method: Callable[..., Any], *args: Any, **options: Any) -> Tensor:
-    """What a method of a random generator returns; a compiled step draws it anew at each call.
+def sample(method: Function, *args: object, **options: object) -> Tensor:
+    """Return what a method of a random generator returns; a compiled step draws at each call.
 
     Parameters
     ----------
@@ -55,18 +54,18 @@ def sample(method: Callable[..., Any], *args: Any, **options: Any) -> Tensor:
         )
     recorder = active_recorder()
     if recorder is not None:
-        drawn = recorder.sample(method, args, options)
-        if drawn is not NotImplemented:
-            return drawn  # type: ignore[no-any-return]
-    return constant(drawn_by(method, args, options))
+        numbers = recorder.sample(method, args, options)
+        if numbers is not NotImplemented:
+            return numbers  # type: ignore[no-any-return]
+    return constant(sample_by(method, args, options))
 
 
-def _holds_tensor(x: Any) -> bool:
+def _holds_tensor(x: object) -> bool:
     return isinstance(x, Tensor) or (isinstance(x, tuple | list) and any(map(_holds_tensor, x)))
 
 
-def drawn_by(method: Any, args: Sequence[Any], options: dict[str, Any]) -> Any:
-    """What a method of a generator returns, as a node holds it."""
+def sample_by(method: Function, args: Arguments, options: Options) -> Value:
+    """Return what a method of a generator returns, as a node holds it."""
     found = method(*args, **options)
     array = np.asarray(found)
     if array.dtype.kind not in "biuf":

@@ -6,7 +6,7 @@ backprop.py walks what was recorded.
 
 Two decisions carry the rest:
 
-* **The arrays of a graph never change.** A Tensor copies what it is given, hands out read-only
+* **The arrays of a graph never change.** A Tensor copies what it is given, returns read-only
   views, and assigning to ``t.data`` binds a new array. So no mutation can change a gradient
   silently: it raises, or the graph does not see it.
 * **0-d values are NumPy scalars, not 0-d arrays,** inside. Arithmetic on them takes a tenth of the
@@ -18,25 +18,26 @@ from __future__ import annotations
 
 import operator
 import sys
-from collections import deque
-from collections.abc import Callable, Iterator
-from itertools import count
-from threading import Lock
-from typing import Any, final
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count, repeat
+from typing import Union, final
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike
 
 from . import primitives as p
+from .array_types import Arguments, Array, DType, Function, Value
 from .axes import Axis, as_shape, count_along, from_the_end
 from .backprop import backpropagate
+from .commit import accumulate, commit
 from .context import MODE, active_recorder
 from .graph import Node
+from .hooks import Options
 from .kernels import ARRAY_SLOT
 from .numpy_protocol import call_function, call_ufunc
 from .primitives import Primitive
 
-Array = NDArray[Any]
+TensorLike = Union[ArrayLike, "Tensor"]
 
 NEVER = sys.maxsize  # an index that no node reaches
 
@@ -44,11 +45,11 @@ _next_index = count(1).__next__
 _new: Callable[[type[Tensor]], Tensor] = object.__new__
 
 
-def _binary(primitive: Primitive) -> Callable[[Tensor, Any], Tensor]:
+def _binary(primitive: Primitive) -> Callable[[Tensor, TensorLike], Tensor]:
     """The operator of a primitive; on the path of every step, so without apply()'s generality."""
     value = primitive.value
 
-    def operator(self: Tensor, other: Any) -> Any:
+    def operator(self: Tensor, other: Value) -> Value:
         if type(other) is not Tensor:
             other = as_operand(other)
             if other is NotImplemented:
@@ -59,11 +60,11 @@ def _binary(primitive: Primitive) -> Callable[[Tensor, Any], Tensor]:
     return operator
 
 
-def _reflected(primitive: Primitive) -> Callable[[Tensor, Any], Tensor]:
-    """The operator for when the Tensor stands on the right."""
+def _reflected(primitive: Primitive) -> Callable[[Tensor, TensorLike], Tensor]:
+    """The operator with the Tensor on the right."""
     operator = _binary(primitive)
 
-    def reflected(self: Tensor, other: Any) -> Any:
+    def reflected(self: Tensor, other: Value) -> Value:
         other = as_operand(other)
         return NotImplemented if other is NotImplemented else operator(other, self)
 
@@ -167,19 +168,9 @@ class Tensor(Node):
         fresh = isinstance(data, Tensor)
         self.set_value(data if fresh else _numbers(data, None if typed else self.dtype, True))
 
-    def set_value(self, value: Any) -> None:
+    def set_value(self, value: Value) -> None:
         """Take over `value`, an array or Tensor of the same shape and dtype, as the leaf's own."""
-        given = value
-        if isinstance(given, Tensor):
-            value = given._value
-        if np.shape(value) != self.shape or value.dtype != self.dtype:
-            raise ValueError(
-                f"{self.label()} holds {self.dtype}{list(self.shape)}; it cannot be assigned "
-                f"{value.dtype}{list(np.shape(value))}: shape and dtype stay the same"
-            )
-        recorder = active_recorder()
-        if recorder is None or recorder.assign(self, given) is NotImplemented:
-            self._value = value
+        set_values([self], [value])
 
     @property
     def grad(self) -> Array | None:
@@ -229,11 +220,11 @@ class Tensor(Node):
             self._tracked_since = _next_index() if wanted else NEVER
 
     def numpy(self) -> Array:
-        """The value as a read-only array, the same as `data`."""
+        """Return the value as a read-only array, the same as `data`."""
         return self.data
 
-    def item(self) -> Any:
-        """The value of a Tensor with one element, as a Python number.
+    def item(self) -> Value:
+        """Return the value of a Tensor with one element, as a Python number.
 
         Raises
         ------
@@ -243,7 +234,7 @@ class Tensor(Node):
         number = self._number()
         return number.item() if isinstance(number, np.generic) else number
 
-    def _number(self) -> Any:
+    def _number(self) -> Value:
         """The one element, as a NumPy scalar or a Python number."""
         value = self._value
         if type(value) is np.ndarray:
@@ -259,7 +250,7 @@ class Tensor(Node):
         return value
 
     def detach(self) -> Tensor:
-        """A leaf with the same value, through which no gradient flows."""
+        """Return a leaf with the same value, through which no gradient flows."""
         return apply_unary(p.stop_gradient, self)
 
     def retain_grad(self) -> None:
@@ -278,7 +269,7 @@ class Tensor(Node):
         gradient
             The cotangent ∂L/∂self, of this shape. May be left out when there is one element.
         retain_graph
-            Keep the graph for another walk. Otherwise it is freed on the way.
+            Keep the graph for another backward pass. Otherwise it is freed on the way.
 
         Raises
         ------
@@ -304,15 +295,10 @@ class Tensor(Node):
         if recorder is not None and recorder.backward(self, gradient) is not NotImplemented:
             return
         gradients = backpropagate(self, self.cotangent(gradient), free=not retain_graph)
-        with _ACCUMULATING:
-            totals = [
-                g if node._grad is None else _total(node._grad, g) for node, g in gradients.items()
-            ]
-            # Assigned in one go, in C: an interruption comes before all of them or after.
-            deque(map(_set_grad, gradients, totals), maxlen=0)
+        accumulate(gradients, _total)
 
-    def cotangent(self, gradient: ArrayLike | Tensor | None = None) -> Any:
-        """The value at which a walk back from here begins: `gradient` checked, or 1 by default."""
+    def cotangent(self, gradient: ArrayLike | Tensor | None = None) -> Value:
+        """Return the cotangent at which backprop from here begins: `gradient` checked, or 1."""
         dtype = self._value.dtype
         if gradient is None:
             if self._value.size != 1:
@@ -328,7 +314,7 @@ class Tensor(Node):
             )
         return g
 
-    def __primitive__(self, primitive: Primitive, arguments: tuple[Any, ...]) -> Tensor:
+    def __primitive__(self, primitive: Primitive, arguments: Arguments) -> Tensor:
         """Apply a primitive to arguments, the first of which is a Tensor."""
         n = len(arguments) - len(primitive.params)
         return apply(primitive, *map(as_operand, arguments[:n]), params=arguments[n:])
@@ -352,16 +338,16 @@ class Tensor(Node):
     def __pos__(self) -> Tensor:
         return self
 
-    def __pow__(self, exponent: Any) -> Tensor:
+    def __pow__(self, exponent: TensorLike) -> Tensor:
         if isinstance(exponent, int | float):
             return apply_unary(p.scalar_power, self, exponent)
         return _power(self, exponent)
 
-    def __rpow__(self, base: Any) -> Tensor:
+    def __rpow__(self, base: Value) -> Tensor:
         base = as_operand(base)
         return NotImplemented if base is NotImplemented else _power(base, self)
 
-    def __matmul__(self, other: Any) -> Tensor:
+    def __matmul__(self, other: Value) -> Tensor:
         if type(other) is not Tensor:
             other = as_operand(other)
             if other is NotImplemented:
@@ -371,15 +357,15 @@ class Tensor(Node):
             return record(p.matmul, p.matmul.value(a, b), (self, other), (a, b))
         return matmul(self, other)
 
-    def __rmatmul__(self, other: Any) -> Tensor:
+    def __rmatmul__(self, other: Value) -> Tensor:
         other = as_operand(other)
         return NotImplemented if other is NotImplemented else matmul(other, self)
 
-    def __getitem__(self, index: Any) -> Tensor:
+    def __getitem__(self, index: object) -> Tensor:
         arrays, template = _split_index(index)
         return apply(p.getitem, self, *arrays, params=(template,))
 
-    def __setitem__(self, index: Any, value: Any) -> None:
+    def __setitem__(self, index: object, value: Value) -> None:
         raise TypeError(
             "a Tensor cannot be assigned into, since the graph remembers its value; write "
             "t = np.where(mask, value, t) instead, or build the array before making it a Tensor"
@@ -433,7 +419,7 @@ class Tensor(Node):
             parts.append("requires_grad=True")
         return f"Tensor({', '.join(parts)})"
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> Arguments:
         leaf_grad = self._requires_grad and self.primitive is None
         grad = self._grad if leaf_grad else None
         return _restored, (np.array(self._value), leaf_grad, self.name, grad)
@@ -450,28 +436,30 @@ class Tensor(Node):
             raise ValueError(f"{self.dtype} cannot be viewed as {np.dtype(dtype)} without a copy")
         return np.array(self.data, dtype=dtype) if copy or dtype is not None else self.data
 
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+    def __array_ufunc__(
+        self, ufunc: np.ufunc, method: str, *inputs: object, **kwargs: object
+    ) -> Value:
         return call_ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(
-        self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any
-    ) -> Any:
+        self, function: Function, types: object, args: Arguments, kwargs: Options
+    ) -> Value:
         return call_function(function, args, kwargs)
 
     # ── Elementwise functions ─────────────────────────────────────────────────────────────────
 
-    exp = _unary(p.exp, "e to the power of each element.")
-    expm1 = _unary(p.expm1, "exp(x) - 1, accurate near 0.")
-    log = _unary(p.log, "The natural logarithm; -inf at 0 and nan below, without a warning.")
-    log1p = _unary(p.log1p, "log(1 + x), accurate near 0.")
-    sqrt = _unary(p.sqrt, "The square root; its derivative at 0 is inf.")
-    sin = _unary(p.sin, "The sine.")
-    cos = _unary(p.cos, "The cosine.")
-    erf = _unary(p.erf, "The error function 2/√π ∫₀ˣ exp(-t²) dt.")
-    tanh = _unary(p.tanh, "The hyperbolic tangent.")
-    sigmoid = _unary(p.sigmoid, "1 / (1 + exp(-x)), without overflow.")
-    relu = _unary(p.relu, "max(x, 0); its derivative at 0 is 0.")
-    abs = _unary(p.abs_, "The absolute value; its derivative at 0 is 0.")
+    exp = _unary(p.exp, "Return e to the power of each element.")
+    expm1 = _unary(p.expm1, "Return exp(x) - 1, accurate near 0.")
+    log = _unary(p.log, "Return the natural logarithm; -inf at 0 and nan below, without a warning.")
+    log1p = _unary(p.log1p, "Return log(1 + x), accurate near 0.")
+    sqrt = _unary(p.sqrt, "Return the square root; its derivative at 0 is inf.")
+    sin = _unary(p.sin, "Return the sine.")
+    cos = _unary(p.cos, "Return the cosine.")
+    erf = _unary(p.erf, "Return the error function 2/√π ∫₀ˣ exp(-t²) dt.")
+    tanh = _unary(p.tanh, "Return the hyperbolic tangent.")
+    sigmoid = _unary(p.sigmoid, "Return 1 / (1 + exp(-x)), without overflow.")
+    relu = _unary(p.relu, "Return max(x, 0); its derivative at 0 is 0.")
+    abs = _unary(p.abs_, "Return the absolute value; its derivative at 0 is 0.")
 
     def clip(self, lo: float | None = None, hi: float | None = None) -> Tensor:
         """Limit to [lo, hi]; the derivative is 1 inside and at both ends, 0 outside."""
@@ -486,58 +474,58 @@ class Tensor(Node):
     # ── Reductions ────────────────────────────────────────────────────────────────────────────
 
     def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        """The sum over all axes, or over the given one or ones."""
+        """Return the sum over all axes, or over the given one or ones."""
         return apply_unary(p.sum_, self, axis, keepdims)
 
     def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        """The maximum; elements that tie for it share the gradient equally."""
+        """Return the maximum; elements that tie for it share the gradient equally."""
         return apply_unary(p.max_, self, axis, keepdims)
 
     def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        """The minimum; elements that tie for it share the gradient equally."""
+        """Return the minimum; elements that tie for it share the gradient equally."""
         return apply_unary(p.min_, self, axis, keepdims)
 
     def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        """The sum divided by the number of elements; nan where there are none."""
+        """Return the sum divided by the number of elements; nan where there are none."""
         return apply_unary(p.mean, self, axis, keepdims)
 
     def var(self, axis: Axis = None, keepdims: bool = False, *, ddof: int = 0) -> Tensor:
-        """The variance: the squared distances from the mean, divided by the number minus ddof."""
+        """Return the variance: the mean of squared distances from the mean, over n - ddof."""
         distance = self - self.mean(axis, keepdims=True)
         n = max(count_along(self.shape, axis) - ddof, 0)
         return (distance * distance).sum(axis, keepdims) / n
 
     def std(self, axis: Axis = None, keepdims: bool = False, *, ddof: int = 0) -> Tensor:
-        """The square root of the variance."""
+        """Return the standard deviation, the square root of the variance."""
         return self.var(axis, keepdims, ddof=ddof).sqrt()
 
     def cumsum(self, axis: int | None = None) -> Tensor:
-        """The sums of the elements up to each; with None, of the elements along one axis."""
+        """Return the sums of the elements up to each; with None, of all elements in order."""
         if axis is None:
             return self.flatten().cumsum(0)
         return apply_unary(p.cumsum, self, from_the_end(axis, self.ndim))
 
     def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
-        """The index of the first maximum, an integer Tensor without a gradient."""
+        """Return the index of the first maximum, an integer Tensor without a gradient."""
         return apply_unary(p.argmax, self, axis, keepdims)
 
     def argmin(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
-        """The index of the first minimum, an integer Tensor without a gradient."""
+        """Return the index of the first minimum, an integer Tensor without a gradient."""
         return apply_unary(p.argmin, self, axis, keepdims)
 
     # ── Shapes ────────────────────────────────────────────────────────────────────────────────
 
     def reshape(self, *shape: int | tuple[int, ...]) -> Tensor:
-        """The same elements in another shape; one length may be -1."""
+        """Return the same elements in another shape; one length may be -1."""
         return apply_unary(p.reshape, self, as_shape(shape))
 
     def flatten(self) -> Tensor:
-        """The elements along one axis."""
+        """Return the elements along one axis."""
         return self.reshape(-1)
 
     def transpose(self, *axes: int | tuple[int, ...] | None) -> Tensor:
-        """The axes in another order, by default reversed."""
-        order = as_shape(axes) if axes not in ((), (None,)) else range(self.ndim)[::-1]
+        """Return the axes in another order, by default reversed."""
+        order = range(self.ndim)[::-1] if axes in ((), (None,)) else as_shape(axes)  # type: ignore[arg-type]
         return apply_unary(
             p.transpose, self, tuple(from_the_end(a, self.ndim) + self.ndim for a in order)
         )
@@ -553,26 +541,26 @@ class Tensor(Node):
         return self.swapaxes(-1, -2)
 
     def swapaxes(self, a: int, b: int) -> Tensor:
-        """Two axes swapped."""
+        """Return the Tensor with two axes swapped."""
         axes = list(range(self.ndim))
         a, b = from_the_end(a, self.ndim), from_the_end(b, self.ndim)
         axes[a], axes[b] = axes[b], axes[a]
         return apply_unary(p.transpose, self, tuple(axes))
 
     def expand_dims(self, axis: int | tuple[int, ...]) -> Tensor:
-        """New axes of length 1 at these places of the result."""
+        """Return the Tensor with new axes of length 1 at these places of the result."""
         return self.reshape(np.expand_dims(np.empty(self.shape, bool), axis).shape)
 
     def squeeze(self, axis: Axis = None) -> Tensor:
-        """Without the axes of length 1, all or these."""
+        """Return the Tensor without its axes of length 1, all or these."""
         return self.reshape(np.empty(self.shape, bool).squeeze(axis).shape)
 
     def broadcast_to(self, *shape: int | tuple[int, ...]) -> Tensor:
-        """Repeated along new axes and axes of length 1 to this shape."""
+        """Repeat along new axes and axes of length 1 to this shape."""
         return apply_unary(p.broadcast_to, self, as_shape(shape))
 
     def astype(self, dtype: DTypeLike) -> Tensor:
-        """Converted to another dtype; no gradient flows to or from integers and booleans."""
+        """Convert to another dtype; no gradient flows to or from integers and booleans."""
         dtype = np.dtype(dtype)
         if dtype.kind not in "biuf":
             raise TypeError(f"a Tensor holds real numbers: it cannot become {dtype}")
@@ -583,18 +571,16 @@ class Tensor(Node):
 _NUMERIC = (Tensor, np.ndarray, np.generic, int, float, complex, list, tuple)
 _power = _binary(p.power)
 
-_set_grad: Callable[[Node, Any], None] = Node.__dict__["_grad"].__set__
 _total = np.errstate(all="ignore")(operator.add)
-_ACCUMULATING = Lock()  # threads that share a parameter add to one gradient
 
 
 # ── Recording ─────────────────────────────────────────────────────────────────────────────────────
 
 
 def record(
-    primitive: Primitive, value: Any, inputs: tuple[Tensor, ...], arguments: tuple[Any, ...]
+    primitive: Primitive, value: Value, inputs: tuple[Tensor, ...], arguments: Arguments
 ) -> Tensor:
-    """The Tensor of a value just computed: a node if a gradient may be wanted, else a leaf."""
+    """Return a Tensor with a value just computed: a node if it may need a gradient, else a leaf."""
     mode = MODE.get()
     node = _new(Tensor)
     node._value = value
@@ -602,8 +588,9 @@ def record(
     node._retains_grad = False
     node.index = _next_index()
     node.scope = mode.scope
-    for observer in mode.observers:
-        observer.forward(node, primitive, arguments)
+    if mode.observers:
+        for observer in mode.observers:
+            observer.forward(node, primitive, arguments)
     if mode.grad and primitive.differentiable:
         for source in inputs:
             if source._requires_grad:
@@ -615,7 +602,7 @@ def record(
                 return node
     node._requires_grad = False
     node._tracked_since = NEVER
-    if mode.recorder is not None:  # no gradient passes here, but a replay does
+    if mode.recorder is not None:  # no gradient passes here, but the recorder needs it
         node.primitive = primitive
         node.inputs = inputs
         node._arguments = arguments
@@ -626,33 +613,50 @@ def record(
     return node
 
 
-def apply(primitive: Primitive, *inputs: Tensor, params: tuple[Any, ...] = ()) -> Tensor:
+def apply(primitive: Primitive, *inputs: Tensor, params: Arguments = ()) -> Tensor:
     """Compute a primitive on Tensors and record it."""
     arguments = (*[source._value for source in inputs], *params)
     return record(primitive, primitive.value(*arguments), inputs, arguments)
 
 
-def apply_unary(primitive: Primitive, source: Tensor, *params: Any) -> Tensor:
+def apply_unary(primitive: Primitive, source: Tensor, *params: object) -> Tensor:
     """Compute a primitive of one Tensor and record it."""
     arguments = (source._value, *params)
     return record(primitive, primitive.value(*arguments), (source,), arguments)
 
 
-def run_check(check: Callable[..., None], x: Tensor, *args: Any, **options: Any) -> None:
-    """Run ``check(value of x, ...)``, which raises what does not fit; a replay runs it again."""
+def run_check(check: Callable[..., None], x: Tensor, *args: object, **options: object) -> None:
+    """Run ``check(value of x, ...)``, which raises what does not fit; repetitions run it too."""
     recorder = active_recorder()
     if recorder is not None:
         recorder.checking(check, x, args, options)
     check(x._value, *args, **options)
 
 
-def constant(value: Any) -> Tensor:
-    """A leaf without a gradient that takes over `value`: an array, a scalar or a number."""
+def set_values(leaves: Sequence[Tensor], values: Sequence[Value]) -> None:
+    """Let leaves take over values, arrays or Tensors of their shapes and dtypes, all at once."""
+    arrays = [value._value if isinstance(value, Tensor) else value for value in values]
+    for leaf, array in zip(leaves, arrays, strict=True):
+        if np.shape(array) != leaf.shape or array.dtype != leaf.dtype:
+            raise ValueError(
+                f"{leaf.label()} holds {leaf.dtype}{list(leaf.shape)}; it cannot be assigned "
+                f"{array.dtype}{list(np.shape(array))}: shape and dtype stay the same"
+            )
+    recorder = active_recorder()
+    if recorder is not None:
+        pairs = zip(leaves, values, arrays, strict=True)
+        kept = [(a, x) for a, v, x in pairs if recorder.assign(a, v) is NotImplemented]
+        leaves, arrays = [leaf for leaf, _ in kept], [array for _, array in kept]
+    commit(map(setattr, leaves, repeat("_value"), arrays))
+
+
+def constant(value: Value) -> Tensor:
+    """Return a leaf without a gradient that takes over an array, a scalar or a number."""
     return _make_leaf(_new(Tensor), value)
 
 
-def as_tensor(data: Any) -> Tensor:
-    """`data` if it is a Tensor, else a constant with a copy of it."""
+def as_tensor(data: TensorLike) -> Tensor:
+    """Return `data` if it is a Tensor, else a constant with a copy of it."""
     if type(data) is Tensor:
         return data
     if type(data) is np.ndarray and data.ndim and data.dtype.kind in "biuf":
@@ -660,8 +664,8 @@ def as_tensor(data: Any) -> Tensor:
     return constant(_numbers(data, None, True))
 
 
-def as_operand(data: Any) -> Any:
-    """As `as_tensor`, but a Python number stays one, so that NumPy's promotion takes it as weak.
+def as_operand(data: object) -> Value:
+    """Convert as `as_tensor` does, but keep a Python number, which NumPy's promotion takes as weak.
 
     NotImplemented for what is not numeric, as Python's operators have it.
     """
@@ -672,7 +676,7 @@ def as_operand(data: Any) -> Any:
     return NotImplemented
 
 
-def _make_leaf(node: Tensor, value: Any) -> Tensor:
+def _make_leaf(node: Tensor, value: Value) -> Tensor:
     node._value = value
     node._arguments = ()
     node._grad = node.name = None
@@ -684,7 +688,7 @@ def _make_leaf(node: Tensor, value: Any) -> Tensor:
     return node
 
 
-def _restored(value: Array, requires_grad: bool, name: str | None, grad: Any) -> Tensor:
+def _restored(value: Array, requires_grad: bool, name: str | None, grad: Value) -> Tensor:
     leaf = Tensor(value, requires_grad, name=name, copy=False)
     leaf._grad = grad
     return leaf
@@ -693,7 +697,7 @@ def _restored(value: Array, requires_grad: bool, name: str | None, grad: Any) ->
 # ── From and to NumPy ─────────────────────────────────────────────────────────────────────────────
 
 
-def _numbers(data: ArrayLike | Tensor, dtype: DTypeLike | None, copy: bool) -> Any:
+def _numbers(data: ArrayLike | Tensor, dtype: DTypeLike | None, copy: bool) -> Value:
     """Data as a node holds it: an array of numbers, or a NumPy scalar where it is 0-d."""
     if isinstance(data, Tensor):
         data = data._value
@@ -717,7 +721,7 @@ def _numbers(data: ArrayLike | Tensor, dtype: DTypeLike | None, copy: bool) -> A
     return array[()] if array.ndim == 0 else array if copy else _freeze(array)
 
 
-def _check_differentiable(dtype: np.dtype[Any]) -> None:
+def _check_differentiable(dtype: DType) -> None:
     if dtype.kind != "f":
         raise TypeError(
             f"requires_grad=True is for floating point, not {dtype}: "
@@ -727,14 +731,14 @@ def _check_differentiable(dtype: np.dtype[Any]) -> None:
 
 def _freeze(array: Array) -> Array:
     """The array, made read-only together with the arrays of which it is a view."""
-    owner: Any = array
+    owner: Value = array
     while isinstance(owner, np.ndarray):
         owner.setflags(write=False)
         owner = owner.base
     return array
 
 
-def _read_only_view(value: Any) -> Array:
+def _read_only_view(value: Value) -> Array:
     """A read-only array that cannot be made writeable again."""
     return _freeze(np.asarray(value)).view()
 
@@ -743,7 +747,7 @@ def _read_only_view(value: Any) -> Array:
 
 
 def matmul(a: Tensor, b: Tensor) -> Tensor:
-    """The matrix product; a vector counts as a row on the left and as a column on the right."""
+    """Return the matrix product; a vector is a row on the left and a column on the right."""
     if a.ndim >= 2 and b.ndim >= 2:
         return apply(p.matmul, a, b)
     if a.ndim == 0 or b.ndim == 0:
@@ -757,11 +761,11 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
     return y.reshape(shape)
 
 
-def _split_index(index: Any) -> tuple[list[Tensor], tuple[Any, ...]]:
-    """The arrays in an index, as Tensors, and the index with a hole in the place of each."""
+def _split_index(index: object) -> tuple[list[Tensor], Arguments]:
+    """The arrays in an index, as Tensors, and the index with a slot in the place of each."""
     parts = index if type(index) is tuple else (index,)
     arrays: list[Tensor] = []
-    template: list[Any] = []
+    template: list[object] = []
     for part in parts:
         if part is None or part is Ellipsis or type(part) in (int, slice):
             template.append(part)
@@ -771,8 +775,8 @@ def _split_index(index: Any) -> tuple[list[Tensor], tuple[Any, ...]]:
     return arrays, tuple(template)
 
 
-def as_index(index: Any) -> Tensor:
-    """An index as a Tensor. Unlike in `as_tensor`, lists of integers stay integers."""
+def as_index(index: object) -> Tensor:
+    """Return an index as a Tensor. Unlike in `as_tensor`, lists of integers stay integers."""
     if type(index) is Tensor:
         return index
     array = np.array(index)

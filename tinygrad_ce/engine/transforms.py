@@ -9,27 +9,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import Any
 
 import numpy as np
 
 from . import primitives as p
+from .array_types import Arguments, Array, Value
 from .backprop import backpropagate
 from .context import MODE, active_recorder, enable_grad
 from .graph import topological_order
+from .hooks import Options
 from .operations import concatenate
-from .tensor import Array, Tensor, apply, as_tensor, constant
+from .tensor import Tensor, TensorLike, apply, as_tensor, constant
 
 Argnums = int | tuple[int, ...]
+TensorFunction = Callable[..., Tensor]
+Derivative = Callable[..., Value]  # returns a Tensor, or a tuple of them where argnums is one
 
 
 def gradients(
     output: Tensor,
     tensors: Sequence[Tensor],
-    cotangent: Any = None,
+    cotangent: TensorLike | None = None,
     create_graph: bool = False,
-) -> tuple[Any, ...]:
-    """∂output/∂t for any tensors of the output's graph, intermediates too.
+) -> tuple[Value, ...]:
+    """Return ∂output/∂t for any tensors of the output's graph, intermediates too.
 
     Touches no `.grad`, and frees nothing.
 
@@ -61,7 +64,7 @@ def gradients(
     >>> import tinygrad_ce as tg
     >>> x = tg.Tensor([1.0, 2.0], requires_grad=True)
     >>> y = x * x
-    >>> gradients(y.sum(), [x, y])
+    >>> tg.gradients(y.sum(), [x, y])
     (array([2., 4.]), array([1., 1.]))
     """
     if isinstance(tensors, Tensor):
@@ -81,9 +84,12 @@ def gradients(
 
 
 def gradients_where_reached(
-    output: Tensor, tensors: Sequence[Tensor], cotangent: Any = None, create_graph: bool = False
-) -> list[Any]:
-    """As `gradients`, but None for a tensor that no gradient reaches: 0 is something else."""
+    output: Tensor,
+    tensors: Sequence[Tensor],
+    cotangent: TensorLike | None = None,
+    create_graph: bool = False,
+) -> list[Value]:
+    """As `gradients`, but None for a tensor that no gradient reaches, which differs from 0."""
     create_graph = create_graph or active_recorder() is not None
     seed = _seed(output, cotangent, create_graph)
     kept = backpropagate(
@@ -93,7 +99,7 @@ def gradients_where_reached(
     return found if create_graph else [g if g is None else np.array(g) for g in found]
 
 
-def _seed(output: Tensor, cotangent: Any, create_graph: bool) -> Tensor:
+def _seed(output: Tensor, cotangent: TensorLike | None, create_graph: bool) -> Tensor:
     """The cotangent of the output, checked; where the walk makes a graph, with its own graph."""
     if not (create_graph and isinstance(cotangent, Tensor)):
         return constant(output.cotangent(cotangent))
@@ -105,7 +111,7 @@ def _seed(output: Tensor, cotangent: Any, create_graph: bool) -> Tensor:
     return cotangent
 
 
-def _zeros(t: Tensor, create_graph: bool) -> Any:
+def _zeros(t: Tensor, create_graph: bool) -> Value:
     zeros = np.zeros(t.shape, t.dtype)
     return Tensor(zeros, copy=False) if create_graph else zeros
 
@@ -113,20 +119,27 @@ def _zeros(t: Tensor, create_graph: bool) -> Any:
 # ── Transforms ────────────────────────────────────────────────────────────────────────────────────
 
 
-def grad(f: Callable[..., Tensor], argnums: Argnums = 0) -> Callable[..., Any]:
-    """The gradient of a scalar function, as a function.
+def grad(f: TensorFunction, argnums: Argnums = 0) -> Derivative:
+    """Return the gradient of a scalar function, as a function.
 
     Parameters
     ----------
     f
         A function of Tensors that returns a Tensor with one element.
     argnums
-        Which argument to differentiate by; a tuple for several.
+        With respect to which argument; a tuple for several.
 
     Returns
     -------
     callable
         Takes what f takes, and returns a Tensor of the argument's shape (a tuple for several).
+
+    Raises
+    ------
+    ValueError
+        When called: f has no such argument, or its value has another number of elements than one.
+    TypeError
+        When called: the argument is not numeric, or f does not return a Tensor.
 
     >>> import tinygrad_ce as tg
     >>> tg.grad(lambda x: x**3)(2.0)
@@ -139,14 +152,16 @@ def grad(f: Callable[..., Tensor], argnums: Argnums = 0) -> Callable[..., Any]:
     both = value_and_grad(f, argnums)
 
     @wraps(f)
-    def gradient(*args: Any, **kwargs: Any) -> Any:
+    def gradient(*args: object, **kwargs: object) -> Value:
         return both(*args, **kwargs)[1]
 
     return gradient
 
 
-def value_and_grad(f: Callable[..., Tensor], argnums: Argnums = 0) -> Callable[..., Any]:
-    """As `grad`, but the function returns the value of f too: (value, gradient).
+def value_and_grad(f: TensorFunction, argnums: Argnums = 0) -> Derivative:
+    """Return a function as `grad` does, which returns the value of f too: (value, gradient).
+
+    Parameters and errors are those of `grad`.
 
     >>> import tinygrad_ce as tg
     >>> tg.value_and_grad(lambda x: x * x)(3.0)
@@ -154,26 +169,39 @@ def value_and_grad(f: Callable[..., Tensor], argnums: Argnums = 0) -> Callable[.
     """
 
     @wraps(f)
-    def value_and_gradient(*args: Any, **kwargs: Any) -> tuple[Tensor, Any]:
-        y, pull = _linearize(f, argnums, args, kwargs)
+    def value_and_gradient(*args: object, **kwargs: object) -> tuple[Tensor, Value]:
+        y, pullback = _trace_call(f, argnums, args, kwargs)
         if y.size != 1:
             raise ValueError(
                 f"grad is of functions with one element as their value, got shape {y.shape}: "
                 "reduce it, or use tg.jacobian or tg.vjp"
             )
-        return pull.value, pull(None)
+        return pullback.value, pullback(None)
 
     return value_and_gradient
 
 
-def vjp(f: Callable[..., Tensor], *args: Any) -> tuple[Tensor, Callable[[Any], Any]]:
-    """The value of f, and the function that takes a cotangent back to the arguments.
+def vjp(f: TensorFunction, *args: TensorLike) -> tuple[Tensor, Derivative]:
+    """Return the value of f, and the function that takes a cotangent back to the arguments.
+
+    Parameters
+    ----------
+    f
+        A function of Tensors that returns a Tensor.
+    args
+        Its arguments, arrays or Tensors; the derivative is with respect to all.
 
     Returns
     -------
     value, pullback
-        `pullback(cotangent)` returns Tensors of the arguments' shapes: one, or a tuple where f
-        has several arguments. It can be called any number of times.
+        `pullback(cotangent)`, of a cotangent of the value's shape, returns Tensors of the
+        arguments' shapes: one, or a tuple where f has several arguments. It can be called any
+        number of times.
+
+    Raises
+    ------
+    TypeError
+        An argument that is not numeric, or f does not return a Tensor.
 
     >>> import numpy as np, tinygrad_ce as tg
     >>> y, pullback = tg.vjp(lambda x: x * x, np.array([1.0, 2.0]))
@@ -181,20 +209,22 @@ def vjp(f: Callable[..., Tensor], *args: Any) -> tuple[Tensor, Callable[[Any], A
     Tensor([ 2., 40.])
     """
     argnums: Argnums = tuple(range(len(args))) if len(args) != 1 else 0
-    _, pull = _linearize(f, argnums, args, {})
-    return pull.value, pull
+    _, pullback = _trace_call(f, argnums, args, {})
+    return pullback.value, pullback
 
 
-def jvp(f: Callable[..., Tensor], args: Sequence[Any], tangents: Sequence[Any]) -> Any:
-    """The value of f, and its derivative along the tangents: Σ ∂f/∂x · v.
+def jvp(
+    f: TensorFunction, args: Sequence[TensorLike], tangents: Sequence[TensorLike]
+) -> tuple[Tensor, Tensor]:
+    """Return the value of f, and its derivative along the tangents: Σ ∂f/∂x · v.
 
-    It is found by two walks back: the first gives the gradient as a function of its cotangent u,
-    which is linear in u, and the second its derivative by u.
+    Two backward passes find it: the first gives the gradient as a function of its cotangent u,
+    which is linear in u, and the second its derivative with respect to u.
 
     Parameters
     ----------
     f
-        A function of Tensors.
+        A function of Tensors that returns a Tensor.
     args
         Its arguments.
     tangents
@@ -205,38 +235,54 @@ def jvp(f: Callable[..., Tensor], args: Sequence[Any], tangents: Sequence[Any]) 
     value, tangent
         Both of the value's shape.
 
+    Raises
+    ------
+    ValueError
+        Another number of tangents than arguments, or a tangent of another shape.
+
     >>> import numpy as np, tinygrad_ce as tg
     >>> tg.jvp(lambda a, b: a * b, [2.0, 3.0], [1.0, 0.5])
     (Tensor(6.), Tensor(4.))
     """
     if len(args) != len(tangents):
         raise ValueError(f"jvp needs a tangent for each of {len(args)} arguments: {len(tangents)}")
-    y, pull = _linearize(f, tuple(range(len(args))), tuple(args), {})
+    y, pullback = _trace_call(f, tuple(range(len(args))), tuple(args), {})
     directions = [as_tensor(v) for v in tangents]
-    for i, (x, v) in enumerate(zip(pull.variables, directions, strict=True)):
+    for i, (x, v) in enumerate(zip(pullback.variables, directions, strict=True)):
         if x.shape != v.shape:
             raise ValueError(f"tangent {i} must have its argument's shape {x.shape}, got {v.shape}")
     u = Tensor(np.zeros(y.shape, y.dtype), requires_grad=True)
-    further = pull.outside or any(map(_is_open, directions))
+    create_graph = pullback.differentiable_outside or any(map(_is_differentiable, directions))
+    tangent: Value = None
     with enable_grad():
-        back = gradients_where_reached(y, pull.variables, u, create_graph=True) if pull.open else []
         along = constant(np.zeros((), y.dtype)[()])
-        for g, v in zip(back, directions, strict=False):
-            along = along if g is None else along + (g * v).sum()
-        (tangent,) = (
-            gradients_where_reached(along, [u], create_graph=further)
-            if along.requires_grad
-            else [None]
-        )
+        if pullback.depends_on_arguments:
+            linear_in_u = gradients_where_reached(y, pullback.variables, u, create_graph=True)
+            for g, v in zip(linear_in_u, directions, strict=True):
+                along = along if g is None else along + (g * v).sum()
+        if along.requires_grad:
+            (tangent,) = gradients_where_reached(along, [u], create_graph=create_graph)
     if tangent is None:
-        return pull.value, _zeros(u, True)
-    return pull.value, tangent if further else constant(tangent[()])
+        return pullback.value, _zeros(u, True)
+    return pullback.value, tangent if create_graph else constant(tangent[()])
 
 
-def jacobian(f: Callable[..., Tensor], argnums: Argnums = 0) -> Callable[..., Any]:
-    """The Jacobian of f, as a function: ∂f_i/∂x_j, of shape (*shape of f, *shape of x).
+def jacobian(f: TensorFunction, argnums: Argnums = 0) -> Derivative:
+    """Return the Jacobian of f, as a function: ∂f_i/∂x_j, of shape (*shape of f, *shape of x).
 
-    All rows are found in one walk, with a batch of cotangents, as far as memory allows.
+    One backward pass finds all rows, with a batch of cotangents, as far as memory allows.
+
+    Parameters
+    ----------
+    f
+        A function of Tensors that returns a Tensor.
+    argnums
+        With respect to which argument; a tuple for several.
+
+    Returns
+    -------
+    callable
+        Takes what f takes, and returns a Tensor (a tuple for several arguments).
 
     >>> import numpy as np, tinygrad_ce as tg
     >>> tg.jacobian(lambda x: x * x)(np.array([1.0, 2.0]))
@@ -245,17 +291,20 @@ def jacobian(f: Callable[..., Tensor], argnums: Argnums = 0) -> Callable[..., An
     """
 
     @wraps(f)
-    def jacobian_of(*args: Any, **kwargs: Any) -> Any:
-        y, pull = _linearize(f, argnums, args, kwargs)
+    def jacobian_of(*args: object, **kwargs: object) -> Value:
+        y, pullback = _trace_call(f, argnums, args, kwargs)
+        if not y.size:
+            empty = [np.zeros(y.shape + x.shape, x.dtype) for x in pullback.variables]
+            return _one_or_all(argnums, [constant(block) for block in empty])
         basis = np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape)
-        largest = max(node.size for node in topological_order(y)) if pull.open else 1
-        rows = max(1, MAX_BATCH // max(largest, 1))
-        parts = [pull.batch(basis[i : i + rows]) for i in range(0, max(y.size, 1), rows)]
+        nodes = topological_order(y) if pullback.depends_on_arguments else []
+        rows = max(1, MAX_BATCH // max([node.size for node in nodes], default=1))
+        parts = [pullback.batch(basis[i : i + rows]) for i in range(0, y.size, rows)]
         blocks = [
             concatenate(block).reshape(y.shape + block[0].shape[1:])
             for block in zip(*parts, strict=True)
         ]
-        return _each(argnums, blocks)
+        return _one_or_all(argnums, blocks)
 
     return jacobian_of
 
@@ -264,8 +313,21 @@ def jacobian(f: Callable[..., Tensor], argnums: Argnums = 0) -> Callable[..., An
 MAX_BATCH = 2**24
 
 
-def hessian(f: Callable[..., Tensor], argnums: Argnums = 0) -> Callable[..., Any]:
-    """The Hessian of a scalar function, as a function: the Jacobian of its gradient.
+def hessian(f: TensorFunction, argnums: Argnums = 0) -> Derivative:
+    """Return the Hessian of a scalar function, as a function: the Jacobian of its gradient.
+
+    Parameters
+    ----------
+    f
+        A function of Tensors that returns a Tensor with one element.
+    argnums
+        With respect to which argument; a tuple for the blocks of several.
+
+    Returns
+    -------
+    callable
+        Takes what f takes, and returns a Tensor of shape (*shape of x, *shape of x), or a tuple of
+        tuples of blocks.
 
     >>> import numpy as np, tinygrad_ce as tg
     >>> tg.hessian(lambda x: (x * x * x).sum())(np.array([1.0, 2.0]))
@@ -276,15 +338,27 @@ def hessian(f: Callable[..., Tensor], argnums: Argnums = 0) -> Callable[..., Any
         blocks = [jacobian(grad(f, i), argnums) for i in argnums]
 
         @wraps(f)
-        def hessian_of(*args: Any, **kwargs: Any) -> Any:
+        def hessian_of(*args: object, **kwargs: object) -> Value:
             return tuple(block(*args, **kwargs) for block in blocks)
 
         return hessian_of
     return jacobian(grad(f, argnums), argnums)
 
 
-def hvp(f: Callable[[Tensor], Tensor], x: Any, v: Any) -> Tensor:
-    """The Hessian of a scalar function at x times a vector v of x's shape, without the Hessian.
+def hvp(f: Callable[[Tensor], Tensor], x: TensorLike, v: TensorLike) -> Tensor:
+    """Return the Hessian of a scalar function at x times a vector v, without forming the Hessian.
+
+    Parameters
+    ----------
+    f
+        A function of one Tensor that returns a Tensor with one element.
+    x, v
+        Arrays or Tensors of one shape.
+
+    Raises
+    ------
+    ValueError
+        v has another shape than x.
 
     >>> import numpy as np, tinygrad_ce as tg
     >>> tg.hvp(lambda x: (x * x * x).sum(), np.array([1.0, 2.0]), np.array([1.0, 1.0]))
@@ -300,57 +374,58 @@ def hvp(f: Callable[[Tensor], Tensor], x: Any, v: Any) -> Tensor:
 
 # ── How a transform works ─────────────────────────────────────────────────────────────────────────
 
-# What f gets as a Tensor even where it is not differentiated by; the rest is passed on as it is.
+# What f gets as a Tensor even where it is not differentiated; the rest is passed on as it is.
 _NUMERIC = (np.ndarray, np.number, float)
 
 
 class _Pullback:
     """The way from a cotangent of f's value back to f's arguments.
 
-    `outside` says whether someone outside can differentiate further, `open` whether the value
-    depends on anything.
+    `differentiable_outside` says whether someone outside can differentiate again.
     """
 
-    def __init__(self, y: Tensor, variables: list[Tensor], argnums: Argnums, outside: bool) -> None:
+    def __init__(
+        self, y: Tensor, variables: list[Tensor], argnums: Argnums, differentiable_outside: bool
+    ) -> None:
         self.y = y
         self.variables = variables
         self.argnums = argnums
-        self.outside = outside
-        self.open = y.requires_grad
-        self.value = y if outside else y.detach()
+        self.differentiable_outside = differentiable_outside
+        self.depends_on_arguments = y.requires_grad
+        self.value = y if differentiable_outside else y.detach()
 
-    def __call__(self, cotangent: Any) -> Any:
-        further = self.outside or _is_open(cotangent)
-        seed = _seed(self.y, cotangent, further)
-        return _each(self.argnums, self._walk(seed, (), further))
+    def __call__(self, cotangent: TensorLike | None) -> Value:
+        create_graph = self.differentiable_outside or _is_differentiable(cotangent)
+        seed = _seed(self.y, cotangent, create_graph)
+        return _one_or_all(self.argnums, self._pull(seed, (), create_graph))
 
     def batch(self, cotangents: Array) -> list[Tensor]:
         """For cotangents of shape (n, *shape of y), gradients of shape (n, *shape of x)."""
-        return self._walk(constant(cotangents), cotangents.shape[:1], self.outside)
+        return self._pull(constant(cotangents), cotangents.shape[:1], self.differentiable_outside)
 
-    def _walk(self, seed: Tensor, batch: tuple[int, ...], further: bool) -> list[Tensor]:
-        kept: dict[Tensor, Any] = {}
-        if self.open:
+    def _pull(self, seed: Tensor, batch: tuple[int, ...], create_graph: bool) -> list[Tensor]:
+        kept: dict[Tensor, Value] = {}
+        if self.depends_on_arguments:
             with enable_grad():
                 kept = backpropagate(
                     self.y,
-                    seed if further else seed._value,
+                    seed if create_graph else seed._value,
                     wanted=self.variables,
-                    create_graph=further,
+                    create_graph=create_graph,
                 )
         found = [kept.get(v, np.zeros(batch + v.shape, v.dtype)) for v in self.variables]
         return [g if isinstance(g, Tensor) else constant(np.array(g)[()]) for g in found]
 
 
-def _is_open(x: Any) -> bool:
+def _is_differentiable(x: object) -> bool:
     """Whether a gradient may be wanted of what is computed with x."""
     return isinstance(x, Tensor) and x.requires_grad and MODE.get().grad
 
 
-def _linearize(
-    f: Callable[..., Tensor], argnums: Argnums, args: tuple[Any, ...], kwargs: dict[str, Any]
+def _trace_call(
+    f: TensorFunction, argnums: Argnums, args: Arguments, kwargs: Options
 ) -> tuple[Tensor, _Pullback]:
-    """Call f on variables of this transform, and return its value with the way back.
+    """Call f on variables of this transform, and return its value with the pullback.
 
     A graph of the gradient is recorded only where someone outside can ask for it: where the value
     depends on a tensor with requires_grad that is not one of these variables.
@@ -360,39 +435,40 @@ def _linearize(
         if not -len(args) <= i < len(args):
             raise ValueError(f"argnums: there is no argument {i}, the function got {len(args)}")
     recording_outside = MODE.get().grad
-    full: list[Any] = [as_tensor(a) if isinstance(a, _NUMERIC) else a for a in args]
+    given: list[object] = [as_tensor(a) if isinstance(a, _NUMERIC) else a for a in args]
     variables = []
     for i in chosen:
-        full[i] = _variable(args[i], i)
-        variables.append(full[i])
+        variables.append(_variable(args[i], i))
+        given[i] = variables[-1]
     with enable_grad():
-        y = f(*full, **kwargs)
+        y = f(*given, **kwargs)
     if not isinstance(y, Tensor):
         raise TypeError(f"the function must return a Tensor, got {type(y).__name__}: {y!r}")
     own = {id(v) for v in variables if v.primitive is None}
-    outside = active_recorder() is not None or (
+    differentiable_outside = active_recorder() is not None or (
         recording_outside
         and any(
             node.primitive is None and id(node) not in own
             for node in topological_order(y, grad_only=True)
         )
     )
-    return y, _Pullback(y, variables, argnums, outside)
+    return y, _Pullback(y, variables, argnums, differentiable_outside)
 
 
-def _variable(argument: Any, i: int) -> Tensor:
+def _variable(argument: TensorLike, i: int) -> Tensor:
     """A variable with the argument's value: a node of its own, even if the argument is in use."""
     if not isinstance(argument, Tensor):
         try:
             argument = Tensor(argument)
         except (TypeError, ValueError) as error:
             raise TypeError(
-                f"argument {i} must be numeric to differentiate by it, got {argument!r}"
+                "a derivative is with respect to numbers, and argument "
+                f"{i} must be numeric, got {argument!r}"
             ) from error
     if argument.requires_grad:
         return apply(p.identity, argument)
     return Tensor(argument, requires_grad=True, name=argument.name)
 
 
-def _each(argnums: Argnums, items: list[Any]) -> Any:
+def _one_or_all(argnums: Argnums, items: list[Tensor]) -> Value:
     return tuple(items) if isinstance(argnums, tuple) else items[0]

@@ -15,14 +15,21 @@ from . import validation
 
 @scope("gelu")
 def gelu(x: Any, approximate: Literal["none", "tanh"] = "none") -> Tensor:
-    """x Φ(x), with the distribution function Φ of the standard normal: a smooth relu.
+    """Return x Φ(x), with the distribution function Φ of the standard normal: a smooth relu.
 
     Parameters
     ----------
     x
-        Floating point, of any shape.
+        Floating point of any shape. The result has its shape and dtype.
     approximate
         "none", or "tanh" for the formula with tanh, which is within 5e-4.
+
+    Raises
+    ------
+    TypeError
+        An x that is not floating point.
+    ValueError
+        Another approximation.
 
     References
     ----------
@@ -31,7 +38,7 @@ def gelu(x: Any, approximate: Literal["none", "tanh"] = "none") -> Tensor:
     >>> gelu(Tensor([-1.0, 0.0, 1.0]))
     Tensor([-0.15865525,  0.        ,  0.84134475])
     """
-    z = validation.floating(x, "arguments of gelu")
+    z = validation.as_floating(x, "arguments of gelu")
     if approximate == "none":
         inside = (z / math.sqrt(2)).erf()
     elif approximate == "tanh":
@@ -43,19 +50,19 @@ def gelu(x: Any, approximate: Literal["none", "tanh"] = "none") -> Tensor:
 
 @scope("dropout")
 def dropout(x: Any, p: float = 0.5, *, rng: np.random.Generator, training: bool = True) -> Tensor:
-    """x with each element set to 0 with probability p, and the others divided by 1 - p.
+    """Set each element to 0 with probability p, and divide the others by 1 - p.
 
-    The expected value of each element is so what it was. What is dropped is multiplied by 0, which
+    This keeps the expected value of each element. What is dropped is multiplied by 0, which
     makes nan of inf, as in PyTorch.
 
     Parameters
     ----------
     x
-        Floating point, of any shape. The result has its shape and dtype.
+        Floating point of any shape. The result has its shape and dtype.
     p
         From 0 to 1; with 1, all elements are 0.
     rng
-        A generator. In a compiled step, each call draws anew.
+        A generator. In a compiled step too, each call draws again.
     training
         With False, the result is x, and nothing is drawn.
 
@@ -64,7 +71,8 @@ def dropout(x: Any, p: float = 0.5, *, rng: np.random.Generator, training: bool 
     ValueError
         A p outside of [0, 1].
     TypeError
-        An rng that is no generator: a seed would drop the same elements each time.
+        An x that is not floating point, or an rng that is not a generator: a seed would drop the
+        same elements each time.
 
     References
     ----------
@@ -76,7 +84,7 @@ def dropout(x: Any, p: float = 0.5, *, rng: np.random.Generator, training: bool 
     >>> dropout(Tensor([1.0, 1.0]), rng=rng, training=False)
     Tensor([1., 1.])
     """
-    z = validation.floating(x, "arguments of dropout")
+    z = validation.as_floating(x, "arguments of dropout")
     check_probability(p)
     if not isinstance(rng, np.random.Generator):
         raise TypeError(f"dropout needs a np.random.Generator, got {rng!r}")
@@ -84,12 +92,12 @@ def dropout(x: Any, p: float = 0.5, *, rng: np.random.Generator, training: bool 
         return z
     p = float(p)  # which leaves the dtype alone, as a NumPy number would not
     keep = sample(rng.random, z.shape, dtype=np.float32 if z.dtype.itemsize <= 4 else float) >= p
-    # Products, since a choice between elements takes ten times as long where it cannot be foreseen.
+    # A product, since np.where mispredicts a branch at every other element.
     mask = keep.astype(z.dtype if z.dtype.kind == "f" else float)
     return z * (mask * (1 / (1 - p) if p < 1 else 0.0))
 
 
 def check_probability(p: float) -> None:
-    """Refuse what is no probability of dropping an element."""
+    """Raise ValueError if p is not a probability."""
     if not 0 <= p <= 1:
         raise ValueError(f"the p of dropout is a probability, from 0 to 1, got {p!r}")

@@ -1,8 +1,7 @@
-"""Cross-entropy, composed of exp, sum, log, max and indexing.
+"""Cross-entropy, in nats, composed of exp, sum, log, max and indexing.
 
-Nothing here has a derivative of its own: what backprop finds, it finds through the primitives. The
-maximum that is subtracted before exp is held constant. That changes no derivative, of any order,
-since the result does not depend on it; it only keeps exp from overflowing.
+Nothing here has a derivative of its own: what backprop finds, it finds through the primitives. As
+in probabilities.py, the maximum that is subtracted before exp is held constant.
 """
 
 from __future__ import annotations
@@ -13,10 +12,11 @@ from typing import Any, Literal
 import numpy as np
 
 from ..engine import primitives as p
+from ..engine.array_types import Array
 from ..engine.context import scope
 from ..engine.kernels import ARRAY_SLOT
 from ..engine.operations import where
-from ..engine.tensor import Array, Tensor, apply, as_tensor, constant
+from ..engine.tensor import Tensor, apply, as_tensor, constant
 from . import validation
 from .probabilities import is_label, max_constant, softmax
 
@@ -30,7 +30,7 @@ REDUCTIONS = ("mean", "sum", "none")
 
 @scope("naive_cross_entropy")
 def naive_cross_entropy(logits: Any, target: Any) -> Tensor:
-    """-log softmax(z)_t of each row, as the textbook writes it.
+    """Return -log softmax(z)_t of each row, as the textbook writes it.
 
     Where the label's logit is far below the largest, its probability underflows to 0, and the loss
     is inf: from a gap of 746 in float64 (104 in float32). The gradient is nan already from 710
@@ -47,7 +47,12 @@ def naive_cross_entropy(logits: Any, target: Any) -> Tensor:
     Returns
     -------
     Tensor
-        The losses, of the target's shape.
+        The losses in nats, of the target's shape and the dtype of the logits.
+
+    Raises
+    ------
+    TypeError, ValueError, IndexError
+        As `cross_entropy`; and TypeError for distributions.
 
     >>> naive_cross_entropy(Tensor([0.0, 1000.0]), 0)
     Tensor(inf)
@@ -58,14 +63,14 @@ def naive_cross_entropy(logits: Any, target: Any) -> Tensor:
 
 @scope("shifted_cross_entropy")
 def shifted_cross_entropy(logits: Any, target: Any) -> Tensor:
-    """log Σ exp(z - m) - (z_t - m) of each row, with m = max z: what `cross_entropy` computes.
+    """Return log Σ exp(z - m) - (z_t - m) of each row, with m = max z, as `cross_entropy` does.
 
     It is finite for all finite logits whose differences are, and accurate to an epsilon of the
     larger of 1 and the loss. A loss much smaller than 1 is not accurate relative to itself: it
     loses a digit for each factor of 10, and so does p_t - 1, the gradient at the label. From a gap
     of 37 between the label and the others in float64 (17 in float32), both are 0.
 
-    Parameters and result are those of `naive_cross_entropy`.
+    Parameters, result and errors are those of `naive_cross_entropy`.
 
     >>> shifted_cross_entropy(Tensor([0.0, 1000.0]), 0)
     Tensor(1000.)
@@ -73,21 +78,21 @@ def shifted_cross_entropy(logits: Any, target: Any) -> Tensor:
     Tensor(0.)
     """
     z, t = _labelled(logits, target)
-    return _expected_surprise(z, t)
+    return _weighted_nll(z, t)
 
 
 @scope("margin_cross_entropy")
 def margin_cross_entropy(logits: Any, target: Any) -> Tensor:
-    """log(1 + Σ_{j≠t} exp(d_j)) of each row, with d_j = z_j - z_t: accurate however small it is.
+    """Return log(1 + Σ_{j≠t} exp(d_j)) of each row, d_j = z_j - z_t: accurate however small it is.
 
     With m = max(0, max_j d_j), held constant, it is m + log1p(expm1(-m) + Σ_{j≠t} exp(d_j - m)).
     The label's own term, which is 1, is never added to a sum that it would swallow. Nor is it in
     the gradient: backprop finds -Σ_{j≠t} p_j at the label, where the textbook has p_t - 1. Both are
     accurate relative to their own size, up to the rounding of the distances d_j, as long as they
     are not subnormal: to a gap of 708 in float64 (87 in float32). The label's logit has to be
-    finite, or the loss is nan. It takes one and a half to two times the time of the shifted form.
+    finite, or the loss is nan.
 
-    Parameters and result are those of `naive_cross_entropy`.
+    Parameters, result and errors are those of `naive_cross_entropy`.
 
     >>> z = Tensor([40.0, 0.0], requires_grad=True)
     >>> loss = margin_cross_entropy(z, 0)
@@ -97,9 +102,9 @@ def margin_cross_entropy(logits: Any, target: Any) -> Tensor:
     """
     z, t = _labelled(logits, target)
     distance = z - _at_label(z, t).expand_dims(-1)
-    peak = max_constant(distance, -1)  # never below 0, the label's distance from itself
-    terms = where(is_label(t, z.shape[-1]), 0, (distance - peak).exp())
-    m = peak.squeeze(-1)
+    largest = max_constant(distance, -1)  # never below 0, the label's distance from itself
+    terms = where(is_label(t, z.shape[-1]), 0, (distance - largest).exp())
+    m = largest.squeeze(-1)
     return m + ((-m).expm1() + terms.sum(-1)).log1p()
 
 
@@ -118,7 +123,7 @@ def cross_entropy(
     reduction: Reduction = "mean",
     check_targets: bool = False,
 ) -> Tensor:
-    """The cross-entropy -Σ y_c log p_c of p = softmax(logits) against a target y.
+    """Return the cross-entropy -Σ y_c log p_c, in nats, of p = softmax(logits) and a target y.
 
     For a label t, whose y is one-hot, one term is left: -log p_t, or log Σ exp(z) - z_t. The
     gradient, which generic backprop finds, is p - y, divided by the number of rows for a mean.
@@ -126,8 +131,8 @@ def cross_entropy(
     Parameters
     ----------
     logits
-        Unnormalised log-probabilities, floating point, of shape (..., C) or (C,). A logit of -inf
-        is a class that cannot be.
+        Unnormalized log-probabilities, floating point, of shape (..., C) or (C,). A logit of -inf
+        gives a class probability 0.
     target
         Labels: integers in [0, C), of the shape of the logits without the class axis. Or
         distributions: floating point of the shape of the logits. Their rows need not sum to 1.
@@ -137,8 +142,8 @@ def cross_entropy(
         A weight w_c for each class, floating point of shape (C,): the terms become
         -w_c y_c log p_c.
     ignore_index
-        A label, in [0, C) or not, whose rows count for nothing: their loss and their gradient are
-        0, whatever their logits are, nan included. For labels only.
+        A label, in [0, C) or not. The loss and the gradient of its rows are 0, whatever their
+        logits are, nan included. For labels only.
     label_smoothing
         ε in [0, 1]: replaces y_c by (1 - ε) y_c + ε / C.
     reduction
@@ -146,13 +151,13 @@ def cross_entropy(
         labels, Σ_n ℓ_n / Σ_n w_{t_n}, over rows that are not ignored; that of distributions is
         over all rows.
     check_targets
-        Insist that each row of distributions has no negative element and sums to 1.
+        Whether to require that distributions have no negative element and sum to 1.
 
     Returns
     -------
     Tensor
         0-d, or for "none" of the shape of the logits without the class axis. The mean of no rows,
-        be it that all are ignored, is nan. The dtype is the one to which NumPy promotes logits,
+        as when all are ignored, is nan. The dtype is the one to which NumPy promotes logits,
         distributions and weights; float16 is computed in float32, and rounded at the end.
 
     Raises
@@ -162,13 +167,13 @@ def cross_entropy(
     ValueError
         A target or weights of another shape, no class axis, ignore_index with distributions,
         label_smoothing outside [0, 1], an unknown reduction, a row that is no distribution under
-        check_validation.
+        check_targets.
     IndexError
         A label out of range. Labels never wrap around.
 
     Notes
     -----
-    All of it as in PyTorch, with these exceptions: a class that counts 0 and has a logit of -inf
+    As in PyTorch, with these exceptions: a class of weight or target 0 with a logit of -inf
     adds 0, not nan; an ignored row may hold nan; no label is ignored unless `ignore_index` is
     given; and the classes are on the last axis by default.
 
@@ -191,22 +196,22 @@ def cross_entropy(
     """
     if reduction not in REDUCTIONS:
         raise ValueError(f"reduction is one of {', '.join(REDUCTIONS)}, got {reduction!r}")
-    z, y, w, dtype = validation.accepted(
+    z, y, w, dtype = validation.validate_cross_entropy(
         logits, target, axis, weight, ignore_index, label_smoothing, check_targets
     )
     keep = None
     if ignore_index is not None:
         keep = y != ignore_index
         z, y = where(keep.expand_dims(-1), z, 0), where(keep, y, 0)
-    smooth = _smoothed(y, label_smoothing, z) if label_smoothing else y
-    losses = _expected_surprise(z, smooth, w)
+    smooth = _smooth(y, label_smoothing, z) if label_smoothing else y
+    losses = _weighted_nll(z, smooth, w)
     if keep is not None:
         losses = where(keep, losses, 0)
-    loss = _reduced(losses, reduction, _weights_of_rows(y, w, keep, z.dtype))
+    loss = _reduce(losses, reduction, _row_weights(y, w, keep, z.dtype))
     return loss if loss.dtype is dtype else loss.astype(dtype)
 
 
-def _smoothed(y: Tensor, epsilon: float, z: Tensor) -> Tensor:
+def _smooth(y: Tensor, epsilon: float, z: Tensor) -> Tensor:
     """(1 - ε) y + ε / C, of labels or distributions."""
     n_classes = z.shape[-1]
     if y.dtype.kind != "f":
@@ -214,51 +219,51 @@ def _smoothed(y: Tensor, epsilon: float, z: Tensor) -> Tensor:
     return (1 - epsilon) * y + epsilon / n_classes
 
 
-def _expected_surprise(z: Tensor, y: Tensor, w: Tensor | None = None) -> Tensor:
-    """-Σ w_c y_c log p_c of each row, for distributions y or labels; -log p_c is the surprise."""
+def _weighted_nll(z: Tensor, y: Tensor, w: Tensor | None = None) -> Tensor:
+    """-Σ w_c y_c log p_c of each row, for distributions y or labels."""
     shifted = z - max_constant(z, -1)
     log_sum = shifted.exp().sum(-1).log()
     if y.dtype.kind != "f":  # one term is left
-        surprise = log_sum - _at_label(shifted, y)
-        return surprise if w is None else _times(w[y], surprise)
-    surprise = log_sum.expand_dims(-1) - shifted
-    return _times(y if w is None else y * w, surprise).sum(-1)
+        neg_log_prob = log_sum - _at_label(shifted, y)
+        return neg_log_prob if w is None else _multiply_zero_inf(w[y], neg_log_prob)
+    neg_log_prob = log_sum.expand_dims(-1) - shifted
+    return _multiply_zero_inf(y if w is None else y * w, neg_log_prob).sum(-1)
 
 
-def _times(q: Tensor, surprise: Tensor) -> Tensor:
-    """q · surprise, with 0 · ∞ = 0, the limit of q log q: what does not count may be impossible."""
-    return q * where((q == 0) & (surprise == np.inf), 0, surprise)
+def _multiply_zero_inf(q: Tensor, neg_log_prob: Tensor) -> Tensor:
+    """q · (-log p) with 0 · inf = 0, the limit of q log q: p may be 0 where q is."""
+    return q * where((q == 0) & (neg_log_prob == np.inf), 0, neg_log_prob)
 
 
-def _weights_of_rows(y: Tensor, w: Tensor | None, keep: Tensor | None, dtype: Any) -> Tensor | None:
-    """w_t of each row with a label t, 0 where it is ignored; None where every row counts 1."""
+def _row_weights(y: Tensor, w: Tensor | None, keep: Tensor | None, dtype: Any) -> Tensor | None:
+    """w_t of each row with a label t, 0 where it is ignored; None if all rows have weight 1."""
     if y.dtype.kind == "f" or (w is None and keep is None):
         return None
-    of_label = None if w is None else w[y]
+    label_weights = None if w is None else w[y]
     if keep is None:
-        return of_label
-    return keep.astype(dtype) if of_label is None else where(keep, of_label, 0)
+        return label_weights
+    return keep.astype(dtype) if label_weights is None else where(keep, label_weights, 0)
 
 
-def _reduced(losses: Tensor, reduction: Reduction, of_rows: Tensor | None) -> Tensor:
-    """The losses, their sum, or their mean, which is weighted."""
+def _reduce(losses: Tensor, reduction: Reduction, row_weights: Tensor | None) -> Tensor:
+    """The losses, their sum, or their weighted mean."""
     if reduction == "none":
         return losses
     if reduction == "sum":
         return losses.sum()
-    return losses.mean() if of_rows is None else losses.sum() / of_rows.sum()
+    return losses.mean() if row_weights is None else losses.sum() / row_weights.sum()
 
 
 @scope("calculate_cross_entropy")
 def calculate_cross_entropy(y_true: Any, y_predicted: Any) -> Tensor:
-    """-Σ y log ŷ of probabilities ŷ, clamped to [1e-15, 1 - 1e-15], summed over all elements.
+    """Return -Σ y log ŷ, in nats, over all elements, with ŷ clamped to [1e-15, 1 - 1e-15].
 
     For learning from, not for training: `cross_entropy` takes logits, and needs no clamp.
 
     Parameters
     ----------
     y_true
-        The true distribution.
+        The true distribution, floating point.
     y_predicted
         The predicted one, of the same shape.
 
@@ -269,8 +274,8 @@ def calculate_cross_entropy(y_true: Any, y_predicted: Any) -> Tensor:
 
     Notes
     -----
-    The clamp avoids log(0), and is itself wrong in three ways. A prediction as wrong as can be has
-    a gradient of 0, where it should be largest:
+    The clamp avoids log(0), and is itself wrong in three ways. The gradient of a prediction that is
+    entirely wrong is 0, where it should be largest:
 
     >>> y_predicted = Tensor([0.0, 1.0], requires_grad=True)
     >>> loss = calculate_cross_entropy([1.0, 0.0], y_predicted)
@@ -278,12 +283,12 @@ def calculate_cross_entropy(y_true: Any, y_predicted: Any) -> Tensor:
     >>> loss.data, y_predicted.grad
     (array(34.53877639), array([0., 0.]))
 
-    It biases the loss: that of a certain and right prediction is not 0.
+    The loss is biased: that of a certain and right prediction is not 0.
 
     >>> calculate_cross_entropy([1.0, 0.0], [1.0, 0.0])
     Tensor(9.99200722e-16)
 
-    And in float32 it does nothing at the top, since 1 - 1e-15 rounds to 1 there:
+    And in float32 there is no upper clamp, since 1 - 1e-15 rounds to 1:
 
     >>> calculate_cross_entropy(np.float32([1, 0]), np.float32([1, 0]))
     Tensor(-0., dtype=float32)
@@ -305,7 +310,7 @@ def calculate_cross_entropy(y_true: Any, y_predicted: Any) -> Tensor:
 
 
 def _at_label(x: Tensor, t: Tensor) -> Tensor:
-    """x[..., t]: of each row of x the element at its label."""
+    """x[..., t]: the element of each row of x at its label."""
     rows, index_template = _rows(t.shape)
     return apply(p.getitem, x, *map(constant, rows), t, params=(index_template,))
 
@@ -318,9 +323,9 @@ def _rows(shape: tuple[int, ...]) -> tuple[tuple[Array, ...], tuple[Any, ...]]:
 
 
 def _labelled(logits: Any, target: Any) -> tuple[Tensor, Tensor]:
-    """Logits with labels, which distributions are not."""
-    z = validation.floating(logits)
-    t = validation.accepted(z, target)[1]
+    """Logits with labels; distributions are refused."""
+    z = validation.as_floating(logits)
+    t = validation.validate_cross_entropy(z, target)[1]
     if t.dtype.kind == "f":
         raise TypeError(f"labels are integers, got {t.dtype}: cross_entropy takes distributions")
     return z, t

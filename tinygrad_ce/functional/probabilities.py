@@ -1,4 +1,4 @@
-"""Softmax, its logarithm and its normaliser, composed of exp, sum, log and max.
+"""Softmax, its logarithm and its normalizer, composed of exp, sum, log and max.
 
 Nothing here has a derivative of its own: what backprop finds, it finds through the primitives. The
 maximum that is subtracted before exp is held constant. That changes no derivative, of any order,
@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ..engine import primitives as p
 from ..engine.context import scope
@@ -20,50 +21,80 @@ from . import validation
 
 @scope("softmax")
 def softmax(x: Any, axis: int = -1) -> Tensor:
-    """exp(x) / Σ exp(x) along an axis: positive, and summing to 1.
+    """Return exp(x) / Σ exp(x) along an axis: positive, and summing to 1.
 
     Parameters
     ----------
     x
-        Logits, of any shape and floating point dtype.
+        Logits, floating point of any shape. The result has its shape and dtype.
     axis
         The axis of the classes.
+
+    Raises
+    ------
+    TypeError
+        Logits that are not floating point.
 
     >>> softmax(Tensor([0.0, 0.0, -np.inf]))
     Tensor([0.5, 0.5, 0. ])
     """
-    z = validation.floating(x)
+    z = validation.as_floating(x)
     e = (z - max_constant(z, axis)).exp()
     return e / e.sum(axis, keepdims=True)
 
 
 @scope("log_softmax")
 def log_softmax(x: Any, axis: int = -1) -> Tensor:
-    """The logarithm of softmax(x), without forming it: finite where softmax underflows to 0.
+    """Return log softmax(x) without forming softmax(x): finite where that underflows to 0.
+
+    Parameters, shape, dtype and errors are those of `softmax`.
 
     >>> log_softmax(Tensor([0.0, 1000.0]))
     Tensor([-1000.,     0.])
     """
-    z = validation.floating(x)
+    z = validation.as_floating(x)
     shifted = z - max_constant(z, axis)
     return shifted - shifted.exp().sum(axis, keepdims=True).log()
 
 
 @scope("logsumexp")
 def logsumexp(x: Any, axis: int = -1, keepdims: bool = False) -> Tensor:
-    """log Σ exp(x) along an axis; -inf where all of it is -inf. Its gradient is softmax(x).
+    """Return log Σ exp(x) along an axis, without overflow. Its gradient is softmax(x).
+
+    Parameters
+    ----------
+    x
+        Floating point of any shape. Where all of it is -inf along the axis, so is the result.
+    axis
+        The axis to sum over.
+    keepdims
+        Whether this axis stays, with length 1.
+
+    Raises
+    ------
+    TypeError
+        An x that is not floating point.
 
     >>> logsumexp(Tensor([1000.0, 1000.0]))
     Tensor(1000.69314718)
     """
-    z = validation.floating(x)
-    peak = max_constant(z, axis)
-    total = (z - peak).exp().sum(axis, keepdims=True).log() + peak
+    z = validation.as_floating(x)
+    m = max_constant(z, axis)
+    total = (z - m).exp().sum(axis, keepdims=True).log() + m
     return total if keepdims else total.squeeze(axis)
 
 
-def one_hot(target: Any, n_classes: int, dtype: Any = np.float64) -> Tensor:
-    """Rows of zeros with a 1 at the label: shape (*target.shape, n_classes).
+def one_hot(target: Any, n_classes: int, dtype: DTypeLike = np.float64) -> Tensor:
+    """Return rows of zeros with a 1 at the label.
+
+    Parameters
+    ----------
+    target
+        Labels, integers in [0, n_classes) of any shape.
+    n_classes
+        The length C of a row: the result has the shape (*target.shape, C).
+    dtype
+        Of the result.
 
     Raises
     ------
@@ -74,13 +105,13 @@ def one_hot(target: Any, n_classes: int, dtype: Any = np.float64) -> Tensor:
     Tensor([[0., 1., 0.],
             [1., 0., 0.]])
     """
-    t = validation.integers_or_floats(target)
+    t = validation.as_integers_or_floats(target)
     run_check(validation.check_range, t, n_classes)
     return is_label(t, n_classes).astype(dtype)
 
 
 def max_constant(x: Tensor, axis: int) -> Tensor:
-    """The maximum along an axis, held constant, and finite where all of x is -inf."""
+    """Return the maximum along an axis, held constant, and finite where all of x is -inf."""
     return apply_unary(p.max_constant, x, axis, _lowest(x.dtype))
 
 
@@ -90,5 +121,5 @@ def _lowest(dtype: np.dtype[Any]) -> float:
 
 
 def is_label(t: Tensor, n_classes: int) -> Tensor:
-    """[t = c] for each class c: booleans of shape (*t.shape, C)."""
+    """Return [t = c] for each class c: booleans of shape (*t.shape, C)."""
     return t.expand_dims(-1) == np.arange(n_classes)

@@ -1,7 +1,7 @@
-"""What cross_entropy accepts: logits, and the targets, class weights and options that go with them.
+"""Validation of the arguments of losses: logits, targets, class weights and options.
 
-All is checked before anything is computed. What does not fit is refused with the value, its place
-and what was expected; nothing wraps around, and nothing broadcasts.
+Everything is checked before anything is computed. What does not fit is refused with the value, its
+place and what was expected; labels never wrap around, and sizes never broadcast.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from ..engine.tensor import Tensor, as_tensor, run_check
 
 
-def accepted(
+def validate_cross_entropy(
     logits: Any,
     target: Any,
     axis: int = -1,
@@ -23,7 +23,7 @@ def accepted(
     label_smoothing: float = 0.0,
     check_targets: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor | None, np.dtype[Any]]:
-    """The arguments of `functional.cross_entropy`, which describes them, checked.
+    """Check the arguments of `functional.cross_entropy`, which describes them.
 
     Returns
     -------
@@ -32,9 +32,9 @@ def accepted(
         weights, or None; and the dtype of the loss. Those that are floating point have that dtype
         already, or float32 where it is float16, in which sums overflow.
     """
-    x = floating(logits)
-    z = classes_last(x, axis)
-    y = labels_or_distributions(target, x, axis)
+    x = as_floating(logits)
+    z = move_classes_last(x, axis)
+    y = as_target(target, x, axis)
     n_classes = z.shape[-1]
     dtype = z.dtype
     labelled = y.dtype.kind != "f"
@@ -50,31 +50,25 @@ def accepted(
         raise ValueError(f"logits of shape {x.shape} have no class on axis {axis}")
     w = None
     if weight is not None:
-        w = class_weights(weight, n_classes)
+        w = as_class_weights(weight, n_classes)
         dtype = np.result_type(dtype, w.dtype)
     if label_smoothing:
         check_smoothing(label_smoothing)
-    inside = dtype if dtype.itemsize > 2 else np.dtype(np.float32)
+    compute_dtype = dtype if dtype.itemsize > 2 else np.dtype(np.float32)
     return (
-        _as(inside, z),
-        y if labelled else _as(inside, y),
-        None if w is None else _as(inside, w),
+        _cast(z, compute_dtype),
+        y if labelled else _cast(y, compute_dtype),
+        None if w is None else _cast(w, compute_dtype),
         dtype,
     )
 
 
-def _as(dtype: np.dtype[Any], x: Tensor) -> Tensor:
+def _cast(x: Tensor, dtype: np.dtype[Any]) -> Tensor:
     return x if x.dtype is dtype else x.astype(dtype)
 
 
-def floating(x: Any, what: str = "logits") -> Tensor:
-    """Floating point numbers, as a Tensor.
-
-    Raises
-    ------
-    TypeError
-        Another dtype.
-    """
+def as_floating(x: Any, what: str = "logits") -> Tensor:
+    """Return floating point numbers as a Tensor, or raise TypeError."""
     z = as_tensor(x)
     if z.dtype.kind not in "fc":  # complex where gradcheck takes its complex step
         raise TypeError(
@@ -83,14 +77,8 @@ def floating(x: Any, what: str = "logits") -> Tensor:
     return z
 
 
-def classes_last(x: Tensor, axis: int) -> Tensor:
-    """x with the axis of the classes moved to the end.
-
-    Raises
-    ------
-    ValueError
-        There is no such axis.
-    """
+def move_classes_last(x: Tensor, axis: int) -> Tensor:
+    """Return x with the class axis moved to the end, or raise ValueError if there is none."""
     n = len(x.shape)
     if not n:
         raise ValueError("logits have a class axis, got a single number: a shape (C,) or (..., C)")
@@ -101,10 +89,11 @@ def classes_last(x: Tensor, axis: int) -> Tensor:
     return x.transpose(*(a for a in range(n) if a != axis % n), axis % n)
 
 
-def labels_or_distributions(target: Any, logits: Tensor, axis: int) -> Tensor:
-    """The target: integers in the shape of the rows, or floating point in that of the logits.
+def as_target(target: Any, logits: Tensor, axis: int) -> Tensor:
+    """Return labels, or distributions with their classes last, as a Tensor.
 
-    Distributions have their classes last, whichever axis theirs was.
+    Labels are integers in the shape of the logits without the class axis, distributions floating
+    point in the shape of the logits.
 
     Raises
     ------
@@ -113,25 +102,25 @@ def labels_or_distributions(target: Any, logits: Tensor, axis: int) -> Tensor:
     ValueError
         Another shape.
     """
-    t = integers_or_floats(target)
+    t = as_integers_or_floats(target)
     kind, shape = t.dtype.kind, logits.shape
     rows = shape[:-1] if axis == -1 else (*shape[:axis], *shape[axis % len(shape) + 1 :])
     if kind in "iu" and t.shape == rows:
         return t
     if kind == "f" and t.shape == shape:
-        return classes_last(t, axis)
+        return move_classes_last(t, axis)
     if kind not in "fiu":
         raise TypeError(
             f"a target is labels, which are integers, or distributions, floating point; "
             f"got {t.dtype}"
         )
     if t.shape == rows:
-        raise TypeError(_not_integers(t.dtype, shape[axis], "labels"))
-    raise ValueError(_misfit(t, shape, rows))
+        raise TypeError(_dtype_error_message(t.dtype, shape[axis], "labels"))
+    raise ValueError(_shape_error_message(t, shape, rows))
 
 
-def integers_or_floats(target: Any) -> Tensor:
-    """A Tensor, in which a list of integers stays one of integers."""
+def as_integers_or_floats(target: Any) -> Tensor:
+    """Return a Tensor, in which a list of integers stays one of integers."""
     if type(target) in (np.ndarray, Tensor):
         return as_tensor(target)
     array = np.asarray(target)
@@ -140,7 +129,7 @@ def integers_or_floats(target: Any) -> Tensor:
     return as_tensor(array.astype(np.intp) if empty else array)
 
 
-def _misfit(t: Tensor, shape: tuple[int, ...], rows: tuple[int, ...]) -> str:
+def _shape_error_message(t: Tensor, shape: tuple[int, ...], rows: tuple[int, ...]) -> str:
     message = (
         f"logits of shape {shape} need distributions of that shape, or one label a row, "
         f"a target of shape {rows}; got {t.shape} of {t.dtype}"
@@ -151,14 +140,14 @@ def _misfit(t: Tensor, shape: tuple[int, ...], rows: tuple[int, ...]) -> str:
     return f"{message}: it fits with axis={fits[0]}" if fits else message
 
 
-def _not_integers(dtype: np.dtype[Any], n: int, many: str) -> str:
+def _dtype_error_message(dtype: np.dtype[Any], n: int, many: str) -> str:
     return f"{many} are integers from 0 to {n - 1}, got {dtype}: convert them with astype(int)"
 
 
 def check_range(
     values: Any, n: int, *, one: str = "target", many: str = "labels", of: str = "classes"
 ) -> None:
-    """Refuse labels or indices, an array, that are not integers in [0, n).
+    """Raise if labels or indices are not integers in [0, n).
 
     Parameters
     ----------
@@ -167,7 +156,7 @@ def check_range(
     n
         How many classes there are.
     one, many, of
-        What to call one of the values, the values, and what they stand for.
+        What to call one of the values, the values, and what they number.
 
     Raises
     ------
@@ -176,27 +165,30 @@ def check_range(
     """
     unsigned = _unsigned(values.dtype)
     if unsigned is None:
-        raise TypeError(_not_integers(values.dtype, n, many))
-    # Read as unsigned, a negative label is a huge one: one comparison finds both. And argmax takes
-    # a fifth of the time of max.
+        raise TypeError(_dtype_error_message(values.dtype, n, many))
+    # Read as unsigned, a negative label is a huge one: one comparison finds both. And for integers
+    # argmax is faster than max.
     read = values.view(unsigned)
     if read.size and read.item(read.argmax()) >= n:
         place = tuple(int(i) for i in np.argwhere(read >= n)[0])
-        where = f" at row {place[0] if len(place) == 1 else place}" if place else ""
         raise IndexError(
-            f"{one} {values[place]}{where} is out of range for {n} {of}: "
+            f"{one} {values[place]}{_at_row(place)} is out of range for {n} {of}: "
             f"{many} run from 0 to {n - 1}"
         )
 
 
 @cache
 def _unsigned(dtype: np.dtype[Any]) -> np.dtype[Any] | None:
-    """The unsigned integers of the same size and byte order, or None for what is no integer."""
+    """The unsigned integers of the same size and byte order, or None if dtype has no integers."""
     return np.dtype(dtype.str.replace("i", "u")) if dtype.kind in "iu" else None
 
 
+def _at_row(place: tuple[int, ...]) -> str:
+    return f" at row {place[0] if len(place) == 1 else place}" if place else ""
+
+
 def check_labels(labels: Any, n_classes: int, ignore_index: int | None) -> None:
-    """Refuse labels out of range, except those that are to be ignored."""
+    """Raise if labels are out of range, except for those that are to be ignored."""
     if ignore_index is None:
         check_range(labels, n_classes)
         return
@@ -207,34 +199,31 @@ def check_labels(labels: Any, n_classes: int, ignore_index: int | None) -> None:
 
 
 def check_distributions(rows: Any) -> None:
-    """Refuse rows, an array (..., C), that are negative somewhere or do not sum to 1.
+    """Raise ValueError if a row of an array (..., C) has a negative element or does not sum to 1.
 
-    Raises
-    ------
-    ValueError
-        Naming the first such row.
+    The message names the first such row.
     """
     tolerance = max(1e-6, float(np.finfo(rows.dtype).eps) ** 0.5)
     sums = rows.sum(-1, dtype=np.result_type(rows.dtype, np.float32))
     right = (abs(sums - 1) <= tolerance) & (rows >= 0).all(-1)
     if not np.all(right):
         place = tuple(int(i) for i in np.argwhere(~np.asarray(right))[0])
-        where = f" at row {place[0] if len(place) == 1 else place}" if place else ""
         raise ValueError(
-            f"the target{where} is no distribution: its smallest element is {rows[place].min()}, "
-            f"its sum {sums[place]}; check_targets=True expects at least 0, and 1"
+            f"the target{_at_row(place)} is no distribution: its smallest element is "
+            f"{rows[place].min()}, its sum {sums[place]}; check_targets=True expects at least 0, "
+            f"and 1"
         )
 
 
-def class_weights(weight: Any, n_classes: int) -> Tensor:
-    """One weight for each class, as a Tensor.
+def as_class_weights(weight: Any, n_classes: int) -> Tensor:
+    """Return one floating point weight for each class as a Tensor.
 
     Raises
     ------
     TypeError, ValueError
         Weights that are not floating point, or not one for each class.
     """
-    w = floating(weight, "class weights")
+    w = as_floating(weight, "class weights")
     if w.shape != (n_classes,):
         raise ValueError(
             f"{n_classes} classes need weights of shape ({n_classes},), got shape {w.shape}"
@@ -243,7 +232,7 @@ def class_weights(weight: Any, n_classes: int) -> Tensor:
 
 
 def check_smoothing(label_smoothing: float) -> None:
-    """Refuse what is no number in [0, 1]."""
+    """Raise if label_smoothing is not a number in [0, 1]."""
     if not isinstance(label_smoothing, float | int | np.floating | np.integer):
         raise TypeError(f"label_smoothing is a number, got {label_smoothing!r}")
     if not 0 <= label_smoothing <= 1:

@@ -1,16 +1,16 @@
-r"""The proof: a graph read as SymPy expressions, and the line to which they collapse.
+r"""The proof: a graph read as SymPy expressions, and the closed form to which they simplify.
 
-What backprop computes is a graph, and a graph can be read with symbols in the place of numbers.
-`expressions` does so, for any Tensor. `prove` reads what generic backprop has found for the
-gradient of cross-entropy, or for its Hessian, and shows that the difference to the closed form is
-0 for all logits. That is the derivation of the textbook, made by the machine:
+What backprop computes is a graph, and a graph can be read with symbols in place of numbers:
+`expressions` does so, for any Tensor. `prove` reads what generic backprop finds for the gradient of
+cross-entropy, or for its Hessian, and shows that the difference to the closed form is 0 for all
+logits. That is the derivation of the textbook, made by the machine:
 
 >>> print(prove(2, target=0))
 ∂L/∂z = p − y, with p = softmax(z) and y = (1, 0)
 <BLANKLINE>
 The values, from the logits to the loss:
     z = (z₁, z₂)
-    m = max(z₁, z₂)         (peak, held constant: any number will do)
+    m = max(z₁, z₂)         (max_constant, held constant: any number will do)
     a = (z₁ − m, z₂ − m)    (subtract)
     b = (exp(a₁), exp(a₂))  (exp)
     c = b₁ + b₂             (sum)
@@ -40,18 +40,18 @@ Needs the extra `symbolic`: ``pip install "tinygrad-ce[symbolic]"``.
 
 How it is done, in the order of the work:
 
-* record.py keeps in the graph what has no derivative, too: `recording`;
-* reading.py reads the graph (`expressions`): meanings.py says what each primitive means for
-  symbols, and exact.py makes exact expressions of numbers and names;
-* derivation.py puts the nodes in a row, each with its formula and its derivative;
+* full_graph.py keeps in the graph what has no derivative as well: `recording`;
+* read_graph.py reads the graph: `expressions`. sympy_rules.py has the primitives' values for
+  symbols, and exact_numbers.py makes exact expressions of numbers and names;
+* derivation.py lists the nodes, each with its formula and its derivative;
 * simplify.py brings a difference to one fraction, which is 0 or not;
-* proof.py holds what was found against the closed form: `prove`, `prove_equal`;
-* lines.py says it line by line, text.py and latex.py set the lines.
+* proof.py compares what was found with the closed form: `prove`, `prove_equal`;
+* result.py has the data of a proof, lines.py its text line by line, which text.py and latex.py set.
 """
 
-from .derivation import Step
 from .full_graph import recording
 from .proof import Proof, prove, prove_equal
 from .read_graph import expressions
+from .result import Step
 
 __all__ = ["expressions", "recording", "prove", "prove_equal", "Proof", "Step"]

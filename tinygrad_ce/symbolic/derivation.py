@@ -4,58 +4,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import count
 from operator import attrgetter
 
 from ..engine import primitives as p
+from ..engine.graph import topological_order
 from ..engine.tensor import Tensor
-from .exact_numbers import Expressions, symbol_array
-from .read_graph import nodes_to_read, read, reading_of
-
-
-@dataclass(frozen=True, eq=False)
-class Step:
-    """One node of a derivation.
-
-    Attributes
-    ----------
-    name
-        What it is called in the derivation.
-    primitive
-        The name of the primitive that made it; "" for the logits.
-    formula, value
-        Its value, in the names of what it was made from, and in z.
-    backprop, gradient
-        The derivative by this node, as backprop found it, in the names of nodes, and in z. None
-        for what is held constant. Of the second derivatives, a row for each logit.
-    """
-
-    name: str
-    primitive: str
-    formula: Expressions
-    value: Expressions
-    backprop: Expressions | None
-    gradient: Expressions | None
+from .exact_numbers import symbol_array
+from .read_graph import expression_of, read_nodes
+from .result import Step
 
 
 def steps_of(
     z: Tensor, output: Tensor, gradients: dict[Tensor, Tensor], name: str
 ) -> tuple[Step, ...]:
     """The derivation of the output from z, node by node."""
-    held = [
-        t for t in nodes_to_read([output, *gradients.values()], {}) if t.primitive is p.max_constant
-    ]
+    graph = topological_order(output, *gradients.values())
+    held = [node for node in graph if node.primitive is p.max_constant]
     nodes = sorted({z, *gradients, *held}, key=attrgetter("index"))
     names = _names(nodes, {output: name, z: "z"})
     symbols = {node: symbol_array(names[node], node.shape) for node in nodes}
-    in_z = read([*nodes, *gradients.values()], {t: symbols[t] for t in (z, *held)})
-    in_names = read(gradients.values(), symbols)
+    in_z = read_nodes([*nodes, *gradients.values()], {t: symbols[t] for t in (z, *held)})
+    in_names = read_nodes(gradients.values(), symbols)
     return tuple(
         Step(
             names[node],
             node.primitive.name if node.primitive else "",
-            reading_of(node, in_z | symbols) if node.inputs else symbols[node],
+            expression_of(node, in_z | symbols) if node.inputs else symbols[node],
             in_z[node],
             in_names[gradients[node]] if node in gradients else None,
             in_z[gradients[node]] if node in gradients else None,

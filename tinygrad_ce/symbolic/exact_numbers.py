@@ -26,7 +26,7 @@ def require_sympy() -> Any:
     return sympy
 
 
-def each(function: Callable[..., Any], n_arguments: int = 1, identity: Any = None) -> Any:
+def elementwise(function: Callable[..., Any], n_arguments: int = 1, identity: Any = None) -> Any:
     """The function as a ufunc, element by element."""
     return np.frompyfunc(function, n_arguments, 1, identity=identity)
 
@@ -47,12 +47,12 @@ def with_real_symbols(e: Expression) -> Expression:
     return e.xreplace({x: s.Symbol(x.name, real=True) for x in e.free_symbols if not x.is_real})
 
 
-def exact(values: Any) -> Expressions:
-    """Numbers and expressions, all as exact expressions."""
+def to_rational(values: Any) -> Expressions:
+    """Numbers and expressions, all as exact expressions: floating point numbers as fractions."""
     array = np.asarray(values)
-    found = np.empty(array.shape, object)
-    found[...] = each(lambda x: _exact_number(x, array.dtype))(array)
-    return found
+    expressions = np.empty(array.shape, object)
+    expressions[...] = elementwise(lambda x: _exact_number(x, array.dtype))(array)
+    return expressions
 
 
 def _exact_number(x: Any, dtype: np.dtype[Any]) -> Expression:
@@ -61,12 +61,12 @@ def _exact_number(x: Any, dtype: np.dtype[Any]) -> Expression:
         if x in _irrationals():
             return _irrationals()[x]
         if math.isfinite(x):
-            fraction = _simplest(x, dtype.type if dtype.kind == "f" else float)
+            fraction = _simplest_fraction(x, dtype.type if dtype.kind == "f" else float)
             return s.Rational(fraction.numerator, fraction.denominator)
     return s.sympify(x)
 
 
-def _simplest(x: float, rounded: Callable[[float], Any]) -> Fraction:
+def _simplest_fraction(x: float, rounded: Callable[[float], Any]) -> Fraction:
     """A fraction with a small denominator that rounds to x."""
     itself = Fraction(x)
     for digits in range(1, 18):

@@ -1,20 +1,21 @@
-"""Record what has no derivative, too, so that it can be read."""
+"""Record what has no derivative as well, so that it can be read."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ..engine import primitives as p
-from ..engine.context import Mode, ModeContext
+from ..engine.context import recording_with
 from ..engine.graph import Node
 from ..engine.hooks import Recorder
 
 
-class recording(ModeContext):
-    """Keep in the graph what has no derivative, too: comparisons, or a maximum held constant.
+class recording(recording_with):
+    """Keep in the graph what has no derivative as well: comparisons, or a maximum held constant.
 
-    Where such a result is a leaf otherwise, a reader of the graph finds of what it was made.
-    Backprop is the same. To read a value inside is an error, since it would be a constant.
+    Such a result is a leaf otherwise; inside, a reader of the graph finds what it was made from.
+    Backprop is the same. Reading a value inside is a RuntimeError, since it would be a constant.
 
     >>> import tinygrad_ce as tg
     >>> from tinygrad_ce.symbolic import expressions, recording
@@ -27,9 +28,17 @@ class recording(ModeContext):
 
     __slots__ = ()
 
-    def derive(self, parent: Mode) -> Mode:
-        """Return the mode inside, which keeps everything."""
-        return parent.derive(recorder=_Keeper())
+    def __init__(self) -> None:
+        super().__init__(_Keeper())
+
+
+def _refusal(what: str) -> Callable[..., Any]:
+    def refuse(*_: Any) -> Any:
+        raise RuntimeError(
+            f"recording() is for computing values and gradients(); {what} is not recorded"
+        )
+
+    return refuse
 
 
 class _Keeper(Recorder):
@@ -48,29 +57,10 @@ class _Keeper(Recorder):
             "tell what depends on it: read it outside, or choose by np.where in place of an if"
         )
 
-    def assign(self, leaf: Node, value: Any) -> Any:
-        raise _refusal("assigning to a tensor")
-
-    def gradient_of(self, node: Node) -> Any:
-        raise _refusal("reading .grad")
-
-    def set_gradient(self, node: Node, gradient: Any) -> Any:
-        raise _refusal("assigning to .grad")
-
-    def backward(self, output: Node, gradient: Any) -> Any:
-        raise _refusal("backward()")
-
-    def sample(self, method: Any, args: Any, options: Any) -> Any:
-        raise _refusal("drawing random numbers")
-
-    def zero_grad(self, parameters: Any) -> Any:
-        raise _refusal("zero_grad()")
-
-    def optimizer_step(self, optimizer: Any) -> Any:
-        raise _refusal("an optimizer's step()")
-
-
-def _refusal(what: str) -> RuntimeError:
-    return RuntimeError(
-        f"recording() is for computing values and gradients(); {what} is not recorded"
-    )
+    assign = _refusal("assigning to a tensor")
+    gradient_of = _refusal("reading .grad")
+    set_gradient = _refusal("assigning to .grad")
+    backward = _refusal("backward()")
+    sample = _refusal("drawing random numbers")
+    zero_grad = _refusal("zero_grad()")
+    optimizer_step = _refusal("an optimizer's step()")

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from .exact_numbers import exact, require_sympy
+from .exact_numbers import require_sympy, to_rational
 from .lines import Line, in_order, one_hot, sections
-
-if TYPE_CHECKING:
-    from .proof import Proof
+from .result import ProofData
 
 _CLAIMS = {
     "gradient": (
@@ -25,7 +23,7 @@ _CLAIMS = {
 }
 
 
-def as_latex(proof: Proof) -> str:
+def as_latex(proof: ProofData) -> str:
     """The claim and the lines of each section, below one another at their signs."""
     lines = ["& " + _CLAIMS[proof.of].format(one_hot(proof))] if proof.of else []
     for words, block in sections(proof):
@@ -46,7 +44,7 @@ def _line(line: Line) -> str:
 
 
 def _array(side: Any) -> str:
-    array = np.squeeze(exact(side))
+    array = np.squeeze(to_rational(side))
     if not array.ndim:
         latex: str = _printer().doprint(array[()])
         return latex

@@ -1,31 +1,28 @@
-"""What is said of a proof, line by line, before it is set as text or in LaTeX."""
+"""The derivation of a proof, line by line, before it is set as text or in LaTeX."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from .derivation import Step
 from .exact_numbers import Expression, require_sympy, symbol_array
-
-if TYPE_CHECKING:
-    from .proof import Proof
+from .result import ProofData, Step
 
 WIDTH = 100  # of a line of text; what would be longer is split
 
 
 class Line(NamedTuple):
-    """A name, or a derivative of the first by the others, and what it is, with = or ≠ before it."""
+    """What is on the left, and on the right after = or ≠: of several names, a derivative."""
 
     left: tuple[str, ...]
     sides: Sequence[tuple[str, Any]]
     note: str = ""
 
 
-def sections(proof: Proof) -> Iterator[tuple[str, list[Line]]]:
-    """What is said of a proof: words, and the lines to which they lead."""
+def sections(proof: ProofData) -> Iterator[tuple[str, list[Line]]]:
+    """The sections of a proof: words, and the lines to which they lead."""
     sums = _sums_of_exponentials(proof)
     if proof.steps:
         second = proof.of == "hessian"
@@ -51,22 +48,22 @@ def _value(step: Step) -> Line:
 
 def _derivative(step: Step, second: bool) -> Iterator[Line]:
     """In one line, or if that would be too long, in a line for each element."""
-    found = step.backprop
-    if found is None:
+    values = step.backprop
+    if values is None:
         return
-    rows = len(found) if second else 1
-    if sum(len(str(e)) for e in found.flat) <= WIDTH * rows:
-        yield Line(("G" if second else "L", step.name), [("=", found)])
+    rows = len(values) if second else 1
+    if sum(len(str(e)) for e in values.flat) <= WIDTH * rows:
+        yield Line(("G" if second else "L", step.name), [("=", values)])
         return
-    of = symbol_array("G", found.shape[:1]) if second else symbol_array("L", ())
+    of = symbol_array("G", values.shape[:1]) if second else symbol_array("L", ())
     by = symbol_array(step.name, step.formula.shape)
-    for place in np.ndindex(found.shape):
+    for place in np.ndindex(values.shape):
         n = of.ndim
         names = (str(of[place[:n]]), str(by[place[n:]]))
-        yield Line(names, [("=", found[place])])
+        yield Line(names, [("=", values[place])])
 
 
-def _sums_of_exponentials(proof: Proof) -> dict[Expression, Expression]:
+def _sums_of_exponentials(proof: ProofData) -> dict[Expression, Expression]:
     """The symbols of such steps, by their values, which would fill the page if they were put in."""
     exp = require_sympy().exp
     values = {step.name: step.value.item() for step in proof.steps if step.value.size == 1}
@@ -75,34 +72,34 @@ def _sums_of_exponentials(proof: Proof) -> dict[Expression, Expression]:
         for name, value in values.items()
         if value.is_Add
         and all(term.func is exp for term in value.args)
-        and any(e.has(value) for e in proof.found.flat)
+        and any(e.has(value) for e in proof.actual.flat)
     }
 
 
-def _results(proof: Proof, sums: dict[Expression, Expression]) -> Iterator[Line]:
+def _results(proof: ProofData, sums: dict[Expression, Expression]) -> Iterator[Line]:
     for place, left in _places(proof):
-        found, closed = proof.found[place].xreplace(sums), proof.collapsed[place]
+        actual, expected = proof.actual[place].xreplace(sums), proof.closed_form_in_p[place]
         sign = "=" if proof.difference[place] == 0 else "≠"
-        yield Line(left, [("=", found), (sign, closed)][: 1 + (found != closed)])
+        yield Line(left, [("=", actual), (sign, expected)][: 1 + (actual != expected)])
 
 
-def _differences(proof: Proof) -> Iterator[Line]:
+def _differences(proof: ProofData) -> Iterator[Line]:
     for place, left in _places(proof):
         if proof.difference[place] != 0:
             yield Line(left, [("=", proof.difference[place])])
 
 
-def _places(proof: Proof) -> Iterator[tuple[tuple[int, ...], tuple[str, ...]]]:
+def _places(proof: ProofData) -> Iterator[tuple[tuple[int, ...], tuple[str, ...]]]:
     """The places of the elements that are compared, and what to call each."""
-    shape = proof.found.shape
-    z, found = symbol_array("z", shape[:1]), symbol_array("found", shape)
+    shape = proof.actual.shape
+    z, actual = symbol_array("z", shape[:1]), symbol_array("actual", shape)
     for place in np.ndindex(shape):
-        yield place, ("L", *(str(z[i]) for i in place)) if proof.steps else (str(found[place]),)
+        yield place, ("L", *(str(z[i]) for i in place)) if proof.steps else (str(actual[place]),)
 
 
-def one_hot(proof: Proof) -> tuple[int, ...]:
+def one_hot(proof: ProofData) -> tuple[int, ...]:
     """The target y of the proof."""
-    return tuple(int(i == proof.target) for i in range(len(proof.found)))
+    return tuple(int(i == proof.target) for i in range(len(proof.actual)))
 
 
 def in_order(printer: Any, e: Expression, order: Any = None) -> list[Expression]:

@@ -1,10 +1,9 @@
-"""The proof that what backprop has found is the closed form."""
+"""The proof that what backprop finds is the closed form."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -12,58 +11,36 @@ from .. import functional as F
 from ..engine.backprop import backpropagate
 from ..engine.graph import nodes_between
 from ..engine.tensor import Tensor, constant
-from .derivation import Step, steps_of
-from .exact_numbers import Expressions, each, exact, require_sympy, symbol_array, with_real_symbols
+from .derivation import steps_of
+from .exact_numbers import (
+    Expressions,
+    elementwise,
+    require_sympy,
+    symbol_array,
+    to_rational,
+    with_real_symbols,
+)
 from .full_graph import recording
 from .latex import as_latex
-from .simplify import difference
+from .result import Derivative, ProofData, Step
+from .simplify import simplify_difference
 from .text import as_text
 
-Derivative = Literal["gradient", "hessian"]
 Loss = Callable[[Tensor, int], Tensor]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Proof:
-    """Whether what was found and the closed form are the same, and why.
+class Proof(ProofData):
+    """Whether what was read from a graph and a closed form are the same, and why.
 
     Printed, it is the derivation as text; `latex` gives it as LaTeX, in which notebooks show it.
-
-    Attributes
-    ----------
-    of, target
-        Which derivative, and the label; None for expressions of a user's own.
-    steps
-        The nodes on the way, from the logits to what is differentiated.
-    found, closed
-        The expressions to compare.
-    difference
-        found − closed, simplified: zeros if the proof holds.
-    collapsed
-        The closed form in p = softmax(z), or `closed` where there is no p.
+    `ProofData` describes its attributes.
     """
-
-    of: Derivative | None
-    target: int | None
-    steps: tuple[Step, ...]
-    found: Expressions
-    closed: Expressions
-    difference: Expressions
-    collapsed: Expressions
-
-    @property
-    def holds(self) -> bool:
-        """Whether the difference is 0."""
-        return all(d == 0 for d in self.difference.flat)
-
-    def __repr__(self) -> str:
-        return f"Proof(of={self.of!r}, target={self.target!r}, holds={self.holds})"
 
     def __str__(self) -> str:
         return as_text(self)
 
     def latex(self) -> str:
-        """The derivation in LaTeX, to be set between ``$$``."""
+        """Return the derivation in LaTeX, to be set between ``$$``."""
         return as_latex(self)
 
     def _repr_latex_(self) -> str:
@@ -97,6 +74,17 @@ def prove(
     Proof
         Its `holds` is False if the loss has another derivative, or a rule is wrong.
 
+    Raises
+    ------
+    ValueError
+        Another `of`, or less than one class.
+    IndexError
+        A target that is no class.
+    TypeError
+        A loss that returns no Tensor, or has a primitive that cannot be read.
+    RuntimeError
+        A loss that is no single number, or reads a value on the way.
+
     >>> prove(3, target=1).holds, prove(3, target=1, of="hessian").holds
     (True, True)
     >>> prove(3, loss=lambda z, t: -F.softmax(z)[t].log()).holds
@@ -105,28 +93,34 @@ def prove(
     False
     """
     _check(n_classes, target, of)
-    steps = _derived(n_classes, target, of, loss)
-    found = next(step.gradient for step in steps if step.name == "z")
-    assert found is not None
-    e = each(require_sympy().exp)(symbol_array("z", (n_classes,)))
-    closed = _closed(e / e.sum(), target, of)
-    collapsed = _closed(symbol_array("p", (n_classes,)), target, of)
-    return Proof(of, target, steps, found, closed, difference(found, closed), collapsed)
+    steps = _derive(n_classes, target, of, loss)
+    actual = next(step.gradient for step in steps if step.name == "z")
+    assert actual is not None
+    e = elementwise(require_sympy().exp)(symbol_array("z", (n_classes,)))
+    expected = _closed_form(e / e.sum(), target, of)
+    in_p = _closed_form(symbol_array("p", (n_classes,)), target, of)
+    difference = simplify_difference(actual, expected)
+    return Proof(of, target, steps, actual, expected, difference, in_p)
 
 
-def prove_equal(found: Any, closed: Any) -> Proof:
+def prove_equal(actual: Any, expected: Any) -> Proof:
     """Prove that expressions that were read from a graph are those of a closed form.
 
     Parameters
     ----------
-    found, closed
+    actual, expected
         SymPy expressions, in arrays of one shape. Symbols are real numbers, and symbols of one
         name are the same.
+
+    Returns
+    -------
+    Proof
+        Its `holds` is False if the difference is not 0 everywhere.
 
     Raises
     ------
     ValueError
-        Two shapes.
+        Arrays of two shapes.
 
     >>> import sympy
     >>> import tinygrad_ce as tg
@@ -135,14 +129,16 @@ def prove_equal(found: Any, closed: Any) -> Proof:
     >>> (slope,) = tg.gradients(x.sigmoid(), [x], create_graph=True)
     >>> e = sympy.exp(-sympy.Symbol("x", real=True))
     >>> print(prove_equal(expressions(slope, {x: "x"}), e / (1 + e) ** 2))
-    found = (1 − 1/(exp(−x) + 1))/(exp(−x) + 1) = exp(−x)/(exp(−x) + 1)²
+    actual = (1 − 1/(exp(−x) + 1))/(exp(−x) + 1) = exp(−x)/(exp(−x) + 1)²
     <BLANKLINE>
     Proved: the difference simplifies to 0.
     """
-    left, right = (exact(each(with_real_symbols)(exact(e))) for e in (found, closed))
+    left, right = (
+        to_rational(elementwise(with_real_symbols)(to_rational(e))) for e in (actual, expected)
+    )
     if left.shape != right.shape:
-        raise ValueError(f"found has shape {left.shape}, closed has shape {right.shape}")
-    return Proof(None, None, (), left, right, difference(left, right), right)
+        raise ValueError(f"actual has shape {left.shape}, expected has shape {right.shape}")
+    return Proof(None, None, (), left, right, simplify_difference(left, right), right)
 
 
 def _check(n_classes: int, target: int, of: str) -> None:
@@ -157,30 +153,30 @@ def _check(n_classes: int, target: int, of: str) -> None:
         )
 
 
-def _derived(n_classes: int, target: int, of: Derivative, loss: Loss) -> tuple[Step, ...]:
+def _derive(n_classes: int, target: int, of: Derivative, loss: Loss) -> tuple[Step, ...]:
     """What backprop does between the logits z and the loss, or between z and its gradient."""
     z = Tensor(np.linspace(0, 1, n_classes), requires_grad=True)
     with recording():
         output = loss(z, target)
         if not isinstance(output, Tensor):
             raise TypeError(f"a loss returns a Tensor, got {type(output).__name__}")
-        gradients = _walk(z, output, output.cotangent())
+        gradients = _gradients(z, output, output.cotangent())
         if of == "hessian":
             output = gradients[z]
-            gradients = _walk(z, output, np.eye(n_classes))
+            gradients = _gradients(z, output, np.eye(n_classes))
     return steps_of(z, output, gradients, "L" if of == "gradient" else "G")
 
 
-def _walk(z: Tensor, output: Tensor, cotangent: Any) -> dict[Tensor, Tensor]:
-    """The derivatives of the output by each node between z and it, with their graphs."""
+def _gradients(z: Tensor, output: Tensor, cotangent: Any) -> dict[Tensor, Tensor]:
+    """The derivatives of the output with respect to each node from z on, with their graphs."""
     nodes = nodes_between([z], output)
     if not nodes:
         return {z: constant(np.zeros(np.shape(cotangent)[: -output.ndim or None] + z.shape))}
     return backpropagate(output, constant(cotangent), wanted=nodes, create_graph=True)
 
 
-def _closed(p: Expressions, target: int, of: Derivative) -> Expressions:
+def _closed_form(p: Expressions, target: int, of: Derivative) -> Expressions:
     """The closed form, in p = softmax(z)."""
     if of == "gradient":
-        return exact(p - np.eye(len(p), dtype=int)[target])
-    return exact(np.diag(p) - np.outer(p, p))
+        return to_rational(p - np.eye(len(p), dtype=int)[target])
+    return to_rational(np.diag(p) - np.outer(p, p))

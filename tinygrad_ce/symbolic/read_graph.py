@@ -1,4 +1,4 @@
-"""A graph read with symbols in the place of numbers."""
+"""A graph read with symbols in place of numbers."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Any
 from ..engine import primitives as p
 from ..engine.graph import FreedGraphError
 from ..engine.tensor import Tensor
-from .exact_numbers import Expressions, exact, symbol_array
-from .sympy_rules import meanings
+from .exact_numbers import Expressions, symbol_array, to_rational
+from .sympy_rules import sympy_rules
 
-Readings = dict[Tensor, Expressions]
+Known = dict[Tensor, Expressions]  # what each Tensor is in symbols
 
 
 def expressions(output: Tensor, symbols: Mapping[Tensor, Any]) -> Any:
-    """What a Tensor was computed to be, as SymPy expressions.
+    """Read the graph of a Tensor as SymPy expressions.
 
     Parameters
     ----------
     output
         A Tensor, such as a loss, or a gradient found with ``create_graph=True``.
     symbols
-        The symbols to stand for Tensors, each a name or symbols in an array of the Tensor's shape.
-        A vector named z has the elements z_1, z_2, ..., real numbers. It need not be a leaf: the
-        graph is read back from the output as far as to Tensors with symbols.
+        The symbols for Tensors, each a name or symbols in an array of the Tensor's shape. A vector
+        named z has the elements z_1, z_2, ..., real numbers. The Tensor need not be a leaf: the
+        graph is read from the output back to Tensors with symbols.
 
     Returns
     -------
@@ -60,16 +60,16 @@ def expressions(output: Tensor, symbols: Mapping[Tensor, Any]) -> Any:
     exp(z_2)/(exp(z_1) + exp(z_2))
     """
     known = {t: _given(t, given) for t, given in symbols.items()}
-    return read([output], known)[output][()]
+    return read_nodes([output], known)[output][()]
 
 
 def _given(t: Tensor, given: Any) -> Expressions:
-    """The symbols that stand for a Tensor."""
+    """The symbols of a Tensor, as an array of its shape."""
     if not isinstance(t, Tensor):
         raise TypeError(f"symbols stand for Tensors, got {type(t).__name__}")
     if isinstance(given, str):
         return symbol_array(given, t.shape)
-    symbols = exact(given)
+    symbols = to_rational(given)
     if symbols.shape != t.shape:
         raise ValueError(
             f"{t.label()} needs symbols of its shape {t.shape}, got shape {symbols.shape}"
@@ -77,15 +77,15 @@ def _given(t: Tensor, given: Any) -> Expressions:
     return symbols
 
 
-def read(outputs: Iterable[Tensor], known: Readings) -> Readings:
-    """The readings of the outputs, and of all from which they were made, on top of known ones."""
-    readings = dict(known)
-    for node in nodes_to_read(outputs, known):
-        readings[node] = reading_of(node, readings) if node.inputs else exact(node._value)
-    return readings
+def read_nodes(outputs: Iterable[Tensor], known: Known) -> Known:
+    """The expressions of the outputs, and of all from which they were made, and the known ones."""
+    read = dict(known)
+    for node in _nodes_to_read(outputs, known):
+        read[node] = expression_of(node, read) if node.inputs else to_rational(node._value)
+    return read
 
 
-def nodes_to_read(outputs: Iterable[Tensor], known: Readings) -> list[Tensor]:
+def _nodes_to_read(outputs: Iterable[Tensor], known: Known) -> list[Tensor]:
     """The nodes that must be read, in the order in which they were made."""
     found: set[Tensor] = set()
     todo = list(outputs)
@@ -100,19 +100,19 @@ def nodes_to_read(outputs: Iterable[Tensor], known: Readings) -> list[Tensor]:
     return sorted(found, key=attrgetter("index"))
 
 
-def reading_of(node: Tensor, readings: Readings) -> Expressions:
-    """The value of a node, computed from the readings of its inputs."""
+def expression_of(node: Tensor, known: Known) -> Expressions:
+    """The value of a node, computed from the expressions of its inputs."""
     primitive, inputs = node.primitive, node.inputs
     assert primitive is not None
     assert inputs is not None
-    arguments: list[Any] = [readings[source] for source in inputs]
-    if primitive in (p.getitem, p.scatter):  # what is behind the first is an index, not a number
+    arguments: list[Any] = [known[source] for source in inputs]
+    if primitive in (p.getitem, p.scatter):  # what comes after the first input is an index
         if any(e.free_symbols for index in arguments[1:] for e in index.flat):
             raise TypeError(f"{_cannot_read(node)}: its index depends on symbols")
         arguments[1:] = node._arguments[1 : len(inputs)]
-    meaning = meanings().get(primitive, primitive.value)
+    rule = sympy_rules().get(primitive, primitive.value)
     try:
-        reading = exact(meaning(*arguments, *node.params))
+        expressions = to_rational(rule(*arguments, *node.params))
     except RecursionError as error:
         raise ValueError(
             f"the expression of {node.label()} is nested too deeply for SymPy: give a tensor on "
@@ -120,9 +120,9 @@ def reading_of(node: Tensor, readings: Readings) -> Expressions:
         ) from error
     except (TypeError, ValueError, AttributeError, NotImplementedError) as error:
         raise TypeError(_cannot_read(node)) from error
-    if reading.shape != node.shape:
-        raise TypeError(f"{_cannot_read(node)}: its value has another shape, {reading.shape}")
-    return reading
+    if expressions.shape != node.shape:
+        raise TypeError(f"{_cannot_read(node)}: its value has another shape, {expressions.shape}")
+    return expressions
 
 
 def _cannot_read(node: Tensor) -> str:

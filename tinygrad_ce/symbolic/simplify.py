@@ -5,19 +5,21 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from .exact_numbers import Expression, Expressions, each, exact, require_sympy
+from .exact_numbers import Expression, Expressions, elementwise, require_sympy, to_rational
 
 
-def difference(found: Expressions, closed: Expressions) -> Expressions:
-    """found − closed, element by element: 0 where they are the same for all numbers."""
+def simplify_difference(actual: Expressions, expected: Expressions) -> Expressions:
+    """actual − expected, element by element: 0 where they are the same for all numbers."""
     exponentials = Exponentials()
-    return exact(each(lambda a, b: _simplified(a - b, exponentials), 2)(found, closed))
+    return to_rational(
+        elementwise(lambda a, b: _simplify(a - b, exponentials), 2)(actual, expected)
+    )
 
 
-def _simplified(e: Expression, exponentials: Exponentials) -> Expression:
+def _simplify(e: Expression, exponentials: Exponentials) -> Expression:
     """The expression as one fraction; 0 if it is 0 everywhere."""
     s = require_sympy()
-    rational = exponentials.replaced(e)
+    rational = exponentials.replace(e)
     numerator, _ = s.fraction(s.together(rational))
     if s.expand(numerator) == 0:
         return s.S.Zero
@@ -48,12 +50,12 @@ class Exponentials:
         self.symbols: dict[Expression, Expression] = {}
         self.done: dict[Expression, Expression] = {}
 
-    def replaced(self, e: Expression) -> Expression:
+    def replace(self, e: Expression) -> Expression:
         """The expression in these symbols."""
         if e.is_Atom or e.is_Boolean or e.is_Relational:
             return e
         if e not in self.done:
-            self.done[e] = self._replaced(e.func, [self.replaced(part) for part in e.args])
+            self.done[e] = self._rebuild(e.func, [self.replace(part) for part in e.args])
         return self.done[e]
 
     def put_back(self, e: Expression) -> Expression:
@@ -62,7 +64,7 @@ class Exponentials:
             e = e.xreplace({symbol: require_sympy().exp(exponent)})
         return e
 
-    def _replaced(self, function: Any, parts: list[Expression]) -> Expression:
+    def _rebuild(self, function: Any, parts: list[Expression]) -> Expression:
         s = require_sympy()
         if function is s.exp:
             return self._exp(parts[0])

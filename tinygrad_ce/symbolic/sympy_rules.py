@@ -1,4 +1,4 @@
-"""What each primitive means for arrays of expressions."""
+"""What each primitive does to arrays of expressions."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ import numpy as np
 
 from ..engine import primitives as p
 from ..engine.primitives import Primitive
-from .exact_numbers import Expressions, each, exact, require_sympy
+from .exact_numbers import Expressions, elementwise, require_sympy, to_rational
 
 # A maximum that is never below these is never below -∞, as far as real numbers go.
 _LOWEST = frozenset(float(np.finfo(dtype).min) for dtype in (np.float16, np.float32, np.float64))
 
 
 @cache
-def meanings() -> dict[Primitive, Callable[..., Any]]:
-    """What a primitive means for arrays of expressions, where its own value is for numbers only."""
+def sympy_rules() -> dict[Primitive, Callable[..., Any]]:
+    """The values of primitives for arrays of expressions, where their own are for numbers only."""
     s = require_sympy()
-    larger, smaller = each(s.Max, 2, -s.oo), each(s.Min, 2, s.oo)
+    larger, smaller = elementwise(s.Max, 2, -s.oo), elementwise(s.Min, 2, s.oo)
     return {
-        p.scalar_power: lambda x, n: x ** exact(n)[()],
-        p.exp: each(s.exp),
-        p.expm1: each(lambda x: s.exp(x) - 1),
-        p.log: each(s.log),
-        p.log1p: each(lambda x: s.log(1 + x)),
-        p.sqrt: each(s.sqrt),
-        p.sin: each(s.sin),
-        p.cos: each(s.cos),
-        p.erf: each(s.erf),
-        p.tanh: each(s.tanh),
-        p.sigmoid: each(lambda x: 1 / (1 + s.exp(-x))),
-        p.logaddexp: each(lambda a, b: s.log(s.exp(a) + s.exp(b)), 2),
-        p.relu: each(lambda x: s.Max(x, 0)),
-        p.abs_: each(s.Abs),
-        p.sign: each(s.sign),
+        p.scalar_power: lambda x, n: x ** to_rational(n)[()],
+        p.exp: elementwise(s.exp),
+        p.expm1: elementwise(lambda x: s.exp(x) - 1),
+        p.log: elementwise(s.log),
+        p.log1p: elementwise(lambda x: s.log(1 + x)),
+        p.sqrt: elementwise(s.sqrt),
+        p.sin: elementwise(s.sin),
+        p.cos: elementwise(s.cos),
+        p.erf: elementwise(s.erf),
+        p.tanh: elementwise(s.tanh),
+        p.sigmoid: elementwise(lambda x: 1 / (1 + s.exp(-x))),
+        p.logaddexp: elementwise(lambda a, b: s.log(s.exp(a) + s.exp(b)), 2),
+        p.relu: elementwise(lambda x: s.Max(x, 0)),
+        p.abs_: elementwise(s.Abs),
+        p.sign: elementwise(s.sign),
         p.clip: lambda x, lo, hi: smaller(
-            larger(x, exact(-math.inf if lo is None else lo)),
-            exact(math.inf if hi is None else hi),
+            larger(x, to_rational(-math.inf if lo is None else lo)),
+            to_rational(math.inf if hi is None else hi),
         ),
         p.maximum: larger,
         p.minimum: smaller,
@@ -48,31 +48,31 @@ def meanings() -> dict[Primitive, Callable[..., Any]]:
         p.min_: lambda x, axis, keepdims: smaller.reduce(x, axis, None, None, keepdims),
         p.max_constant: lambda x, axis, least: larger(
             larger.reduce(x, axis, None, None, True),
-            exact(-math.inf if least in _LOWEST else least),
+            to_rational(-math.inf if least in _LOWEST else least),
         ),
-        p.where: each(lambda c, a, b: s.Piecewise((a, c), (b, True)), 3),
+        p.where: elementwise(lambda c, a, b: s.Piecewise((a, c), (b, True)), 3),
         p.astype: _cast,
         p.getitem: _getitem,
         p.scatter: _scatter,
-        p.less: each(s.Lt, 2),
-        p.less_equal: each(s.Le, 2),
-        p.greater: each(s.Gt, 2),
-        p.greater_equal: each(s.Ge, 2),
-        p.equal: each(s.Eq, 2),
-        p.not_equal: each(s.Ne, 2),
-        p.logical_and: each(s.And, 2),
-        p.logical_or: each(s.Or, 2),
-        p.logical_not: each(s.Not),
+        p.less: elementwise(s.Lt, 2),
+        p.less_equal: elementwise(s.Le, 2),
+        p.greater: elementwise(s.Gt, 2),
+        p.greater_equal: elementwise(s.Ge, 2),
+        p.equal: elementwise(s.Eq, 2),
+        p.not_equal: elementwise(s.Ne, 2),
+        p.logical_and: elementwise(s.And, 2),
+        p.logical_or: elementwise(s.Or, 2),
+        p.logical_not: elementwise(s.Not),
         # Symbols are for real numbers, not for infinities.
-        p.isfinite: each(lambda x: s.true),
-        p.isnan: each(lambda x: s.false),
+        p.isfinite: elementwise(lambda x: s.true),
+        p.isnan: elementwise(lambda x: s.false),
     }
 
 
 def _cast(x: Expressions, dtype: np.dtype[Any]) -> Any:
     s = require_sympy()
     if all(e.is_Boolean or e.is_Relational for e in x.flat):
-        return x if dtype.kind == "b" else each(lambda c: s.Piecewise((1, c), (0, True)))(x)
+        return x if dtype.kind == "b" else elementwise(lambda c: s.Piecewise((1, c), (0, True)))(x)
     if dtype.kind == "f" or (dtype.kind in "iu" and all(e.is_integer for e in x.flat)):
         return x
     raise TypeError(f"no expression is a number rounded to {dtype}")

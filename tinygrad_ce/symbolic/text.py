@@ -6,15 +6,13 @@ import re
 import textwrap
 from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from .exact_numbers import Expression, exact
+from .exact_numbers import Expression, to_rational
 from .lines import WIDTH, Line, in_order, one_hot, sections
-
-if TYPE_CHECKING:
-    from .proof import Proof
+from .result import ProofData
 
 _CLAIMS = {
     "gradient": "∂L/∂z = p − y, with p = softmax(z) and y = {}",
@@ -25,7 +23,7 @@ _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def as_text(proof: Proof) -> str:
+def as_text(proof: ProofData) -> str:
     """The claim, then each section: its words, and its lines with notes in a column."""
     blocks = [_CLAIMS[proof.of].format(one_hot(proof))] if proof.of else []
     for words, lines in sections(proof):
@@ -64,7 +62,7 @@ def _name(name: str) -> str:
 
 def _array(side: Any, column: int) -> str:
     """An expression; a vector as (a, b); a matrix with a row a line, each from this column on."""
-    array = np.squeeze(exact(side))
+    array = np.squeeze(to_rational(side))
     if not array.ndim:
         return _expression(array[()])
     if array.ndim == 1:

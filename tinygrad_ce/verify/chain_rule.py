@@ -1,8 +1,8 @@
-"""The chain of the cross-entropy: every gradient on the way, beside its closed form.
+"""The chain rule through cross-entropy: every gradient on the way, beside its closed form.
 
-The loss is written out from primitives, so that each intermediate has a name. On one side stands
-what backprop finds for it, on the other what the textbook says, in plain arrays: each closed form
-follows from those before it, never from a result of backprop.
+The loss is written out from primitives, so that each intermediate has a name. What backprop finds
+for it is compared with what the textbook says, in plain arrays: each closed form follows from those
+before it, never from a result of backprop.
 
 With logits z of shape (N, C) and labels t of shape (N,):
 
@@ -18,21 +18,20 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from .. import closed_form
 from .. import functional as F
+from ..engine.array_types import Array
 from ..engine.tensor import Tensor
 from ..engine.transforms import gradients
 from ..nn import Linear, Sequential, Tanh
 from .comparison import Comparison, compare
 
-Array = NDArray[Any]
-
 
 @dataclass(frozen=True)
-class Link:
-    """One gradient of the chain.
+class GradientCheck:
+    """One gradient of the chain, compared with its closed form.
 
     Attributes
     ----------
@@ -42,7 +41,7 @@ class Link:
         How far what backprop found is from the closed form.
     roundings
         The largest difference in units of rounding: the dtype's epsilon times the largest term of
-        the formula. Up to `comparison.CLOSE` of them are close.
+        the formula. Up to `comparison.TOLERANCE_EPS` of them are close.
     """
 
     name: str
@@ -51,8 +50,8 @@ class Link:
     roundings: float
 
 
-class _Closed(NamedTuple):
-    """A closed form, and the size of its terms: the same formula with every minus a plus.
+class _Expected(NamedTuple):
+    """The value of a closed form, and the size of its terms: its formula with every minus a plus.
 
     Where terms cancel, as in p − y for a confident model, rounding is relative to them, not to the
     little that is left.
@@ -62,8 +61,8 @@ class _Closed(NamedTuple):
     terms: Any
 
 
-def cross_entropy_links(logits: ArrayLike, target: ArrayLike) -> list[Link]:
-    """The gradients from the loss back to the logits, and of `functional.cross_entropy` as well.
+def check_cross_entropy(logits: ArrayLike, target: ArrayLike) -> list[GradientCheck]:
+    """Check the gradients from the loss back to the logits, and of `functional.cross_entropy`.
 
     Parameters
     ----------
@@ -72,19 +71,24 @@ def cross_entropy_links(logits: ArrayLike, target: ArrayLike) -> list[Link]:
     target
         Labels of shape (N,).
 
-    >>> links = cross_entropy_links(np.array([[2.0, 1.0, 0.1]]), [0])
-    >>> [(link.name, link.formula) for link in links][-2:]
+    Returns
+    -------
+    list of GradientCheck
+        From the loss to the logits.
+
+    >>> checks = check_cross_entropy(np.array([[2.0, 1.0, 0.1]]), [0])
+    >>> [(check.name, check.formula) for check in checks][-2:]
     [('∂L/∂z', '(p − y) / N'), ('∂L/∂z of F.cross_entropy', '(p − y) / N')]
-    >>> all(link.comparison.close for link in links)
+    >>> all(check.comparison.close for check in checks)
     True
     """
     z = Tensor(np.asarray(logits), requires_grad=True, name="z")
     t = np.asarray(target)
-    return [*_loss_links(z, t), _whole(z, t)]
+    return [*_check_loss(z, t), _check_function(z, t)]
 
 
-def network_links(model: Sequential, X: ArrayLike, y: ArrayLike) -> list[Link]:
-    """The gradients from the loss back to the first weights of a network.
+def check_network(model: Sequential, X: ArrayLike, y: ArrayLike) -> list[GradientCheck]:
+    """Check the gradients from the loss back to the first weights of a network.
 
     Parameters
     ----------
@@ -93,6 +97,11 @@ def network_links(model: Sequential, X: ArrayLike, y: ArrayLike) -> list[Link]:
     X, y
         A batch: rows (N, n_in) of the dtype of the model, and labels (N,).
 
+    Returns
+    -------
+    list of GradientCheck
+        From the loss to the first layer.
+
     Raises
     ------
     TypeError
@@ -100,27 +109,32 @@ def network_links(model: Sequential, X: ArrayLike, y: ArrayLike) -> list[Link]:
 
     >>> from tinygrad_ce import data, nn
     >>> X, y, _ = data.iris()
-    >>> links = network_links(nn.MLP([4, 16, 3], rng=0, dtype=float), X.astype(float), y)
-    >>> [link.name for link in links if link.comparison.shape == (16, 3)]
+    >>> checks = check_network(nn.MLP([4, 16, 3], rng=0, dtype=float), X.astype(float), y)
+    >>> [check.name for check in checks if check.comparison.shape == (16, 3)]
     ['∂L/∂W2']
     """
     outputs = [Tensor(np.asarray(X), name="x")]
     for layer in model.layers:
         outputs.append(layer(outputs[-1]))
     z, t = outputs[-1], np.asarray(y)
-    return [*_loss_links(z, t, model, outputs), _whole(z, t)]
+    return [*_check_loss(z, t, model, outputs), _check_function(z, t)]
 
 
-def random_sets_link(n_sets: int = 1000, seed: int = 0) -> Link:
-    """∂L/∂z for many random sets of logits in float64, with a reduction of sum, in one comparison.
+def check_random_logits(n_sets: int = 1000, seed: int = 0) -> GradientCheck:
+    """Check ∂L/∂z for random sets of logits in float64, with a reduction of sum, all in one.
 
-    A set is two rows of C logits, C from 2 to 1000, on a scale from 1e-3 to 1e4.
+    Parameters
+    ----------
+    n_sets
+        A set is two rows of C logits, C from 2 to 1000, on a scale from 1e-3 to 1e4.
+    seed
+        Of the random numbers.
 
-    >>> random_sets_link(10).comparison.max_abs <= 4e-16
+    >>> check_random_logits(10).comparison.max_abs <= 4e-16
     True
     """
     rng = np.random.default_rng(seed)
-    found, closed = [], []
+    actual, expected = [], []
     for _ in range(n_sets):
         n_classes = int(rng.integers(2, 1001))
         scale = 10 ** rng.uniform(-3, 4)
@@ -128,19 +142,19 @@ def random_sets_link(n_sets: int = 1000, seed: int = 0) -> Link:
         target = rng.integers(0, n_classes, 2)
         z = Tensor(logits, requires_grad=True)
         (gradient,) = gradients(F.cross_entropy(z, target, reduction="sum"), [z])
-        found.append(gradient.ravel())
-        closed.append(closed_form.cross_entropy_grad(logits, target, "sum").ravel())
-    both = _Closed(np.concatenate(closed), 1.0)
-    return _link(f"∂L/∂z of {n_sets:,} sets", "p − y", np.concatenate(found), both)
+        actual.append(gradient.ravel())
+        expected.append(closed_form.cross_entropy_grad(logits, target, "sum").ravel())
+    closed = _Expected(np.concatenate(expected), 1.0)
+    return _check(f"∂L/∂z of {n_sets:,} sets", "p − y", np.concatenate(actual), closed)
 
 
 # ── The loss ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def _loss_links(
+def _check_loss(
     z: Tensor, t: Array, model: Sequential | None = None, outputs: Sequence[Tensor] = ()
-) -> list[Link]:
-    """The links from the loss back to the logits, and on through the model that made them."""
+) -> list[GradientCheck]:
+    """Check from the loss back to the logits, and on through the model that made them."""
     n = len(t)
     rows = np.arange(n)
 
@@ -153,42 +167,42 @@ def _loss_links(
     loss = losses.mean()
 
     p, y = closed_form.softmax(z.data), np.eye(z.shape[-1], dtype=z.dtype)[t]
-    s_closed = np.exp(z.data - z.data.max(-1, keepdims=True)).sum(-1)
-    each = np.full(n, 1 / n, z.dtype)
-    spread = np.broadcast_to((1 / (n * s_closed))[:, None], z.shape)
-    result = _Closed((p - y) / n, (p + y) / n)
+    s_expected = np.exp(z.data - z.data.max(-1, keepdims=True)).sum(-1)
+    each_row = np.full(n, 1 / n, z.dtype)
+    each_term = np.broadcast_to((1 / (n * s_expected))[:, None], z.shape)
+    result = _Expected((p - y) / n, (p + y) / n)
     chain = [
-        ("losses", "1 / N", losses, _same_sign(each)),
-        ("log s", "1 / N", log_s, _same_sign(each)),
-        ("(z_t − m)", "−1 / N", shifted_t, _same_sign(-each)),
-        ("s", "1 / (N s)", s, _same_sign(1 / (n * s_closed))),
-        ("e", "1 / (N s)", e, _same_sign(spread)),
+        ("losses", "1 / N", losses, _single_term(each_row)),
+        ("log s", "1 / N", log_s, _single_term(each_row)),
+        ("(z_t − m)", "−1 / N", shifted_t, _single_term(-each_row)),
+        ("s", "1 / (N s)", s, _single_term(1 / (n * s_expected))),
+        ("e", "1 / (N s)", e, _single_term(each_term)),
         ("(z − m)", "(p − y) / N", shifted, result),
         ("z", "(p − y) / N", z, result),
     ]
     if model is not None:
         chain += _layers(model, outputs, result)
-    found = gradients(loss, [tensor for _, _, tensor, _ in chain])
+    actual = gradients(loss, [tensor for _, _, tensor, _ in chain])
     return [
-        _link(f"∂L/∂{name}", formula, gradient, closed)
-        for (name, formula, _, closed), gradient in zip(chain, found, strict=True)
+        _check(f"∂L/∂{name}", formula, gradient, expected)
+        for (name, formula, _, expected), gradient in zip(chain, actual, strict=True)
     ]
 
 
-def _whole(z: Tensor, t: Array) -> Link:
+def _check_function(z: Tensor, t: Array) -> GradientCheck:
     """∂L/∂z of the function that users call."""
-    (found,) = gradients(F.cross_entropy(z, t), [z])
+    (actual,) = gradients(F.cross_entropy(z, t), [z])
     terms = (closed_form.softmax(z.data).max(initial=0) + 1) / len(t)
-    closed = _Closed(closed_form.cross_entropy_grad(z.data, t), terms)
-    return _link("∂L/∂z of F.cross_entropy", "(p − y) / N", found, closed)
+    expected = _Expected(closed_form.cross_entropy_grad(z.data, t), terms)
+    return _check("∂L/∂z of F.cross_entropy", "(p − y) / N", actual, expected)
 
 
 # ── The layers before it ──────────────────────────────────────────────────────────────────────────
 
 
 def _layers(
-    model: Sequential, outputs: Sequence[Tensor], at_logits: _Closed
-) -> Iterator[tuple[str, str, Tensor, _Closed]]:
+    model: Sequential, outputs: Sequence[Tensor], at_logits: _Expected
+) -> Iterator[tuple[str, str, Tensor, _Expected]]:
     """Name, formula, tensor and closed form of the gradients, from the last layer to the first.
 
     `outputs` are the input of the first layer and the output of each.
@@ -200,36 +214,33 @@ def _layers(
         if isinstance(layer, Linear):
             h = f"h{number - 1}" if i else "x"
             W, b = layer.weight, layer.bias
-            yield f"W{number}", f"{h}ᵀ {G}", W, _product(x.data.T, g)
+            terms = np.abs(x.data.T) @ g.terms
+            yield f"W{number}", f"{h}ᵀ {G}", W, _Expected(x.data.T @ g.value, terms)
             if b is not None:
-                yield f"b{number}", f"Σ {G}", b, _Closed(g.value.sum(0), g.terms.sum(0))
+                yield f"b{number}", f"Σ {G}", b, _Expected(g.value.sum(0), g.terms.sum(0))
             if i:
-                g = _Closed(g.value @ W.data.T, g.terms @ np.abs(W.data).T)
+                g = _Expected(g.value @ W.data.T, g.terms @ np.abs(W.data).T)
                 yield h, f"{G} W{number}ᵀ", x, g
                 G = f"∂L/∂{h}"
             number -= 1
         elif isinstance(layer, Tanh):
             slope = 1 - output.data**2
-            g = _Closed(g.value * slope, g.terms * slope)
+            g = _Expected(g.value * slope, g.terms * slope)
             yield f"a{number}", f"{G} (1 − h{number}²)", x, g
             G = f"∂L/∂a{number}"
         else:
             raise TypeError(
                 f"the closed form of {type(layer).__name__} is not known here: "
-                "network_links is for Linear and Tanh"
+                "check_network is for Linear and Tanh"
             )
 
 
-def _product(left: Array, g: _Closed) -> _Closed:
-    return _Closed(left @ g.value, np.abs(left) @ g.terms)
+def _single_term(value: Array) -> _Expected:
+    return _Expected(value, np.abs(value))
 
 
-def _same_sign(value: Array) -> _Closed:
-    return _Closed(value, np.abs(value))
-
-
-def _link(name: str, formula: str, found: Any, closed: _Closed) -> Link:
-    largest_term = float(np.max(closed.terms))
-    comparison = compare(found, closed.value, name, scale=largest_term)
-    unit = float(np.finfo(closed.value.dtype).eps) * largest_term
-    return Link(name, formula, comparison, comparison.max_abs / unit)
+def _check(name: str, formula: str, actual: Any, expected: _Expected) -> GradientCheck:
+    largest_term = float(np.max(expected.terms))
+    comparison = compare(actual, expected.value, name, scale=largest_term)
+    unit = float(np.finfo(expected.value.dtype).eps) * largest_term
+    return GradientCheck(name, formula, comparison, comparison.max_abs / unit)

@@ -1,6 +1,6 @@
-"""How far two arrays are apart: `compare` holds what backprop finds against a derivation.
+"""How far two arrays are apart: `compare` measures it, for one pair of arrays or a table of many.
 
-For users too, to test gradients that they have worked out by hand: one, or a table of many.
+For users too, to test gradients that they have worked out by hand.
 """
 
 from __future__ import annotations
@@ -11,48 +11,55 @@ from html import escape
 from typing import Any, overload
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from ..engine.array_types import Array
 from ..engine.tensor import Tensor
 
-Array = NDArray[Any]
-
 # Of the largest entry, in units of the dtype's epsilon: room for a few dozen roundings.
-CLOSE = 64.0
+TOLERANCE_EPS = 64.0
 
-HEAD = ("name", "shape", "exact", "close", "max |Δ|", "max rel", "max ulp")
+COLUMNS = ("name", "shape", "exact", "close", "max |Δ|", "max rel", "max ulp")
 
 
 @dataclass(frozen=True)
 class Worst:
-    """The element that is furthest off: where it is, and the two values, in their own dtype."""
+    """The element with the largest difference: its index, and the two values in their own dtype."""
 
     index: tuple[int, ...]
-    autograd: Any
-    closed: Any
+    actual: Any
+    expected: Any
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How far two arrays are apart.
+    """How far two arrays are apart. Printed, it is a table of one row.
 
     Attributes
     ----------
     name, shape
         What was compared.
     exact
-        Whether all bits that matter agree: equal values, nan at the same places.
+        Whether all values are equal, with nan at the same places.
     close
         Whether no element differs by more than the tolerance, which is relative to the largest
-        entry. Never so for arrays of different shapes or dtypes.
+        entry. False for arrays of different shapes or dtypes.
     max_abs, max_rel, max_ulp
-        The largest difference: as it is, relative to the closed form's element, and in units in
-        the last place, that is, how many floating point numbers lie between the two. nan where
-        the arrays cannot be compared.
+        The largest difference: absolute, relative to the expected element, and in units in the
+        last place, that is, how many floating point numbers lie between the two. nan where the
+        arrays cannot be compared.
     note
         Why they cannot be compared, or "".
     worst
         The element with the largest difference; None where there is no difference.
+
+    >>> c = compare([1.0, 2.0], [1.0, 2.5])
+    >>> c.exact, c.close, c.max_abs, c.max_rel
+    (False, False, 0.5, 0.2)
+    >>> c.worst
+    Worst(index=(1,), actual=np.float64(2.0), expected=np.float64(2.5))
+    >>> compare([1.0], [[1.0]]).note
+    'shape (1,) against (1, 1)'
     """
 
     name: str
@@ -73,10 +80,10 @@ class Comparison:
 
 
 class Comparisons(tuple[Comparison, ...]):
-    """Comparisons in a row each: printed an aligned table, in a notebook one with worst elements.
+    """A tuple of comparisons, shown as a table with a row for each.
 
-    Below the text stand the worst elements of the rows that are not close. The table of a notebook
-    shows those of all rows that are not exact, and marks the digits in which the two values differ.
+    As text, it ends with the worst elements of the rows that are not close. As HTML, in a notebook,
+    it has those of all rows that are not exact, with the digits marked in which the values differ.
     """
 
     __slots__ = ()
@@ -97,7 +104,7 @@ class Comparisons(tuple[Comparison, ...]):
 
 @overload
 def compare(
-    autograd: Mapping[str, tuple[Any, Any]],
+    actual: Mapping[str, tuple[Any, Any]],
     *,
     tolerance: float | None = None,
     scale: ArrayLike | None = None,
@@ -106,8 +113,8 @@ def compare(
 
 @overload
 def compare(
-    autograd: Any,
-    closed: Any,
+    actual: Any,
+    expected: Any,
     name: str = "",
     *,
     tolerance: float | None = None,
@@ -116,8 +123,8 @@ def compare(
 
 
 def compare(
-    autograd: Any,
-    closed: Any = None,
+    actual: Any,
+    expected: Any = None,
     name: str = "",
     *,
     tolerance: float | None = None,
@@ -127,27 +134,33 @@ def compare(
 
     Parameters
     ----------
-    autograd, closed
+    actual, expected
         Arrays or Tensors of one shape and one dtype. Others compare as neither exact nor close.
-        For a table of many, a single mapping: ``{name: (autograd, closed), ...}``.
+        For a table of many, a single mapping: ``{name: (actual, expected), ...}``.
     name
         What to call the row in a table.
     tolerance
         For `close`: |Δ| / scale of each element. By default 64 epsilons of the dtype.
     scale
-        By default max |closed|. Where large terms cancel in the result, the largest term: rounding
-        is relative to that. A number, or an array with one for each element.
+        By default max |expected|. Where large terms cancel in the result, the largest term:
+        rounding is relative to that. A number, or an array with one for each element.
 
     Returns
     -------
-    Comparison, or Comparisons of a mapping
+    Comparison
+        Or `Comparisons`, of a mapping.
+
+    Raises
+    ------
+    TypeError
+        A single array with nothing to compare it with; a mapping together with further arguments,
+        or with a value that is no pair.
+    ValueError
+        A `scale` that does not broadcast to the shape of the arrays.
 
     >>> print(compare([1.0, 2.0], [1.0, 2.0 + 2**-50], "x"))
     name  shape  exact  close   max |Δ|   max rel  max ulp
     x     (2,)   no     yes    8.88e-16  4.44e-16        2
-
-    >>> compare([1.0, 2.0], [[1.0, 2.0]]).close
-    False
 
     >>> dW, db = np.array([[1.0], [2.0]]), np.array([3.0])
     >>> both = compare({"dW": (dW, dW), "db": (db, db + 0.25)})
@@ -160,29 +173,29 @@ def compare(
     >>> both.all_close
     False
     """
-    if isinstance(autograd, Mapping):
-        if closed is not None or name:
-            raise TypeError("compare takes a mapping {name: (autograd, closed), ...} by itself")
+    if isinstance(actual, Mapping):
+        if expected is not None or name:
+            raise TypeError("compare takes a mapping {name: (actual, expected), ...} by itself")
         return Comparisons(
-            _compare(*_pair(key, pair), key, tolerance, scale) for key, pair in autograd.items()
+            _compare(*_pair(key, pair), key, tolerance, scale) for key, pair in actual.items()
         )
-    if closed is None:
+    if expected is None:
         raise TypeError(
-            "compare takes two arrays, or a mapping {name: (autograd, closed), ...}; "
-            f"got a single {type(autograd).__name__}"
+            "compare takes two arrays, or a mapping {name: (actual, expected), ...}; "
+            f"got a single {type(actual).__name__}"
         )
-    return _compare(autograd, closed, name, tolerance, scale)
+    return _compare(actual, expected, name, tolerance, scale)
 
 
 def table(comparisons: Iterable[Comparison]) -> str:
-    """The comparisons as aligned text, a row each, and the worst elements where one is not close.
+    """Return comparisons as aligned text, a row each, then the worst elements of those not close.
 
     >>> print(table([compare([1.0], [[1.0]], "x")]))
     name  shape  exact  close  max |Δ|               max rel  max ulp
     x     (1,)   no     no     shape (1,) against (1, 1)
     """
     comparisons = list(comparisons)
-    rows = [HEAD] + [(c.name, *_cells(c)) for c in comparisons]
+    rows = [COLUMNS] + [(c.name, *_cells(c)) for c in comparisons]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row, note in zip(rows, ["", *(c.note for c in comparisons)], strict=True):
@@ -191,7 +204,7 @@ def table(comparisons: Iterable[Comparison]) -> str:
         lines.append("  ".join([*words, *([note] if note else figures)]).rstrip())
     worst = [
         f"{c.name or 'worst'}: worst at {list(c.worst.index)}, "
-        f"{c.worst.autograd} against {c.worst.closed}"
+        f"{c.worst.actual} against {c.worst.expected}"
         for c in comparisons
         if c.worst is not None and not c.close
     ]
@@ -203,14 +216,14 @@ def table(comparisons: Iterable[Comparison]) -> str:
 
 def _pair(name: str, pair: Any) -> tuple[Any, Any]:
     if not isinstance(pair, tuple | list) or len(pair) != 2:
-        raise TypeError(f"compare: {name!r} needs (autograd, closed), got {type(pair).__name__}")
+        raise TypeError(f"compare: {name!r} needs (actual, expected), got {type(pair).__name__}")
     return pair[0], pair[1]
 
 
 def _compare(
-    autograd: Any, closed: Any, name: str, tolerance: float | None, scale: ArrayLike | None
+    actual: Any, expected: Any, name: str, tolerance: float | None, scale: ArrayLike | None
 ) -> Comparison:
-    a, b = _array(autograd), _array(closed)
+    a, b = _array(actual), _array(expected)
     if note := _why_not(a, b):
         nan = float("nan")
         return Comparison(name, a.shape, False, False, nan, nan, nan, note)
@@ -224,9 +237,9 @@ def _compare(
         relative = np.where(same, 0, difference / np.abs(y))
         if scale is None:
             scale = float(np.max(np.abs(y), initial=0, where=np.isfinite(y)))
-        unit = CLOSE * np.finfo(x.dtype).eps if tolerance is None else tolerance
+        unit = TOLERANCE_EPS * np.finfo(x.dtype).eps if tolerance is None else tolerance
         limit = np.broadcast_to(unit * np.asarray(scale), x.shape)
-        # nan, where a nan stands against a number, is the largest; so argmax has it.
+        # nan, where a nan is held against a number, is the largest; so argmax has it.
         excess = np.where(same, -1, difference / np.where(limit > 0, limit, np.finfo(float).tiny))
     index = np.unravel_index(int(np.argmax(excess)), x.shape)
     return Comparison(
@@ -285,9 +298,9 @@ def _cells(c: Comparison) -> tuple[str, ...]:
 
 
 def _html(comparisons: Iterable[Comparison]) -> str:
-    """A table for notebooks, which stands in any page."""
+    """A table for notebooks, without a style of its own."""
     head = "".join(
-        f'<th scope="col">{title}</th>' for title in (*HEAD, "worst at", "autograd", "closed form")
+        f'<th scope="col">{title}</th>' for title in (*COLUMNS, "worst at", "actual", "expected")
     )
     rows = "\n".join(map(_html_row, comparisons))
     return (
@@ -313,7 +326,7 @@ def _html_worst(worst: Worst | None) -> tuple[str, str, str]:
     """Index and values of the worst element, the values marked from the first other digit on."""
     if worst is None:
         return "", "", ""
-    values = str(worst.autograd), str(worst.closed)
+    values = str(worst.actual), str(worst.expected)
     same = next((i for i, (x, y) in enumerate(zip(*values, strict=False)) if x != y), None)
     if same is None:
         same = min(map(len, values))

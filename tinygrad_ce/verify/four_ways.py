@@ -1,4 +1,4 @@
-"""The derivatives of cross-entropy, each found in four ways that have little in common.
+"""The derivatives of cross-entropy, each computed in four ways that have little in common.
 
 For logits z, a label t, p = softmax(z), y = one_hot(t) and L = −log p_t:
 
@@ -17,58 +17,54 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from .. import closed_form
 from .. import functional as F
+from ..engine.array_types import Array
 from ..engine.tensor import Tensor
 from ..engine.transforms import gradients, hessian, jacobian
 from . import decimal_reference as reference
 from .comparison import Comparison, compare
+from .finite_differences import EPS, STEP, central_differences
 
-Array = NDArray[Any]
-
-STEP = 1e-5  # of central differences: its square is the error of a smooth function
-DIFFERENCES = 1e-6  # what differences may be off by, relative to the largest term
-
-_EPS = float(np.finfo(np.float64).eps)
+DIFFERENCES_RTOL = 1e-6  # what differences may be off by, relative to the largest term
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
-    """A derivative, found in four ways, for N rows of logits.
+class DerivativeCheck:
+    """A derivative, computed in four ways, for N rows of logits.
 
     Attributes
     ----------
     name, formula
         Which derivative, and the equation of its closed form, to be read by people.
-    autograd, closed, differences, reference
+    autograd, closed_form, differences, reference
         Arrays of one shape, N in front: three in float64, and one of Decimals. Differences are nan
         where there are none, as for a loss that is inf.
     comparison
         How far autograd is from the closed form.
     errors
-        How far autograd, closed form and differences are from the reference, which is rounded to
-        float64 for that.
+        How far autograd, closed form and differences are from the reference, rounded to float64.
     """
 
     name: str
     formula: str
     autograd: Array
-    closed: Array
+    closed_form: Array
     differences: Array
     reference: Array
     comparison: Comparison
     errors: tuple[Comparison, Comparison, Comparison]
 
     @property
-    def agree(self) -> bool:
-        """Whether the four agree, within what rounding and the step of differences explain."""
+    def agrees(self) -> bool:
+        """Whether the four ways agree, within what rounding and the step of differences explain."""
         return self.comparison.close and all(error.close for error in self.errors)
 
 
-def evidence(logits: ArrayLike, target: ArrayLike) -> list[Evidence]:
-    """∂L/∂p, ∂p/∂z, ∂L/∂z and ∂²L/∂z² for each row of logits by itself.
+def check_four_ways(logits: ArrayLike, target: ArrayLike) -> list[DerivativeCheck]:
+    """Check ∂L/∂p, ∂p/∂z, ∂L/∂z and ∂²L/∂z² for each row of logits by itself.
 
     Parameters
     ----------
@@ -77,132 +73,118 @@ def evidence(logits: ArrayLike, target: ArrayLike) -> list[Evidence]:
     target
         Labels of shape (N,).
 
-    >>> found = evidence([[2.0, 1.0, 0.1]], [0])
-    >>> [(e.name, e.agree) for e in found]
+    Returns
+    -------
+    list of DerivativeCheck
+        One for each of the four derivatives.
+
+    >>> checks = check_four_ways([[2.0, 1.0, 0.1]], [0])
+    >>> [(c.name, c.agrees) for c in checks]
     [('∂L/∂p', True), ('∂p/∂z', True), ('∂L/∂z', True), ('∂²L/∂z²', True)]
-    >>> print(found[2].reference[0, 1])
+    >>> print(checks[2].reference[0, 1])
     0.24243297070471392139152468496933438103090364867927
     """
     z, t = np.asarray(logits, np.float64), np.asarray(target)
     with np.errstate(all="ignore"):  # infinities are answers here
-        return list(_evidence(z, t))
+        return list(_derivatives(z, t))
 
 
-def _evidence(z: Array, t: Array) -> Iterator[Evidence]:
+def _derivatives(z: Array, t: Array) -> Iterator[DerivativeCheck]:
     rows = np.arange(len(z))
     p = F.softmax(z).data
 
-    def surprise(p: Any) -> Any:
+    def neg_log_prob(p: Any) -> Any:
         return -p[rows, t].log()
 
     # Rounding the distance of z_t from the maximum changes p_t by as many epsilons as it is long.
     gap = z.max(-1) - z[rows, t]
     p_t = p[rows, t]
     terms = np.where(p_t > 0, np.minimum((1 + gap) / p_t, np.finfo(np.float64).max), 1)
-    yield _compared(
+    yield _check(
         "∂L/∂p",
         "∂L/∂p_i = −1/p_t for i = t, 0 for i ≠ t",
-        _gradient(surprise, p),
+        _gradient(neg_log_prob, p),
         closed_form.nll_grad(closed_form.softmax(z), t, "none"),
-        _central_differences(surprise, p, np.where(p > 0, STEP * p, STEP)),
+        _quotients(neg_log_prob, p, np.where(p > 0, STEP * p, STEP)),
         [reference.nll_grad(*row) for row in zip(z, t, strict=True)],
         terms[:, None],
     )
-    yield _compared(
+    yield _check(
         "∂p/∂z",
         "∂p_i/∂z_j = p_i (1 − p_i) for i = j, −p_i p_j for i ≠ j",
         np.stack([jacobian(F.softmax)(row).data for row in z]),
         np.stack([closed_form.softmax_jacobian(row) for row in z]),
-        _central_differences(F.softmax, z, STEP),
+        _quotients(F.softmax, z, STEP),
         [reference.softmax_jacobian(row) for row in z],
     )
 
     def losses(x: Any) -> Any:
         return F.cross_entropy(x, t, reduction="none")
 
-    yield _compared(
+    yield _check(
         "∂L/∂z",
         "∂L/∂z_i = p_i − 1 for i = t, p_i for i ≠ t",
         _gradient(losses, z),
         closed_form.cross_entropy_grad(z, t, "none"),
-        _central_differences(losses, z, STEP),
+        _quotients(losses, z, STEP),
         [reference.cross_entropy_grad(*row) for row in zip(z, t, strict=True)],
     )
-    yield _compared(
+    yield _check(
         "∂²L/∂z²",
         "∂²L/∂z_i∂z_j = p_i (1 − p_i) for i = j, −p_i p_j for i ≠ j",
-        np.stack([_hessian(*row) for row in zip(z, t, strict=True)]),
+        np.stack([hessian(F.cross_entropy)(*row).data for row in zip(z, t, strict=True)]),
         np.stack([closed_form.cross_entropy_hessian(row) for row in z]),
-        _central_differences(lambda x: Tensor(_gradient(losses, x.data)), z, STEP),
+        _quotients(lambda x: Tensor(_gradient(losses, x.data)), z, STEP),
         [reference.cross_entropy_hessian(row) for row in z],
     )
 
 
 def _gradient(f: Callable[[Tensor], Tensor], x: Array) -> Array:
-    """Of each row's value by that row."""
+    """The gradient of each row's value with respect to that row."""
     variable = Tensor(x, requires_grad=True)
     gradient: Array = gradients(f(variable).sum(), [variable])[0]
     return gradient
 
 
-def _hessian(z: Array, t: Any) -> Array:
-    second: Tensor = hessian(lambda x: F.cross_entropy(x, t))(z)
-    return second.data
-
-
-def _central_differences(
-    f: Callable[[Tensor], Tensor], x: Array, step: ArrayLike
-) -> tuple[Array, Array]:
-    """(f(x + h) − f(x − h)) / 2h of each row, element by element, and how far rounding moves it.
-
-    f takes the N rows of x to N values, numbers or vectors. The derivative by x has its last axis.
-    """
-    h = np.broadcast_to(step, x.shape)
+def _quotients(f: Callable[[Tensor], Tensor], x: Array, step: ArrayLike) -> tuple[Array, Array]:
+    """Difference quotients, nan where there are none, and how far rounding may move them."""
+    quotients, sizes = central_differences(lambda rows: f(Tensor(rows)).data, x, step)
+    # x + h is rounded as well, relative to the largest element of x.
     size = np.abs(x).max(-1, initial=1, where=np.isfinite(x))
-    derivatives, noises = [], []
-    for j in range(x.shape[1]):
-        above, below = x.copy(), x.copy()
-        above[:, j] += h[:, j]
-        below[:, j] -= h[:, j]
-        # What was added is not quite h; and nothing, where x is -inf.
-        moved = np.where(np.isfinite(x[:, j]), above[:, j] - below[:, j], 2 * h[:, j])
-        up, down = f(Tensor(above)).data, f(Tensor(below)).data
-        by_row = (slice(None),) + (None,) * (up.ndim - 1)
-        derivatives.append((up - down) / moved[by_row])
-        largest = np.maximum(np.abs(up), np.abs(down)) + size[by_row]
-        noises.append(16 * _EPS * largest / h[:, j][by_row])
-    quotients, noise = np.stack(derivatives, -1), np.stack(noises, -1)
+    to_row = (len(x), *[1] * (quotients.ndim - 2))
+    h = np.broadcast_to(step, x.shape).reshape(*to_row, -1)
+    noise = 16 * EPS * (sizes + size.reshape(*to_row, 1)) / h
     found = np.isfinite(quotients)
     return np.where(found, quotients, np.nan), np.where(found, noise, 0)
 
 
-def _compared(
+def _check(
     name: str,
     formula: str,
     autograd: Array,
-    closed: Array,
+    closed_form: Array,
     differences: tuple[Array, Array],
     exact: list[Array],
     terms: ArrayLike = 1.0,
-) -> Evidence:
+) -> DerivativeCheck:
     """`terms` is the size of the largest term of the formula: rounding is relative to it."""
     quotients, noise = differences
     exactly = np.stack(exact)
     rounded = exactly.astype(np.float64)
     # Where there is no difference quotient, it does not disagree.
-    allowed = DIFFERENCES * np.broadcast_to(terms, quotients.shape) + noise
+    allowed = DIFFERENCES_RTOL * np.broadcast_to(terms, quotients.shape) + noise
     measured = np.where(np.isnan(quotients), rounded, quotients)
-    return Evidence(
+    return DerivativeCheck(
         name,
         formula,
         autograd,
-        closed,
+        closed_form,
         quotients,
         exactly,
-        compare(autograd, closed, name, scale=terms),
+        compare(autograd, closed_form, name, scale=terms),
         (
             compare(autograd, rounded, name, scale=terms),
-            compare(closed, rounded, name, scale=terms),
+            compare(closed_form, rounded, name, scale=terms),
             compare(measured, rounded, name, tolerance=1.0, scale=allowed),
         ),
     )

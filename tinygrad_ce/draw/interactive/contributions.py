@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from ...engine.array_types import Value
 from ...engine.backprop import backpropagate
 from ...engine.context import observing
 from ...engine.graph import Node, topological_order
 from ...engine.hooks import Observer
-from ...engine.kernels import Value, unbroadcast
+from ...engine.kernels import unbroadcast
 from ...engine.tensor import Tensor
 
 

@@ -1,0 +1,91 @@
+"""Softmax, its logarithms and one-hot rows."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import tinygrad_ce as tg
+from tinygrad_ce import functional as F
+from tinygrad_ce.engine import primitives as p
+
+T = tg.Tensor
+INF = np.inf
+
+
+@pytest.mark.parametrize("f", [F.softmax, F.log_softmax, F.logsumexp])
+def test_derivatives_to_second_order(f):
+    z = np.random.default_rng(0).normal(size=(3, 4))
+    assert tg.gradcheck(f, z, order=2)
+    assert tg.gradcheck(lambda z: f(z, 0), z, order=2)
+
+
+def test_derivatives_by_the_complex_step_in_which_nothing_is_lost():
+    z = np.random.default_rng(0).normal(size=(3, 4))
+    for f in (F.softmax, F.log_softmax, F.logsumexp):
+        assert tg.gradcheck(f, z, method="complex", rtol=1e-14)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, -1, -2, -3])
+def test_the_axis_can_be_any(axis):
+    z = np.random.default_rng(0).normal(size=(2, 3, 4))
+    np.testing.assert_allclose(F.softmax(z, axis).sum(axis).data, 1)
+    np.testing.assert_allclose(F.log_softmax(z, axis).exp().sum(axis).data, 1)
+    np.testing.assert_allclose(
+        F.logsumexp(z, axis).data, np.log(np.exp(z).sum(axis)), rtol=1e-14, atol=1e-15
+    )
+    assert F.logsumexp(z, axis, keepdims=True).shape == z.sum(axis, keepdims=True).shape
+
+
+def test_softmax_and_its_logarithms_at_infinity():
+    assert F.softmax([-INF, 0.0, 0.0]).data.tolist() == [0, 0.5, 0.5]
+    assert F.logsumexp([-INF, -INF]).item() == -INF
+    assert F.log_softmax([-INF, 0.0]).data.tolist() == [-INF, 0]
+    assert F.log_softmax([0.0, 1e4]).data.tolist() == [-1e4, 0]
+
+
+def test_a_common_constant_changes_nothing():
+    z = np.array([1.0, 2.0, 3.0])
+    np.testing.assert_array_equal(F.softmax(z + 1024).data, F.softmax(z).data)
+
+
+def test_one_hot():
+    assert F.one_hot([[0, 2]], 3).data.tolist() == [[[1, 0, 0], [0, 0, 1]]]
+    assert F.one_hot([], 3).shape == (0, 3)
+    assert F.one_hot(1, 2, np.float32).dtype == np.float32
+    for labels, error in (([3], IndexError), ([-1], IndexError), ([0.5], TypeError)):
+        with pytest.raises(error):
+            F.one_hot(labels, 3)
+
+
+def test_each_opens_a_scope_of_its_name():
+    z = T([1.0, 2.0], requires_grad=True)
+    for f in (F.softmax, F.log_softmax, F.logsumexp):
+        assert f(z).scope.path == f.__name__
+
+
+@pytest.mark.parametrize("f", [F.softmax, F.log_softmax, F.logsumexp])
+def test_integers_are_refused(f):
+    with pytest.raises(TypeError, match="floating point, got int64"):
+        f(np.array([1, 2]))
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_row_without_a_possible_class_leaves_the_other_rows_alone(order):
+    z = np.array([[-np.inf, -np.inf], [0.0, 0.0], [np.nan, 1.0], [-np.inf, 3.0]], order=order)
+    np.testing.assert_allclose(F.logsumexp(z).data, [-np.inf, np.log(2), np.nan, 3.0])
+    assert np.isneginf(F.logsumexp(z[0]).data)
+
+
+def test_a_read_only_array_is_not_copied_to_find_its_largest_logits():
+    z = np.random.default_rng(0).normal(size=(500, 200))
+    lowest = float(np.finfo(z.dtype).min)
+    expected, loss = z.max(1, keepdims=True), F.logsumexp(z).data
+    logits = T(z, copy=False)
+    tracemalloc.start()
+    found = p.max_constant.value(logits._value, -1, lowest)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < z.nbytes / 10
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(F.logsumexp(logits).data, loss)
