@@ -23,6 +23,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ..engine.graph import FreedGraphError, topological_order
+from ..engine.names import printable
 from ..engine.primitives import Primitive
 from ..engine.tensor import Tensor
 from ..engine.transforms import gradients_where_reached
@@ -332,9 +333,7 @@ class _Placement:
     # ── What is drawn ─────────────────────────────────────────────────────────────────────────
 
     def boxes(self) -> list[TensorBox]:
-        names = text.number_duplicates(
-            [text.printable(str(node.name or "")) for node in self.nodes]
-        )
+        names = text.number_duplicates([printable(node.name or "") for node in self.nodes])
         return [
             TensorBox(i, node, self.kind[i], self._frame(i), names[i])
             for i, node in enumerate(self.nodes)

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..atomic_files import write_file
+from ..engine.names import printable
 from ..engine.tensor import Tensor
 from .boxes import contents_of
 from .diagram import Diagram, diagram_of
 from .digraph import digraph_of
-from .formatting import printable
 from .legend import notes_on
 from .render import HOW_TO_GET_A_RENDERER, render
 from .svg import svg_of
@@ -131,7 +131,7 @@ def _validate_depth(depth: Any) -> int | None:
 
 
 def _title(diagram: Diagram) -> str:
-    named = (printable(str(t.name)) if t.name else t.label() for t in diagram.outputs)
+    named = (printable(t.name) if t.name else t.label() for t in diagram.outputs)
     counts = [_count(diagram.size, "tensor"), _count(len(diagram.ops), "primitive")]
     folded = sum(frame.folded for frame in diagram.frames)
     if folded:

@@ -15,8 +15,8 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
+from ...engine.names import printable
 from ...engine.tensor import Tensor
-from .. import formatting as text
 from .. import svg
 from ..boxes import BoxContent
 from ..diagram import Diagram, diagram_of, nodes_of
@@ -114,7 +114,7 @@ def _put_together(title: str, outputs: Sequence[Tensor], graph: str, data: dict[
     def file(name: str) -> str:
         return resources.joinpath(name).read_text(encoding="utf-8")
 
-    name = text.printable(str(outputs[0].name or "")) or "a computation"
+    name = printable(outputs[0].name or "") or "a computation"
     heading = (
         f"Backprop through {name}" if data["trace"]["differentiated"] else f"The values of {name}"
     )

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ... import closed_form
 from ...engine.axes import count_along
 from ...engine.kernels import ARRAY_SLOT
+from ...engine.names import printable
 from ...engine.primitives import Primitive, getitem
 from ...engine.tensor import Tensor
 from .. import formatting as text
@@ -99,7 +100,7 @@ class Trace:
         known: dict[str, Any] = {
             "id": self.id[node],
             "name": self.names[node],
-            "label": text.printable(str(node.name or ""), 200),
+            "label": printable(node.name or "", 200),
             "kind": kind_of(node, node in self._output_set).name.lower(),
             "shape": node.shape,
             "dtype": str(node.dtype),
@@ -107,13 +108,11 @@ class Trace:
             "gradient": None if gradient is None else self.pool.add(gradient),
             "wanted": node.requires_grad,
             "inputs": [self.id[source] for source in node.inputs or ()],
-            "scope": [text.printable(name) for name in node.scope.path.split("/")]
-            if node.scope
-            else [],
+            "scope": [printable(name) for name in node.scope.path.split("/")] if node.scope else [],
             "latex": chain_rule(node, self),
         }
         if line := line_of(node):
-            known["line"] = text.printable(line, 300)
+            known["line"] = printable(line, 300)
         if primitive is not None:
             known |= {
                 "primitive": primitive.name,
@@ -222,7 +221,7 @@ class Trace:
 
 def _names(nodes: Sequence[Tensor], ids: dict[Tensor, str]) -> dict[Tensor, str]:
     """What each tensor is called in formulas: its name, numbered if others have it, or its id."""
-    names = [text.printable(str(node.name), 24) if node.name else ids[node] for node in nodes]
+    names = [printable(node.name, 24) if node.name else ids[node] for node in nodes]
     return dict(zip(nodes, text.number_duplicates(names), strict=True))
 
 
