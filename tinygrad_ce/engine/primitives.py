@@ -65,7 +65,7 @@ class Primitive:
     params
         The names of the parameters, which come after the inputs.
     latex
-        Formulas of the value and of each rule, for an entry that moves data without arithmetic.
+        Formulas of the value and of the rules, where running them on symbols gives none.
     elementwise
         Whether value and rules work element by element.
     stacks
@@ -90,7 +90,7 @@ class Primitive:
 
     def __init__(
         self, name: str, symbol: str, value: Function, *rules: Rule | None,
-        params: tuple[str, ...] = (), latex: tuple[str, ...] | None = None,
+        params: tuple[str, ...] = (), latex: tuple[str | None, ...] | None = None,
         elementwise: bool = False, stacks: bool = False, variadic: bool = False,
     ) -> None:  # fmt: skip
         self.name, self.symbol, self.value = name, symbol, value
@@ -303,21 +303,21 @@ einsum: Primitive = Primitive("einsum", "einsum", kernels.einsum,
 
 broadcast_to = Primitive("broadcast_to", "broadcast", kernels.broadcast_to,
     lambda g, y, x, shape: g,  # summed over the new axes by backprop, as for every broadcast
-    params=("shape",), stacks=True, latex=("x", r"\sum g"))
+    params=("shape",), stacks=True, latex=("x",))
 
 # ── Shapes ────────────────────────────────────────────────────────────────────────────────────────
 
 reshape = Primitive("reshape", "reshape", kernels.reshape,
     lambda g, y, x, shape: g.reshape(x.shape),
-    params=("shape",), latex=("x", "g"))
+    params=("shape",))
 
 transpose = Primitive("transpose", "transpose", kernels.transpose,
     lambda g, y, x, axes: g.transpose(tuple(map(axes.index, range(len(axes))))),
-    params=("axes",), latex=(r"x^\top", r"g^\top"))
+    params=("axes",))
 
 astype = elementwise("astype", "astype", kernels.astype,
     lambda g, y, x, dtype: g.astype(x.dtype),
-    params=("dtype",), latex=("x", "g"))
+    params=("dtype",))
 
 identity = elementwise("identity", "≡", lambda x: x,
     lambda g, y, x: g)
@@ -331,7 +331,7 @@ def _concatenate_vjps(*arguments: Value) -> Iterator[Rule]:
 
 concatenate = Primitive("concatenate", "concat", kernels.concatenate,
     _concatenate_vjps,
-    params=("axis",), variadic=True, latex=("[a, b]", "g_a"))
+    params=("axis",), variadic=True, latex=(None, "g_a"))
 
 # ── Indexing ──────────────────────────────────────────────────────────────────────────────────────
 # Integer arrays and masks in an index are inputs of the node; the template is the index with a
@@ -339,11 +339,11 @@ concatenate = Primitive("concatenate", "concat", kernels.concatenate,
 
 getitem: Primitive = Primitive("getitem", "[ ]", kernels.getitem,
     lambda g, y, x, *index: scatter(g, *index, x.shape),
-    params=("index_template",), latex=("x[i]", r"g \text{ at } i"))
+    params=("index_template",))
 
 scatter: Primitive = Primitive("scatter", "scatter", kernels.scatter,
     lambda g, y, x, *index: getitem(g, *index[:-1]),
-    params=("index_template", "shape"), latex=(r"x \text{ at } i", "g[i]"))
+    params=("index_template", "shape"), latex=(r"x \text{ at } [i]",))
 
 # ── Without a derivative ──────────────────────────────────────────────────────────────────────────
 # Their results are constants to the calculus, but whoever repeats a graph must compute them again.
@@ -360,7 +360,7 @@ logical_not   = elementwise("logical_not", "¬", operator.invert)
 isfinite      = elementwise("isfinite", "finite?", np.isfinite)
 isnan         = elementwise("isnan", "nan?", np.isnan)
 sign          = elementwise("sign", "sign", kernels.sign)
-stop_gradient = elementwise("stop_gradient", "stop", np.real, latex=("x",))
+stop_gradient = elementwise("stop_gradient", "stop", np.real)
 argmax        = Primitive("argmax", "argmax", kernels.argmax, params=("axis", "keepdims"))
 argmin        = Primitive("argmin", "argmin", kernels.argmin, params=("axis", "keepdims"))
 argsort       = Primitive("argsort", "argsort", kernels.argsort, params=("axis",))

@@ -8,29 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import heatmap as heat
+from .. import heatmap
+from ..formatting import shown_in_numbers
 
 Array = NDArray[Any]
 
-# An array of more elements is not handed over, only its statistics and its thumbnail.
+# Of an array of more elements, the page has only the statistics and the thumbnail.
 MAX_ELEMENTS = 10_000
 # Nor is what would come on top of this many in all, from this size on.
 MAX_IN_ALL = 1_000_000
 SMALL = 64
-
-# Of an array that is shown in numbers in its box.
-MAX_SHOWN = 9
-MAX_COLUMNS = 5
-
-
-def shown_in_numbers(shape: tuple[int, ...]) -> bool:
-    """Whether an array of this shape is small enough to be written out in its box.
-
-    >>> shown_in_numbers((3, 3)), shown_in_numbers((1, 9)), shown_in_numbers(())
-    (True, False, True)
-    """
-    size = int(np.prod(shape))
-    return 0 < size <= MAX_SHOWN and (len(shape) < 2 or shape[-1] <= MAX_COLUMNS)
 
 
 class Pool:
@@ -42,7 +29,7 @@ class Pool:
         self._elements = 0
 
     def add(self, value: Any) -> int:
-        """The number of an array, or of a number as an array without axes.
+        """Return the number of an array; a number counts as an array without axes.
 
         >>> pool = Pool()
         >>> pool.add(np.array([1.0, 2.0])), pool.add(3), pool.add(np.array([1.0, 2.0]))
@@ -66,7 +53,7 @@ class Pool:
             self._elements += array.size
             entry |= _elements(array)
         if array.size and not shown_in_numbers(array.shape):
-            entry["picture"] = heat.thumbnail(array)
+            entry["picture"] = heatmap.thumbnail(array)
         return entry
 
 

@@ -1,6 +1,6 @@
-"""Watch backprop at work: every single contribution to a gradient, in the order in which it comes.
+"""Observe backprop: every single contribution to a gradient, in the order in which it comes.
 
-Nothing is computed anew here in another way: the engine walks the graph itself, and a watch notes
+Nothing is computed here in another way: the engine walks the graph itself, and an observer notes
 what each derivative rule is given and what it returns. What the engine does with it then (undo a
 broadcast, cast, add up) is done here by the same operations, and comes out as the same bits; that
 the last sum at each tensor is the engine's gradient is checked.
@@ -62,7 +62,7 @@ class _Notes(Observer):
 
 
 def contributions(output: Tensor, arrived: dict[Tensor, Any] | None = None) -> list[Contribution]:
-    """All contributions to gradients of the output, in backprop's order.
+    """Return all contributions to gradients of the output, in backprop's order.
 
     Parameters
     ----------

@@ -1,17 +1,15 @@
 r"""The trace of a graph: its values in order, then every contribution to a gradient, as plain data.
 
-This is what the page steps through, and what it hands out as JSON. For each step it holds the
-formula from the table of derivatives as a tree (formula.py), what the variables in it are, and
-whether numbers may be filled in: they may where the formula, computed on the arrays, gives what
-the engine has computed.
+This is what the page steps through, and what it offers as JSON. For each step it holds the formula
+that the primitive's rule has written (formulas.py), what the variables in it are, and whether
+numbers may be filled in: they may where the formula, computed on the arrays, gives what the engine
+has computed.
 """
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Iterator, Sequence
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -23,12 +21,12 @@ from ...engine.kernels import ARRAY_SLOT
 from ...engine.primitives import Primitive, getitem
 from ...engine.tensor import Tensor
 from .. import formatting as text
+from .. import formulas
 from ..diagram import kind_of
+from ..formulas import Tree
 from ..source_lines import line_of
-from . import formula
 from .array_pool import Pool
 from .contributions import Contribution, contributions
-from .formula import Tree
 
 Array = NDArray[Any]
 Step = dict[str, Any]
@@ -101,7 +99,7 @@ class Trace:
         known: dict[str, Any] = {
             "id": self.id[node],
             "name": self.names[node],
-            "label": text.visible(str(node.name or ""), 200),
+            "label": text.printable(str(node.name or ""), 200),
             "kind": kind_of(node, node in self._output_set).name.lower(),
             "shape": node.shape,
             "dtype": str(node.dtype),
@@ -109,20 +107,20 @@ class Trace:
             "gradient": None if gradient is None else self.pool.add(gradient),
             "wanted": node.requires_grad,
             "inputs": [self.id[source] for source in node.inputs or ()],
-            "scope": [text.visible(name) for name in node.scope.path.split("/")]
+            "scope": [text.printable(name) for name in node.scope.path.split("/")]
             if node.scope
             else [],
             "latex": chain_rule(node, self),
         }
         if line := line_of(node):
-            known["line"] = text.visible(line, 300)
+            known["line"] = text.printable(line, 300)
         if primitive is not None:
             known |= {
                 "primitive": primitive.name,
                 "symbol": primitive.symbol,
                 "params": self._params(node, primitive),
-                "formula": _shown(primitive.latex),
-                "rules": [latex and _shown(latex) for latex in primitive.rules_latex],
+                "formula": _value_formula(node),
+                "rules": [_rule_formula(node, i) for i in range(len(node.inputs or ()))],
             }
         return known
 
@@ -145,9 +143,9 @@ class Trace:
 
     def _forward(self, node: Tensor, primitive: Primitive) -> Step:
         step: Step = {"kind": "value", "to": self.id[node]}
-        sight = _Sight(node, self)
-        tree = _shown(primitive.latex)
-        step |= {"formula": tree, "in_numbers": tree, "vars": sight.variables()}
+        bindings = _Bindings(node, self)
+        tree = _value_formula(node)
+        step |= {"formula": tree, "in_numbers": tree, "vars": bindings.variables()}
         value = np.asarray(self.values[node])
         if "axis" in primitive.params and "keepdims" in primitive.params:
             step["form"] = "reduce"
@@ -156,15 +154,15 @@ class Trace:
         elif (moves := _moves(node, 0)) is not None:
             step |= {"form": "moves", "moves": self.pool.add(moves)}
         else:
-            step["filled"] = _agrees(tree, sight, value)
+            step["filled"] = _agrees(tree, bindings, value)
         return step
 
     def _backward(self, c: Contribution) -> Step:
         node, primitive = c.node, c.node.primitive
         assert primitive is not None
-        latex = primitive.rules_latex[min(c.place, len(primitive.rules_latex) - 1)]
-        sight = _Sight(node, self, c.gradient)
-        tree = _shown(latex or "")
+        bindings = _Bindings(node, self, c.gradient)
+        tree = _rule_formula(node, c.place)
+        assert tree is not None
         raw = np.asarray(c.from_rule)
         step: Step = {
             "kind": "add",
@@ -176,9 +174,9 @@ class Trace:
             "added": self.pool.add(c.added),
             "before": None if c.before is None else self.pool.add(c.before),
             "after": self.pool.add(c.after),
-            "formula": _with_value_written_out(tree, primitive),
+            "formula": _with_value_written_out(tree, node),
             "in_numbers": tree,
-            "vars": sight.variables(),
+            "vars": bindings.variables(),
         }
         if raw.shape != c.source.shape:
             step["summed"] = _summed_axes(raw.shape, c.source.shape)
@@ -186,10 +184,8 @@ class Trace:
             step["form"] = f"matmul{c.place}"
         elif (moves := _moves(node, c.place)) is not None:
             step |= {"form": "moves", "moves": self.pool.add(moves)}
-        elif primitive.name == "broadcast_to":
-            step |= {"formula": ("var", "g"), "in_numbers": ("var", "g"), "filled": True}
         else:
-            step["filled"] = _agrees(tree, sight, raw)
+            step["filled"] = _agrees(tree, bindings, raw)
         return step
 
     # ── What has come out ─────────────────────────────────────────────────────────────────────
@@ -226,8 +222,8 @@ class Trace:
 
 def _names(nodes: Sequence[Tensor], ids: dict[Tensor, str]) -> dict[Tensor, str]:
     """What each tensor is called in formulas: its name, numbered if others have it, or its id."""
-    names = [text.visible(str(node.name), 24) if node.name else ids[node] for node in nodes]
-    return dict(zip(nodes, text.told_apart(names), strict=True))
+    names = [text.printable(str(node.name), 24) if node.name else ids[node] for node in nodes]
+    return dict(zip(nodes, text.number_duplicates(names), strict=True))
 
 
 def _values(nodes: Sequence[Tensor]) -> dict[Tensor, Any]:
@@ -242,46 +238,25 @@ def _values(nodes: Sequence[Tensor]) -> dict[Tensor, Any]:
 # ── Formulas ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def _shown(latex: str) -> Tree:
-    tree = formula.parse(latex)
-    return ("text", latex.replace("\\", "")) if tree is None else tree
+def _value_formula(node: Tensor) -> Tree:
+    assert node.primitive is not None
+    return formulas.value_formula(node.primitive, node.params, len(node.inputs or ()))
 
 
-def _with_value_written_out(tree: Tree, primitive: Primitive) -> Tree:
+def _rule_formula(node: Tensor, place: int) -> Tree | None:
+    assert node.primitive is not None
+    return formulas.rule_formula(node.primitive, place, node.params, len(node.inputs or ()))
+
+
+def _with_value_written_out(tree: Tree, node: Tensor) -> Tree:
     """With y = eˣ in a rule, write eˣ: it says more, and takes no more room."""
-    value = formula.parse(primitive.latex)
-    if value is None or value[0] != "pow":
-        return tree
-    written: Tree = _replaced(tree, ("var", "y"), value)
+    value = _value_formula(node)
+    written: Tree = formulas.replace(tree, {"y": value}) if value[0] == "pow" else tree
     return written
 
 
-def _replaced(tree: Any, old: Tree, new: Tree) -> Any:
-    if tree == old:
-        return new
-    return tuple(_replaced(t, old, new) for t in tree) if isinstance(tree, tuple) else tree
-
-
-@cache
-def _letters(primitive: Primitive) -> tuple[str, ...]:
-    """The variables of a primitive's formulas: the first letter of each parameter of its rules.
-
-    A primitive of any number of inputs has none, and of one with an index the index is no variable.
-    """
-    if not isinstance(primitive.rules, tuple):
-        return ()
-    for rule in filter(None, primitive.rules):
-        behind_g_and_y = list(inspect.signature(rule).parameters.values())[2:]
-        return tuple(p.name[0] for p in behind_g_and_y if p.kind is p.POSITIONAL_OR_KEYWORD)
-    return _UNDERIVED[min(len(primitive.rules), 3)]
-
-
-# The variables where there is no rule to go by, by the number of inputs.
-_UNDERIVED = ((), ("x",), ("a", "b"), ("a", "b", "c"))
-
-
-class _Sight:
-    """What the variables in the formulas of a primitive stand for, at one node."""
+class _Bindings:
+    """What the variables in the formulas of a primitive are at one node."""
 
     def __init__(self, node: Tensor, trace: Trace, gradient: Any = None) -> None:
         self.node = node
@@ -291,9 +266,9 @@ class _Sight:
         assert self.primitive is not None
         inputs = node.inputs or ()
         self.reduces = {"axis", "keepdims"} <= set(self.primitive.params)
-        letters = _letters(self.primitive)
-        self.tensors = dict(zip(letters, inputs, strict=False))
-        self.params = dict(zip(letters[len(inputs) :], node.params, strict=False))
+        letters = formulas.letters(self.primitive, len(inputs))
+        self.tensors = dict(zip(letters.inputs, inputs, strict=False))
+        self.params = dict(zip(letters.params, node.params, strict=False))
         if self.reduces:
             self.params = {"n": count_along(inputs[0].shape, node.params[0])}
 
@@ -325,27 +300,21 @@ class _Sight:
         return {"name": name, "array": self.trace.pool.add(value), "shape": shape, "id": id}
 
     def arrays(self) -> dict[str, Any]:
-        """For `formula.evaluate`: the arrays, in shapes that broadcast against each other."""
+        """For `formulas.evaluate`: the arrays, in shapes that broadcast against each other."""
         trace = self.trace
         found: dict[str, Any] = {k: np.asarray(trace.values[t]) for k, t in self.tensors.items()}
         shape = self.kept_shape(self.node.shape)
         found["y"] = np.asarray(trace.values[self.node]).reshape(shape)
         if self.gradient is not None:
             found["g"] = np.asarray(self.gradient).reshape(shape)
-        return found | self.params | ({} if "e" in found else formula.EULER)
-
-    def total(self, terms: Any) -> Any:
-        """The sum over the axes along which the primitive reduces."""
-        if not self.reduces:
-            raise ValueError
-        axis = self.node.params[0]
-        return np.sum(np.asarray(terms), axis=axis, keepdims=True)
+        return found | self.params
 
 
 @np.errstate(all="ignore")
-def _agrees(tree: Tree, sight: _Sight, found: Array) -> bool:
+def _agrees(tree: Tree, bindings: _Bindings, found: Array) -> bool:
     """Whether the formula, computed on the arrays, gives what the engine has found."""
-    value = formula.evaluate(tree, sight.arrays(), sight.total)
+    axis = bindings.node.params[0] if bindings.reduces else ...
+    value = formulas.evaluate(tree, bindings.arrays(), axis)
     if value is None:
         return False
     try:
@@ -445,31 +414,22 @@ def chain_rule(node: Tensor, trace: Trace) -> str:
 
 
 def _term(c: Contribution, trace: Trace) -> str:
-    primitive = c.node.primitive
+    primitive, tree = c.node.primitive, _rule_formula(c.node, c.place)
     assert primitive is not None
-    latex = primitive.rules_latex[min(c.place, len(primitive.rules_latex) - 1)] or ""
-    sight = _Sight(c.node, trace)
-    names = {letter: _latex_name(t, trace) for letter, t in sight.tensors.items()}
-    names |= {k: text.number(v) for k, v in sight.params.items() if isinstance(v, int | float)}
+    assert tree is not None
+    bindings = _Bindings(c.node, trace)
+    names = {letter: _latex_name(t, trace) for letter, t in bindings.tensors.items()}
+    names |= {k: text.number(v) for k, v in bindings.params.items() if isinstance(v, int | float)}
     if "index_template" in primitive.params:
-        names["i"] = rf"[{_latex_text(index_of(c.node, trace.names))}]"
+        names["i"] = formulas.latex_text(index_of(c.node, trace.names))
     names["y"] = _latex_name(c.node, trace)
     names["g"] = _derivative(c.node, trace)
-    term = formula.renamed(latex, names)
+    term = formulas.latex(tree, names)
     return rf"\textstyle\sum {term}" if np.shape(c.from_rule) != c.source.shape else term
 
 
 def _derivative(node: Tensor, trace: Trace) -> str:
     return rf"\frac{{\partial L}}{{\partial {_latex_name(node, trace)}}}"
-
-
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    **{c: "\\" + c for c in "#$%&_{}"},
-    **{text.subscript(digit): f"$_{digit}$" for digit in range(10)},
-}
 
 
 def _latex_name(node: Tensor, trace: Trace) -> str:
@@ -485,8 +445,4 @@ def _latex_name(node: Tensor, trace: Trace) -> str:
     name = trace.names[node]
     if len(name) == 1 and name.isascii() and name.isalpha():
         return name
-    return _latex_text(name)
-
-
-def _latex_text(words: str) -> str:
-    return r"\text{" + "".join(_LATEX.get(c, c) for c in words) + "}"
+    return formulas.latex_text(name)

@@ -26,8 +26,8 @@ const view = $("view");
 const drawn = { svg: null, parts: new Map(), edges: new Map(), state: new Map(), scale: 1, layout: 0 };
 const state = { step: -1, chosen: null, element: null, playing: 0 };
 
-function adopt(svg, layout) {
-  Object.assign(drawn, { svg, layout, taken: null, parts: new Map(), edges: new Map(), state: new Map() });
+function attachSvg(svg, layout) {
+  Object.assign(drawn, { svg, layout, obstacles: null, parts: new Map(), edges: new Map(), state: new Map() });
   for (const part of svg.querySelectorAll("[data-id]")) {
     drawn.parts.set(part.dataset.id, part);
     if (part.matches('[role="button"]')) part.setAttribute("tabindex", "0");
@@ -36,8 +36,8 @@ function adopt(svg, layout) {
     for (const use of edge.dataset.uses.split(" ")) drawn.edges.set(use, edge);
 }
 
-/** The part of the picture that stands for a tensor or primitive: itself, or the scope it is in. */
-const partOf = (id) => drawn.parts.get(id) ?? drawn.parts.get(layouts[drawn.layout].inside[id]);
+/** The part of the picture that shows a tensor or primitive: itself, or the scope it is in. */
+const partFor = (id) => drawn.parts.get(id) ?? drawn.parts.get(layouts[drawn.layout].folded_into[id]);
 
 function showNumbers(group, array) {
   const texts = group.querySelectorAll(".number");
@@ -78,11 +78,7 @@ function showBoxes(step) {
     if (!group) continue;
     group.classList.toggle("pending", !arrived && !(ended && !of));
     group.classList.toggle("partial", arrived > 0 && arrived < of);
-    showNumbers(group, array);
-    if (ended && !of) {
-      const text = group.querySelector(".number, .span");
-      if (text) text.textContent = "none";
-    }
+    if (of) showNumbers(group, array); // else a word says that none arrives
     const label = group.querySelector(".label");
     if (label) label.textContent = arrived && arrived < of ? `${arrived} of ${of}` : "grad";
   }
@@ -101,42 +97,42 @@ function brief(array) {
   return values && values.length <= 6 ? [...values].map((v) => number(v)).join(" ") : span(arrays[array]);
 }
 
-const flagged = [];
+const marked = [];
 
-function unmark() {
-  for (const [part, name] of flagged.splice(0)) part.classList.remove(...name.split(" "));
-  drawn.svg.querySelector(".flags").replaceChildren();
+function clearMarks() {
+  for (const [part, name] of marked.splice(0)) part.classList.remove(...name.split(" "));
+  drawn.svg.querySelector(".callouts").replaceChildren();
 }
 
 /** Mark what a step is about, and write what it adds at the edge along which it comes. */
-function showMarks(step) {
-  unmark();
+function markStep(step) {
+  clearMarks();
   const mark = (part, name) => {
     if (!part) return;
     part.classList.add(...name.split(" "));
-    flagged.push([part, name]);
+    marked.push([part, name]);
   };
   if (step.kind === "given") return;
-  if (step.kind === "seed") return mark(partOf(step.to), "active");
+  if (step.kind === "seed") return mark(partFor(step.to), "active");
   const forth = step.kind === "value";
   const maker = `p${(forth ? step.to : step.from).slice(1)}`;
   const uses = forth ? byId.get(step.to).inputs.map((_, i) => `${maker}.${i}`) : [`${maker}.${step.place}`];
   for (const use of [...uses, `${maker}.y`]) mark(drawn.edges.get(use), `active ${forth ? "forth" : "back"}`);
-  if (forth) for (const input of byId.get(step.to).inputs) mark(partOf(input), "from");
-  else mark(partOf(step.from), "from");
-  mark(partOf(maker), "active");
-  mark(partOf(step.to), "active");
-  if (!forth) flag(drawn.edges.get(uses[0]) ?? drawn.edges.get(`${maker}.y`), step);
+  if (forth) for (const input of byId.get(step.to).inputs) mark(partFor(input), "from");
+  else mark(partFor(step.from), "from");
+  mark(partFor(maker), "active");
+  mark(partFor(step.to), "active");
+  if (!forth) addCallout(drawn.edges.get(uses[0]) ?? drawn.edges.get(`${maker}.y`), step);
 }
 
 /** Where the boxes and ovals are, in the units of the picture. */
 function obstacles() {
-  drawn.taken ??= [...drawn.svg.querySelectorAll(".tensor, .primitive, .folded")].map((part) => {
+  drawn.obstacles ??= [...drawn.svg.querySelectorAll(".tensor, .primitive, .folded")].map((part) => {
     const { x, y, width, height } = part.getBBox();
     const move = part.transform.baseVal.consolidate()?.matrix;
     return { x: x + (move?.e ?? 0), y: y + (move?.f ?? 0), width, height };
   });
-  return drawn.taken;
+  return drawn.obstacles;
 }
 
 function overlap(a, b) {
@@ -160,7 +156,7 @@ function freePlace(point, width, height) {
   return best;
 }
 
-function flag(edge, step) {
+function addCallout(edge, step) {
   if (!edge) return;
   const path = edge.querySelector("path");
   const middle = path.getPointAtLength(path.getTotalLength() / 2);
@@ -171,20 +167,20 @@ function flag(edge, step) {
   const width = Math.max(...lines.map((line) => line.length)) * 5.6 + 14;
   const { x: left, y } = freePlace(middle, width, 34);
   const x = left + width / 2;
-  const group = svgEl("g", { class: "flag" });
+  const group = svgEl("g", { class: "callout" });
   group.append(svgEl("path", { d: `M${middle.x} ${middle.y}L${x} ${y + 17}` }), svgEl("rect", { x: left, y, width, height: 34, rx: 4 }));
   lines.forEach((line, i) => {
     const text = svgEl("text", { x, y: y + 14 + 14 * i });
     text.textContent = line;
     group.append(text);
   });
-  drawn.svg.querySelector(".flags").replaceChildren(group);
+  drawn.svg.querySelector(".callouts").replaceChildren(group);
 }
 
 /** Scroll the view, and only the view, so that the marked parts are in it. */
 function follow() {
-  const parts = flagged.map(([part]) => part).filter((part) => part.matches(".tensor, .folded"));
-  if (parts.length) intoView([...parts, ...drawn.svg.querySelectorAll(".flag")]);
+  const parts = marked.map(([part]) => part).filter((part) => part.matches(".tensor, .folded"));
+  if (parts.length) intoView([...parts, ...drawn.svg.querySelectorAll(".callout")]);
 }
 
 function intoView(parts) {
@@ -218,8 +214,8 @@ function zoom(scale) {
 
 function fitting(most = 1.6) {
   const [width, height] = natural();
-  const room = document.body.classList.contains("wide") ? window.innerHeight * 0.52 : view.clientHeight;
-  return Math.min((view.clientWidth - 4) / width, (room - 4) / height, most);
+  const available = document.body.classList.contains("wide") ? window.innerHeight * 0.52 : view.clientHeight;
+  return Math.min((view.clientWidth - 4) / width, (available - 4) / height, most);
 }
 
 /** All of the graph if it is legible then, else as much of it as is. */
@@ -233,66 +229,26 @@ const parsed = (svg) => document.importNode(new DOMParser().parseFromString(svg,
 function showLayout(i, focus) {
   if (i === drawn.layout && drawn.svg) return;
   const svg = i ? (layouts[i].drawn ??= parsed(layouts[i].svg)) : first;
-  unmark(); // the layout that is left is kept, and may come back
-  mark(null);
+  clearMarks(); // the layout that is left is kept, and may come back
+  markRelated(null);
   view.replaceChildren(svg);
-  adopt(svg, i);
+  attachSvg(svg, i);
   zoomAtFirst();
   const step = state.step;
   showBoxes(step);
-  showMarks(steps[step]);
-  if (state.chosen) mark();
+  markStep(steps[step]);
+  if (state.chosen) markRelated();
   follow();
   $("fold").textContent = layouts[i].folded.length ? "Open all" : "Fold all";
   if (focus) drawn.parts.get(focus)?.focus({ preventScroll: true });
 }
 
-/** The layout nearest to having these scopes folded, among those that will do. */
-function nearest(wanted, willDo) {
-  const distance = (layout) => {
-    const folded = new Set(layout.folded);
-    return [...folded].filter((s) => !wanted.has(s)).length + [...wanted].filter((s) => !folded.has(s)).length;
-  };
-  let best = -1;
-  layouts.forEach((layout, i) => {
-    if (willDo(layout) && (best < 0 || distance(layout) < distance(layouts[best]))) best = i;
-  });
-  return best;
+/** Open or fold the scopes: a page has at most two ways to fold them. */
+function toggleScopes(focus) {
+  if (layouts.length > 1) showLayout(1 - drawn.layout, focus);
 }
 
-const around = (scope) => (data.scopes[scope] ? [scope, ...around(data.scopes[scope].outer)] : []);
-
-function toggleScope(scope) {
-  const folded = new Set(layouts[drawn.layout].folded);
-  const open = folded.has(scope);
-  if (open) folded.delete(scope);
-  else {
-    for (const other of [...folded]) if (around(other).includes(scope)) folded.delete(other);
-    folded.add(scope);
-  }
-  const willDo = (layout) => (open ? !around(scope).some((s) => layout.folded.includes(s)) : layout.folded.includes(scope));
-  const layout = nearest(folded, willDo);
-  if (layout >= 0) showLayout(layout, scope);
-}
-
-function toggleAll() {
-  const folded = layouts[drawn.layout].folded;
-  const outermost = Object.keys(data.scopes).filter((s) => !data.scopes[s].outer);
-  const to = folded.length ? nearest(new Set(), () => true) : nearest(new Set(outermost), (l) => l.folded.length > 0);
-  if (to >= 0) showLayout(to);
-}
-
-/** Key c: the scope that is focused, or that the chosen tensor is in, or else all. */
-function toggleNearest() {
-  const focused = document.activeElement?.dataset?.id;
-  if (focused && data.scopes[focused]) return toggleScope(focused);
-  const node = byId.get(focused) ?? byId.get(state.chosen);
-  if (!node) return toggleAll();
-  const scope = layouts[drawn.layout].inside[node.id] ?? data.scope_of[node.id];
-  return scope ? toggleScope(scope) : toggleAll();
-}
-
-/* ── Kin ────────────────────────────────────────────────────────────────────────────────────── */
+/* ── Related tensors ────────────────────────────────────────────────────────────────────────── */
 
 function reach(id, next) {
   const found = new Set();
@@ -301,36 +257,37 @@ function reach(id, next) {
   return found;
 }
 
-function mark(id = state.chosen) {
+function markRelated(id = state.chosen) {
   const svg = drawn.svg;
-  svg.classList.toggle("kin", id != null);
-  for (const part of svg.querySelectorAll(".is-kin, .chosen, .ancestor, .descendant")) part.classList.remove("is-kin", "chosen", "ancestor", "descendant");
+  svg.classList.toggle("related", id != null);
+  const relations = ["is-related", "chosen", "ancestor", "descendant"];
+  for (const part of svg.querySelectorAll(".is-related, .chosen")) part.classList.remove(...relations);
   if (id == null) return;
   const before = reach(id, (n) => byId.get(n).inputs);
   const after = reach(id, (n) => consumers.get(n));
   const all = new Set([...before, ...after, id]);
   for (const n of all) {
-    partOf(n)?.classList.add("is-kin", n === id ? "chosen" : before.has(n) ? "ancestor" : "descendant");
+    partFor(n)?.classList.add("is-related", n === id ? "chosen" : before.has(n) ? "ancestor" : "descendant");
     const node = byId.get(n);
     if (!node.primitive || (n !== id && after.has(n) === false && !before.has(n))) continue;
-    partOf(`p${n.slice(1)}`)?.classList.add("is-kin");
-    drawn.edges.get(`p${n.slice(1)}.y`)?.classList.add("is-kin");
-    node.inputs.forEach((input, i) => { if (all.has(input)) drawn.edges.get(`p${n.slice(1)}.${i}`)?.classList.add("is-kin"); });
+    partFor(`p${n.slice(1)}`)?.classList.add("is-related");
+    drawn.edges.get(`p${n.slice(1)}.y`)?.classList.add("is-related");
+    node.inputs.forEach((input, i) => { if (all.has(input)) drawn.edges.get(`p${n.slice(1)}.${i}`)?.classList.add("is-related"); });
   }
 }
 
 function choosePart(id, focus = false) {
   state.chosen = id;
-  mark();
+  markRelated();
   showNode();
-  const part = partOf(id);
+  const part = partFor(id);
   if (part) intoView([part]);
   if (focus && part) part.focus({ preventScroll: true });
 }
 
-function letGo() {
+function clearSelection() {
   state.chosen = null;
-  mark(null);
+  markRelated(null);
   showNode();
   for (const part of drawn.svg.querySelectorAll(".match")) part.classList.remove("match");
 }

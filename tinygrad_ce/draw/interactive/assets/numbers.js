@@ -82,8 +82,8 @@ function unravel(flat, shape) {
 
 /** The element of an array of `shape` that an index of a broadcast result falls on. */
 function ravel(index, shape) {
-  const behind = index.length - shape.length;
-  return shape.reduce((flat, n, axis) => flat * n + (n === 1 ? 0 : index[axis + behind]), 0);
+  const added = index.length - shape.length;
+  return shape.reduce((flat, n, axis) => flat * n + (n === 1 ? 0 : index[axis + added]), 0);
 }
 
 const across = (flat, from, to) => ravel(unravel(flat, from), to);
@@ -91,7 +91,7 @@ const place = (flat, shape) => (shape.length ? `[${unravel(flat, shape).join(", 
 
 /* ── Formulas ───────────────────────────────────────────────────────────────────────────────────
    A formula is a tree, ["times", ["var", "g"], …]. It is written out twice: as HTML for the page,
-   and as plain text for labels. `look` says what stands in the place of a variable. */
+   and as plain text for labels. `look` says what to write for a variable. */
 
 class Text {
   parts = [];
@@ -127,23 +127,28 @@ class Html {
   get done() { return this.stack[0]; }
 }
 
-const PRECEDENCE = { choice: 0, rel: 1, plus: 2, neg: 2, times: 3, call: 4, sum: 3.6, pow: 5 };
-const FUNCTIONS = { sigma: "σ", not: "¬" };
+// As in formulas.py: what binds weaker than what is around it gets parentheses.
+const PRECEDENCE = { choice: 0, rel: 1, plus: 2, neg: 2, seq: 2, times: 3, matmul: 3, sum: 3.6, call: 4, pow: 5, frac: 5.5 };
+const FUNCTIONS = { sigmoid: "σ", not: "¬" };
+const TEX = { "\\sum": "Σ", "\\top": "⊤", "\\cdot": "·", "{": "", "}": "", " ": "" };
 
 function write(tree, out, look, outer = 0) {
   const [kind, ...parts] = tree;
   const own = PRECEDENCE[kind] ?? 9;
-  const words = (part) => part?.[0] === "text";
-  const between = (separator) => parts.forEach((part, i) => {
-    if (i) out.add(words(part) || words(parts[i - 1]) ? " " : separator);
-    write(part, out, look, own + (i && kind === "times" ? 0.5 : 0.25));
-  });
+  const listed = (from = 0) => parts.slice(from).forEach((part, i) => { if (i) out.add(", "); write(part, out, look); });
   if (own < outer) out.add("(");
   switch (kind) {
     case "num": case "sym": out.add(parts[0]); break;
-    case "text": out.add(parts[0].trim()); break;
+    case "text": out.add(parts[0]); break;
+    case "tex": out.add(TEX[parts[0]] ?? parts[0].replace("\\", "")); break;
+    case "seq": parts.forEach((part) => write(part, out, look)); break;
     case "var": variable(parts[0], out, look, outer); break;
-    case "times": between(look.times); break;
+    case "times": case "matmul": // a function that is not the last factor would seem to be of all that follow
+      parts.forEach((part, i) => {
+        if (i) out.add(look.times);
+        write(part, out, look, i < parts.length - 1 ? 4.5 : 3.5);
+      });
+      break;
     case "plus":
       parts.forEach((part, i) => {
         const minus = part[0] === "neg";
@@ -158,26 +163,22 @@ function write(tree, out, look, outer = 0) {
     case "transposed": write(parts[0], out, look, 6); out.add("ᵀ"); break;
     case "sqrt": out.root(() => write(parts[0], out, look)); break;
     case "abs": out.add("|"); write(parts[0], out, look); out.add("|"); break;
-    case "call":
+    case "call": {
+      const simple = parts.length === 2 && (PRECEDENCE[parts[1][0]] ?? 9) > 5 && parts[0] !== "sigmoid";
       out.add(FUNCTIONS[parts[0]] ?? parts[0]);
-      if (parts[1][0] !== "paren" && parts[0] !== "not") out.add("\u2009");
-      write(parts[1], out, look, 4.5);
+      if (simple && parts[0] !== "not") out.add("\u2009");
+      if (simple) write(parts[1], out, look, 4.5);
+      else { out.add("("); listed(1); out.add(")"); }
       break;
+    }
     case "sum":
       out.add("Σ");
       if (parts[0]) out.around("sub", () => write(parts[0], out, look));
       out.add("\u2009");
       write(parts[1], out, look, 3);
       break;
-    case "paren": out.add("("); parts.forEach((part, i) => { if (i) out.add(", "); write(part, out, look); }); out.add(")"); break;
-    case "list": parts.forEach((part, i) => { if (i) out.add(", "); write(part, out, look); }); break;
-    case "bracket": out.add("["); write(parts[0], out, look); out.add("]"); break;
-    case "at": {
-      const index = inText(parts[1], look);
-      write(parts[0], out, look, 6);
-      out.add(index.startsWith("[") ? index : `[${index}]`);
-      break;
-    }
+    case "bracket": out.add("["); listed(); out.add("]"); break;
+    case "at": write(parts[0], out, look, 6); out.add("["); listed(1); out.add("]"); break;
     case "rel": parts.forEach((part, i) => (i % 2 ? out.add(` ${part} `) : write(part, out, look, 1.5))); break;
     case "choice": write(parts[1], out, look, 1); out.add(" where "); write(parts[0], out, look, 1); out.add(", else "); write(parts[2], out, look, 1); break;
     default: out.add("?");
@@ -206,7 +207,7 @@ function derivative(name) {
 
 /** Variables by name. */
 function named(vars, node) {
-  const indexText = node.primitive === "getitem" ? node.params : "";
+  const indexText = node.primitive === "getitem" ? node.params.slice(1, -1) : "";
   return {
     times: " · ",
     of(letter) {
