@@ -266,6 +266,7 @@ def test_every_entry_is_complete(entry):
 
 PARAMS = {
     "scalar_power": (3,),
+    "root": (2,),
     "clip": (-0.5, 0.5),
     "astype": (np.dtype(np.float32),),
     "sum": (-1, False),
