@@ -183,7 +183,8 @@ def cross_entropy_grad(
         gradient = np.divide(gradient, t.divisor, out=np.zeros_like(gradient), where=counts)
     elif reduction not in ("sum", "none"):
         raise _reduction_error(reduction)
-    return gradient.astype(t.dtype)
+    rounded: Array = gradient.astype(t.dtype)
+    return rounded
 
 
 def cross_entropy_hessian(logits: ArrayLike) -> Array:
