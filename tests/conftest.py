@@ -1,7 +1,7 @@
 """What all tests share: how random examples are drawn, and what may be skipped where.
 
-python -m pytest -n 2 -m "not slow"     # less than half a minute on two cores
-python -m pytest -n 2
+pytest -m "not slow"     # less than half a minute on two cores
+pytest
 """
 
 import importlib.util

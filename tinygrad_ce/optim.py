@@ -94,8 +94,8 @@ class Optimizer:
     def update_parameters(self) -> None:
         """Update each parameter, whether or not a recorder is active.
 
-        All parameters and their state are assigned at once: an interruption leaves all or none
-        updated.
+        All parameters and their state are assigned at once, when all new values are there: an
+        interruption leaves all or none updated.
         """
         states = {name: list(getattr(self, name)) for name in self.per_parameter_state}
         updated, values = [], []

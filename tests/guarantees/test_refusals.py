@@ -31,7 +31,7 @@ T = tg.Tensor
         (lambda: tg.take_along_axis(np.ones((2, 2)), [0]), ValueError, "2 axes"),
         (lambda: tg.concatenate([]), ValueError, "at least one"),
         (
-            lambda: optim.Optimizer([T(1.0, True)], 0.1)._update_value(0, 1, 1),
+            lambda: optim.Optimizer([T(1.0, True)], 0.1).update({}, 0, 1, 1),
             NotImplementedError,
             None,
         ),

@@ -81,7 +81,7 @@ def run_tests(copy: Path, files: list[str], *options: str) -> tuple[int, str]:
     environment.pop("RANDOM_GRAPHS", None)
     command = [
         sys.executable, "-c", RUN, str(copy),
-        "-q", "-p", "no:cacheprovider", "--no-header", "--tb=line",
+        "-q", "-n", "0", "-p", "no:cacheprovider", "--no-header", "--tb=line",
         "-k", " and ".join(f"not {name}" for name in LEFT_OUT),
         *options, *(f"tests/{file}" for file in files),
     ]  # fmt: skip

@@ -7,7 +7,6 @@ assigned by one such call, in which iterators written in C set the slots of node
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain, compress, repeat
 from operator import is_
@@ -19,17 +18,17 @@ _get_grad: Callable[[Node], Value] = Node.__dict__["_grad"].__get__
 _set_grad: Callable[[Node, Value], None] = Node.__dict__["_grad"].__set__
 
 
-def commit(*assignments: Iterable[object]) -> None:
+def commit(*assignments: Iterable[None]) -> None:
     """Run through iterators, such as ``map(setattr, objects, names, values)``, in one call in C.
 
     They must not run Python code: no functions written in Python, no attributes with setters.
     """
-    deque(chain(*assignments), maxlen=0)
+    any(chain(*assignments))
 
 
 def clear_gradients(nodes: Iterable[Node]) -> None:
     """Set the gradients of nodes to None, all at once."""
-    deque(map(_set_grad, nodes, _NONE), maxlen=0)
+    any(map(_set_grad, nodes, _NONE))
 
 
 _NONE = repeat(None)
@@ -41,13 +40,12 @@ def accumulate(gradients: Mapping[AnyNode, Value], add: Callable[[Value, Value],
     No lock is held. Where somebody else has bound a gradient since it was read, nothing is bound,
     and the sums are computed again.
     """
-    done: deque[None] = deque()
+    done: list[None] = []
     while gradients and not done:
         before = [*map(_get_grad, gradients)]
-        sums = []
-        for old, g in zip(before, gradients.values(), strict=True):
-            sums.append(g if old is None else add(old, g))
+        pairs = zip(before, gradients.values(), strict=True)
+        sums = [g if old is None else add(old, g) for old, g in pairs]
         unchanged = map(is_, map(_get_grad, gradients), before)
-        # The comparison is made when compress first asks for it, inside of the last call.
+        # The comparison is made when compress first asks for it, while the list is made, in C.
         all_are = chain.from_iterable(map(repeat, map(all, (unchanged,))))
-        done = deque(map(_set_grad, compress(gradients, all_are), sums), maxlen=1)
+        done = [*map(_set_grad, compress(gradients, all_are), sums)]

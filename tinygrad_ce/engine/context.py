@@ -174,15 +174,7 @@ class enable_grad(ModeContext):
 class scope(ModeContext):
     """Name a part of the computation, so that a reader of the graph can fold or group it.
 
-    Parameters
-    ----------
-    name
-        A text of any characters.
-
-    Raises
-    ------
-    TypeError
-        A name that is no str.
+    The name is any str; anything else is a TypeError.
 
     >>> import tinygrad_ce as tg
     >>> x = tg.Tensor([1.0, 2.0], requires_grad=True)
@@ -209,11 +201,6 @@ class scope(ModeContext):
 class observing(ModeContext):
     """Let an observer see what is computed inside, besides those that already do.
 
-    Parameters
-    ----------
-    observer
-        An `Observer`, see hooks.py.
-
     >>> import tinygrad_ce as tg
     >>> class Names(Observer):
     ...     def forward(self, node, primitive, arguments):
@@ -235,13 +222,7 @@ class observing(ModeContext):
 
 
 class recording_with(ModeContext):
-    """Let a recorder take part in what is computed inside, in place of one around it.
-
-    Parameters
-    ----------
-    recorder
-        A `Recorder`, see hooks.py.
-    """
+    """Let a recorder take part in what is computed inside, in place of one around it."""
 
     __slots__ = ("recorder",)
 

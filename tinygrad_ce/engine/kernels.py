@@ -61,6 +61,15 @@ def erf(x: Value) -> Value:
     return np.array([math.erf(v) for v in np.ravel(x).tolist()], dtype).reshape(x.shape)[()]
 
 
+def nth_root(x: Value, n: float) -> Value:
+    """x to the power of 1/n."""
+    return _root(x) if n == 2 else _quiet_power(x, 1 / n)
+
+
+_root = ieee(np.sqrt)
+_quiet_power = ieee(operator.pow)
+
+
 def where(c: Value, a: Value, b: Value) -> Value:
     """a where c holds, b elsewhere."""
     chosen: Value = np.where(c, a, b)

@@ -20,13 +20,15 @@ again. On symbols, it writes its own formula.
 broadcast, casts to the argument's dtype, skips arguments that need no gradient, adds up, and maps
 rules over a batch of cotangents.
 
-**Ties and kinks.** max and min share the gradient equally among ties, maximum(a, a) and
-minimum(a, a) give half to each, relu, abs and sign have slope 0 at 0, clip has the slope of its
-inside at both ends.
+**Ties and kinks.** max and min share the gradient equally among ties, maximum(a, a),
+minimum(a, a) and logaddexp(a, a) give half to each, also at infinity; relu, abs and sign have slope
+0 at 0, and so have norms and standard deviations (the root), whose second derivative there is nan;
+clip has the slope of its inside at both ends; at 0⁰, where aᵇ has no limit, all slopes are 0.
 """
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -42,6 +44,8 @@ from .kernels import ieee
 Rule = Callable[..., Value]
 
 _ARRAYS = (np.ndarray, np.generic, int, float, complex)
+
+LARGEST_HALF = 65504  # the largest number of float16
 
 
 class Primitive:
@@ -67,7 +71,8 @@ class Primitive:
     stacks
         Whether the rules take a stack of cotangents as they take one. Element by element they do.
     variadic
-        It has any number of inputs: its one rule, called with all arguments, yields theirs.
+        It has any number of inputs: its one rule, called with all arguments, yields theirs, which
+        take no more than g and y: n rules of n arguments each would take n² steps.
 
     >>> from tinygrad_ce import Tensor
     >>> from tinygrad_ce.engine import apply
@@ -140,10 +145,15 @@ scalar_power = elementwise("scalar_power", "xⁿ", ieee(operator.pow),
     lambda g, y, x, n: g * (n * x ** (n - 1)) if n else np.zeros_like(g),
     params=("n",))
 
-# a ** b with b an array. At a = 0 the limit of aᵇ·log a is 0 for b > 0.
+# a ** b with b an array. The slope of a⁰ by a is 0 everywhere, but its slope by b in turn is 1/a.
+# At a = 0 the limit of aᵇ·log a is 0 for b > 0, and -∞ for b < 0.
+def _power_vjp(g: Value, y: Value, a: Value, b: Value) -> Value:
+    undefined = (b == 0) & ((a == 0) | (a != a))
+    return g * np.where(undefined, 0, b) * np.where(undefined, 1, a) ** (b - 1)
+
 power = elementwise("power", "aᵇ", ieee(operator.pow),
-    lambda g, y, a, b: np.where(b == 0, 0, g * b * a ** np.where(b == 0, 1, b - 1)),
-    lambda g, y, a, b: g * y * np.log(np.where(a == 0, 1, a)))
+    _power_vjp,
+    lambda g, y, a, b: g * y * np.log(np.where((a == 0) & (b >= 0), 1, a)))
 
 matmul = Primitive("matmul", "@", kernels.matmul,
     lambda g, y, a, b: kernels.matmul(g, b.mT),
@@ -166,6 +176,12 @@ log1p = elementwise("log1p", "log1p", ieee(np.log1p),
 
 sqrt = elementwise("sqrt", "√", ieee(np.sqrt),
     lambda g, y, x: g / (2 * y))
+
+# The root of the order n of a sum of powers, as norms and standard deviations take it: where all
+# are 0, its kink has the slope 0. The second derivative does not exist there, and is nan.
+root = elementwise("root", "ⁿ√", kernels.nth_root,
+    lambda g, y, x, n: g * np.where(y == 0, 0, y ** (1 - n) / n),
+    params=("n",))
 
 sin = elementwise("sin", "sin", np.sin,
     lambda g, y, x: g * np.cos(x))
@@ -194,9 +210,13 @@ clip = elementwise("clip", "clip", np.clip,
 
 # ── Functions of two variables ────────────────────────────────────────────────────────────────────
 
+def _log_share(a: Value, b: Value, y: Value) -> Value:
+    """a - y, and its limit where y is infinite with a: log ½ if b is too, else 0."""
+    return np.where(np.isfinite(y) | (a != y), a - y, np.where(a == b, math.log(0.5), 0))
+
 logaddexp = elementwise("logaddexp", "logaddexp", np.logaddexp,
-    lambda g, y, a, b: g * np.exp(a - y),
-    lambda g, y, a, b: g * np.exp(b - y))
+    lambda g, y, a, b: g * np.exp(_log_share(a, b, y)),
+    lambda g, y, a, b: g * np.exp(_log_share(b, a, y)))
 
 # ── Choosing ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -227,7 +247,10 @@ sum_ = Primitive("sum", "Σ", kernels.sum_,
     params=("axis", "keepdims"))
 
 def _mean_vjp(g: Value, y: Value, x: Value, axis: Axis, keepdims: bool) -> Value:
-    return _sum_vjp(g / max(count_along(x.shape, axis), 1), y, x, axis, keepdims)
+    n = max(count_along(x.shape, axis), 1)
+    if n > LARGEST_HALF and g.dtype == np.float16:
+        g = g.astype(np.float32)
+    return _sum_vjp(g / n, y, x, axis, keepdims)
 
 mean = Primitive("mean", "mean", kernels.mean,
     _mean_vjp,
@@ -235,7 +258,7 @@ mean = Primitive("mean", "mean", kernels.mean,
 
 def _max_vjp(g: Value, y: Value, x: Value, axis: Axis, keepdims: bool) -> Value:
     ties = x == _keep_axes(y, x, axis, keepdims)
-    number = ties.astype(g.dtype).sum(axis, keepdims=True)
+    number = ties.astype(np.result_type(g.dtype, np.float32)).sum(axis, keepdims=True)
     return np.where(ties, _keep_axes(g, x, axis, keepdims) / number, 0)
 
 max_ = Primitive("max", "max", kernels.max_,
@@ -256,9 +279,10 @@ cumsum: Primitive = Primitive("cumsum", "cumsum", np.cumsum,
     params=("axis",))
 
 def _einsum_vjps(*arguments: Value) -> Iterator[Rule]:
-    return (partial(_einsum_vjp, i) for i in range(len(arguments) - 1))
+    for i in range(len(arguments) - 1):
+        yield lambda g, y, i=i: _einsum_vjp(g, y, i, arguments)
 
-def _einsum_vjp(i: int, g: Value, y: Value, *arguments: Value) -> Value:
+def _einsum_vjp(g: Value, y: Value, i: int, arguments: Arguments) -> Value:
     """The same contraction, with g in the place of the operand, and the operand as the result."""
     *operands, subscripts = arguments
     terms, result = subscripts.split("->")
@@ -303,7 +327,7 @@ def _concatenate_vjps(*arguments: Value) -> Iterator[Rule]:
     *parts, axis = arguments
     for start, end in pairwise(accumulate((x.shape[axis] for x in parts), initial=0)):
         piece = index_along(slice(start, end), axis)
-        yield lambda g, y, *arguments, piece=piece: g[piece]
+        yield lambda g, y, piece=piece: g[piece]
 
 concatenate = Primitive("concatenate", "concat", kernels.concatenate,
     _concatenate_vjps,

@@ -490,18 +490,29 @@ class Tensor(Node):
         return apply_unary(p.mean, self, axis, keepdims)
 
     def var(self, axis: Axis = None, keepdims: bool = False, *, ddof: int = 0) -> Tensor:
-        """Return the variance: the mean of squared distances from the mean, over n - ddof."""
-        distance = self - self.mean(axis, keepdims=True)
+        """Return the variance: the mean of squared distances from the mean, over n - ddof.
+
+        float16 is computed in float32, in which the squares do not overflow.
+        """
         n = max(count_along(self.shape, axis) - ddof, 0)
-        return (distance * distance).sum(axis, keepdims) / n
+        wide = self.astype(np.float32) if self.dtype == np.float16 else self
+        distance = wide - wide.mean(axis, keepdims=True)
+        variance = (distance * distance).sum(axis, keepdims) / n
+        return variance if wide is self else variance.astype(self.dtype)
 
     def std(self, axis: Axis = None, keepdims: bool = False, *, ddof: int = 0) -> Tensor:
-        """Return the standard deviation, the square root of the variance."""
-        return self.var(axis, keepdims, ddof=ddof).sqrt()
+        """Return the standard deviation, the square root of the variance.
+
+        Where all elements are equal, it has a kink, and the gradient is 0, the one in the middle.
+        The second derivative does not exist there, and is nan.
+        """
+        wide = self.astype(np.float32) if self.dtype == np.float16 else self
+        deviation = apply_unary(p.root, wide.var(axis, keepdims, ddof=ddof), 2)
+        return deviation if wide is self else deviation.astype(self.dtype)
 
     def cumsum(self, axis: int | None = None) -> Tensor:
         """Return the sums of the elements up to each; with None, of all elements in order."""
-        if axis is None:
+        if axis is None or (axis in (0, -1) and not self.ndim):
             return self.flatten().cumsum(0)
         return apply_unary(p.cumsum, self, from_the_end(axis, self.ndim))
 

@@ -29,6 +29,7 @@ def sympy_rules() -> dict[Primitive, Callable[..., Any]]:
         p.log: elementwise(s.log),
         p.log1p: elementwise(lambda x: s.log(1 + x)),
         p.sqrt: elementwise(s.sqrt),
+        p.root: lambda x, n: x ** to_rational(1 / n)[()],
         p.sin: elementwise(s.sin),
         p.cos: elementwise(s.cos),
         p.erf: elementwise(s.erf),
