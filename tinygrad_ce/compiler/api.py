@@ -142,7 +142,7 @@ class Compiled:
     def __get__(self, owner: Any, kind: Any = None) -> Any:
         return self if owner is None else MethodType(self, owner)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Run the step: from its source, once it is recorded for arguments like these."""
         mode = MODE.get()
         if mode.recorder is not None or mode.observers or mode.transformed:
