@@ -6,6 +6,7 @@ import builtins
 import linecache
 from collections.abc import Callable
 from itertools import count
+from operator import is_
 from threading import Lock
 from typing import Any
 from weakref import finalize
@@ -16,8 +17,9 @@ from ..engine.graph import Node
 from ..engine.tensor import constant
 from .arguments import Slot, map_tensors
 from .codegen.printer import Source
+from .guards import StateRef, condition, is_same
 from .ir import Op, Program
-from .recorder import StateRef
+from .primitives import check_count, verified
 
 _number = count(1).__next__
 
@@ -41,7 +43,16 @@ class Replay:
         namespace: dict[str, Any] = {}
         exec(builtins.compile(source.text, file, "exec"), namespace)
         self._frozen = program.frozen_leaves
+        self._guards = program.guards
+        self.calls = 0  # after the first
+        self.net: Any = None  # what verifies the next calls, see verification.py
         self.call = _Driver(namespace[source.name]).function(source, program)
+
+    def failing(self) -> list[str]:
+        """What is no longer as it was at the recording."""
+        refs = [(ref, x) for ref, x in self._guards if not isinstance(x, StateRef)]
+        found = [ref.describe() for ref, expected in refs if not is_same(ref.content, expected)]
+        return found + [f"the value of {leaf.label()}" for leaf in self.changed()]
 
     def changed(self) -> list[Node]:
         """The leaves that were taken for constants, and have been assigned since."""
@@ -70,6 +81,7 @@ class _Driver:
 
     def __init__(self, step: Callable[..., Any]) -> None:
         self.namespace: dict[str, Any] = {"GUARD_FAILED": GUARD_FAILED, "fits": _fits, "step": step}
+        self.namespace |= {"is_": is_, "is_same": is_same, "set_attribute": object.__setattr__}
         self.owners: dict[int, str] = {}
 
     def function(self, source: Source, program: Program) -> Callable[..., Any]:
@@ -82,7 +94,9 @@ class _Driver:
         lines = []
         guards = self.guards(program)
         if guards:
-            lines += [f"    if not ({' and '.join(guards)}):", "        return GUARD_FAILED"]
+            lines += ["    try:", f"        if not ({' and '.join(guards)}):"]
+            lines += ["            return GUARD_FAILED"]
+            lines += ["    except (AttributeError, KeyError, ValueError): return GUARD_FAILED"]
         read: dict[Any, str] = {}
         for i, op in enumerate(program.reads):
             assert op.state is not None
@@ -97,13 +111,29 @@ class _Driver:
                 lines += ["        return GUARD_FAILED"]
         out = "".join(f"{name}, " for name in [*results, *written.values()])
         given = ", ".join([*arguments, *read.values(), *generators])
-        lines += [f"    {out}= step({given})" if out else f"    step({given})"]
+        call_step = f"{out}= step({given})" if out else f"step({given})"
+        if any(op.primitive is verified and op.params[0] is check_count for op in program.ops):
+            before = [f"{g}.bit_generator.state" for g in generators]
+            lines += [f"    before = [{', '.join(before)}]", "    try:", f"        {call_step}"]
+            lines += ["    except ValueError as error:"]
+            lines += ["        if not str(error).startswith('mask with'): raise"]
+            lines += [f"        {state} = before[{i}]" for i, state in enumerate(before)]
+            lines += ["        return GUARD_FAILED"]
+        else:
+            lines += [f"    {call_step}"]
         remembered = {}
         for ref, new in program.writes:
             w = "None" if new is None else written[id(new)]
             lines += [f"    {self.text(ref)} = {w}"]
             if ref.identity in read and new is not None and new.kind != "number":
                 remembered[read[ref.identity].replace("v", "k")] = w
+        for i, (ref, value) in enumerate(program.settings):
+            self.namespace[f"s{i}"] = value
+            owner = self.owner(ref.owner)
+            if isinstance(ref.owner, Node):
+                lines += [f"    {owner}.{ref.attribute} = s{i}"]
+            else:
+                lines += [f"    set_attribute({owner}, {ref.attribute!r}, s{i})"]
         lines += [f"    {k} = {w}" for k, w in remembered.items()]
         lines += [f"    return {''.join(f'{r}, ' for r in results) or '()'}"]
         if remembered:
@@ -117,8 +147,12 @@ class _Driver:
         found = []
         for i, (ref, expected) in enumerate(program.guards):
             self.namespace[f"c{i}"] = expected
-            other = self.text(expected) if isinstance(expected, StateRef) else f"c{i}"
-            found.append(f"{self.text(ref)} {'is' if expected is None else '=='} {other}")
+            if isinstance(expected, StateRef):
+                found.append(f"{self.text(ref)} == {self.text(expected)}")
+            elif isinstance(ref.owner, Node):
+                found.append(f"{self.text(ref)} is c{i}")
+            else:
+                found.append(condition(self.text(ref), f"c{i}", expected))
         for op in program.reads:
             if op.state is not None and op.state.attribute == "_value":
                 leaf = op.state.owner
@@ -126,10 +160,13 @@ class _Driver:
         for i, (leaf, value) in enumerate(program.frozen_leaves):
             self.namespace[f"f{i}"] = value
             found.append(f"{self.owner(leaf)}._value is f{i}")
-        return found
+            found.append(f"{self.owner(leaf)}._requires_grad is {leaf._requires_grad}")
+        return list(dict.fromkeys(found))
 
     def text(self, ref: StateRef) -> str:
         """What is written to read it or to assign it."""
+        if not ref.attribute:
+            return f"{self.owner(ref.owner)}.get({ref.key!r})"
         text = f"{self.owner(ref.owner)}.{ref.attribute}"
         return text if ref.key is None else f"{text}[{ref.key}]"
 
