@@ -22,10 +22,9 @@ def describe(argument: Any, values: list[Any], parts: list[Any]) -> None:
     """Add the values of an argument to those that change, and to the key what does not."""
     kind = type(argument)
     if kind is np.ndarray and argument.ndim:
-        # An eager step would copy it, and the copy has its axes in order.
-        flags = argument.flags
-        values.append(argument if flags.c_contiguous and flags.aligned else argument.copy())
-        parts += (argument.dtype, argument.shape)
+        # An eager step would copy it, and the copy has no gaps, but its axes in the same order.
+        whole = argument.flags.c_contiguous and argument.flags.aligned
+        _add_array(argument if whole else np.array(argument), values, parts)
     elif kind is Tensor and not argument._requires_grad:
         value = argument._value
         values.append(value)
@@ -35,8 +34,7 @@ def describe(argument: Any, values: list[Any], parts: list[Any]) -> None:
     elif isinstance(argument, np.ndarray | np.generic):
         if isinstance(argument, np.ma.MaskedArray):
             Tensor(argument)  # which refuses it
-        values.append(np.array(argument, order="C")[()])
-        parts += (argument.dtype, argument.shape)
+        _add_array(np.array(argument)[()], values, parts)
     elif kind in (tuple, list):
         parts += (kind, len(argument))
         for part in argument:
@@ -52,6 +50,13 @@ def describe(argument: Any, values: list[Any], parts: list[Any]) -> None:
         )
     else:  # 0.0 == -0.0, and nan is not nan, but not so their digits
         parts += (kind, argument.hex() if kind is float else argument)
+
+
+def _add_array(value: Any, values: list[Any], parts: list[Any]) -> None:
+    values.append(value)
+    parts += (value.dtype, value.shape)
+    if value.shape and not value.flags.c_contiguous:
+        parts.append(value.strides)
 
 
 def as_tensors(
@@ -72,7 +77,7 @@ def _as_inputs(argument: Any, name: str, inputs: list[Tensor] | None) -> Any:
     if type(argument) is dict:
         return {k: _as_inputs(a, f"{name}_{k}", inputs) for k, a in argument.items()}
     if isinstance(argument, np.ndarray | np.generic):
-        array = np.array(argument, order="C")
+        array = np.array(argument)
         tensor = Tensor(array, copy=False) if array.dtype.kind in "biuf" else Tensor(argument)
     elif type(argument) is Tensor and not argument._requires_grad and inputs is not None:
         tensor = constant(argument._value)
