@@ -52,6 +52,16 @@ def sign(x: Value) -> Value:
     return np.sign(np.real(x))
 
 
+@ieee
+def rounding_error(a: Value, b: Value) -> Value:
+    """a - b less the number that it is rounded to, itself a number: 0 where it is not finite."""
+    a, b = np.real(a), np.real(b)
+    difference = a - b
+    back = difference - a
+    error = (a - (difference - back)) - (b + back)
+    return where(np.isfinite(error), error, 0)
+
+
 TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
 
 

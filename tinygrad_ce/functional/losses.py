@@ -122,20 +122,12 @@ def margin_cross_entropy(logits: Any, target: Any) -> Tensor:
     behind = label.detach() < m
     # Of one value with m, but where the label is ahead, the gradient of m is the label's.
     terms = (z - where(behind, m, label)).exp()
-    terms = terms + terms * _difference_error(z.detach(), m)
+    terms = terms + terms * apply(p.rounding_error, z, m)
     terms = where(behind, terms, where(is_label(t, z.shape[-1]), 0, terms))
     behind, total = behind.squeeze(-1), terms.sum(-1)
     ahead_loss = where(behind, 0, total).log1p()
     behind_loss = (m - label).squeeze(-1) + where(behind, total, 1).log()
     return round_to(where(behind, behind_loss, ahead_loss), dtype)
-
-
-def _difference_error(a: Tensor, b: Tensor) -> Tensor:
-    """(a - b) without rounding, minus a - b as it is rounded; 0 where that is not finite."""
-    difference = a - b
-    back = difference - a
-    error = (a - (difference - back)) - (b + back)
-    return where(np.isfinite(error), error, 0)
 
 
 # ── Cross-entropy ─────────────────────────────────────────────────────────────────────────────────
