@@ -28,7 +28,6 @@ clip has the slope of its inside at both ends; at 0⁰, where aᵇ has no limit,
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -148,12 +147,12 @@ scalar_power = elementwise("scalar_power", "xⁿ", ieee(operator.pow),
 # a ** b with b an array. The slope of a⁰ by a is 0 everywhere, but its slope by b in turn is 1/a.
 # At a = 0 the limit of aᵇ·log a is 0 for b > 0, and -∞ for b < 0.
 def _power_vjp(g: Value, y: Value, a: Value, b: Value) -> Value:
-    at_0 = g * b / np.where((a == 0) | (a != a), np.inf, a)
-    return np.where(b == 0, at_0, g * b * a ** np.where(b == 0, 1, b - 1))
+    defined = (b != 0) | np.isfinite(1 / a)
+    return g * np.where(defined == 0, 0, b) * np.where(defined == 0, 1, a) ** (b - 1)
 
 power = elementwise("power", "aᵇ", ieee(operator.pow),
     _power_vjp,
-    lambda g, y, a, b: g * y * np.log(np.where(a == 0, np.where(b >= 0, 1, a), a)))
+    lambda g, y, a, b: g * y * np.log(np.where(((a == 0) & (b >= 0)) == 1, 1, a)))
 
 matmul = Primitive("matmul", "@", kernels.matmul,
     lambda g, y, a, b: kernels.matmul(g, b.mT),
@@ -210,14 +209,15 @@ clip = elementwise("clip", "clip", np.clip,
 
 # ── Functions of two variables ────────────────────────────────────────────────────────────────────
 
-def _log_share(a: Value, b: Value, y: Value) -> Value:
-    """a - y, and its limit where y is infinite with a: log ½ if b is too, else 0."""
-    limit = np.where(a == b, math.log(0.5), 0)
-    return np.where(a == y, np.where(np.isfinite(y), a - y, limit), a - y)
+def _share(a: Value, b: Value, y: Value) -> Value:
+    """exp(a - y), and its limit where y is infinite with a: ½ if b is too, else 1."""
+    infinite = ~np.isfinite(y)
+    log_share = np.where(((a == y) & infinite) == 1, 0, a - y)
+    return np.where(((a == b) & infinite) == 1, 0.5, np.exp(log_share))
 
 logaddexp = elementwise("logaddexp", "logaddexp", np.logaddexp,
-    lambda g, y, a, b: g * np.exp(_log_share(a, b, y)),
-    lambda g, y, a, b: g * np.exp(_log_share(b, a, y)))
+    lambda g, y, a, b: g * _share(a, b, y),
+    lambda g, y, a, b: g * _share(b, a, y))
 
 # ── Choosing ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -362,7 +362,8 @@ isfinite      = elementwise("isfinite", "finite?", np.isfinite)
 isnan         = elementwise("isnan", "nan?", np.isnan)
 sign          = elementwise("sign", "sign", kernels.sign)
 stop_gradient = elementwise("stop_gradient", "stop", np.real)
-rounding_error = elementwise("rounding_error", "ε", kernels.rounding_error)
+rounding_error = elementwise("rounding_error", "ε", kernels.rounding_error,
+    latex=(r"\text{error of } a - b",))
 argmax        = Primitive("argmax", "argmax", kernels.argmax, params=("axis", "keepdims"))
 argmin        = Primitive("argmin", "argmin", kernels.argmin, params=("axis", "keepdims"))
 argsort       = Primitive("argsort", "argsort", kernels.argsort, params=("axis",))
