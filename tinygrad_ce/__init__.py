@@ -15,8 +15,18 @@ from .engine.context import no_grad, scope
 from .engine.graph import FreedGraphError
 from .engine.nan_detection import detect_nan
 from .engine.operations import (
-    concatenate, einsum, logaddexp, matmul, maximum, minimum, norm, sort, split, stack,
-    take_along_axis, where,
+    concatenate,
+    einsum,
+    logaddexp,
+    matmul,
+    maximum,
+    minimum,
+    norm,
+    sort,
+    split,
+    stack,
+    take_along_axis,
+    where,
 )  # fmt: skip
 from .engine.random_sample import sample
 from .engine.tensor import Tensor
