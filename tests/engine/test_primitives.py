@@ -421,9 +421,8 @@ def test_a_number_is_reduced_along_an_axis_as_numpy_does(name, axis):
     try:
         expected = reduce(np.float64(5), axis=axis)
     except (ValueError, TypeError) as error:
-        with pytest.raises((ValueError, TypeError)) as caught:
+        with pytest.raises(TypeError if isinstance(error, TypeError) else ValueError):
             reduce(x, axis=axis)
-        assert isinstance(caught.value, type(error)) or isinstance(error, type(caught.value))
         return
     y = reduce(x, axis=axis)
     assert y.shape == np.shape(expected)
@@ -500,7 +499,7 @@ def test_halves_neither_overflow_in_reductions_nor_vanish_from_their_gradients(n
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("join", [tg.stack, lambda parts: np.hstack(parts), tg.concatenate])
+@pytest.mark.parametrize("join", [tg.stack, np.hstack, tg.concatenate])
 def test_joining_many_parts_takes_linear_time(join):
     def seconds():
         shape = (1,) if join is tg.concatenate else ()
