@@ -111,8 +111,9 @@ def lay_out(box: TensorBox, content: BoxContent) -> BoxLayout:
         shown.append(("grad", arrays))
     top = PAD + 8 + (LINE if any(head) else 0)
     if len(shape) == 1 and text.shown_in_numbers(shape):
-        row = sum(max(_widths(a, shape[0])[i] for _, a in shown) + GAP for i in range(shape[0]))
-        if shown and row > max(MAX_ROW, _head_width(head) - LABEL):
+        widths = [_widths(arrays, shape[0]) for _, arrays in shown]
+        row = sum(max(column) + GAP for column in zip(*widths, strict=True))
+        if row > max(MAX_ROW, _head_width(head) - LABEL):
             return _with_columns(head, shown, shape[0], top)
     slots = []
     for what, arrays in shown:
