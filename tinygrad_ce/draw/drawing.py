@@ -15,7 +15,7 @@ from ..engine.tensor import Tensor
 from .boxes import contents_of
 from .diagram import Diagram, diagram_of
 from .digraph import digraph_of
-from .formatting import printable
+from .formatting import count, printable
 from .legend import notes_on
 from .render import HOW_TO_GET_A_RENDERER, render
 from .svg import svg_of
@@ -132,16 +132,12 @@ def _validate_depth(depth: Any) -> int | None:
 
 def _title(diagram: Diagram) -> str:
     named = (printable(str(t.name)) if t.name else t.label() for t in diagram.outputs)
-    counts = [_count(diagram.size, "tensor"), _count(len(diagram.ops), "primitive")]
+    counts = [count(diagram.size, "tensor"), count(len(diagram.ops), "primitive")]
     folded = sum(frame.folded for frame in diagram.frames)
     if folded:
         counts[0] = f"{len(diagram.boxes):,} of {counts[0]}"
-        counts.append(_count(folded, "folded scope"))
+        counts.append(count(folded, "folded scope"))
     return f"computation graph of {', '.join(named)}: {', '.join(counts)}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,15 @@ def number(value: Any, digits: int = 4) -> str:
     return f"{value + 0.0:.{digits}g}"  # -0.0 + 0.0 is 0.0
 
 
+def count(number: int, noun: str) -> str:
+    """Write how many there are.
+
+    >>> count(1, "tensor"), count(1200, "tensor")
+    ('1 tensor', '1,200 tensors')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def minus(number: str) -> str:
     """Put a minus sign in the place of each hyphen.
 

@@ -20,7 +20,7 @@ from . import heatmap
 from .boxes import LABEL, LINE, NONE, PAD, BoxContent, BoxLayout, Slot, lay_out, width_of
 from .colors import DARK, LIGHT
 from .diagram import Diagram, OpNode, TensorBox
-from .digraph import count_words, edge_attributes, frame_words, op_words
+from .digraph import GAPS, add_parts, count_words, frame_words, op_words
 from .legend import KINDS, kinds_in
 from .render import render
 from .scopes import ScopeFrame
@@ -124,41 +124,34 @@ def color_variables() -> str:
 # ── Layout ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _dot(diagram: Diagram, boxes: dict[str, BoxLayout], direction: str) -> str:
-    """Return the graph in DOT: nothing but sizes and edges."""
-    lines = [
-        "digraph {",
-        *(f"{name}={value};" for name, value in diagram.layout_limits.items()),
-        f'rankdir={direction}; nodesep=0.2; ranksep=0.32; pad=0.1; charset="UTF-8";',
-        'node [shape=box fixedsize=true label=""]; edge [arrowsize=0.6 labeldistance=1.7];',
-    ]
-    inner: dict[ScopeFrame | None, list[str]] = {None: []}
-    inner |= {frame: [] for frame in diagram.frames}
-    for box in diagram.boxes:
-        inner[box.frame].append(_placeholder(box.id, boxes[box.id].width, boxes[box.id].height))
-    for op in diagram.ops:
-        inner[op.frame].append(_placeholder(op.id, _op_width(op), 22, "ellipse"))
-    for frame in sorted(diagram.frames, key=lambda frame: -frame.level):
-        if frame.folded:
-            inner[frame.outer].append(_placeholder(frame.id, _fold_width(frame), FOLD_HEIGHT))
-        else:
-            # Space for the name: a label of as many letters as it has.
-            label = "n" * round(width_of(frame_words(frame), 11) / 6)
-            inner[frame.outer] += [
-                f"subgraph cluster_{frame.id} {{",
-                f'label="{label}"; labeljust=l; fontsize=11; margin=9;',
-                *inner[frame],
-                "}",
-            ]
-    for edge in diagram.edges:
-        attributes = edge_attributes(edge) | {"id": f'"{edge.uses}"'}
-        shown = " ".join(f"{name}={value}" for name, value in attributes.items())
-        inner[None].append(f"{edge.source} -> {edge.target} [{shown}];")
-    return "\n".join([*lines, *inner[None], "}"])
+def _place(diagram: Diagram, boxes: dict[str, BoxLayout], direction: str) -> dict[str, Any]:
+    """Let Graphviz place the parts, of which it gets nothing but sizes and edges."""
+    from graphviz import Digraph
 
+    def part(width: float, height: float, shape: str = "box") -> dict[str, str]:
+        return {"width": f"{width / 72:.4f}", "height": f"{height / 72:.4f}", "shape": shape}
 
-def _placeholder(id: str, width: float, height: float, shape: str = "box") -> str:
-    return f"{id} [width={width / 72:.4f} height={height / 72:.4f} shape={shape}];"
+    def cluster(frame: ScopeFrame) -> dict[str, str]:
+        # Space for the name: a label of as many letters as it has.
+        label = "n" * round(width_of(frame_words(frame), 11) / 6)
+        return {"label": label, "labeljust": "l", "fontsize": "11", "margin": "9"}
+
+    graph = Digraph(
+        graph_attr={**diagram.layout_limits, **GAPS, "rankdir": direction, "charset": "UTF-8"},
+        node_attr={"fixedsize": "true", "label": ""},
+        edge_attr={"arrowsize": "0.6", "labeldistance": "1.7"},
+    )
+    add_parts(
+        graph,
+        diagram,
+        lambda box: part(boxes[box.id].width, boxes[box.id].height),
+        lambda op: part(_op_width(op), 22, "ellipse"),
+        lambda frame: part(_fold_width(frame), FOLD_HEIGHT),
+        cluster,
+        edge_ids=True,
+    )
+    placed: dict[str, Any] = json.loads(render(graph.source, "json0"))
+    return placed
 
 
 def _op_width(op: OpNode) -> float:
@@ -183,7 +176,7 @@ class _Layout:
         self.contents = contents
         self.interactive = interactive
         self.boxes = {box.id: lay_out(box, contents[box.id]) for box in diagram.boxes}
-        placed = json.loads(render(_dot(diagram, self.boxes, direction), "json0"))
+        placed = _place(diagram, self.boxes, direction)
         x0, y0, x1, self.top = _numbers(placed["bb"])
         self.size = (x1 - x0, self.top - y0)
         objects = placed.get("objects", [])

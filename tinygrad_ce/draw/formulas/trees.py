@@ -291,7 +291,7 @@ class _Kind(NamedTuple):
 _KINDS = {
     "num": _Kind(lambda write, number: number, lambda n: int(n) if n.isdigit() else float(n)),
     "sym": _Kind(
-        lambda write, name: _SYMBOLS.get(name, name),
+        lambda write, name: str(_SYMBOLS.get(name, name)),
         lambda name: {"π": math.pi, "∞": math.inf, "e": math.e}[name],
     ),
     "tex": _Kind(lambda write, latex: latex),
