@@ -43,11 +43,8 @@ class Pool:
         return self._known[key]
 
     def _entry(self, array: Array) -> dict[str, Any]:
-        entry: dict[str, Any] = {
-            "shape": array.shape,
-            "dtype": str(array.dtype),
-            **_statistics(array),
-        }
+        entry: dict[str, Any] = {"shape": array.shape, "dtype": str(array.dtype)}
+        entry |= _statistics(array)
         fits = array.size <= SMALL or self._elements + array.size <= MAX_IN_ALL
         if array.size <= MAX_ELEMENTS and fits:
             self._elements += array.size
@@ -80,16 +77,9 @@ def _statistics(array: Array) -> dict[str, Any]:
         return {}
     numbers = array.astype(np.float64)
     finite = numbers[np.isfinite(numbers)]
-    found: dict[str, Any] = {
-        "nan": int(np.isnan(numbers).sum()),
-        "inf": int(np.isinf(numbers).sum()),
-    }
+    found = {"nan": int(np.isnan(numbers).sum()), "inf": int(np.isinf(numbers).sum())}
     if finite.size:
-        found |= {
-            "min": _number(float(finite.min())),
-            "max": _number(float(finite.max())),
-            "mean": _number(float(finite.mean())),
-            "std": _number(float(finite.std())),
-            "zeros": int((finite == 0).sum()),
-        }
+        for name in ("min", "max", "mean", "std"):
+            found[name] = _number(float(getattr(finite, name)()))
+        found["zeros"] = int((finite == 0).sum())
     return found
