@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import heatmap
-from ..formatting import shown_in_numbers
+from ..formatting import minus, shown_in_numbers, span
 
 Array = NDArray[Any]
 
@@ -18,6 +18,8 @@ MAX_ELEMENTS = 10_000
 # Nor is what would come on top of this many in all, from this size on.
 MAX_IN_ALL = 1_000_000
 SMALL = 64
+# In words, more elements are summarized.
+MAX_LISTED = 6
 
 
 class Pool:
@@ -51,6 +53,8 @@ class Pool:
             entry |= _elements(array)
         if array.size and not shown_in_numbers(array.shape):
             entry["picture"] = heatmap.thumbnail(array)
+        if array.size > MAX_LISTED:
+            entry["span"] = minus(span(array))
         return entry
 
 
