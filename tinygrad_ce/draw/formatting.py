@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -70,9 +70,6 @@ def number_duplicates(names: Sequence[str]) -> list[str]:
     return found
 
 
-# ── Numbers ───────────────────────────────────────────────────────────────────────────────────────
-
-
 def number(value: Any, digits: int = 4) -> str:
     """Write a number with this many significant digits; an integer below a million as it is.
 
@@ -84,6 +81,15 @@ def number(value: Any, digits: int = 4) -> str:
     if isinstance(value, int | np.integer) and abs(int(value)) < 1_000_000:
         return str(int(value))
     return f"{value + 0.0:.{digits}g}"  # -0.0 + 0.0 is 0.0
+
+
+def count(number: int, noun: str) -> str:
+    """Write how many there are.
+
+    >>> count(1, "tensor"), count(1200, "tensor")
+    ('1 tensor', '1,200 tensors')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def minus(number: str) -> str:
@@ -143,9 +149,6 @@ def facts(array: Array, named: bool) -> str:
     return " ".join(filter(None, (shape, "" if array.dtype == "float64" else str(array.dtype))))
 
 
-# ── Parameters of a primitive ─────────────────────────────────────────────────────────────────────
-
-
 def params(names: tuple[str, ...], values: tuple[Any, ...]) -> str:
     """Write the parameters that say more than the symbol and the shapes already do.
 
@@ -154,17 +157,21 @@ def params(names: tuple[str, ...], values: tuple[Any, ...]) -> str:
     >>> params(("index_template",), ((slice(1, None), None, 0),))
     '1:, None, 0'
     """
-    shown = (_PARAM.get(n, _assigned)(n, v) for n, v in zip(names, values, strict=False))
+    shown = map(_param, names, values)
     return printable(", ".join(filter(None, shown)), PARAMS_LENGTH)
 
 
-def _assigned(name: str, value: Any) -> str:
+def _param(name: str, value: Any) -> str:
+    if value is None or name == "shape":  # the box of the result shows it
+        return ""
+    if name == "keepdims":
+        return name if value else ""
+    if name == "dtype":
+        return str(value)
+    if name == "index_template":
+        return ", ".join(map(index_part, value))
     shown = number(value) if isinstance(value, float) else str(value).replace(" ", "")
-    return "" if value is None else f"{name}={shown}"
-
-
-def _index(name: str, template: tuple[Any, ...]) -> str:
-    return ", ".join(map(index_part, template))
+    return f"{name}={shown}"
 
 
 def index_part(part: Any) -> str:
@@ -177,11 +184,3 @@ def index_part(part: Any) -> str:
         ends = [part.start, part.stop] if part.step is None else [part.start, part.stop, part.step]
         return ":".join("" if end is None else str(end) for end in ends)
     return "…" if part is Ellipsis else str(part)
-
-
-_PARAM: dict[str, Callable[[str, Any], str]] = {
-    "keepdims": lambda name, value: name if value else "",
-    "shape": lambda name, value: "",  # the box of the result shows it
-    "dtype": lambda name, value: str(value),
-    "index_template": _index,
-}

@@ -25,9 +25,6 @@ HOW_TO_GET_A_RENDERER = (
     "(apt install graphviz, brew install graphviz, winget install graphviz)"
 )
 
-
-HINT_SMALLER = "depth=1 folds its scopes, and an intermediate tensor has a smaller graph"
-
 # With more arrows than this, Graphviz runs in a process of its own, which can be stopped.
 MANY_EDGES = 500
 SECONDS_BEFORE_WARNING = 4
@@ -43,21 +40,10 @@ class _NotInstalledError(Exception):
 
 
 def render(source: str, format: str) -> bytes:
-    """Lay out a graph in DOT and draw it.
+    """Lay out a graph in DOT and draw it, as "json0", "svg", "png" or "pdf".
 
-    Parameters
-    ----------
-    source
-        The graph, in DOT.
-    format
-        What Graphviz is to write: "json0", "svg", "png" or "pdf".
-
-    Raises
-    ------
-    ImportError
-        Neither `dot` nor pygraphviz is installed.
-    RenderError
-        Graphviz failed; the message holds what it wrote to stderr.
+    Without `dot` and pygraphviz, raise an ImportError, and where Graphviz fails a RenderError with
+    what it wrote to stderr.
     """
     failures = []
     for renderer in (_by_command, _in_process):
@@ -97,31 +83,26 @@ sys.stdout.buffer.write(AGraph(string=source).draw(format=sys.argv[1], prog="dot
 
 def _run_with_timeout(command: list[str], source: str) -> bytes:
     """Run a renderer on a large graph: say so when it takes long, and stop it when too long."""
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
+    pipe = subprocess.PIPE
+    slow = (
+        f"laying out a graph with {source.count('->'):,} edges takes more than a few seconds; "
+        "depth=1 folds its scopes, and an intermediate tensor has a smaller graph"
+    )
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as process:
         try:
-            picture, stderr = _communicate(process, source.encode())
-        except BaseException:
+            try:
+                picture, stderr = process.communicate(source.encode(), SECONDS_BEFORE_WARNING)
+            except subprocess.TimeoutExpired:
+                warnings.warn(slow, stacklevel=2)
+                picture, stderr = process.communicate(timeout=MAX_SECONDS)
+        except BaseException as error:
             process.kill()
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise RenderError(f"{slow}; stopped after {MAX_SECONDS} seconds") from None
             raise
     if process.returncode:
         raise RenderError(f"{command[0]} failed: {stderr.decode(errors='replace').strip()}")
     return picture
-
-
-def _communicate(process: subprocess.Popen[bytes], source: bytes) -> tuple[bytes, bytes]:
-    try:
-        return process.communicate(source, timeout=SECONDS_BEFORE_WARNING)
-    except subprocess.TimeoutExpired:
-        edges = source.count(b"->")
-        slow = f"laying out a graph with {edges:,} edges takes more than a few seconds"
-        message = f"{slow}; {HINT_SMALLER}"
-        warnings.warn(message, stacklevel=2)
-    try:
-        return process.communicate(timeout=MAX_SECONDS)
-    except subprocess.TimeoutExpired:
-        raise RenderError(f"{message}; stopped after {MAX_SECONDS} seconds") from None
 
 
 # Graphviz keeps state in globals, and stderr belongs to the whole process.

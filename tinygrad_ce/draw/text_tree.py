@@ -27,8 +27,8 @@ def tree_of(diagram: Diagram, values: bool = True) -> str:
     for output in diagram.outputs:
         for line in tree.lines(output):
             if len(lines) == MAX_LINES:
-                hint = "depth=1 folds scopes"
-                return "\n".join([*lines, f"… cut after {MAX_LINES} lines: {hint}"])
+                cut = f"… cut after {MAX_LINES} lines: depth=1 folds scopes"
+                return "\n".join([*lines, cut])
             lines.append(line)
     return "\n".join(lines)
 
@@ -66,12 +66,10 @@ class _Tree:
             inputs = self.sources.get(self.maker.get(id_, ""), [])
             last = len(inputs) - 1
             for i in range(last, -1, -1):
+                branch, bar = ("└─ ", "   ") if i == last else ("├─ ", "│  ")
                 if last == 0:
-                    todo.append((inputs[i], below, below))
-                elif i == last:
-                    todo.append((inputs[i], below + "└─ ", below + "   "))
-                else:
-                    todo.append((inputs[i], below + "├─ ", below + "│  "))
+                    branch = bar = ""
+                todo.append((inputs[i], below + branch, below + bar))
 
     def _line(self, box: TensorBox, again: bool) -> str:
         t = box.tensor
@@ -101,7 +99,7 @@ class _Tree:
         params = text.params(maker.primitive.params, maker.params)
         if maker.primitive.symbol == "[ ]":
             return f"= [{params}]"
-        return f"= {maker.primitive.name}" + (f" {params}" if params else "")
+        return f"= {maker.primitive.name} {params}".rstrip()
 
 
 def _numbers(array: text.Array) -> str:

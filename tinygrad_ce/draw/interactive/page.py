@@ -35,25 +35,9 @@ MAX_BOXES = 1_200
 def page_of(
     outputs: Sequence[Tensor], depth: int | None, direction: str, title: str, dot: str
 ) -> str:
-    """Return the page, as text in HTML.
+    """Return the page, as text in HTML; it is folded at first as `draw` would, and exports `dot`.
 
-    Parameters
-    ----------
-    outputs
-        The tensors whose graph is stepped through.
-    depth, direction
-        As in `draw`: how the graph is folded at first, and which way it goes.
-    title
-        What the graph is, in words.
-    dot
-        The graph in DOT, which the page exports.
-
-    Raises
-    ------
-    ValueError
-        There are more steps than anyone would follow.
-    ImportError, RenderError
-        There is no Graphviz, or it failed.
+    Raise a ValueError where there are more steps than anyone would follow.
     """
     nodes = nodes_of(outputs)
     if len(nodes) > MAX_STEPPED:
@@ -63,7 +47,17 @@ def page_of(
         )
     trace = Trace(nodes, outputs)
     steps = trace.data()
-    contents = {f"t{i}": _content(trace, node) for i, node in enumerate(nodes)}
+    # What is in the boxes at the last step, with space for those before.
+    contents = {
+        trace.id[node]: BoxContent(
+            trace.names[node],
+            trace.values[node],
+            trace.gradients.get(node),
+            bool(trace.seeds) and node.requires_grad,
+            [contribution.after for contribution in trace.walk_to(node)],
+        )
+        for node in nodes
+    }
     layouts = [
         {
             "folded": [frame.id for frame in diagram.frames if frame.folded],
@@ -97,17 +91,6 @@ def _two_foldings(outputs: Sequence[Tensor], depth: int | None) -> list[Diagram]
     return [first, second] if fits else [first]
 
 
-def _content(trace: Trace, node: Tensor) -> BoxContent:
-    """Return what is in the box of a tensor at the last step, with space for those before."""
-    return BoxContent(
-        trace.names[node],
-        trace.values[node],
-        trace.gradients.get(node),
-        bool(trace.seeds) and node.requires_grad,
-        [contribution.after for contribution in trace.walk_to(node)],
-    )
-
-
 def _put_together(title: str, outputs: Sequence[Tensor], graph: str, data: dict[str, Any]) -> str:
     resources = files(__package__) / "assets"
 
@@ -115,12 +98,9 @@ def _put_together(title: str, outputs: Sequence[Tensor], graph: str, data: dict[
         return resources.joinpath(name).read_text(encoding="utf-8")
 
     name = text.printable(str(outputs[0].name or "")) or "a computation"
-    heading = (
-        f"Backprop through {name}" if data["trace"]["differentiated"] else f"The values of {name}"
-    )
+    what = "Backprop through" if data["trace"]["differentiated"] else "The values of"
     return Template(file("page.html")).substitute(
-        title=escape(heading),
-        heading=escape(heading),
+        heading=escape(f"{what} {name}"),
         summary=escape(title[:1].upper() + title[1:]),
         shape=_shape(graph),
         palette=file("palette.css"),

@@ -212,8 +212,8 @@ function matrix(arrayNumber, { caption = "", gradient = false, pick = null, hits
   const words = `${caption}${array.shape.length ? `, ${shapeText(array.shape)}` : ""}`;
   const figure = el("figure", { class: gradient ? "gradient" : "" }, el("figcaption", {}, words));
   if (array.picture && size(array.shape) > 30) {
-    const alt = `heat map, ${span(array)}, blue below zero, orange above`;
-    figure.append(el("img", { src: array.picture, alt, width: Math.min(array.shape.at(-1), 16) * 9 }), el("figcaption", {}, span(array)));
+    const alt = `heat map, ${array.span}, blue below zero, orange above`;
+    figure.append(el("img", { src: array.picture, alt, width: Math.min(array.shape.at(-1), 16) * 9 }), el("figcaption", {}, array.span));
   }
   if (!values) {
     figure.append(el("p", { class: "note" }, "too large to be written out here"));
