@@ -51,7 +51,7 @@ AS_IN_A_BOOK = {
     "log": (r"\log x", r"\frac{g}{x}"),
     "log1p": (r"\log(1 + x)", r"\frac{g}{1 + x}"),
     "sqrt": (r"\sqrt{x}", r"\frac{g}{2\,y}"),
-    "root": (r"x^{1/n}", r"g\,\frac{y^{1 - n}}{n}"),
+    "root": (r"x^{\frac{1}{n}}", r"g\,\frac{y^{1 - n}}{n}"),
     "sin": (r"\sin x", r"g\,\cos x"),
     "cos": (r"\cos x", r"-g\,\sin x"),
     "erf": (r"\operatorname{erf} x", r"g\,\frac{2}{\sqrt{\pi}}\,e^{-x^2}"),

@@ -74,7 +74,7 @@ def erf(x: Value) -> Value:
 def nth_root(x: Value, n: float) -> Value:
     """x to the power of 1/n."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.sqrt(x) if n == 2 else x ** (1 / n)
+        return np.sqrt(x) if isinstance(n, int | float) and n == 2 else x ** (1 / n)
 
 
 def where(c: Value, a: Value, b: Value) -> Value:

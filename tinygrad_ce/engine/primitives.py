@@ -180,7 +180,7 @@ sqrt = elementwise("sqrt", "√", ieee(np.sqrt),
 # are 0, its kink has the slope 0. The second derivative does not exist there, and is nan.
 root = elementwise("root", "ⁿ√", kernels.nth_root,
     lambda g, y, x, n: g * np.where(y == 0, 0, y ** (1 - n) / n),
-    params=("n",), latex=("x^{1/n}", r"g\,\frac{y^{1 - n}}{n}"))
+    params=("n",))
 
 sin = elementwise("sin", "sin", np.sin,
     lambda g, y, x: g * np.cos(x))
