@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from . import functional
-from .engine.array_input import as_array
 from .engine.array_types import Array
 from .engine.context import active_recorder, scope
 from .engine.tensor import Tensor, as_tensor, run_check, set_values
@@ -133,10 +132,7 @@ class Module:
                 f"the state does not fit: missing {sorted(own.keys() - state.keys())}, "
                 f"unknown {sorted(state.keys() - own.keys())}"
             )
-        values = {
-            name: as_array(state[name], own[name].dtype, what=f"the state of {name}")
-            for name in own
-        }
+        values = {name: np.array(state[name], dtype=own[name].dtype) for name in own}
         for name, value in values.items():
             if value.shape != own[name].shape:
                 raise ValueError(f"{name} has shape {own[name].shape}, the state's {value.shape}")

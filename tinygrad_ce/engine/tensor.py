@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import operator
 import sys
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count, repeat
 from typing import Union, final
@@ -27,7 +26,6 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from . import primitives as p
-from .array_input import as_array
 from .array_types import Arguments, Array, DType, Function, Value
 from .axes import Axis, as_shape, count_along, from_the_end
 from .backprop import backpropagate
@@ -192,8 +190,10 @@ class Tensor(Node):
         recorder = active_recorder()
         if recorder is not None and recorder.set_gradient(self, gradient) is not NotImplemented:
             return
+        if type(gradient) is Tensor:
+            gradient = gradient._value
         if gradient is not None:
-            gradient = as_array(gradient, self.dtype, what="a gradient")[()]
+            gradient = np.array(gradient, dtype=self.dtype)[()]
             if np.shape(gradient) != self.shape:
                 raise ValueError(
                     f"a gradient has the shape of its tensor: {self.label()} has shape "
@@ -307,7 +307,7 @@ class Tensor(Node):
                     f"sum() or mean(), or give the gradient, an array of shape {self.shape}"
                 )
             return np.ones(self.shape, dtype) if self.shape else dtype.type(1)
-        g = as_array(gradient, dtype, what="a gradient")[()]
+        g = np.array(gradient, dtype=dtype)[()]
         if g.shape != self.shape:
             raise ValueError(
                 f"the gradient of {self.label()} must have its shape {self.shape}, got {g.shape}"
@@ -390,22 +390,10 @@ class Tensor(Node):
         return bool(self.item())
 
     def __float__(self) -> float:
-        return float(self._number_alone("float"))
+        return float(self._number())
 
     def __int__(self) -> int:
-        return int(self._number_alone("int"))
-
-    def __complex__(self) -> complex:
-        return complex(self._number_alone("complex"))
-
-    def _number_alone(self, kind: str) -> Value:
-        if self._requires_grad:  # NumPy and math call float() too: array[0] = t, math.exp(t)
-            warnings.warn(
-                f"{kind}() of {self.label()}, also where it is put into an array or given to a "
-                "function of math, drops its gradient: use t.item() if the number alone is meant",
-                stacklevel=3,
-            )
-        return self._number()
+        return int(self._number())
 
     def __index__(self) -> int:
         if self.dtype.kind not in "iu":
@@ -480,10 +468,7 @@ class Tensor(Node):
                 "the bounds of clip get no gradient, so they are numbers or arrays: for bounds "
                 "that are Tensors, use tg.minimum(tg.maximum(x, lo), hi)"
             )
-        lo, hi = (
-            b if b is None or type(b) in _NUMBERS else as_array(b, what="a bound")[()]
-            for b in (lo, hi)
-        )
+        lo, hi = (np.array(b) if isinstance(b, np.ndarray | list) else b for b in (lo, hi))
         return apply_unary(p.clip, self, lo, hi)
 
     # ── Reductions ────────────────────────────────────────────────────────────────────────────
@@ -723,9 +708,25 @@ def _restored(value: Array, requires_grad: bool, name: str | None, grad: Value) 
 # ── From and to NumPy ─────────────────────────────────────────────────────────────────────────────
 
 
-def _numbers(data: TensorLike, dtype: DTypeLike | None, copy: bool) -> Value:
+def _numbers(data: ArrayLike | Tensor, dtype: DTypeLike | None, copy: bool) -> Value:
     """Data as a node holds it: an array of numbers, or a NumPy scalar where it is 0-d."""
-    array = as_array(data, dtype, copy)
+    if isinstance(data, Tensor):
+        data = data._value
+    elif isinstance(data, list | tuple) and any(isinstance(part, Tensor) for part in data):
+        raise TypeError(
+            "a list of Tensors as data would drop their gradients; join them with tg.stack "
+            "or tg.concatenate"
+        )
+    elif isinstance(data, np.ma.MaskedArray):
+        raise TypeError(
+            "a Tensor has no mask: fill a masked array's gaps with filled(value), or keep its mask "
+            "and choose with np.where"
+        )
+    array = np.array(data, dtype=dtype, copy=copy or None)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(
+            f"a Tensor holds real numbers, got {array.dtype} from {type(data).__name__}"
+        )
     if array.dtype.kind in "iu" and dtype is None and isinstance(data, int | list | tuple):
         array = array.astype(np.float64)
     return array[()] if array.ndim == 0 else array if copy else _freeze(array)
@@ -789,7 +790,7 @@ def as_index(index: object) -> Tensor:
     """Return an index as a Tensor. Unlike in `as_tensor`, lists of integers stay integers."""
     if type(index) is Tensor:
         return index
-    array = as_array(index, what="an index")
+    array = np.array(index)
     if not array.size and type(index) is list:  # an index of nothing, though NumPy takes floats
         array = array.astype(np.intp)
     return constant(array[()])

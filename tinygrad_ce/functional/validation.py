@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.array_input import as_array
 from ..engine.tensor import Tensor, as_tensor, run_check
 
 
@@ -124,7 +123,7 @@ def as_integers_or_floats(target: Any) -> Tensor:
     """Return a Tensor, in which a list of integers stays one of integers."""
     if type(target) in (np.ndarray, Tensor):
         return as_tensor(target)
-    array = as_array(target, copy=False, what="a target")
+    array = np.asarray(target)
     # An empty list of labels holds no integers, but NumPy takes it for floats.
     empty = not array.size and isinstance(target, list | tuple)
     return as_tensor(array.astype(np.intp) if empty else array)
