@@ -5,11 +5,11 @@
 
 The lecture (Andrej Karpathy, "Building makemore Part 4: Becoming a Backprop Ninja") takes a small
 network that spells names, and finds the gradient of every number in it without autograd. This
-script does the lecture's four exercises and has autograd look over its shoulder:
+script does the lecture's four exercises and checks them against autograd:
 
 1. the gradients of all 26 intermediate values and parameters, one by one;
 2. the gradient of cross-entropy in one expression;
-3. the gradient of batch normalisation in one expression;
+3. the gradient of batch normalization in one expression;
 4. the network trained twice from the same start on the same batches, with gradients by hand and by
    autograd.
 
@@ -40,7 +40,7 @@ from numpy.typing import NDArray
 
 import tinygrad_ce as tg
 from tinygrad_ce import closed_form
-from tinygrad_ce.verify.comparison import Comparison, table
+from tinygrad_ce.verify import Comparison, table
 
 Array = NDArray[Any]
 
@@ -73,10 +73,11 @@ def read_names(path: Path) -> list[str]:
     words = [line.strip() for line in lines if line.strip()]
     for word in words:
         if "." in word:
-            raise ValueError(f"{path}: {word!r} holds a dot, which stands for the end of a name")
+            raise ValueError(f"{path}: {word!r} holds a dot, which means the end of a name")
     if len(words) < 10:
         raise ValueError(
-            f"{path} has {len(words)} names: at least 10 are needed, one a line, to hold some back"
+            f"{path} has {len(words)} names: at least 10 are needed, one a line, "
+            "for a training set and a test set"
         )
     return words
 
@@ -127,10 +128,10 @@ def make_parameters(vocab_size: int, n_hidden: int, seed: int) -> dict[str, Arra
 
 
 def forward(parameters: dict[str, Any], Xb: Array, Yb: Array) -> SimpleNamespace:
-    """From a batch of contexts to its loss; returns every value on the way, by name.
+    """From a batch of contexts to its loss; returns every intermediate value, by name.
 
     The same lines serve both sides. With parameters that are Tensors, the values are Tensors, and
-    remember how they were made; with arrays, they are arrays, and nobody takes notes.
+    record how they were made; with arrays, they are arrays, and nothing is recorded.
     """
     C, W1, b1, W2, b2, bngain, bnbias = (parameters[name] for name in PARAMETERS)
     n = len(Yb)
@@ -139,7 +140,7 @@ def forward(parameters: dict[str, Any], Xb: Array, Yb: Array) -> SimpleNamespace
     embcat = emb.reshape(n, -1)
     # The first layer.
     hprebn = embcat @ W1 + b1
-    # Batch normalisation: each unit gets mean 0 and variance 1 over the batch. The variance has
+    # Batch normalization: each unit gets mean 0 and variance 1 over the batch. The variance has
     # n - 1, not n, in its denominator (Bessel's correction), so that it is right on average.
     bnmeani = 1 / n * hprebn.sum(0, keepdims=True)
     bndiff = hprebn - bnmeani
@@ -176,10 +177,10 @@ def as_tensors(parameters: dict[str, Array]) -> dict[str, tg.Tensor]:
 def backward(v: SimpleNamespace, Xb: Array, Yb: Array) -> dict[str, Array]:
     """∂loss/∂x for every x in INTERMEDIATES, from the arrays v that forward() returned.
 
-    Read it from the top as the chain rule from the loss backward; dx stands for ∂loss/∂x. Two
-    things come again and again. What is repeated on the way forward (a row of biases that is added
-    to every example) is summed up on the way back; what is summed up forward is repeated on the way
-    back. And a value that is used twice gets a gradient from both uses, which add up.
+    Read it from the top as the chain rule from the loss backward; dx means ∂loss/∂x. Two patterns
+    recur. What is repeated in the forward pass (a row of biases that is added to every example) is
+    summed in the backward pass; what is summed forward is repeated backward. And a value that is
+    used twice gets a gradient from both uses, which add up.
     """
     n = len(Yb)
 
@@ -242,7 +243,7 @@ def backward(v: SimpleNamespace, Xb: Array, Yb: Array) -> dict[str, Array]:
 
 
 def exercise_1(parameters: dict[str, Array], Xb: Array, Yb: Array) -> list[Comparison]:
-    """All 26 gradients by hand, against what autograd finds in a single walk."""
+    """All 26 gradients by hand, against what autograd finds in a single backward pass."""
     by_hand = backward(forward(parameters, Xb, Yb), Xb, Yb)
     v = forward(as_tensors(parameters), Xb, Yb)
     by_autograd = tg.gradients(v.loss, [getattr(v, name) for name in INTERMEDIATES])
@@ -287,7 +288,7 @@ def exercise_2(parameters: dict[str, Array], Xb: Array, Yb: Array) -> Comparison
 
 
 def exercise_3(parameters: dict[str, Array], Xb: Array, Yb: Array) -> Comparison:
-    """Batch normalisation's gradient in one expression, against autograd."""
+    """Batch normalization's gradient in one expression, against autograd."""
     v = forward(as_tensors(parameters), Xb, Yb)
     dhpreact, by_autograd = tg.gradients(v.loss, [v.hpreact, v.hprebn])
     by_hand = batch_norm_backward(dhpreact, v.bngain.data, v.bnraw.data, v.bnvar_inv.data)
@@ -364,7 +365,7 @@ def learning_rate(step: int, steps: int) -> float:
 
 
 def train(twins: Twins, steps: int) -> float:
-    """Train both; prints their losses on the way, and returns by how much they ever differed."""
+    """Train both; prints their losses meanwhile, and returns by how much they ever differed."""
     bar, write = progress(steps)
     write("     step  learning rate  loss by hand        loss by autograd    difference")
     apart = 0.0
@@ -394,7 +395,7 @@ def progress(steps: int) -> tuple[Iterable[int], Callable[[str], Any]]:
 class Speller:
     """A trained network, with the mean and the variance of all of the training set.
 
-    In training, batch normalisation takes both from the batch. A single example has no variance,
+    In training, batch normalization takes both from the batch. A single example has no variance,
     so they are measured once, when training is over.
     """
 
@@ -446,7 +447,7 @@ def report_exercises_1_to_3(X: Array, Y: Array, vocab_size: int, seed: int) -> b
         for title, rows in (
             ("Exercise 1: every gradient by hand", exercise_1(parameters, Xb, Yb)),
             ("Exercise 2: cross-entropy at once", [exercise_2(parameters, Xb, Yb)]),
-            ("Exercise 3: batch normalisation at once", [exercise_3(parameters, Xb, Yb)]),
+            ("Exercise 3: batch normalization at once", [exercise_3(parameters, Xb, Yb)]),
         ):
             print(f"{title}, {np.dtype(dtype)}\n\n{table(rows)}\n")
             close = close and all(row.close for row in rows)
@@ -494,7 +495,7 @@ def whole(text: str) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Do the exercises; returns the exit status: 1 if a gradient by hand is wrong."""
-    parser = Parser(description="Backprop by hand, held against autograd.", allow_abbrev=False)
+    parser = Parser(description="Backprop by hand, compared with autograd.", allow_abbrev=False)
     parser.add_argument(
         "--names",
         type=Path,

@@ -3,8 +3,8 @@
     python examples/pictures.py --out pictures
     python examples/pictures.py --out docs/images --format svg
 
-The second line makes those of the documentation anew. Needs matplotlib (the extra "plot"). With
-mpmath, the third picture is held against 50 digits; without it, against a closed form that happens
+The second line makes those of the documentation again. Needs matplotlib (the extra "plot"). With
+mpmath, the third picture is compared with 50 digits; without it, against a closed form that happens
 to lose nothing. The files are the same from run to run.
 
 loss_vs_probability
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-# The hues of Okabe and Ito, which people with any colour vision tell apart. No curve is known by
-# its colour alone: each has its own dashes, and its name beside it.
+# The hues of Okabe and Ito, distinct with any color vision. No curve is known by its
+# color alone: each has its own dashes, and its name beside it.
 BLUE, ORANGE, GREEN = "#0072b2", "#c24e00", "#00785a"
 INK, MUTED, RULE = "#1a1a1a", "#5a5f66", "#d5d8dd"
 
@@ -211,7 +211,7 @@ def gradient_vs_gap(figure: Figure) -> None:
 
 
 def powers_of_ten(x: Array, of_zero: float = -np.inf) -> Array:
-    """log10 of x, with a number of one's own choice for log10 of 0."""
+    """log10 of x, with a given number for log10 of 0."""
     exponents: Array = np.log10(x, out=np.full_like(x, of_zero), where=x > 0)
     return exponents
 

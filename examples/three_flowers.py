@@ -29,7 +29,7 @@ from typing import NamedTuple, NoReturn
 import numpy as np
 
 import tinygrad_ce as tg
-from tinygrad_ce.verify.comparison import Comparison, table
+from tinygrad_ce.verify import Comparison, table
 
 SPECIES = ("Setosa", "Versicolor", "Virginica")
 

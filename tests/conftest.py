@@ -1,4 +1,8 @@
-"""What all tests share: how random examples are drawn, and what may be skipped where."""
+"""What all tests share: how random examples are drawn, and what may be skipped where.
+
+pytest -m "not slow"     # less than half a minute on two cores
+pytest
+"""
 
 import importlib.util
 import os
@@ -8,8 +12,8 @@ from hypothesis import HealthCheck, settings
 
 from tinygrad_ce.engine.context import MODE, Mode
 
-# How many random graphs to try, where it shall be more than the suite has time for:
-#   RANDOM_GRAPHS=20000 python -m pytest tests/test_random_graphs.py
+# How many random graphs to try, where it should be more than the suite has time for:
+#   RANDOM_GRAPHS=20000 python -m pytest tests/engine/test_random_graphs.py
 # The suite's own examples are the same in each run; those asked for are new ones each time.
 RANDOM_GRAPHS = int(os.environ.get("RANDOM_GRAPHS") or 0)
 
@@ -24,10 +28,17 @@ settings.load_profile("search" if RANDOM_GRAPHS else "suite")
 
 
 def pytest_configure(config):
-    config.addinivalue_line(
-        "markers",
+    for marker in (
+        "slow: takes more than 0.8 s, or starts a browser or a process",
         "torch: compares with PyTorch; skipped where it is not installed, unless CI is set",
-    )
+    ):
+        config.addinivalue_line("markers", marker)
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_runtest_setup(item):
@@ -43,5 +54,5 @@ def no_mode_is_left_on():
     yield
     mode = MODE.get()
     if mode.parent is not None:
-        MODE.set(Mode(True, None, None))
+        MODE.set(Mode())
         pytest.fail("the test has left a mode switched on")

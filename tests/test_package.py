@@ -67,6 +67,26 @@ def test_all_is_the_sum_of_the_other_extras_for_users():
     assert required("test") > required("all")
 
 
+def test_docs_brings_what_builds_the_site():
+    assert required("docs") >= {"sphinx", "furo", "myst-parser"}
+
+
+def test_the_readme_says_which_versions_are_supported(project):
+    text = (PYPROJECT.parent / "README.md").read_text(encoding="utf-8")
+    python = re.match(r">=([\d.]+)", project["requires-python"])[1]
+    numpy = re.search(r"numpy>=([\d.]+)", str(project["dependencies"]))[1]
+    assert f"Python {python} or newer" in text
+    assert f"NumPy {numpy} or newer" in text
+
+
+def test_the_changelog_has_a_section_on_this_version(project):
+    text = (PYPROJECT.parent / "docs/CHANGELOG.md").read_text(encoding="utf-8")
+    version, development = re.match(r"([\d.]+\d)(\.dev\d+)?$", project["version"]).groups()
+    heading = re.search(rf"^## {re.escape(version)}(.*)$", text, re.MULTILINE)
+    assert heading
+    assert not development or "unreleased" in heading[1]
+
+
 def test_command_runs_the_main_function_of_cli():
     (command,) = metadata.entry_points(group="console_scripts", name="tinygrad-ce")
     assert command.value == "tinygrad_ce.cli:main"
@@ -80,11 +100,23 @@ def test_package_carries_its_files(path):
     assert (files("tinygrad_ce") / path).is_file()
 
 
+@pytest.mark.slow
 def test_import_loads_no_third_party_module_but_numpy():
     added = modules_after("import tinygrad_ce") - modules_after("import numpy")
     assert added - sys.stdlib_module_names == {"tinygrad_ce"}
 
 
+@pytest.mark.slow
+def test_import_loads_no_reader():
+    code = (
+        "import sys, tinygrad_ce; print(*(n for n in sys.modules if n.startswith('tinygrad_ce.')))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    packages = {name.split(".")[1] for name in run.stdout.split()}
+    assert packages == {"engine"}
+
+
+@pytest.mark.slow
 def test_import_prints_nothing_and_warns_of_nothing():
     command = [sys.executable, "-W", "error", "-c", "import tinygrad_ce"]
     run = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -120,6 +152,7 @@ def test_draw_is_a_function_even_once_its_package_is_imported():
     assert callable(tg.draw)
 
 
+@pytest.mark.slow
 def test_cli_is_the_same_through_python_dash_m(tmp_path):
     command = [sys.executable, "-m", "tinygrad_ce", "--help"]
     run = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)

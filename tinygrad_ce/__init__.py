@@ -27,19 +27,10 @@ from .engine.operations import (
     stack,
     take_along_axis,
     where,
-)
+)  # fmt: skip
 from .engine.random_sample import sample
 from .engine.tensor import Tensor
-from .engine.transforms import (
-    grad,
-    gradients,
-    hessian,
-    hvp,
-    jacobian,
-    jvp,
-    value_and_grad,
-    vjp,
-)
+from .engine.transforms import grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 if TYPE_CHECKING:
     from . import closed_form, data, draw, functional, nn, optim, train
@@ -49,77 +40,31 @@ if TYPE_CHECKING:
 
 __version__ = "0.2.0.dev0"
 
-# What is loaded when it is first used, and from where: None for a module of this package.
-_LAZY = {
-    "functional": None,
-    "closed_form": None,
-    "nn": None,
-    "optim": None,
-    "data": None,
-    "train": None,
-    "draw": None,
-    "Drawing": "draw",
-    "compile": "compiler",
-    "compare": "verify",
-    "Comparison": "verify",
-    "Comparisons": "verify",
-    "gradcheck": "verify",
-    "GradcheckError": "verify",
-}
-
 __all__ = [
-    "Tensor",
-    "no_grad",
-    "scope",
-    "detect_nan",
-    "where",
-    "maximum",
-    "minimum",
-    "concatenate",
-    "stack",
-    "matmul",
-    "einsum",
-    "logaddexp",
-    "norm",
-    "sort",
-    "split",
-    "take_along_axis",
-    "sample",
-    "gradients",
-    "grad",
-    "value_and_grad",
-    "vjp",
-    "jvp",
-    "jacobian",
-    "hessian",
-    "hvp",
-    "FreedGraphError",
-    "functional",
-    "closed_form",
-    "nn",
-    "optim",
-    "data",
-    "train",
-    "compare",
-    "Comparison",
-    "Comparisons",
-    "gradcheck",
-    "GradcheckError",
-    "compile",
-    "draw",
-    "Drawing",
-]
+    "Tensor", "no_grad", "scope", "detect_nan", "FreedGraphError",
+    "where", "maximum", "minimum", "concatenate", "stack", "matmul", "einsum", "logaddexp", "norm",
+    "sort", "split", "take_along_axis", "sample",
+    "gradients", "grad", "value_and_grad", "vjp", "jvp", "jacobian", "hessian", "hvp",
+    "functional", "closed_form", "nn", "optim", "data", "train",
+    "compare", "Comparison", "Comparisons", "gradcheck", "GradcheckError",
+    "compile", "draw", "Drawing",
+]  # fmt: skip
+
+# What is loaded when it is first used: modules of this package, and names from one.
+_MODULES = {"functional", "closed_form", "nn", "optim", "data", "train", "draw"}
+_HOMES = {"compile": "compiler", "Drawing": "draw"} | dict.fromkeys(
+    ("compare", "Comparison", "Comparisons", "gradcheck", "GradcheckError"), "verify"
+)
 
 
 def __getattr__(name: str) -> object:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = _LAZY[name]
-    found: object = import_module(f"{__name__}.{home or name}")
-    if home is not None:
-        found = getattr(found, name)
-    globals()[name] = found
-    return found
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
+    if name in _HOMES:
+        found: object = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        globals()[name] = found
+        return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

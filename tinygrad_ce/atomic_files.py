@@ -1,91 +1,133 @@
-"""Files that appear as a whole or not at all, in a folder that was tried before the work began."""
+"""Files that appear as a whole or not at all.
+
+>>> with tempfile.TemporaryDirectory() as folder:
+...     path = Path(folder, "new", "a.txt")
+...     with ensure_writable([path]):  # before the work that makes the content
+...         write_file(path, b"text")
+...     path.read_text()
+'text'
+"""
 
 from __future__ import annotations
 
 import errno
 import os
+import secrets
+import shutil
+import stat
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+__all__ = ["ensure_writable", "write_file", "write_files"]
 
-@contextmanager
-def ready(folder: Path, names: Iterable[str]) -> Iterator[None]:
-    """Make sure that files of these names can be written to a folder, before doing the work.
 
-    A folder that does not exist is made, with those around it. They are removed again if the block
-    fails and they are still empty.
+def write_file(path: Path, content: bytes) -> None:
+    """Write one file, as a whole or not at all; see `write_files`."""
+    write_files({path: content})
+
+
+def write_files(files: Mapping[Path, bytes | None]) -> None:
+    """Write files, all of them or none; a file whose content is None is removed.
+
+    A symbolic link is followed to its file. A file that exists keeps its permissions.
 
     Raises
     ------
     OSError
-        They cannot be written; the message says which and why, in one line.
-
-    >>> with tempfile.TemporaryDirectory() as there:
-    ...     with ready(Path(there, "new"), ["a.txt"]):
-    ...         write(Path(there, "new"), {"a.txt": b"text"})
-    ...     Path(there, "new", "a.txt").read_text()
-    'text'
+        A file cannot be written, or its path leads to a folder, a device or a pipe. Then nothing
+        has changed.
     """
-    made: list[Path] = []
-    try:
+    replaced: dict[Path, bytes | None] = {}
+    with ExitStack() as temporary_files:
+        targets = [_target(path) for path in files]
+        parts = [
+            None if content is None else _stage(target, content, temporary_files)
+            for target, content in zip(targets, files.values(), strict=True)
+        ]
         try:
-            _make(folder, made)
-            _try(folder, names)
+            for target, part in zip(targets, parts, strict=True):
+                # To undo this replacement if a later one fails.
+                before = target.read_bytes() if len(files) > 1 and target.exists() else None
+                if part is None:
+                    target.unlink(missing_ok=True)
+                else:
+                    os.replace(part, target)
+                replaced[target] = before
+        except BaseException:
+            if replaced:
+                write_files(replaced)
+            raise
+
+
+@contextmanager
+def ensure_writable(paths: Iterable[Path]) -> Iterator[None]:
+    """Find out whether files can be written, before the work of the block that makes them.
+
+    Folders that do not exist are made. They are removed again if the block fails and they are
+    still empty.
+
+    Raises
+    ------
+    OSError
+        A file cannot be written; the message says which and why, in one line.
+    """
+    with ExitStack() as new_folders:
+        try:
+            for path in paths:
+                target = _target(path)
+                _make_folder(target.parent, new_folders)
+                _try_folder(target.parent)
         except OSError as error:
-            raise OSError(f"cannot write to {folder}: {_reason(error, folder)}") from error
+            raise OSError(f"cannot write to {error.filename}: {error.strerror}") from error
         yield
-    except BaseException:
-        for empty in reversed(made):
-            with suppress(OSError):
-                empty.rmdir()
-        raise
+        new_folders.pop_all()
 
 
-def write(folder: Path, files: Mapping[str, bytes | None]) -> None:
-    """Write files to a folder, all or none; a file whose content is None is removed."""
-    parts = {name: folder / f".{name}.{os.getpid()}.part" for name in files}
+def _target(path: Path) -> Path:
+    """The file that a path leads to, which need not exist."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, "a folder, not a file", str(path))
+        if not stat.S_ISREG(mode):
+            reason = "a device, a pipe or a socket, not a regular file"
+            raise OSError(errno.EINVAL, reason, str(path))
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+def _stage(target: Path, content: bytes, temporary_files: ExitStack) -> Path:
+    """Write the content beside the target, where it can replace the target in one step."""
+    name = f".{os.getpid()}-{threading.get_ident()}-{secrets.token_hex(4)}.part"
+    part = target.with_name(name)
+    temporary_files.callback(part.unlink, missing_ok=True)
+    with part.open("xb") as file:
+        file.write(content)
+    if target.exists():
+        shutil.copymode(target, part)
+    return part
+
+
+def _make_folder(folder: Path, new_folders: ExitStack) -> None:
+    if folder.is_dir():
+        return
+    if folder.exists() or folder == folder.parent:
+        raise NotADirectoryError(errno.ENOTDIR, "not a folder", str(folder))
+    _make_folder(folder.parent, new_folders)
+    folder.mkdir(exist_ok=True)
+    new_folders.callback(_remove_if_empty, folder)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def _try_folder(folder: Path) -> None:
     try:
-        for name, content in files.items():
-            if content is not None:
-                parts[name].write_bytes(content)
-        for name, content in files.items():
-            if content is None:
-                (folder / name).unlink(missing_ok=True)
-            else:
-                parts[name].replace(folder / name)
-    finally:
-        for part in parts.values():
-            part.unlink(missing_ok=True)
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Write one file, as a whole or not at all."""
-    write(path.parent, {path.name: content})
-
-
-def _make(folder: Path, made: list[Path]) -> None:
-    missing = []
-    while not folder.is_dir():
-        if folder.exists() or folder == folder.parent:
-            raise NotADirectoryError(errno.ENOTDIR, "not a folder", str(folder))
-        missing.append(folder)
-        folder = folder.parent
-    for path in reversed(missing):
-        path.mkdir()
-        made.append(path)
-
-
-def _try(folder: Path, names: Iterable[str]) -> None:
-    with tempfile.TemporaryFile(dir=folder):
-        pass
-    for name in names:
-        if (folder / name).is_dir():
-            raise IsADirectoryError(errno.EISDIR, "a folder, not a file", str(folder / name))
-
-
-def _reason(error: OSError, folder: Path) -> str:
-    where = error.filename
-    about = f"{where}: " if isinstance(where, str) and where != str(folder) else ""
-    return f"{about}{error.strerror or error}"
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(folder)) from error

@@ -16,7 +16,7 @@ from . import functional
 from .engine.array_input import as_numbers
 from .engine.array_types import Array
 from .engine.context import active_recorder, scope
-from .engine.tensor import Tensor, as_tensor, run_check
+from .engine.tensor import Tensor, as_tensor, run_check, set_values
 from .functional import validation
 from .functional.activations import check_probability
 
@@ -137,8 +137,7 @@ class Module:
         for name, value in values.items():
             if value.shape != own[name].shape:
                 raise ValueError(f"{name} has shape {own[name].shape}, the state's {value.shape}")
-        for name, value in values.items():
-            own[name].set_value(value[()])
+        set_values(list(own.values()), [value[()] for value in values.values()])
 
     @property
     def training(self) -> bool:
@@ -327,12 +326,14 @@ class BatchNorm1d(Module):
                 f"a batch of {n} has no variance to normalize by: "
                 "BatchNorm1d needs at least 2 rows in training; for fewer, eval() it first"
             )
-        for running, batch in (
-            (self.running_mean, mean),
-            (self.running_var, var * (n / (n - 1))),
-        ):
-            average = (1 - self.momentum) * running + self.momentum * batch.detach()
-            running.set_value(average.astype(running.dtype))
+        averages = [self.running_mean, self.running_var]
+        moved = [
+            (1 - self.momentum) * running + self.momentum * batch.detach()
+            for running, batch in zip(averages, (mean, var * (n / (n - 1))), strict=True)
+        ]
+        set_values(
+            averages, [value.astype(a.dtype) for a, value in zip(averages, moved, strict=True)]
+        )
 
     def extra_repr(self) -> str:
         """Return the number of features, and what is not the default."""

@@ -7,10 +7,12 @@ arrays of a graph never change.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import repeat
 from typing import Any, ClassVar
 
 import numpy as np
 
+from .engine.commit import clear_gradients, commit
 from .engine.context import active_recorder
 from .engine.tensor import Tensor
 
@@ -19,6 +21,10 @@ __all__ = ["Optimizer", "SGD", "Adam", "AdamW"]
 
 def __dir__() -> list[str]:
     return __all__
+
+
+# The lists of state, by name; one entry for each parameter.
+States = dict[str, list[Any]]
 
 
 class Optimizer:
@@ -77,8 +83,7 @@ class Optimizer:
         recorder = active_recorder()
         if recorder is not None and recorder.zero_grad(self.params) is not NotImplemented:
             return
-        for parameter in self.params:
-            parameter._grad = None
+        clear_gradients(self.params)
 
     def step(self) -> None:
         """Update each parameter that has a gradient."""
@@ -87,16 +92,34 @@ class Optimizer:
             self.update_parameters()
 
     def update_parameters(self) -> None:
-        """Update each parameter, whether or not a recorder is active."""
+        """Update each parameter, whether or not a recorder is active.
+
+        All parameters and their state are assigned at once, when all new values are there: an
+        interruption leaves all or none updated.
+        """
+        states = {name: list(getattr(self, name)) for name in self.per_parameter_state}
+        updated, values = [], []
         for i, parameter in enumerate(self.params):
             g = parameter._grad
             if g is not None:
-                value = parameter._value
-                parameter._value = self._update_value(i, value, g)
+                updated.append(parameter)
+                values.append(self.update(states, i, parameter._value, g))
+        commit(
+            map(setattr, updated, repeat("_value"), values),
+            map(object.__setattr__, repeat(self), states, states.values()),
+        )
 
-    def _update_value(self, i: int, value: Any, g: Any) -> Any:
-        """Return the new value of the i-th parameter."""
-        raise NotImplementedError
+    def update(self, states: States, i: int, value: Any, g: Any) -> Any:
+        """Return the new value of the i-th parameter, and put its new state into `states`.
+
+        Parameters
+        ----------
+        states
+            A copy of each list that `per_parameter_state` names.
+        value, g
+            The parameter and its gradient: arrays, or Tensors while a step is recorded.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not define update()")
 
     def _add_decay(self, value: Any, g: Any) -> Any:
         """The gradient plus λ·p: weight decay, unless it is decoupled."""
@@ -159,10 +182,12 @@ class SGD(Optimizer):
         if momentum and not self.velocity:
             self.velocity = self._zeros()
 
-    def _update_value(self, i: int, value: Any, g: Any) -> Any:
+    def update(self, states: States, i: int, value: Any, g: Any) -> Any:
+        """Return the new value of a parameter, by its velocity if there is momentum."""
         g = self._add_decay(value, g)
         if self._momentum:
-            g = self.velocity[i] = self._momentum * self.velocity[i] + g
+            velocity = states["velocity"]
+            g = velocity[i] = self._momentum * velocity[i] + g
         return value - self.lr * g
 
 
@@ -217,12 +242,13 @@ class Adam(Optimizer):
         self.m, self.v = self._zeros(), self._zeros()
         self.t: list[Any] = [0] * len(self.params)  # the number of updates
 
-    def _update_value(self, i: int, value: Any, g: Any) -> Any:
+    def update(self, states: States, i: int, value: Any, g: Any) -> Any:
+        """Return the new value of a parameter, by its averages m and v after t updates."""
         g = self._add_decay(value, g)
         beta1, beta2 = self.betas
-        m = self.m[i] = beta1 * self.m[i] + (1 - beta1) * g
-        v = self.v[i] = beta2 * self.v[i] + (1 - beta2) * (g * g)
-        t = self.t[i] = self.t[i] + 1
+        m = states["m"][i] = beta1 * states["m"][i] + (1 - beta1) * g
+        v = states["v"][i] = beta2 * states["v"][i] + (1 - beta2) * (g * g)
+        t = states["t"][i] = states["t"][i] + 1
         # Both corrections go into two numbers (section 2 of the paper), which saves two arrays.
         root = (1 - beta2**t) ** 0.5
         lr, eps = self.lr * root / (1 - beta1**t), self.eps * root

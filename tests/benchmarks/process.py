@@ -97,7 +97,7 @@ PINS = {
 
 
 def _unpinned(variables: Mapping[str, str]) -> dict[str, str]:
-    """The environment without pins: each library shall use the processor that is there."""
+    """The environment without pins: each library should use the processor that is there."""
     return {name: value for name, value in variables.items() if name not in PINS}
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from competitors import COMPETITORS
 from process import CompetitorError, Worker
 
-ROUND = 0.03  # seconds that the calls of one competitor in one round shall take
+ROUND = 0.03  # seconds that the calls of one competitor in one round should take
 ENOUGH = 90.0  # seconds for the rounds of a piece of work, once there are LEAST
 LEAST = 3
 
@@ -70,7 +70,7 @@ def agree(work: str, numbers: Mapping[str, Sequence[float]], rtol: float) -> Non
 
 
 def calls_a_round(worker: Worker) -> int:
-    """How many calls take about as long as a round shall; at least one."""
+    """How many calls take about as long as a round should; at least one."""
     calls = 1
     for _ in range(3):
         seconds = worker.ask("time", calls=calls)["seconds"]

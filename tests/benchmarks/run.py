@@ -1,6 +1,8 @@
 """The benchmark: the same work, with this package and with others, side by side.
 
-``tinygrad-ce bench`` runs it, and so does ``python tests/benchmarks/run.py`` with the same options.
+    python tests/benchmarks/run.py
+    python tests/benchmarks/run.py --only step compiled --with by-hand eager compiled torch
+
 Each competitor works in a process of its own, on the same processors, and only one at a time. All
 must have computed the same before any is timed. What is compared are ratios within one round, of
 which the median is taken over many.
@@ -14,22 +16,88 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import table
 from competitors import COMPETITORS
-from process import Worker
+from process import CompetitorError, Worker
 from rounds import agree, interleaved
 from work import WORK, Work, chosen
 
-from tinygrad_ce.cli import atomic_files as output
-from tinygrad_ce.cli.logits_input import UsageError
+from tinygrad_ce.atomic_files import ensure_writable, write_file
+from tinygrad_ce.cli.options import UsageError, file_path, whole_number
 
 SMALL = "cross-entropy-32x27"  # whose arrays weigh nothing beside a library and its code
 
 
-def bench(arguments: argparse.Namespace) -> int:
-    """Measure what is asked for, print it, and write it to a file if one is given."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure what is asked for, print it, and write it to a file if one is given.
+
+    Returns the exit status: 0; 1 if a competitor fails or computes something else; 2 for wrong
+    use; 130 when interrupted.
+    """
+    try:
+        _run(_parser().parse_args(argv))
+    except (UsageError, OSError) as error:
+        return _fail(error, 2)
+    except CompetitorError as error:
+        return _fail(error, 1)
+    except KeyboardInterrupt:
+        return _fail("interrupted", 130)
+    return 0
+
+
+def _fail(error: object, status: int) -> int:
+    print(f"benchmarks: error: {' '.join(str(error).split())}", file=sys.stderr)
+    return status
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (see --help)")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        description="Measure tinygrad_ce beside PyTorch, JAX and others: the same work for all, on "
+        "the same processors, in turn. Nothing is timed before all have computed the same.",
+        epilog="A name that does not exist shows those that do.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        metavar="WORK",
+        help="what to measure, by name or by the beginning of names (default: all)",
+    )
+    parser.add_argument(
+        "--with",
+        nargs="+",
+        dest="competitors",
+        metavar="NAME",
+        help="who takes part (default: all who are installed)",
+    )
+    parser.add_argument(
+        "--rounds",
+        type=whole_number(1),
+        default=41,
+        metavar="N",
+        help="how often, or less often where it takes long (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--threads",
+        type=whole_number(1),
+        default=1,
+        metavar="N",
+        help="for each (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--json", type=file_path, metavar="FILE", help="write the numbers to a file too"
+    )
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> None:
     works, competitors = _works(arguments.only), _competitors(arguments.competitors)
     takes_part = {
         name: [who for who in competitors if work.kind in COMPETITORS[who].kinds]
@@ -37,10 +105,8 @@ def bench(arguments: argparse.Namespace) -> int:
     }
     if not any(takes_part.values()):
         raise UsageError(f"none of {', '.join(competitors)} can do any of {', '.join(works)}")
-    with ExitStack() as stack:
-        path: Path | None = arguments.json
-        if path is not None:
-            stack.enter_context(output.ready(path.parent, [path.name]))
+    path: Path | None = arguments.json
+    with ensure_writable([] if path is None else [path]):
         found = [
             _measured(name, works[name], who, arguments.rounds, arguments.threads)
             for name, who in takes_part.items()
@@ -49,8 +115,7 @@ def bench(arguments: argparse.Namespace) -> int:
         if path is not None:
             everything = {**table.environment(arguments.threads), "work": found}
             text = json.dumps(everything, indent=1, ensure_ascii=False)
-            output.write(path.parent, {path.name: f"{text}\n".encode()})
-    return 0
+            write_file(path, f"{text}\n".encode())
 
 
 def _works(names: Sequence[str] | None) -> dict[str, Work]:
@@ -112,6 +177,4 @@ def _memory(work: Work, workers: Mapping[str, Worker], threads: int) -> dict[str
 
 
 if __name__ == "__main__":
-    from tinygrad_ce.cli import main
-
-    sys.exit(main(["bench", *sys.argv[1:]]))
+    sys.exit(main())

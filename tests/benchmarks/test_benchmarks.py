@@ -8,15 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinygrad_ce.cli import commands, main
-
 BENCHMARKS = Path(__file__).parent
 
 
 @pytest.fixture(autouse=True)
 def at_the_benchmarks(monkeypatch):
-    """Its modules find one another by name, as `tinygrad-ce bench` has it."""
+    """Its modules find one another by name, as in `python tests/benchmarks/run.py`."""
     monkeypatch.setattr(sys, "path", [str(BENCHMARKS), *sys.path])
+
+
+def main(arguments):
+    import run
+
+    return run.main(arguments)
 
 
 # ── What is computed of times ─────────────────────────────────────────────────────────────────────
@@ -54,7 +58,7 @@ def test_each_competitor_comes_first_in_turn():
 
 
 @pytest.mark.parametrize("slowness", [1e-6, 1e-3, 0.02, 5.0])
-def test_calls_of_a_round_take_about_as_long_as_it_shall_and_are_at_least_one(slowness):
+def test_calls_of_a_round_take_about_as_long_as_it_should_and_are_at_least_one(slowness):
     from rounds import ROUND, calls_a_round
 
     class Steady:
@@ -98,6 +102,7 @@ def test_one_that_computes_something_else_is_named_with_its_numbers(other):
     )
 
 
+@pytest.mark.slow
 def test_a_run_stops_at_a_competitor_that_disagrees(capsys, monkeypatch, tmp_path):
     import process
 
@@ -109,7 +114,7 @@ def test_a_run_stops_at_a_competitor_that_disagrees(capsys, monkeypatch, tmp_pat
             number + ("tinygrad_ce" in self.title) for number in ask(self, do, **details)
         ],
     )
-    arguments = ["bench", "--only", "step-4-16-3-float32", "--with", "by-hand", "eager"]
+    arguments = ["--only", "step-4-16-3-float32", "--with", "by-hand", "eager"]
     assert main([*arguments, "--json", str(tmp_path / "new" / "b.json")]) == 1
     printed = capsys.readouterr()
     assert "tinygrad_ce at step-4-16-3-float32 computes [" in printed.err
@@ -142,12 +147,13 @@ def test_each_module_has_a_function_for_each_kind_that_it_is_listed_for():
         assert set(competitor.kinds) == names & kinds, competitor.title
 
 
+@pytest.mark.slow
 def test_one_that_is_not_installed_is_named_in_a_line_and_left_out(capsys, monkeypatch):
     from competitors import COMPETITORS
 
     missing = COMPETITORS["jax"]._replace(needs="surely_not_installed")
     monkeypatch.setitem(COMPETITORS, "jax", missing)
-    arguments = ["bench", "--only", "compiled-chain", "--rounds", "1", "--with", "by-hand", "jax"]
+    arguments = ["--only", "compiled-chain", "--rounds", "1", "--with", "by-hand", "jax"]
     assert main(arguments) == 0
     printed = capsys.readouterr()
     assert printed.err == (
@@ -155,10 +161,11 @@ def test_one_that_is_not_installed_is_named_in_a_line_and_left_out(capsys, monke
     )
     assert "by hand" in printed.out
     assert "jax" not in printed.out
-    assert main(["bench", "--with", "jax"]) == 2
+    assert main(["--with", "jax"]) == 2
     assert "none of those who should take part is installed" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_one_that_fails_is_named_with_what_it_said_last():
     from process import CompetitorError, Worker
 
@@ -171,8 +178,9 @@ def test_one_that_fails_is_named_with_what_it_said_last():
 # ── A run ─────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_a_run_prints_a_table_and_writes_the_same_as_json(capsys, tmp_path):
-    arguments = ["bench", "--only", "step-4-16-3-float32", "--rounds", "2", "--with", "by-hand"]
+    arguments = ["--only", "step-4-16-3-float32", "--rounds", "2", "--with", "by-hand"]
     path = tmp_path / "new" / "bench.json"
     assert main([*arguments, "eager", "compiled", "--json", str(path)]) == 0
     printed = capsys.readouterr()
@@ -215,7 +223,7 @@ def test_the_peak_of_a_call_counts_what_it_needs_and_not_what_was_before():
         ("--rounds 0", "--rounds: expected a whole number from 1 on, got '0'"),
         ("--threads none", "--threads: expected a whole number from 1 on, got 'none'"),
         ("--with by-hand --json file/b.json", "cannot write to file: not a folder"),
-        ("--with by-hand --json folder", "cannot write to .: folder: a folder, not a file"),
+        ("--with by-hand --json folder", "cannot write to folder: a folder, not a file"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_line_and_nothing_is_begun(
@@ -224,19 +232,10 @@ def test_what_cannot_be_done_is_said_in_a_line_and_nothing_is_begun(
     (tmp_path / "file").write_text("in the way")
     (tmp_path / "folder").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert main(["bench", *arguments.split()]) == 2
+    assert main(arguments.split()) == 2
     printed = capsys.readouterr()
     assert said in printed.err
-    assert printed.err.startswith("tinygrad-ce: error: ")
+    assert printed.err.startswith("benchmarks: error: ")
     assert printed.err.count("\n") == 1
     assert printed.out == ""
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
-
-
-def test_without_a_checkout_it_says_that_it_needs_one(monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr(commands, "__file__", str(tmp_path / "site" / "commands.py"))
-    assert main(["bench"]) == 2
-    assert capsys.readouterr().err == (
-        "tinygrad-ce: error: bench needs a checkout of the sources: the package is installed "
-        "without tests/benchmarks\n"
-    )

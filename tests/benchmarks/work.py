@@ -34,7 +34,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Characters:
-    """Steps of SGD on the character MLP: embedding, linear, batch normalisation, tanh, linear."""
+    """Steps of SGD on the character MLP: embedding, linear, batch normalization, tanh, linear."""
 
     X: Array  # (n, context), characters
     y: Array
@@ -45,7 +45,7 @@ class Characters:
 
     @property
     def hidden(self) -> int:
-        """The units that are normalised; γ is 1 and β is 0 at first."""
+        """The units that are normalized; γ is 1 and β is 0 at first."""
         return len(self.W2)
 
 

@@ -9,14 +9,14 @@ from bits import assert_same_bits
 
 import tinygrad_ce as tg
 from tinygrad_ce import functional as F
-from tinygrad_ce.compiler import blocks, memory
+from tinygrad_ce.compiler import memory, row_blocks
 
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
     """Loops for arrays of any size, and buffers too."""
-    monkeypatch.setattr(blocks, "LARGE", 0)
-    monkeypatch.setattr(blocks, "BLOCK", 300)
+    monkeypatch.setattr(row_blocks, "LARGE", 0)
+    monkeypatch.setattr(row_blocks, "BLOCK", 300)
     monkeypatch.setattr(memory, "LARGE", 0)
 
 
@@ -77,7 +77,7 @@ def test_the_loop_reads_as_one_would_write_it():
 
 
 def test_below_the_threshold_nothing_changes(monkeypatch):
-    monkeypatch.setattr(blocks, "LARGE", 12 * 25 * 4 + 1)
+    monkeypatch.setattr(row_blocks, "LARGE", 12 * 25 * 4 + 1)
     compiled = with_gradient()[1]
     compiled(*data(12, 25, np.float32))
     assert " for " not in compiled.source.split("def check_labels")[0]
@@ -110,7 +110,7 @@ def test_an_axis_order_that_others_depend_on_is_kept():
 
 
 def test_no_second_array_of_the_size_of_the_logits_is_needed(monkeypatch):
-    monkeypatch.setattr(blocks, "BLOCK", 2**14)
+    monkeypatch.setattr(row_blocks, "BLOCK", 2**14)
     logits, y = data(512, 1000)
     compiled = with_gradient()[1]
     compiled(logits, y)
@@ -162,7 +162,7 @@ def test_the_memory_of_a_result_that_nobody_holds_is_used_again(monkeypatch):
     x = np.random.default_rng(0).normal(size=(12, 5))
     f(x)
     assert len({f(x).data.ctypes.data for _ in range(9)}) == 1
-    assert "np.exp(x, out=unheld(spare_1))" in f.source
+    assert "np.exp(x, out=recycled(spare_1))" in f.source
 
 
 def test_parameters_and_gradients_go_to_and_fro_between_two_arrays(monkeypatch):
@@ -287,7 +287,7 @@ def test_what_later_blocks_read_in_another_view_is_not_written_over():
 
 
 def test_what_every_block_reads_keeps_its_buffer(monkeypatch):
-    monkeypatch.setattr(blocks, "BLOCK", 25 * 8)  # one row, as large as what every block reads
+    monkeypatch.setattr(row_blocks, "BLOCK", 25 * 8)  # one row, as large as what every block reads
 
     def f(x, b):
         row = np.exp(b * 2)
@@ -302,15 +302,15 @@ def test_what_every_block_reads_keeps_its_buffer(monkeypatch):
 
 def test_an_array_is_given_again_once_nobody_holds_it():
     arrays = [np.zeros(3)]
-    one = memory.unheld(arrays)
-    other = memory.unheld(arrays)
+    one = memory.recycled(arrays)
+    other = memory.recycled(arrays)
     assert not np.shares_memory(one, other)
     one.setflags(write=False)
     place = one.ctypes.data
     view, one = one[1:], None
-    assert memory.unheld(arrays).ctypes.data != place
+    assert memory.recycled(arrays).ctypes.data != place
     arrays[:] = [view.base, other]
     view = None
-    again = memory.unheld(arrays)
+    again = memory.recycled(arrays)
     assert again.ctypes.data == place
     assert again.flags.writeable

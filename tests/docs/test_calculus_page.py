@@ -15,7 +15,8 @@ import pytest
 import tinygrad_ce as tg
 from tinygrad_ce import functional as F
 from tinygrad_ce.engine import operations, primitives, transforms
-from tinygrad_ce.engine.context import MODE, Mode, Setting
+from tinygrad_ce.engine.context import observing
+from tinygrad_ce.engine.hooks import Observer
 from tinygrad_ce.engine.numpy_protocol import FUNCTIONS, UFUNCS
 from tinygrad_ce.engine.primitives import Primitive
 
@@ -29,32 +30,21 @@ TABLE = [value for value in vars(primitives).values() if isinstance(value, Primi
 CODE = re.compile(r"`([^`]+)`")
 
 
-class Watching(Setting):
-    """Collect the names of the primitives that are computed."""
+class Watching(Observer):
+    """Collects the names of the primitives that are computed."""
 
     def __init__(self):
         self.names = set()
 
-    def __enter__(self):
-        mode = MODE.get()
-        MODE.set(Mode(mode.grad, mode.scope, mode, self))
-
-    def forward(self, node, name, arguments):
-        self.names.add(name)
-
-    def backward(self, node, g, d):
-        pass
+    def forward(self, node, primitive, arguments):
+        self.names.add(primitive.name)
 
 
-def entries():
-    """The primitives that each heading of an entry names, and the text below it."""
-    parts = re.split(r"^##+ (.+)\n", PAGE, flags=re.MULTILINE)
-    named = script.anchors(PAGE)
-    return {
-        tuple(heading.split(", ")): text
-        for heading, text in zip(parts[1::2], parts[2::2], strict=True)
-        if heading.split(", ")[0] in named
-    }
+def sections():
+    """The text below each heading of a group."""
+    parts = re.split(r"^## (.+)\n", PAGE, flags=re.MULTILINE)
+    found = dict(zip(parts[1::2], parts[2::2], strict=True))
+    return {group: found[group] for group in script.groups()}
 
 
 # ── It is complete ────────────────────────────────────────────────────────────────────────────────
@@ -73,17 +63,13 @@ def test_the_groups_are_those_of_the_table():
 
 
 @pytest.mark.parametrize("group", script.groups())
-def test_every_primitive_has_one_entry_in_its_group(group):
-    section = re.search(rf"^## {re.escape(group)}\n(.*?)(?=^## )", PAGE, re.DOTALL | re.MULTILINE)
-    described = [n for heading in script.ENTRY.findall(section[1]) for n in heading.split(", ")]
-    assert sorted(described) == sorted(entry.name for entry in script.groups()[group])
+def test_a_group_has_its_own_table_and_examples(group):
+    assert re.findall("<!-- table: (.+) -->", sections()[group]) == [group]
+    assert "```pycon\n>>> " in sections()[group]
 
 
-@pytest.mark.parametrize("names", entries(), ids=", ".join)
-def test_an_entry_says_how_it_is_written_and_shows_an_example(names):
-    text = entries()[names].lstrip()
-    assert text.startswith(("Written `", "No name: "))
-    assert "```pycon\n>>> " in text
+def test_every_primitive_says_how_it_is_written():
+    assert list(script.WRITTEN) == [entry.name for entry in TABLE]
 
 
 def test_every_name_of_an_operation_is_on_the_page():
@@ -158,7 +144,7 @@ def run():
     name, where = script.PAGE.name, str(script.PAGE)
     examples = doctest.DocTestParser().get_doctest("\n".join(lines), {}, name, where, 0)
     runner, messages = Runner(), []
-    with runner.watch:
+    with observing(runner.watch):
         runner.run(examples, out=messages.append)
     return messages, runner.used
 
@@ -169,16 +155,16 @@ def test_every_example_gives_what_it_says():
     assert len(used) > len(TABLE)
 
 
-@pytest.mark.parametrize("names", entries(), ids=", ".join)
-def test_the_examples_of_an_entry_use_its_primitives(names):
+@pytest.mark.parametrize("group", script.groups())
+def test_the_examples_of_a_group_use_its_primitives(group):
     lines = PAGE.splitlines()
-    starts = [i for i, line in enumerate(lines) if re.match("##+ ", line)]
-    start = lines.index("### " + ", ".join(names))
+    starts = [i for i, line in enumerate(lines) if line.startswith("## ")]
+    start = lines.index(f"## {group}")
     used = set()
     for line, computed in run()[1].items():
-        if starts[bisect(starts, line) - 1] == start:
+        if line > starts[0] and starts[bisect(starts, line) - 1] == start:
             used |= computed
-    assert set(names) <= used
+    assert {entry.name for entry in script.groups()[group]} <= used
 
 
 def code_of(text):
@@ -217,19 +203,16 @@ def names_in_use():
 
 
 WRITTEN = [
-    pytest.param(names, code, id=code)
-    for names, text in entries().items()
-    if text.lstrip().startswith("Written")
-    for code in code_of(re.match(r"Written (.+?)\.(?=\s)", text.lstrip(), re.DOTALL)[1])
+    pytest.param(name, code, id=code) for name, codes in script.WRITTEN.items() for code in codes
 ]
 
 
-@pytest.mark.parametrize(("names", "code"), WRITTEN)
-def test_what_is_written_computes_the_primitive(names, code):
+@pytest.mark.parametrize(("name", "code"), WRITTEN)
+def test_what_is_written_computes_the_primitive(name, code):
     watch = Watching()
-    with watch:
+    with observing(watch):
         eval(code, names_in_use())
-    assert watch.names & set(names)
+    assert name in watch.names
 
 
 COMPOSITIONS = re.search(r"^## Compositions\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)[1]

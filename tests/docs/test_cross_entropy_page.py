@@ -1,38 +1,31 @@
-"""docs/cross_entropy.md: what it shows is what its blocks print, and its formulas survive Markdown.
+"""The pages on cross-entropy: they show what their blocks print, and formulas survive Markdown.
 
 That the blocks run, with their assertions, is for test_docs.py to see.
 """
 
-import contextlib
 import html
-import io
 import re
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
+from doc_pages import DOCS, examples, headings, prose, read, run
 
 import tinygrad_ce as tg
 from tinygrad_ce import functional as F
 
-PAGE = (Path(__file__).parents[2] / "docs/cross_entropy.md").read_text(encoding="utf-8")
-BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n^```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
-BLOCKS = BLOCK.findall(PAGE)
-PROSE = re.sub(r"^```.*?^```$", "", PAGE, flags=re.MULTILINE | re.DOTALL)
-FORMULAS = re.findall(r"\$\$(.+?)\$\$|\$(.+?)\$", PROSE, re.DOTALL)
+NAMES = ("cross_entropy", "cross_entropy_on_a_computer", "article_and_lecture")
+PAGES = {name: read(DOCS / f"{name}.md") for name in NAMES}
+BLOCKS = {name: examples(page) for name, page in PAGES.items()}
+PROSE = {name: prose(page) for name, page in PAGES.items()}
+HEADINGS = [(name, heading) for name in NAMES for heading in headings(PAGES[name])]
+FORMULAS = re.findall(r"\$\$(.+?)\$\$|\$(.+?)\$", "\n\n".join(PROSE.values()), re.DOTALL)
 
 
 @cache
-def printed():
-    """What each block prints, after those before it."""
-    namespace = {"__name__": "__main__"}
-    outputs = []
-    for code, _ in BLOCKS:
-        with contextlib.redirect_stdout(io.StringIO()) as out:
-            exec(compile(code, "cross_entropy.md", "exec"), namespace)
-        outputs.append(out.getvalue())
-    return outputs
+def printed(name):
+    """What each block of a page prints, after those before it."""
+    return run([code for code, _ in BLOCKS[name]], f"{name}.md")[1]
 
 
 def lines(text):
@@ -44,13 +37,16 @@ def lines(text):
         yield (cells[0], cells[1], cells[3]) if in_table else line.rstrip()
 
 
-@pytest.mark.parametrize("i", range(len(BLOCKS)))
-def test_a_block_prints_what_the_page_shows(i):
-    assert list(lines(printed()[i])) == list(lines(BLOCKS[i][1]))
+@pytest.mark.parametrize(
+    ("name", "i"), [(name, i) for name in NAMES for i in range(len(BLOCKS[name]))]
+)
+def test_a_block_prints_what_the_page_shows(name, i):
+    assert list(lines(printed(name)[i])) == list(lines(BLOCKS[name][i][1]))
 
 
 def test_what_is_compared_is_close():
-    rows = [line for _, shown in BLOCKS for line in lines(shown) if isinstance(line, tuple)]
+    shown = [text for blocks in BLOCKS.values() for _, text in blocks]
+    rows = [line for text in shown for line in lines(text) if isinstance(line, tuple)]
     assert len(rows) > 60
     assert [row for row in rows if row[2] == "no"] == [("∂L/∂b", "(3,)", "no")]
 
@@ -66,14 +62,14 @@ def test_pytorch_has_lost_the_digits_too():
 def test_the_picture_of_the_graph_is_of_the_logits_in_the_text():
     z = tg.Tensor([2.0, 1.0, 0.1], requires_grad=True)
     (gradient,) = tg.gradients(F.cross_entropy(z, 0), [z])
-    picture = Path(__file__).parents[2] / "docs/images/cross_entropy.svg"
-    svg = html.unescape(picture.read_text(encoding="utf-8"))
+    picture = DOCS / "images/cross_entropy.svg"
+    svg = html.unescape(read(picture)).replace("−", "-")
     words = {word for text in re.findall(r">([^<]+)<", svg) for word in text.split()}
     assert {f"{value:.4g}" for value in (*z.data, *gradient)} <= words
 
 
 def test_figures_in_the_text_that_no_block_prints():
-    text = " ".join(PROSE.split())
+    text = " ".join(" ".join(PROSE.values()).split())
     for figure, value in (
         ("$\\log 3 = 1.0986$", f"{np.log(3):.4f}"),
         ("$1.8 \\cdot 10^{308}$", f"{np.finfo(float).max:.1e}"),
@@ -102,17 +98,9 @@ def test_from_which_gap_on_the_shifted_form_is_zero(dtype, gap):
 # ── Markdown ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_links_within_the_page_lead_to_headings():
-    headings = re.findall(r"^##+ (.+)$", PROSE, re.MULTILINE)
-    slugs = {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
-    assert len(slugs) == len(headings)
-    assert set(re.findall(r"\]\(#(.*?)\)", PROSE)) <= slugs
-
-
-@pytest.mark.parametrize("heading", re.findall(r"^## (.+)$", PROSE, re.MULTILINE))
-def test_every_section_is_in_the_contents(heading):
-    slug = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
-    assert f"(#{slug})" in PROSE.split("## ")[0]
+@pytest.mark.parametrize(("name", "heading"), HEADINGS)
+def test_every_section_is_in_the_contents(name, heading):
+    assert f"(#{heading})" in PROSE[name].split("## ")[0]
 
 
 @pytest.mark.parametrize("formula", sorted({"".join(f) for f in FORMULAS}))
@@ -126,7 +114,9 @@ def test_a_formula_survives_markdown(formula):
     assert formula.count(r"\left") == formula.count(r"\right")
 
 
-def test_dollars_pair_up():
-    assert PROSE.replace("$$", "").count("$") % 2 == 0
-    assert PROSE.count("$$") % 2 == 0
-    assert not re.search(r"\$\n\n.*[^$]\n\$\n", PROSE)
+@pytest.mark.parametrize("name", NAMES)
+def test_dollars_pair_up(name):
+    prose = PROSE[name]
+    assert prose.replace("$$", "").count("$") % 2 == 0
+    assert prose.count("$$") % 2 == 0
+    assert not re.search(r"\$\n\n.*[^$]\n\$\n", prose)

@@ -110,6 +110,7 @@ def test_the_derivatives_case_by_case():
             assert dz[i] == pytest.approx(probabilities[i], rel=1e-14)
 
 
+@pytest.mark.slow
 def test_three_flowers_prints_its_tables_and_draws(tmp_path):
     done = run("three_flowers", "--out", tmp_path / "new" / "folder")
     assert (done.returncode, done.stderr) == (0, "")
@@ -203,6 +204,7 @@ def test_the_true_gradient_needs_no_mpmath(monkeypatch):
     assert without == pytest.approx(with_mpmath, rel=5e-16)
 
 
+@pytest.mark.slow
 def test_pictures_are_the_same_from_run_to_run(tmp_path, capsys):
     pytest.importorskip("matplotlib")
     for folder in ("one", "two"):
@@ -216,6 +218,7 @@ def test_pictures_are_the_same_from_run_to_run(tmp_path, capsys):
         assert (ROOT / "docs" / "images" / name).exists()
 
 
+@pytest.mark.slow
 def test_pictures_as_a_script(tmp_path):
     pytest.importorskip("matplotlib")
     done = run("pictures", "--format", "png", cwd=tmp_path)
@@ -294,7 +297,7 @@ def test_a_gradient_that_is_wrong_by_hand_is_found(examples, monkeypatch, wrong)
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("dtype, limit", [(np.float64, 1e-15), (np.float32, 2e-8)])
-def test_cross_entropy_and_batch_normalisation_in_one_expression(examples, dtype, limit, seed):
+def test_cross_entropy_and_batch_normalization_in_one_expression(examples, dtype, limit, seed):
     batch = exercise(examples, dtype, seed)
     for row in (ninja.exercise_2(*batch), ninja.exercise_3(*batch)):
         assert row.close
@@ -356,6 +359,7 @@ def test_the_list_of_names():
     assert set("".join(words)) == set("abcdefghijklmnopqrstuvwxyz")
 
 
+@pytest.mark.slow
 def test_ninja_prints_all_exercises():
     done = run("backprop_ninja", "--steps", "20")
     assert (done.returncode, done.stderr) == (0, "")
@@ -432,6 +436,7 @@ def test_wrong_use_is_one_line_and_exit_status_2(here, capsys, module, arguments
     assert error.endswith("\n")
 
 
+@pytest.mark.slow
 def test_wrong_use_of_a_script_has_no_traceback(tmp_path):
     done = run("backprop_ninja", "--names", tmp_path / "none")
     assert (done.returncode, done.stdout) == (2, "")

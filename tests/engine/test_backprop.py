@@ -219,6 +219,7 @@ def test_a_complex_gradient_of_a_real_tensor_is_refused():
 # ── Depth and width ───────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_a_chain_of_a_million_nodes_runs_and_is_freed_without_the_garbage_collector():
     gc.collect()
     gc.disable()

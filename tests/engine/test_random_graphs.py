@@ -426,6 +426,7 @@ def assert_close(got, expected, scale):
     assert abs(got - expected) <= 1e-11 * scale + 1e-13
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES or 5000)
 @given(programs())
 def test_gradients_by_every_leaf_agree_with_the_complex_step(program):
@@ -438,6 +439,7 @@ def test_gradients_by_every_leaf_agree_with_the_complex_step(program):
         assert_close((leaf.grad * v).sum(), expected, np.abs(leaf.grad * v).sum())
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES // 5 or 1000)
 @given(programs(most=5))
 def test_second_derivatives_agree_with_the_complex_step_of_the_first(program):
@@ -793,4 +795,5 @@ class Machine(RuleBasedStateMachine):
 
 
 Machine.TestCase.settings = settings(max_examples=EXAMPLES // 20 or 100, stateful_step_count=30)
+Machine.TestCase.pytestmark = [pytest.mark.slow]
 test_any_order_of_operations_accumulates_what_a_naive_model_does = Machine.TestCase

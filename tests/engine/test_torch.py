@@ -545,6 +545,7 @@ def memory_of_steps(framework):
     return int(run.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc to count a peak anew")
 def test_training_steps_take_at_most_a_fifth_more_memory():
     ours, theirs = (memory_of_steps(framework) for framework in (OURS, THEIRS))

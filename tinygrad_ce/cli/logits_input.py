@@ -12,12 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from ..engine.array_types import Array
+from .options import UsageError, whole_number
 
 CLASSES, SCALE = 5, 2.0  # of random logits
-
-
-class UsageError(Exception):
-    """What was asked for cannot be done; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +26,21 @@ class Problem:
     random: bool = False
 
 
-def problem(arguments: argparse.Namespace) -> Problem:
-    """What --logits and --target, --csv, or --seed, --classes and --scale ask for."""
+def add_logits(parser: argparse.ArgumentParser) -> None:
+    """Add --logits and --target."""
+    parser.add_argument(
+        "--logits", type=_split_logits, metavar="Z,Z,...", help="logits, for instance 2,1,0.1"
+    )
+    parser.add_argument(
+        "--target",
+        type=whole_number(0),
+        metavar="T",
+        help="with --logits: the label, counted from 0",
+    )
+
+
+def read_problem(arguments: argparse.Namespace) -> Problem:
+    """Logits and labels by --logits and --target, --csv, or --seed, --classes and --scale."""
     typed = given_logits(arguments)
     if typed and arguments.csv is not None:
         raise UsageError("--logits and --csv are two sources of logits: give one of them")
@@ -39,12 +49,11 @@ def problem(arguments: argparse.Namespace) -> Problem:
             if getattr(arguments, name) is not None:
                 raise UsageError(f"--{name} is of random logits: leave --logits and --csv out")
     if typed:
-        z, t = logits_and_label(arguments)
+        z, t = typed_logits(arguments)
         return Problem(z[None], t[None])
     if arguments.csv is not None:
         return read_csv(arguments.csv)
-    n_classes = CLASSES if arguments.classes is None else arguments.classes
-    scale = SCALE if arguments.scale is None else arguments.scale
+    n_classes, scale = arguments.classes or CLASSES, arguments.scale or SCALE
     rng = np.random.default_rng(arguments.seed)
     z = scale * rng.standard_normal((1, n_classes))
     return Problem(z, rng.integers(n_classes, size=1), random=True)
@@ -58,13 +67,10 @@ def given_logits(arguments: argparse.Namespace) -> bool:
     return arguments.logits is not None
 
 
-def logits_and_label(arguments: argparse.Namespace) -> tuple[Array, Array]:
+def typed_logits(arguments: argparse.Namespace) -> tuple[Array, Array]:
     """Logits (C,) and label () as they were typed."""
-    try:
-        label = in_range(arguments.target, len(arguments.logits))
-    except ValueError as error:
-        raise UsageError(error) from error
-    return np.array(arguments.logits), np.array(label)
+    _check_label(arguments.target, len(arguments.logits))
+    return np.array(arguments.logits), np.array(arguments.target)
 
 
 def read_csv(path: Path) -> Problem:
@@ -77,21 +83,16 @@ def read_csv(path: Path) -> Problem:
     UsageError
         The file cannot be read; or a row is wrong, and the message names file and line.
     """
-    logits: list[list[float]] = []
+    rows: list[list[float]] = []
     labels: list[int] = []
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             for line, cells in _lines(csv.reader(file)):
                 try:
-                    row, label = _row(cells)
-                    if logits and len(row) != len(logits[0]):
-                        raise ValueError(
-                            f"expected {len(logits[0])} logits and a label as in the rows before, "
-                            f"got {len(cells)} columns"
-                        )
+                    row, label = _parse_row(cells, len(rows[0]) if rows else None)
                 except ValueError as error:
                     raise UsageError(f"{path}, line {line}: {error}") from error
-                logits.append(row)
+                rows.append(row)
                 labels.append(label)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
@@ -99,18 +100,27 @@ def read_csv(path: Path) -> Problem:
         raise UsageError(f"cannot read {path}: it is not text in UTF-8") from error
     except csv.Error as error:
         raise UsageError(f"cannot read {path} as CSV: {error}") from error
-    if not logits:
+    if not rows:
         raise UsageError(f"{path}: no rows of logits with a label in the last column")
-    return Problem(np.array(logits), np.array(labels))
+    return Problem(np.array(rows), np.array(labels))
 
 
-def logits_from(cells: Sequence[str]) -> list[float]:
+def _split_logits(text: str) -> list[float]:
+    try:
+        return _parse_logits(text.split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"expected numbers with commas between them, such as 2,1,0.1, got {text!r}"
+        ) from error
+
+
+def _parse_logits(cells: Sequence[str]) -> list[float]:
     """Logits from text: finite, or -inf, but not all of them.
 
-    >>> logits_from(["2", "1", "-inf"])
+    >>> _parse_logits(["2", "1", "-inf"])
     [2.0, 1.0, -inf]
     """
-    logits = [_number(cell) for cell in cells]
+    logits = [_parse_number(cell) for cell in cells]
     for cell, z in zip(cells, logits, strict=True):
         if math.isnan(z) or z == math.inf:
             raise ValueError(f"expected a number or -inf as a logit, got {cell!r}")
@@ -119,14 +129,12 @@ def logits_from(cells: Sequence[str]) -> list[float]:
     return logits
 
 
-def in_range(label: int, n_classes: int) -> int:
-    """The label, if it is one of so many classes."""
+def _check_label(label: int, n_classes: int) -> None:
     if not 0 <= label < n_classes:
         classes = "1 logit" if n_classes == 1 else f"{n_classes} logits"
-        raise ValueError(
+        raise UsageError(
             f"target {label} is out of range for {classes}: labels run from 0 to {n_classes - 1}"
         )
-    return label
 
 
 def _lines(rows: Iterator[list[str]]) -> Iterator[tuple[int, list[str]]]:
@@ -134,26 +142,32 @@ def _lines(rows: Iterator[list[str]]) -> Iterator[tuple[int, list[str]]]:
     first = True
     for cells in rows:
         if any(cell.strip() for cell in cells):
-            header = first and all(math.isnan(_number(cell)) for cell in cells)
+            header = first and all(math.isnan(_parse_number(cell)) for cell in cells)
             first = False
             if not header:
                 yield rows.line_num, cells  # type: ignore[attr-defined]
 
 
-def _row(cells: list[str]) -> tuple[list[float], int]:
-    if len(cells) < 2:
-        raise ValueError(f"expected logits and a label, got {','.join(cells)!r}")
-    logits = logits_from(cells[:-1])
+def _parse_row(cells: list[str], n_classes: int | None) -> tuple[list[float], int]:
+    *numbers, last = cells
+    if not numbers:
+        raise ValueError(f"expected logits and a label, got {last!r}")
+    logits = _parse_logits(numbers)
     try:
-        label = int(cells[-1])
+        label = int(last)
     except ValueError:
+        reason = f"expected a label as whole number in the last column, got {last!r}"
+        raise ValueError(reason) from None
+    _check_label(label, len(logits))
+    if n_classes not in (None, len(logits)):
         raise ValueError(
-            f"expected a label as whole number in the last column, got {cells[-1]!r}"
-        ) from None
-    return logits, in_range(label, len(logits))
+            f"expected {n_classes} logits and a label as in the rows before, "
+            f"got {len(cells)} columns"
+        )
+    return logits, label
 
 
-def _number(text: str) -> float:
+def _parse_number(text: str) -> float:
     """The number, or nan for what is none."""
     try:
         return float(text)

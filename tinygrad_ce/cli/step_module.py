@@ -33,7 +33,7 @@ def step_module(experiment: Experiment, batch_size: int | None = None, name: str
     name
         Of the module, for the docstring.
     """
-    n = experiment.setting.batch_size if batch_size is None else batch_size
+    n = experiment.config.batch_size if batch_size is None else batch_size
     model, optimizer = copy.deepcopy((experiment.model, experiment.optimizer))
 
     @compile
@@ -50,7 +50,7 @@ def step_module(experiment: Experiment, batch_size: int | None = None, name: str
 
 
 def _docstring(experiment: Experiment, n: int, name: str, source: str) -> str:
-    setting = experiment.setting
+    config = experiment.config
     n_in, n_out = len(experiment.features), len(experiment.classes)
     namespace: dict[str, Any] = {}
     exec(source, namespace)
@@ -75,18 +75,18 @@ def _docstring(experiment: Experiment, n: int, name: str, source: str) -> str:
         "",
         f"rng = np.random.default_rng({experiment.seed})",
         *begin,
-        f"lr = {setting.lr}",
+        f"lr = {config.lr}",
         "for _ in range(100):",
-        f"    X = rng.normal(size=({n}, {n_in}))  # in place of standardised rows",
+        f"    X = rng.normal(size=({n}, {n_in}))  # in place of standardized rows",
         f"    y = rng.integers(0, {n_out}, {n})  # and of their labels",
         call,
     ]
     return (
-        f"A training step on {experiment.name}: {n_in} inputs, {experiment.hidden} tanh, "
+        f"A training step on {experiment.name}: {n_in} inputs, {config.hidden} tanh, "
         f"{n_out} outputs, cross-entropy, SGD.\n\n"
         "Written by tinygrad-ce compile. It needs NumPy alone. "
-        f"Momentum {setting.momentum} and weight decay\n"
-        f"{setting.weight_decay} are in it; all else it takes and returns. "
+        f"Momentum {config.momentum} and weight decay\n"
+        f"{config.weight_decay} are in it; all else it takes and returns. "
         f"This begins with the weights of\ntinygrad-ce train --seed {experiment.seed}:\n\n"
         + textwrap.indent("\n".join(example), "    ")
         + "\n"

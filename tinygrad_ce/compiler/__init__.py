@@ -1,10 +1,15 @@
-"""The compiler: record a step, simplify the graph, and write it out as NumPy source.
+"""The compiler: record a step, simplify its graph, and write it out as NumPy source.
 
-`record` runs the step once and notes what a replay must repeat; `program` holds it as a list of
-operations; `passes` make that smaller; `blocks` gathers what is done for some rows at a time;
-`memory` finds a place for each result and `names` a name; `source` writes it out, from `text`,
-`expressions` and `helpers`; `replay` runs that, and `compiled`, which knows the `arguments`, finds
-the right one or has it made.
+The order of the work, and where it is done:
+
+1. `api` is called with a step and its `arguments`, and looks for a recording that fits.
+2. `recorder` runs the step once, and notes what a replay must repeat, read and write.
+3. `ir` lowers the recording to a program: a list of operations, whose `primitives` it knows.
+4. `passes` make the program smaller, and `row_blocks` gathers what is done for some rows at a time.
+5. `memory` plans where each result is put.
+6. `codegen` writes it out: `naming` finds the names, `expressions` and `literals` the pieces,
+   `printer` the statements, and `bundled_helpers` the functions that the module takes along.
+7. `runtime` makes a function of the source, which reads, checks and writes what is outside.
 """
 
 from .api import Compiled, compile  # noqa: A004

@@ -13,16 +13,18 @@ from typing import Any, overload
 
 import numpy as np
 
+from ..atomic_files import write_file
 from ..engine.context import MODE
+from ..engine.graph import Node
 from ..engine.tensor import Tensor
-from .arguments import Slot, argument_names, as_tensors, describe, mapped
-from .codegen.printer import printed
-from .ir import Op, Program, lowered
-from .memory import planned
-from .passes import simplified
+from .arguments import Slot, argument_names, as_tensors, describe, map_tensors
+from .codegen.printer import generate_source
+from .ir import Op, Program, lower
+from .memory import plan_memory
+from .passes import simplify
 from .recorder import RecordingError, record
-from .row_blocks import in_blocks
-from .runtime import DOES_NOT_FIT, Recorded, Replay
+from .row_blocks import tile_rows
+from .runtime import GUARD_FAILED, Replay
 
 MOST_RECORDINGS = 64  # kinds of arguments; the oldest is forgotten for a further one
 MOST_ALIKE = 8  # recordings for one kind, that differ in what the step relies on outside
@@ -59,8 +61,8 @@ def compile(step: Callable[..., Any] | None = None, *, fast: bool = False) -> An
 
     Notes
     -----
-    Each call computes anew from its arguments, from Tensors and optimizers outside, and from
-    whether Modules are in training; random numbers are drawn anew where `tg.sample` draws them.
+    Each call computes from its arguments, from Tensors and optimizers outside as they are then,
+    and from whether Modules are in training; `tg.sample` draws new random numbers at each call.
     All else that the step takes from outside stays what it was at the recording: NumPy arrays and
     Python numbers. So give them as arguments.
 
@@ -99,7 +101,7 @@ class Compiled:
         self._fast = fast
         self._name = getattr(step, "__name__", "step")
         self._found: dict[Any, list[Replay]] = {}
-        self._live: set[Tensor] = set()  # leaves that have been assigned from outside
+        self._live: set[Node] = set()  # leaves that have been assigned from outside
         self._latest: Replay | None = None
 
     @property
@@ -116,8 +118,8 @@ class Compiled:
         return self._latest.source.text
 
     def save(self, path: str | Path) -> None:
-        """Write `source` to a file."""
-        Path(path).write_text(self.source, encoding="utf-8")
+        """Write `source` to a file, as a whole or not at all."""
+        write_file(Path(path), self.source.encode())
 
     def __get__(self, owner: Any, kind: Any = None) -> Any:
         return self if owner is None else MethodType(self, owner)
@@ -126,8 +128,7 @@ class Compiled:
         """Run the step: from its source, once it is recorded for arguments like these."""
         mode = MODE.get()
         if mode.recorder is not None or mode.observers:
-            labels = [""] * len(args)
-            given, named = as_tensors(args, kwargs, labels, [], [])
+            given, named = as_tensors(args, kwargs, [""] * len(args), None)
             return self._step(*given, **named)
         values: list[Any] = []
         parts: list[Any] = [mode.grad]
@@ -150,17 +151,16 @@ class Compiled:
             ) from error
         for replay in found:
             results = replay.call(*values)
-            if results is not DOES_NOT_FIT:
-                return replay.rebuilt(results)
-        replay = self._recorded(key, args, kwargs)
-        return replay.rebuilt(replay.call(*values))
+            if results is not GUARD_FAILED:
+                return replay.rebuild(results)
+        replay = self._record_and_keep(key, args, kwargs)
+        return replay.rebuild(replay.call(*values))
 
-    def _recorded(self, key: Any, args: Any, kwargs: Any) -> Replay:
-        """Record the step and keep it."""
+    def _record_and_keep(self, key: Any, args: Any, kwargs: Any) -> Replay:
         for replays in self._found.values():
             self._live.update(*(replay.changed() for replay in replays))
         with _one_recording, _collector_paused():
-            replay = self._latest = self._written(args, kwargs)
+            replay = self._latest = self._compile(args, kwargs)
         alike = self._found.setdefault(key, [])
         alike.insert(0, replay)
         del alike[MOST_ALIKE:]
@@ -168,22 +168,20 @@ class Compiled:
             del self._found[next(iter(self._found))]
         return replay
 
-    def _written(self, args: Any, kwargs: Any) -> Replay:
+    def _compile(self, args: Any, kwargs: Any) -> Replay:
         """Record the step, twice, and write it out."""
-        again = self._recorded_program(args, kwargs).program
-        recorded = self._recorded_program(args, kwargs)
-        _check_same(self._name, recorded.program, again)
+        again, _ = self._record(args, kwargs)
+        program, result = self._record(args, kwargs)
+        _check_same(self._name, program, again)
         del again
-        recorded.program = program = in_blocks(simplified(recorded.program, self._fast), self._fast)
-        source = printed(program, planned(program), self._name, recorded.names)
-        return Replay(source, recorded)
+        program = tile_rows(simplify(program, self._fast), self._fast)
+        source = generate_source(program, plan_memory(program), self._name)
+        return Replay(source, program, result)
 
-    def _recorded_program(self, args: Any, kwargs: Any) -> Recorded:
-        """Record the step, and let go of its values."""
+    def _record(self, args: Any, kwargs: Any) -> tuple[Program, Any]:
+        """Record the step; return its program, and its result with slots in place of Tensors."""
         inputs: list[Tensor] = []
-        names: list[str] = []
-        labels = argument_names(self._step, args, kwargs)
-        given, named = as_tensors(args, kwargs, labels, inputs, names)
+        given, named = as_tensors(args, kwargs, argument_names(self._step, args, kwargs), inputs)
         recording = record(self._step, inputs, given, named)
         results: list[Tensor] = []
         own = set(inputs)
@@ -194,11 +192,11 @@ class Compiled:
             results.append(tensor)
             return Slot(len(results) - 1)
 
-        result = mapped(slot, recording.result)
-        program = lowered(
-            recording, results, lambda t: not (t.requires_grad or t.name or t in self._live)
-        )
-        return Recorded(program, recording.conditions, result, names)
+        def is_frozen(leaf: Node) -> bool:
+            return not (leaf._requires_grad or leaf.name or leaf in self._live)
+
+        result = map_tensors(slot, recording.result)
+        return lower(recording, results, is_frozen), result
 
     def __repr__(self) -> str:
         return f"<compiled {self._name}>"
@@ -222,8 +220,8 @@ def _check_same(name: str, one: Program, other: Program) -> None:
 
     def spelled(op: Op) -> Any:
         data = np.asarray(op.data).tobytes() if op.is_constant else None
-        if op.place is not None and op.place.attribute == "value":
-            data = np.asarray(op.place.content).tobytes()
+        if op.state is not None and op.state.attribute == "value":
+            data = np.asarray(op.state.content).tobytes()
         return op.primitive, [place[id(x)] for x in op.inputs], repr(op.params), op.shape, data
 
     same = len(one.ops) == len(other.ops)

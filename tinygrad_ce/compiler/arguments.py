@@ -48,35 +48,38 @@ def describe(argument: Any, values: list[Any], parts: list[Any]) -> None:
 
 
 def as_tensors(
-    args: Any, kwargs: Any, labels: list[str], inputs: list[Tensor], names: list[str]
+    args: Any, kwargs: Any, names: list[str], inputs: list[Tensor] | None
 ) -> tuple[list[Any], dict[str, Any]]:
-    """The arguments as the step gets them."""
-    given = [_as_inputs(a, n, inputs, names) for a, n in zip(args, labels, strict=False)]
-    return given, {n: _as_inputs(a, n, inputs, names) for n, a in kwargs.items()}
+    """Return the arguments as the step gets them, and append their Tensors to the inputs.
+
+    With None, nothing is recorded, and Tensors among the arguments stay what they are.
+    """
+    given = [_as_inputs(a, n, inputs) for a, n in zip(args, names, strict=False)]
+    return given, {n: _as_inputs(a, n, inputs) for n, a in kwargs.items()}
 
 
-def _as_inputs(argument: Any, name: str, inputs: list[Tensor], names: list[str]) -> Any:
+def _as_inputs(argument: Any, name: str, inputs: list[Tensor] | None) -> Any:
     """The argument with Tensors in the place of the values that change, in the same order."""
     if type(argument) in (tuple, list):
-        parts = [_as_inputs(a, f"{name}_{i}", inputs, names) for i, a in enumerate(argument)]
-        return type(argument)(parts)
+        return type(argument)(_as_inputs(a, f"{name}_{i}", inputs) for i, a in enumerate(argument))
     if type(argument) is dict:
-        return {k: _as_inputs(a, f"{name}_{k}", inputs, names) for k, a in argument.items()}
+        return {k: _as_inputs(a, f"{name}_{k}", inputs) for k, a in argument.items()}
     if isinstance(argument, np.ndarray | np.generic):
         array = np.array(argument, order="C")
         tensor = Tensor(array, copy=False) if array.dtype.kind in "biuf" else Tensor(argument)
-    elif type(argument) is Tensor and not argument._requires_grad:
+    elif type(argument) is Tensor and not argument._requires_grad and inputs is not None:
         tensor = constant(argument._value)
         name = argument.name or name
     else:
         return argument
-    inputs.append(tensor)
-    names.append(name)
+    if inputs is not None:
+        tensor.name = name
+        inputs.append(tensor)
     return tensor
 
 
 def argument_names(step: Callable[..., Any], args: Any, kwargs: Any) -> list[str]:
-    """What the step calls its positional arguments."""
+    """Return what the step calls its positional arguments."""
     try:
         bound = inspect.signature(step).bind(*args, **kwargs).arguments
     except (TypeError, ValueError):
@@ -95,14 +98,14 @@ class Slot:
         self.number = number
 
 
-def mapped(f: Callable[[Any], Any], tree: Any) -> Any:
-    """A result with each Tensor in it, or its place, replaced."""
+def map_tensors(f: Callable[[Any], Any], tree: Any) -> Any:
+    """Return a result with each Tensor in it, or its slot, replaced."""
     if isinstance(tree, Tensor | Slot):
         return f(tree)
     if type(tree) in (tuple, list):
-        return type(tree)([mapped(f, part) for part in tree])
+        return type(tree)([map_tensors(f, part) for part in tree])
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        return type(tree)(*[mapped(f, part) for part in tree])
+        return type(tree)(*[map_tensors(f, part) for part in tree])
     if type(tree) is dict:
-        return {key: mapped(f, part) for key, part in tree.items()}
+        return {key: map_tensors(f, part) for key, part in tree.items()}
     return tree

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from ..engine.graph import Scope, topological_order
+from ..engine.graph import Node, Scope, topological_order
 from ..engine.primitives import Primitive
-from ..engine.tensor import Tensor
-from .recorder import Place, Recording, sampled
+from .primitives import FACTS, NOTHING_KNOWN, Facts
+from .recorder import Recording, StateRef
 
 SMALL = 64  # elements of a constant that is written out in the source
 
@@ -35,8 +36,8 @@ class Op:
         The operations whose results it takes, and what else the primitive is called with.
     data
         The value of a constant, else None.
-    place
-        Where an input is read from at each call; None for an argument of the step.
+    state
+        What an input is read from at each call; None for an argument of the step.
     kind
         "array", "scalar" (a NumPy scalar) or "number" (a Python number).
     shape, dtype, strides
@@ -45,28 +46,14 @@ class Op:
         What the user called it, and where it was made.
     gradient_of
         The operations of which this is the gradient.
-    behind
+    forward_op
         The operation whose derivative rule made it, if one did.
-    listed
-        While a program is rewritten, the list that it has been put into.
     """
 
     __slots__ = (
-        "behind",
-        "data",
-        "dtype",
-        "gradient_of",
-        "inputs",
-        "kind",
-        "listed",
-        "name",
-        "params",
-        "place",
-        "primitive",
-        "scope",
-        "shape",
-        "strides",
-    )
+        "data", "dtype", "forward_op", "gradient_of", "inputs", "kind", "name", "params",
+        "primitive", "scope", "shape", "state", "strides",
+    )  # fmt: skip
 
     def __init__(
         self, primitive: Primitive | None, inputs: list[Op], params: tuple[Any, ...], value: Any
@@ -75,12 +62,11 @@ class Op:
         self.inputs = inputs
         self.params = params
         self.data: Any = None
-        self.place: Place | None = None
+        self.state: StateRef | None = None
         self.name: str | None = None
         self.scope: Scope | None = None
         self.gradient_of: tuple[Op, ...] = ()
-        self.behind: Op | None = None
-        self.listed: list[Op] | None = None
+        self.forward_op: Op | None = None
         if isinstance(value, np.ndarray):
             self.kind = "array"
             self.shape: tuple[int, ...] = value.shape
@@ -116,8 +102,19 @@ class Op:
         op = Op.__new__(Op)
         for slot in Op.__slots__:
             setattr(op, slot, getattr(self, slot))
-        op.primitive, op.inputs, op.params, op.listed = primitive, inputs, params, None
+        op.primitive, op.inputs, op.params = primitive, inputs, params
         return op
+
+    def beside(self, primitive: Primitive, inputs: list[Op], params: Any, value: Any) -> Op:
+        """A further operation, in the scope of this one."""
+        op = Op(primitive, inputs, params, value)
+        op.scope, op.forward_op = self.scope, self.forward_op
+        return op
+
+    @property
+    def facts(self) -> Facts:
+        """What is known of the primitive."""
+        return FACTS.get(self.primitive, NOTHING_KNOWN)
 
     def __repr__(self) -> str:
         what = self.primitive.name if self.primitive else "constant" if self.is_constant else "in"
@@ -125,24 +122,17 @@ class Op:
 
 
 def constant_op(value: Any) -> Op:
-    """A constant."""
+    """Return a constant."""
     op = Op(None, [], (), value)
     op.data = value
     return op
-
-
-class _Held:
-    """A constant that is too large to be written out, or whose axes are in another order."""
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
 
 
 def _constant(value: Any) -> Op:
     op = Op(None, [], (), value)
     if op.in_c_order and (op.size <= SMALL or is_range(value) or is_uniform(value)):
         return constant_op(value)
-    op.place = Place(_Held(value), "value")
+    op.state = StateRef(SimpleNamespace(value=value), "value")  # too large to be written out, say
     return op
 
 
@@ -174,32 +164,33 @@ class Loop:
     Attributes
     ----------
     ops
-        The operations, one behind the other in the program.
+        The operations, one after the other in the program.
     n, block
         The number of rows, and how many of them are a block.
     relative
-        Those, by id, that count from the first row of the block.
+        Those that count from the first row of the block.
     kept
-        Those, by id, whose results are needed behind the loop.
+        Those whose results are needed after the loop.
     """
 
     ops: list[Op]
     n: int
     block: int
-    relative: set[int]
-    kept: set[int]
+    relative: set[Op]
+    kept: set[Op]
 
     @cached_property
-    def inside(self) -> set[int]:
-        """All of them, by id."""
-        return set(map(id, self.ops))
+    def inside(self) -> set[Op]:
+        """All of them."""
+        return set(self.ops)
 
     @cached_property
-    def local(self) -> set[int]:
-        """Those, by id, of whose results there is a block at a time."""
+    def local(self) -> set[Op]:
+        """Those of whose results there is a block at a time."""
         return self.inside - self.kept
 
 
+@dataclass(eq=False)
 class Program:
     """Operations in the order of their computation, and what is wanted of them.
 
@@ -212,31 +203,22 @@ class Program:
     results
         What the step returns.
     writes
-        What it leaves at places outside; None clears a gradient.
-    checks
-        Those that refuse values that do not fit.
-    fixed
+        What it leaves outside; None clears a gradient.
+    guards
+        What must be as it was at the recording, and how it was.
+    frozen_leaves
         The leaves from outside that were taken for constants, and their values.
     loops
         The stretches of operations that are done in blocks of rows.
     """
 
-    def __init__(
-        self,
-        ops: list[Op],
-        arguments: list[Op],
-        results: list[Op],
-        writes: list[tuple[Place, Op | None]],
-        checks: list[Op],
-        fixed: list[tuple[Tensor, Any]],
-    ) -> None:
-        self.ops = ops
-        self.arguments = arguments
-        self.results = results
-        self.writes = writes
-        self.checks = checks
-        self.fixed = fixed
-        self.loops: list[Loop] = []
+    ops: list[Op]
+    arguments: list[Op]
+    results: list[Op]
+    writes: list[tuple[StateRef, Op | None]]
+    guards: list[tuple[StateRef, Any]]
+    frozen_leaves: list[tuple[Node, Any]]
+    loops: list[Loop] = field(default_factory=list)
 
     @property
     def wanted(self) -> list[Op]:
@@ -249,22 +231,12 @@ class Program:
         return list(dict.fromkeys(op for _, op in self.writes if op is not None))
 
     @property
-    def samples(self) -> list[Op]:
-        """Those that draw from a generator, which moves on whether or not the numbers are used."""
-        return [op for op in self.ops if op.primitive is sampled]
-
-    @property
-    def actions(self) -> list[Op]:
-        """Those that do more than compute a value, and so are done each time: checks and draws."""
-        return [*self.checks, *self.samples]
-
-    @property
     def reads(self) -> list[Op]:
-        """The inputs that are read from places."""
-        return [op for op in self.ops if op.place is not None]
+        """The inputs that are read from outside."""
+        return [op for op in self.ops if op.state is not None]
 
-    def rewritten(self, rule: Callable[[Op, Callable[[Op], Op]], Op]) -> Program:
-        """The program with each operation replaced by what a rule makes of it.
+    def rewrite(self, rule: Callable[[Op, Callable[[Op], Op]], Op]) -> Program:
+        """Return the program with each operation replaced by what a rule makes of it.
 
         Parameters
         ----------
@@ -274,13 +246,11 @@ class Program:
         """
         replaced: dict[Op, Op] = {}
         inherited: dict[Op, list[Op]] = {}
-        ops: list[Op] = []
+        ops: dict[Op, None] = {}
         now = replaced.get
 
         def add(op: Op) -> Op:
-            if op.listed is not ops:
-                op.listed = ops
-                ops.append(op)
+            ops[op] = None
             return op
 
         for op in self.ops:
@@ -295,26 +265,24 @@ class Program:
                         known += op.gradient_of
                 replaced[op] = add(replacement)
             else:
-                op.listed = ops
-                ops.append(op)
+                ops[op] = None
         for op in ops:
-            op.listed = None
             op.gradient_of = tuple(now(node, node) for node in inherited.get(op, op.gradient_of))
-            op.behind = op.behind and now(op.behind, op.behind)
+            op.forward_op = op.forward_op and now(op.forward_op, op.forward_op)
         return Program(
-            ops,
+            list(ops),
             [now(op, op) for op in self.arguments],
             [now(op, op) for op in self.results],
-            [(place, op and now(op, op)) for place, op in self.writes],
-            [now(op, op) for op in self.checks],
-            self.fixed,
+            [(ref, op and now(op, op)) for ref, op in self.writes],
+            self.guards,
+            self.frozen_leaves,
         )
 
 
-def lowered(
-    recording: Recording, results: list[Tensor], fixed: Callable[[Tensor], bool]
+def lower(
+    recording: Recording, results: Sequence[Node], is_frozen: Callable[[Node], bool]
 ) -> Program:
-    """The program of a recording.
+    """Make a program of a recording.
 
     Parameters
     ----------
@@ -322,38 +290,37 @@ def lowered(
         What the step did.
     results
         The Tensors in what it returned.
-    fixed
+    is_frozen
         Whether a leaf from outside, which the step does not assign, counts as a constant.
     """
-    ops: dict[Tensor, Op] = {}
+    ops: dict[Node, Op] = {}
     inputs = dict.fromkeys(recording.inputs)
     written = [tensor for _, tensor in recording.writes if tensor is not None]
-    assigned = {id(place.owner) for place, _ in recording.writes if place.attribute == "_value"}
+    assigned = {id(ref.owner) for ref, _ in recording.writes if ref.attribute == "_value"}
     makers = _makers(recording)
-    stubs: dict[Tensor, Op] = {}
+    stubs: dict[Node, Op] = {}
     listed: list[Op] = []
-    taken: list[tuple[Tensor, Any]] = []
-    outputs = [*results, *written, *recording.checks, *recording.samples]
-    outputs += recording.versions.values()
+    taken: list[tuple[Node, Any]] = []
+    outputs = [*results, *written, *recording.effects, *recording.versions.values()]
     for tensor in topological_order(*inputs, *outputs):
         if tensor.primitive is not None:
             op = _operation(tensor, recording, ops)
             maker = makers(tensor.index)
             if maker is not None:  # which need not be part of the program
-                op.behind = ops.get(maker) or stubs.setdefault(maker, _stub(maker))
+                op.forward_op = ops.get(maker) or stubs.setdefault(maker, _stub(maker))
         elif tensor in inputs:
             op = Op(None, [], (), tensor._value)
         elif tensor in recording.reads:
             op = Op(None, [], (), tensor._value)
-            op.place = recording.reads[tensor]
+            op.state = recording.reads[tensor]
         elif tensor.index >= recording.start:
             op = _constant(tensor._value)
-        elif id(tensor) not in assigned and fixed(tensor):
+        elif id(tensor) not in assigned and is_frozen(tensor):
             op = _constant(tensor._value)
             taken.append((tensor, tensor._value))
         else:
             op = Op(None, [], (), tensor._value)
-            op.place = Place(tensor, "_value")
+            op.state = StateRef(tensor, "_value")
         op.name, op.scope = tensor.name, tensor.scope
         ops[tensor] = op
         listed.append(op)
@@ -367,19 +334,19 @@ def lowered(
         listed,
         [ops[tensor] for tensor in recording.inputs],
         [ops[tensor] for tensor in results],
-        [(place, None if t is None else ops[t]) for place, t in recording.writes],
-        [ops[tensor] for tensor in recording.checks],
+        [(ref, None if t is None else ops[t]) for ref, t in recording.writes],
+        recording.guards,
         taken,
     )
 
 
-def _stub(tensor: Tensor) -> Op:
+def _stub(tensor: Node) -> Op:
     op = Op(tensor.primitive, [], (), tensor._value)
     op.name, op.scope = tensor.name, tensor.scope
     return op
 
 
-def _operation(tensor: Tensor, recording: Recording, ops: dict[Tensor, Op]) -> Op:
+def _operation(tensor: Node, recording: Recording, ops: dict[Node, Op]) -> Op:
     assert tensor.inputs is not None
     n = len(tensor.inputs)
     arguments = zip(tensor.inputs, tensor._arguments, strict=False)
@@ -387,12 +354,12 @@ def _operation(tensor: Tensor, recording: Recording, ops: dict[Tensor, Op]) -> O
     return Op(tensor.primitive, inputs, tensor._arguments[n:], tensor._value)
 
 
-def _makers(recording: Recording) -> Callable[[int], Tensor | None]:
+def _makers(recording: Recording) -> Callable[[int], Node | None]:
     """For the index of a node, the node whose derivative rule made it, or None."""
     starts = [index for index, _, _ in recording.gradients]
     nodes = [None if g is None else node for _, node, g in recording.gradients]
 
-    def maker(index: int) -> Tensor | None:
+    def maker(index: int) -> Node | None:
         i = bisect_left(starts, index) - 1
         node = nodes[i] if i >= 0 else None
         return node if node is not None and node.primitive is not None else None

@@ -1,8 +1,8 @@
 """Where results are put: into the memory of an operand that is not needed any more, or a buffer.
 
 What the step returns or leaves behind lies in memory of its own, which no later call writes to as
-long as anyone holds it. All else can share: an element-wise operation writes over an operand that
-dies with it, and large intermediate results lie in buffers that are kept from call to call.
+long as anyone holds it. All else can share: an element-wise operation writes over an operand whose
+last use this is, and large intermediate results lie in buffers that are kept from call to call.
 """
 
 from __future__ import annotations
@@ -17,16 +17,7 @@ import numpy.typing as npt
 
 from ..engine import primitives as p
 from .ir import Loop, Op, Program
-from .passes import add_at, add_at_flat
-
-# NumPy's functions that take out=, element by element.
-ELEMENTWISE = {
-    p.add: "add", p.subtract: "subtract", p.multiply: "multiply", p.divide: "divide",
-    p.negative: "negative", p.exp: "exp", p.expm1: "expm1", p.log: "log", p.log1p: "log1p",
-    p.sqrt: "sqrt", p.sin: "sin", p.cos: "cos", p.tanh: "tanh", p.abs_: "abs", p.sign: "sign",
-    p.logaddexp: "logaddexp", p.maximum: "maximum", p.minimum: "minimum", p.relu: "maximum",
-    p.logical_and: "bitwise_and", p.logical_or: "bitwise_or", p.logical_not: "invert",
-}  # fmt: skip
+from .primitives import add_at, add_at_flat
 
 # From this many bytes on, a buffer that is kept is worth its name.
 LARGE = 2**17
@@ -40,11 +31,11 @@ NEVER = 10**9
 
 @dataclass
 class Plan:
-    """Where the result of each operation goes, by the operation's id.
+    """Where the result of each operation goes, by operation.
 
     Attributes
     ----------
-    over
+    in_place_of
         The operand that it writes over.
     buffer
         The number of the buffer that it is put into.
@@ -56,129 +47,122 @@ class Plan:
         An operation of the shape and dtype of the arrays of each list.
     copied
         The results that must be copied, since they share memory with an argument.
-    home
+    target
         For the first of those that write over one another in a loop: the one whose results are
         kept, which all lie in the rows of its array.
-    alias
+    reused_array
         For a result that is kept: the array from in front of the loop that it is written over.
     """
 
-    over: dict[int, Op] = field(default_factory=dict)
-    buffer: dict[int, int] = field(default_factory=dict)
+    in_place_of: dict[Op, Op] = field(default_factory=dict)
+    buffer: dict[Op, int] = field(default_factory=dict)
     buffers: list[Op] = field(default_factory=list)
-    spare: dict[int, int] = field(default_factory=dict)
+    spare: dict[Op, int] = field(default_factory=dict)
     spares: list[Op] = field(default_factory=list)
-    copied: set[int] = field(default_factory=set)
-    home: dict[int, Op] = field(default_factory=dict)
-    alias: dict[int, Op] = field(default_factory=dict)
+    copied: set[Op] = field(default_factory=set)
+    target: dict[Op, Op] = field(default_factory=dict)
+    reused_array: dict[Op, Op] = field(default_factory=dict)
 
 
 def is_view(op: Op) -> bool:
     """Whether the result can share memory with an operand."""
-    if op.primitive is p.getitem:
-        return len(op.inputs) == 1
-    return op.primitive in (p.reshape, p.transpose, p.broadcast_to, p.einsum)
+    return op.facts.view or (op.primitive is p.getitem and len(op.inputs) == 1)
 
 
-def planned(program: Program) -> Plan:
-    """Find a place for each result."""
+def plan_memory(program: Program) -> Plan:
+    """Decide in which memory each result is put."""
     plan = Plan()
     owners = _owners(program)
     last_use = _last_uses(program, owners)
     shared = _shared(program, owners)
     for i, op in enumerate(program.ops):
-        victim = _dying_operand(op, i, owners, last_use)
-        if victim is not None and id(victim) not in shared.get(id(op), ()):
-            plan.over[id(op)] = victim
+        reused = _reused_operand(op, i, owners, last_use)
+        if reused is not None and reused not in shared.get(op, ()):
+            plan.in_place_of[op] = reused
     for loop in program.loops:
-        _settle(loop, plan, owners)
+        _place_kept_results(loop, plan, owners)
     _share_buffers(program, plan, owners, last_use)
-    arguments = {id(op) for op in program.arguments}
+    arguments = set(program.arguments)
     for op in program.wanted:
-        if not op.is_constant and any(id(owner) in arguments for owner in owners[id(op)]):
-            plan.copied.add(id(op))
+        if not op.is_constant and any(owner in arguments for owner in owners[op]):
+            plan.copied.add(op)
     return plan
 
 
-def _owners(program: Program) -> dict[int, list[Op]]:
+def _owners(program: Program) -> dict[Op, list[Op]]:
     """For each operation, those in whose memory its result lies: itself, unless it is a view."""
-    owners: dict[int, list[Op]] = {}
+    owners: dict[Op, list[Op]] = {}
     for op in program.ops:
-        owners[id(op)] = [op]
+        owners[op] = [op]
         if is_view(op):
-            owners[id(op)] = [owner for source in op.inputs for owner in owners[id(source)]]
+            owners[op] = [owner for source in op.inputs for owner in owners[source]]
     return owners
 
 
-def _last_uses(program: Program, owners: dict[int, list[Op]]) -> dict[int, int]:
+def _last_uses(program: Program, owners: dict[Op, list[Op]]) -> dict[Op, int]:
     """The number of the operation that is the last to need what an operation has computed."""
-    last_use: dict[int, int] = {}
+    last_use: dict[Op, int] = {}
     for i, op in enumerate(program.ops):
         for source in op.inputs:
-            for owner in owners[id(source)]:
-                last_use[id(owner)] = i
+            for owner in owners[source]:
+                last_use[owner] = i
     for op in program.wanted:
-        for owner in owners[id(op)]:
-            last_use[id(owner)] = NEVER
+        for owner in owners[op]:
+            last_use[owner] = NEVER
     return last_use
 
 
-def _dying_operand(
-    op: Op, i: int, owners: dict[int, list[Op]], last_use: dict[int, int]
+def _reused_operand(
+    op: Op, i: int, owners: dict[Op, list[Op]], last_use: dict[Op, int]
 ) -> Op | None:
     """An operand that the result fits into, and that nothing later needs."""
     adds = op.primitive in (add_at, add_at_flat)
-    if op.kind != "array" or not (op.primitive in ELEMENTWISE or adds):
+    if op.kind != "array" or not (op.facts.ufunc or adds):
         return None
     candidates = op.inputs[:1] if adds else op.inputs
     for x in candidates:
-        owner = owners[id(x)][0]
+        owner = owners[x][0]
         fits = (x.kind, x.dtype, x.shape, x.strides) == ("array", op.dtype, op.shape, op.strides)
-        ours = len(owners[id(x)]) == 1 and owner.primitive is not None and owner.in_c_order
-        if not (fits and ours and x.in_c_order and last_use[id(owner)] == i):
+        ours = len(owners[x]) == 1 and owner.primitive is not None and owner.in_c_order
+        if not (fits and ours and x.in_c_order and last_use[owner] == i):
             continue
-        if all(y is x or owner not in owners[id(y)] for y in op.inputs):
+        if all(y is x or owner not in owners[y] for y in op.inputs):
             return x
     return None
 
 
-def _shared(program: Program, owners: dict[int, list[Op]]) -> dict[int, set[int]]:
+def _shared(program: Program, owners: dict[Op, list[Op]]) -> dict[Op, set[Op]]:
     """For each operation of a loop, what it must not write over: other rows may be read as well."""
-    found: dict[int, set[int]] = {}
+    found: dict[Op, set[Op]] = {}
     for loop in program.loops:
-        outer = {id(x) for op in loop.ops for x in op.inputs} - loop.inside
-        counts = Counter(id(owner) for key in outer for owner in owners[key])
+        outer = {x for op in loop.ops for x in op.inputs} - loop.inside
+        counts = Counter(owner for key in outer for owner in owners[key])
         for op in loop.ops:
-            found[id(op)] = {
-                id(x) for x in op.inputs if any(counts[id(owner)] > 1 for owner in owners[id(x)])
-            }
+            found[op] = {x for x in op.inputs if any(counts[owner] > 1 for owner in owners[x])}
     return found
 
 
-def _settle(loop: Loop, plan: Plan, owners: dict[int, list[Op]]) -> None:
-    """Let a result that is kept lie in its place from the first that it is written over on."""
+def _place_kept_results(loop: Loop, plan: Plan, owners: dict[Op, list[Op]]) -> None:
+    """Give each chain of in-place updates the memory of its final result, if that is kept."""
     for op in loop.ops:
-        if id(op) not in loop.kept:
+        if op not in loop.kept:
             continue
-        first, victim = op, plan.over.get(id(op))
-        while victim is not None and id(owners[id(victim)][0]) in loop.inside:
-            first = owners[id(victim)][0]
-            victim = plan.over.get(id(first))
-        if first.shape == op.shape and victim is not None and id(victim) not in loop.inside:
-            plan.alias[id(op)] = victim
+        first, reused = op, plan.in_place_of.get(op)
+        while reused is not None and owners[reused][0] in loop.inside:
+            first = owners[reused][0]
+            reused = plan.in_place_of.get(first)
+        if first.shape == op.shape and reused is not None and reused not in loop.inside:
+            plan.reused_array[op] = reused
             continue
-        if first.shape != op.shape or first.primitive not in ELEMENTWISE or victim is not None:
-            plan.over.pop(id(op), None)
+        if first.shape != op.shape or not first.facts.ufunc or reused is not None:
+            plan.in_place_of.pop(op, None)
             first = op
-        if first.primitive in ELEMENTWISE:
-            plan.home[id(first)] = op
+        if first.facts.ufunc:
+            plan.target[first] = op
 
 
 def _share_buffers(
-    program: Program,
-    plan: Plan,
-    owners: dict[int, list[Op]],
-    last_use: dict[int, int],
+    program: Program, plan: Plan, owners: dict[Op, list[Op]], last_use: dict[Op, int]
 ) -> None:
     """Put large results into buffers, each as soon as one is free again.
 
@@ -186,28 +170,28 @@ def _share_buffers(
     once nobody holds that any more.
     """
     chains = _chains(program, plan, owners)
-    number = {id(op): i for i, op in enumerate(program.ops)}
-    loop_of = {id(op): loop for loop in program.loops for op in loop.ops}
-    loop_at = {i: loop for loop in program.loops for i in (number[id(op)] for op in loop.ops)}
-    ends: dict[int, int] = {}
+    number = {op: i for i, op in enumerate(program.ops)}
+    loop_of = {op: loop for loop in program.loops for op in loop.ops}
+    loop_at = {i: loop for loop in program.loops for i in (number[op] for op in loop.ops)}
+    ends: dict[Op, int] = {}
     for op in program.ops:
-        chain = chains[id(op)]
-        end = last_use.get(id(op), 0)
+        chain = chains[op]
+        end = last_use.get(op, 0)
         if end in loop_at and loop_of.get(chain) is not loop_at[end]:
-            end = number[id(loop_at[end].ops[-1])]  # needed for each block
+            end = number[loop_at[end].ops[-1]]  # needed for each block
         ends[chain] = max(ends.get(chain, 0), end)
     free: dict[object, list[int]] = {}
     until: dict[int, list[tuple[object, int]]] = {}
     for i, op in enumerate(program.ops):
-        loop = loop_of.get(id(op))
+        loop = loop_of.get(op)
         asking: list[tuple[Op, Op, Op]] = []  # writes first, how much, whose place
-        asking += [] if id(op) in plan.home else [(op, _block_of(op, loop), op)]
+        asking += [] if op in plan.target else [(op, _block_of(op, loop), op)]
         if loop is not None and loop.ops[0] is op:
-            firsts = [first for first in loop.ops if id(first) in plan.home]
-            asking = [(first, first, plan.home[id(first)]) for first in firsts] + asking
+            firsts = [first for first in loop.ops if first in plan.target]
+            asking = [(first, first, plan.target[first]) for first in firsts] + asking
         for first, memory, user in asking:
-            end = ends[chains[id(first)]]
-            if not _takes_buffer(memory) or id(first) in plan.over:
+            end = ends[chains[first]]
+            if not _takes_buffer(memory) or first in plan.in_place_of:
                 continue
             if end < NEVER:
                 key = (memory.shape, memory.dtype)
@@ -215,10 +199,10 @@ def _share_buffers(
                 if not waiting:
                     waiting.append(len(plan.buffers))
                     plan.buffers.append(memory)
-                plan.buffer[id(user)] = waiting.pop()
-                until.setdefault(end, []).append((key, plan.buffer[id(user)]))
+                plan.buffer[user] = waiting.pop()
+                until.setdefault(end, []).append((key, plan.buffer[user]))
             elif memory is first and memory.size * memory.dtype.itemsize >= CLEARED:
-                plan.spare[id(user)] = len(plan.spares)
+                plan.spare[user] = len(plan.spares)
                 plan.spares.append(memory)
         for freed, index in until.pop(i, ()):
             free.setdefault(freed, []).append(index)
@@ -233,22 +217,22 @@ def _block_of(op: Op, loop: Loop | None) -> Op:
     return block
 
 
-def _chains(program: Program, plan: Plan, owners: dict[int, list[Op]]) -> dict[int, int]:
+def _chains(program: Program, plan: Plan, owners: dict[Op, list[Op]]) -> dict[Op, Op]:
     """For each operation, the first of the chain of those that have written over one another."""
-    chains: dict[int, int] = {}
+    chains: dict[Op, Op] = {}
     for op in program.ops:
-        victim = plan.over.get(id(op))
-        chains[id(op)] = id(op) if victim is None else chains[id(owners[id(victim)][0])]
+        reused = plan.in_place_of.get(op)
+        chains[op] = op if reused is None else chains[owners[reused][0]]
     return chains
 
 
 def _takes_buffer(op: Op) -> bool:
     if op.kind != "array" or op.size * op.dtype.itemsize < LARGE or not op.in_c_order:
         return False
-    return op.primitive in ELEMENTWISE or op.primitive is p.matmul
+    return bool(op.facts.ufunc) or op.primitive is p.matmul
 
 
-def unheld(arrays: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+def recycled(arrays: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
     """One of the arrays that earlier calls have returned, if nobody holds it now, or a new one.
 
     Two are kept at most: one may be held until the other takes its place.

@@ -3,7 +3,7 @@
 Only `sum_by_blas` changes last digits, and it is left out unless `fast` is asked for.
 
 Floating point arithmetic has few laws. What is used here holds for every bit, signs of zeros
-included: the same operation on the same values gives the same result wherever it stands, so it can
+included: the same operation on the same values gives the same result wherever it is, so it can
 be done once, now, or before a broadcast in place of after it; and x + 0 is x unless x is -0.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -22,29 +23,29 @@ from ..engine.kernels import ARRAY_SLOT
 from ..engine.primitives import Primitive
 from ..functional.validation import check_labels, check_range
 from .ir import SMALL, Op, Program, constant_op
-from .recorder import verified
+from .primitives import add_at, add_at_flat, copied, take, typed, verified
 
 Add = Callable[[Op], Op]
 
 
-def simplified(program: Program, fast: bool = False) -> Program:
-    """All passes, one after another; with `fast`, also the one that changes last digits."""
+def _rewriting(rule: Callable[[Op, Add], Op]) -> Callable[[Program], Program]:
+    """A pass that replaces each operation by what a rule makes of it."""
+
+    @wraps(rule)
+    def rewrite(program: Program) -> Program:
+        return program.rewrite(rule)
+
+    return rewrite
+
+
+def simplify(program: Program, fast: bool = False) -> Program:
+    """Run all passes; with `fast`, also the one that changes last digits."""
     if fast:
         program = sum_by_blas(program)
     for step in (
-        remove_dead,
-        remove_copies,
-        fold,
-        melt_broadcasts,
-        merge_equal,
-        melt_scatters,
-        flatten_indices,
-        flatten_rows,
-        find_peaks,
-        split_means,
-        type_numbers,
-        merge_equal,
-    ):
+        remove_dead, remove_copies, fold, push_down_broadcasts, merge_equal, fuse_scatter_add,
+        flatten_indices, flatten_rows, expand_row_maxima, split_means, type_numbers, merge_equal,
+    ):  # fmt: skip
         program = step(program)
     return remove_dead(program)
 
@@ -54,63 +55,57 @@ def simplified(program: Program, fast: bool = False) -> Program:
 
 def remove_dead(program: Program) -> Program:
     """Leave out what nothing is made from, and checks of constants, which have been passed."""
-    program.checks = [op for op in program.checks if not op.inputs[0].is_constant]
-    kept = (*program.wanted, *program.actions, *program.arguments)
-    used = {id(op) for op in kept}
+    used = {*program.wanted, *program.arguments}
+    for op in program.ops:
+        if op.facts.effect and not (op.primitive is verified and op.inputs[0].is_constant):
+            used.add(op)
     for op in reversed(program.ops):
-        if id(op) in used:
-            used.update(id(source) for source in op.inputs)
-    program.ops = [op for op in program.ops if id(op) in used]
+        if op in used:
+            used.update(source for source in op.inputs)
+    program.ops = [op for op in program.ops if op in used]
     return program
 
 
 # ── What changes nothing ──────────────────────────────────────────────────────────────────────────
 
 
-def remove_copies(program: Program) -> Program:
-    """Leave out what returns its argument: alias, stop, a cast or reshape to what it is already."""
-    checks = {id(op) for op in program.checks}
-
-    def rule(op: Op, add: Add) -> Op:
-        if id(op) in checks or not op.inputs:
-            return op
-        x = op.inputs[0]
-        if op.primitive in (p.identity, p.stop_gradient):
-            return x
-        if op.primitive is p.reshape and x.primitive is p.reshape and x.inputs[0].in_c_order:
-            op.inputs = [x := x.inputs[0]]
-        same = (x.kind, x.dtype, x.shape, x.in_c_order) == (op.kind, op.dtype, op.shape, True)
-        if op.primitive in (p.astype, p.reshape, p.broadcast_to) and same:
-            return x
-        if op.primitive is p.transpose and op.params[0] == tuple(range(len(op.shape))):
-            return x
+@_rewriting
+def remove_copies(op: Op, add: Add) -> Op:
+    """Leave out what returns its argument: identity, a cast or reshape to what it is already."""
+    if not op.inputs:
         return op
-
-    return program.rewritten(rule)
+    x = op.inputs[0]
+    if op.primitive in (p.identity, p.stop_gradient):
+        return x
+    if op.primitive is p.reshape and x.primitive is p.reshape and x.inputs[0].in_c_order:
+        op.inputs = [x := x.inputs[0]]
+    same = (x.kind, x.dtype, x.shape, x.in_c_order) == (op.kind, op.dtype, op.shape, True)
+    if op.primitive in (p.astype, p.reshape, p.broadcast_to) and same:
+        return x
+    if op.primitive is p.transpose and op.params[0] == tuple(range(len(op.shape))):
+        return x
+    return op
 
 
 # ── Constants ─────────────────────────────────────────────────────────────────────────────────────
 
 
-@np.errstate(all="ignore")
-def fold(program: Program) -> Program:
+@_rewriting
+def fold(op: Op, add: Add) -> Op:
     """Compute now what depends on constants alone, unless the result is large."""
-    actions = {id(op) for op in program.actions}
-
-    def rule(op: Op, add: Add) -> Op:
-        return op if id(op) in actions else _folded(op)
-
-    return program.rewritten(rule)
+    return _fold_op(op)
 
 
-def _folded(op: Op) -> Op:
-    if op.primitive is None or op.primitive is p.broadcast_to or op.size > SMALL:
+def _fold_op(op: Op) -> Op:
+    if op.facts.effect or op.primitive in (None, p.broadcast_to) or op.size > SMALL:
         return op
     if not op.inputs or not all(source.is_constant for source in op.inputs):
         return op
     if not op.in_c_order:  # as an array that is written out would be
         return op
-    return constant_op(op.primitive.value(*(source.data for source in op.inputs), *op.params))
+    assert op.primitive is not None
+    with np.errstate(all="ignore"):
+        return constant_op(op.primitive.value(*(source.data for source in op.inputs), *op.params))
 
 
 # ── The same twice ────────────────────────────────────────────────────────────────────────────────
@@ -124,26 +119,21 @@ def merge_equal(program: Program) -> Program:
     """
     first: dict[Any, Op] = {}
     products = [op for op in program.ops if op.primitive is p.matmul]
-    of_itself = {id(op): _is_product_of_itself(op) for op in products}
-    actions = {id(op) for op in program.actions}
+    of_itself = {op: _is_product_of_itself(op) for op in products}
 
     def rule(op: Op, add: Add) -> Op:
-        if id(op) in actions:
+        if op.facts.effect:
             return op
         if op.is_constant:
-            return first.setdefault(_spelled(op.data), op)
+            return first.setdefault(_content_key(op.data), op)
         if op.primitive is None:
             return op
-        if of_itself.get(id(op)) is False and _is_product_of_itself(op):
+        if of_itself.get(op) is False and _is_product_of_itself(op):
             op.inputs = [op.inputs[0], add(op.inputs[1].like(copied, op.inputs[1:], ()))]
-        key = (op.primitive, tuple(map(id, op.inputs)), repr(op.params))
+        key = (op.primitive, tuple(op.inputs), repr(op.params))
         return first.setdefault(key, op)
 
-    return program.rewritten(rule)
-
-
-# The same numbers in memory of their own.
-copied = Primitive("copied", "=", np.copy)
+    return program.rewrite(rule)
 
 
 def _is_product_of_itself(op: Op) -> bool:
@@ -151,7 +141,7 @@ def _is_product_of_itself(op: Op) -> bool:
     return a is b
 
 
-def _spelled(value: Any) -> tuple[Any, ...]:
+def _content_key(value: Any) -> tuple[Any, ...]:
     """Equal for two constants of which each bit is the same."""
     array = np.asarray(value)
     return (type(value), array.dtype, array.shape, array.tobytes())
@@ -159,49 +149,38 @@ def _spelled(value: Any) -> tuple[Any, ...]:
 
 # ── Broadcasts ────────────────────────────────────────────────────────────────────────────────────
 
-# Rounded exactly, element by element: the same for one number as for each of many.
-EXACT = {
-    p.add, p.subtract, p.multiply, p.divide, p.negative, p.abs_, p.sqrt, p.maximum, p.minimum,
-    p.where, p.less, p.less_equal, p.greater, p.greater_equal, p.equal, p.not_equal,
-    p.logical_and, p.logical_or, p.logical_not, p.astype,
-}  # fmt: skip
 
-
-@np.errstate(all="ignore")
-def melt_broadcasts(program: Program) -> Program:
+@_rewriting
+def push_down_broadcasts(op: Op, add: Add) -> Op:
     """Let NumPy broadcast where an operand is used, in place of spreading it out before.
 
-    Where all operands are spread out, compute first and spread out the result, which in turn melts
-    into what uses it.
+    Where all operands are spread out, compute first and spread out the result, which is then pushed
+    down in turn.
     """
-
-    def rule(op: Op, add: Add) -> Op:
-        if op.primitive not in EXACT or op.kind != "array" or not op.in_c_order:
-            return op
-        if not any(_is_spread(x) for x in op.inputs):
-            return op
-        if any(x.kind == "array" and not (_is_spread(x) or x.in_c_order) for x in op.inputs):
-            return op
-        cores = [_core(x, add) for x in op.inputs]
-        shape = np.broadcast_shapes(*(x.shape for x in cores))
-        if _promoted(cores) != _promoted(op.inputs):
-            return op
-        if shape == op.shape:
-            op.inputs = cores
-            return op
-        core = add(_folded(_smaller(op, cores, shape)))
-        return op.like(p.broadcast_to, [core], (op.shape,))
-
-    return program.rewritten(rule)
+    if not op.facts.exact or op.kind != "array" or not op.in_c_order:
+        return op
+    if not any(_is_broadcast(x) for x in op.inputs):
+        return op
+    if any(x.kind == "array" and not (_is_broadcast(x) or x.in_c_order) for x in op.inputs):
+        return op
+    cores = [_before_broadcast(x, add) for x in op.inputs]
+    shape = np.broadcast_shapes(*(x.shape for x in cores))
+    if _promoted(cores) != _promoted(op.inputs):
+        return op
+    if shape == op.shape:
+        op.inputs = cores
+        return op
+    core = add(_fold_op(_on_cores(op, cores, shape)))
+    return op.like(p.broadcast_to, [core], (op.shape,))
 
 
-def _is_spread(op: Op) -> bool:
+def _is_broadcast(op: Op) -> bool:
     return op.primitive is p.broadcast_to
 
 
-def _core(x: Op, add: Add) -> Op:
+def _before_broadcast(x: Op, add: Add) -> Op:
     """What x was broadcast from; a constant with one element as a number without axes."""
-    if not _is_spread(x):
+    if not _is_broadcast(x):
         return x
     core = x.inputs[0]
     if core.is_constant and core.kind == "array" and core.size == 1:
@@ -214,7 +193,7 @@ def _promoted(operands: list[Op]) -> Any:
     return [(x.dtype, x.kind == "number") for x in operands]
 
 
-def _smaller(op: Op, cores: list[Op], shape: tuple[int, ...]) -> Op:
+def _on_cores(op: Op, cores: list[Op], shape: tuple[int, ...]) -> Op:
     sample: Any = np.empty(shape, op.dtype)
     return Op(op.primitive, cores, op.params, sample[()] if not shape else sample)
 
@@ -222,57 +201,45 @@ def _smaller(op: Op, cores: list[Op], shape: tuple[int, ...]) -> Op:
 # ── Scatters ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def _add_at(x: Any, g: Any, *index: Any) -> Any:
-    y = x.copy()
-    y[kernels.fill_template(index[:-1], index[-1])] += g
-    return y
-
-
-# x with g added at places that are all different.
-add_at = Primitive("add_at", "+[ ]", _add_at, params=("index_template",))
-
-
-def melt_scatters(program: Program) -> Program:
+def fuse_scatter_add(program: Program) -> Program:
     """Add a gradient at its places to the rest, in place of adding an array that is mostly zeros.
 
     That is -0 where the rest is -0, and not 0; so it must be known that no element is -0.
     """
-    uses: dict[int, int] = {}
+    uses: dict[Op, int] = {}
     for op in program.ops:
         for source in op.inputs:
-            uses[id(source)] = uses.get(id(source), 0) + 1
-    kept = {id(op) for op in program.wanted}
-    positive: dict[int, bool] = {}
+            uses[source] = uses.get(source, 0) + 1
+    kept = set(program.wanted)
+    unsigned: dict[Op, bool] = {}
 
     def rule(op: Op, add: Add) -> Op:
-        positive[id(op)] = _without_sign(op, positive)
+        unsigned[op] = _is_unsigned(op, unsigned)
         if op.primitive is not p.add or op.inputs[0].shape != op.inputs[1].shape:
             return op
         for scattered, rest in (op.inputs, op.inputs[::-1]):
-            once = uses.get(id(scattered)) == 1 and id(scattered) not in kept
-            if scattered.primitive is p.scatter and once and positive.get(id(rest)):
+            once = uses.get(scattered) == 1 and scattered not in kept
+            if scattered.primitive is p.scatter and once and unsigned.get(rest):
                 same = rest.dtype == scattered.dtype == op.dtype and rest.in_c_order
                 if same and _names_no_place_twice(scattered):
                     g, *index = scattered.inputs
-                    pattern = scattered.params[0]
-                    number = g.inputs[0] if _is_spread(g) and not g.inputs[0].shape else g
-                    return op.like(add_at, [rest, number, *index], (pattern,))
+                    template = scattered.params[0]
+                    number = g.inputs[0] if _is_broadcast(g) and not g.inputs[0].shape else g
+                    return op.like(add_at, [rest, number, *index], (template,))
         return op
 
-    return program.rewritten(rule)
+    return program.rewrite(rule)
 
 
-def _without_sign(op: Op, known: dict[int, bool]) -> bool:
+def _is_unsigned(op: Op, known: dict[Op, bool]) -> bool:
     """Whether no element has its sign bit set, nan aside."""
     if op.is_constant:
         return op.dtype.kind in "uf" and not np.any(np.signbit(op.data))
-    if op.primitive in (p.exp, p.sigmoid, p.abs_):
-        return True
-    inherit = (p.add, p.multiply, p.divide, p.sum_, p.mean, p.reshape, p.broadcast_to, p.sqrt)
-    if op.primitive in inherit or op.primitive in (p.transpose, p.getitem, p.matmul):
-        operands = op.inputs[:1] if op.primitive is p.getitem else op.inputs
-        return all(known.get(id(x), False) for x in operands)
-    return False
+    operands = op.inputs[:1] if op.primitive is p.getitem else op.inputs
+    inherits = op.facts.unsigned == "inherited"
+    return op.facts.unsigned == "always" or (
+        inherits and all(known.get(x, False) for x in operands)
+    )
 
 
 def _names_no_place_twice(scattered: Op) -> bool:
@@ -289,40 +256,23 @@ def _names_no_place_twice(scattered: Op) -> bool:
     return len(np.unique(np.stack(known, 1), axis=0)) == known[0].size
 
 
-def beside(op: Op, *made_from: Any) -> Op:
-    """A further operation of the scope that another one is of."""
-    new = Op(*made_from)
-    new.scope, new.behind = op.scope, op.behind
-    return new
-
-
 # ── Indices ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def _add_at_flat(x: Any, g: Any, places: Any, sign: str) -> Any:
-    y = x.copy()
-    y.reshape(-1)[places] += g if sign == "+" else -g
-    return y
-
-
 LARGEST_TABLE = 2**16  # elements, each of 8 bytes
-
-# The elements at places counted through the whole array, and x with g added there.
-take = Primitive("take", "[ ]", lambda x, places: x.take(places))
-add_at_flat = Primitive("add_at_flat", "+[ ]", _add_at_flat, params=("sign",))
 
 
 def flatten_indices(program: Program) -> Program:
     """Where one index array for each axis picks elements, count the places through the array.
 
     One index array in place of several: a quarter of NumPy's time. All indices must be known to be
-    in range and not negative, be it that they are constants or that a check has passed them.
+    in range and not negative: they are constants, or a check has passed them.
     """
-    bounds: dict[int, int] = {}
+    bounds: dict[Op, int] = {}
 
     def rule(op: Op, add: Add) -> Op:
         if op.primitive is verified and upper_bound(op) is not None:
-            bounds[id(op.inputs[0])] = upper_bound(op) or 0
+            bounds[op.inputs[0]] = upper_bound(op) or 0
         if op.primitive not in (p.getitem, add_at):
             return op
         x, indices = op.inputs[0], op.inputs[1 + (op.primitive is add_at) :]
@@ -330,7 +280,7 @@ def flatten_indices(program: Program) -> Program:
         if not everywhere or len(indices) != len(x.shape) or len(indices) < 2 or not x.in_c_order:
             return op
         limits = zip(indices, x.shape, strict=True)
-        if not all(_in_range(index, n, bounds.get(id(index))) for index, n in limits):
+        if not all(_in_range(index, n, bounds.get(index)) for index, n in limits):
             return op
         places = _flat_places(op, indices, x.shape, add)
         if op.primitive is add_at:
@@ -340,7 +290,7 @@ def flatten_indices(program: Program) -> Program:
             return op.like(add_at_flat, [x, g, places], (sign,))
         return op.like(take, [x, places], ())
 
-    return program.rewritten(rule)
+    return program.rewrite(rule)
 
 
 def upper_bound(op: Op) -> int | None:
@@ -365,7 +315,7 @@ def _flat_places(op: Op, indices: list[Op], shape: tuple[int, ...], add: Add) ->
     def combined(primitive: Primitive, a: Op, b: Op) -> Op:
         shape = np.broadcast_shapes(a.shape, b.shape)
         dtype = a.dtype if b.kind == "number" else np.result_type(a.dtype, b.dtype)
-        return add(beside(op, primitive, [a, b], (), np.empty(shape, dtype)))
+        return add(op.beside(primitive, [a, b], (), np.empty(shape, dtype)))
 
     strides = [int(np.prod(shape[i + 1 :])) for i in range(len(shape))]
     pairs = list(zip(indices, strides, strict=True))
@@ -384,34 +334,31 @@ def _flat_places(op: Op, indices: list[Op], shape: tuple[int, ...], add: Add) ->
     return total
 
 
-def flatten_rows(program: Program) -> Program:
+@_rewriting
+def flatten_rows(op: Op, add: Add) -> Op:
     """Where rows are added to rows that an index names, count the places of all their elements.
 
     np.add.at has a loop of its own for single elements, which takes a third of the time. The
-    module holds a table of their places; where that would be large, they are counted anew.
+    module holds a table of their places; where that would be large, they are counted again.
     """
-
-    def rule(op: Op, add: Add) -> Op:
-        small = adds_rows(op) and 0 < op.size <= LARGEST_TABLE
-        if not small or not op.inputs[0].in_c_order:
-            return op
-        g, rows = op.inputs
-        if g.primitive is p.reshape and g.inputs[0].in_c_order:
-            g = g.inputs[0]
-        width = math.prod(op.shape[1:])
-        table = add(constant_op(np.arange(op.size).reshape(-1, width)))
-        table.name = "places_of_rows"
-        picked = np.empty((*rows.shape, width), np.int64)
-        elements = add(beside(op, p.getitem, [table, rows], ((ARRAY_SLOT,),), picked))
-        elements.name = "elements"
-        n = picked.size
-        places = add(beside(op, p.reshape, [elements], ((n,),), np.empty(n, np.int64)))
-        values = add(beside(op, p.reshape, [g], ((n,),), np.empty(n, g.dtype)))
-        given = ((ARRAY_SLOT,), (op.size,))
-        total = add(beside(op, p.scatter, [values, places], given, np.empty(op.size, op.dtype)))
-        return op.like(p.reshape, [total], (op.shape,))
-
-    return program.rewritten(rule)
+    small = adds_rows(op) and 0 < op.size <= LARGEST_TABLE
+    if not small or not op.inputs[0].in_c_order:
+        return op
+    g, rows = op.inputs
+    if g.primitive is p.reshape and g.inputs[0].in_c_order:
+        g = g.inputs[0]
+    width = math.prod(op.shape[1:])
+    table = add(constant_op(np.arange(op.size).reshape(-1, width)))
+    table.name = "places_of_rows"
+    picked = np.empty((*rows.shape, width), np.int64)
+    elements = add(op.beside(p.getitem, [table, rows], ((ARRAY_SLOT,),), picked))
+    elements.name = "elements"
+    n = picked.size
+    places = add(op.beside(p.reshape, [elements], ((n,),), np.empty(n, np.int64)))
+    values = add(op.beside(p.reshape, [g], ((n,),), np.empty(n, g.dtype)))
+    given = ((ARRAY_SLOT,), (op.size,))
+    total = add(op.beside(p.scatter, [values, places], given, np.empty(op.size, op.dtype)))
+    return op.like(p.reshape, [total], (op.shape,))
 
 
 def adds_rows(op: Op) -> bool:
@@ -427,7 +374,7 @@ def is_taken(index: Op) -> bool:
     return index.kind == "array" and index.dtype.kind in "iu" and index.dtype != np.uint64
 
 
-# ── Peaks ─────────────────────────────────────────────────────────────────────────────────────────
+# ── The largest of each row ───────────────────────────────────────────────────────────────────────
 
 
 # An argument can be read-only, and argmax then copies it; of up to so many elements, no matter.
@@ -436,34 +383,31 @@ def is_taken(index: Op) -> bool:
 LARGEST_COPY = 2**18
 
 
-def find_peaks(program: Program) -> Program:
+@_rewriting
+def expand_row_maxima(op: Op, add: Add) -> Op:
     """Write out how the largest of each row is found: its place by argmax, then the value there.
 
     So the index of where each row begins can be shared with others that pick from the same rows.
     """
-
-    def rule(op: Op, add: Add) -> Op:
-        if op.primitive is not p.max_constant or not _takes_peaks_of_rows(op):
-            return op
-        x = op.inputs[0]
-        n, classes = x.shape
-        starts = add(constant_op(kernels.row_starts(n, classes)))
-        starts.name = "starts"
-        where = add(beside(op, p.argmax, [x], (-1, False), np.empty(n, np.intp)))
-        where.name = "places_of_peaks"
-        places = add(beside(op, p.add, [where, starts], (), np.empty(n, np.int64)))
-        places.name = "places_of_peaks"
-        found = add(beside(op, take, [x, places], (), np.empty(n, x.dtype)))
-        lowest = add(constant_op(x.dtype.type(op.params[1])))
-        lowest.name = "lowest"
-        finite = add(beside(op, p.maximum, [found, lowest], (), np.empty(n, x.dtype)))
-        found.name = finite.name = "peaks"
-        return op.like(p.reshape, [finite], ((n, 1),))
-
-    return program.rewritten(rule)
+    if op.primitive is not p.max_constant or not _is_row_maximum(op):
+        return op
+    x = op.inputs[0]
+    n, classes = x.shape
+    starts = add(constant_op(kernels.row_starts(n, classes)))
+    starts.name = "starts"
+    where = add(op.beside(p.argmax, [x], (-1, False), np.empty(n, np.intp)))
+    where.name = "places_of_maxima"
+    places = add(op.beside(p.add, [where, starts], (), np.empty(n, np.int64)))
+    places.name = "places_of_maxima"
+    found = add(op.beside(take, [x, places], (), np.empty(n, x.dtype)))
+    lowest = add(constant_op(x.dtype.type(op.params[1])))
+    lowest.name = "lowest"
+    finite = add(op.beside(p.maximum, [found, lowest], (), np.empty(n, x.dtype)))
+    found.name = finite.name = "maxima"
+    return op.like(p.reshape, [finite], ((n, 1),))
 
 
-def _takes_peaks_of_rows(op: Op) -> bool:
+def _is_row_maximum(op: Op) -> bool:
     x, axis = op.inputs[0], op.params[0]
     rows = x.kind == "array" and len(x.shape) == 2 and axis == -1 and 0 not in x.shape
     if x.primitive is None and x.size > LARGEST_COPY:
@@ -474,48 +418,42 @@ def _takes_peaks_of_rows(op: Op) -> bool:
 # ── Sums ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def split_means(program: Program) -> Program:
+@_rewriting
+def split_means(op: Op, add: Add) -> Op:
     """Write a mean as the sum and a division, which can be written over the sum."""
-
-    def rule(op: Op, add: Add) -> Op:
-        kinds = {(x.kind, x.dtype.char) for x in (op, *op.inputs[:1])}
-        if op.primitive is not p.mean or kinds not in ({("array", "f")}, {("array", "d")}):
-            return op
-        x, (axis, _) = op.inputs[0], op.params
-        total = add(beside(op, p.sum_, [x], op.params, np.empty(op.shape, op.dtype)))
-        number = add(constant_op(count_along(x.shape, axis)))
-        mean = op.like(p.divide, [total, number], ())
-        total.name = mean.name = op.name or "mean"
-        return mean
-
-    return program.rewritten(rule)
+    kinds = {(x.kind, x.dtype.char) for x in (op, *op.inputs[:1])}
+    if op.primitive is not p.mean or kinds not in ({("array", "f")}, {("array", "d")}):
+        return op
+    x, (axis, _) = op.inputs[0], op.params
+    total = add(op.beside(p.sum_, [x], op.params, np.empty(op.shape, op.dtype)))
+    number = add(constant_op(count_along(x.shape, axis)))
+    mean = op.like(p.divide, [total, number], ())
+    total.name = mean.name = op.name or "mean"
+    return mean
 
 
-def sum_by_blas(program: Program) -> Program:
+@_rewriting
+def sum_by_blas(op: Op, add: Add) -> Op:
     """Add up the rows or the columns of a matrix by multiplying it with ones.
 
     BLAS takes a third to a tenth of the time that NumPy takes to reduce a matrix. It adds up in
     another order, so the last digits change, and no more than those: the errors are as large.
     """
-
-    def rule(op: Op, add: Add) -> Op:
-        x = op.inputs[0] if op.primitive in (p.sum_, p.mean) else None
-        if x is None or len(x.shape) != 2 or not x.in_c_order or x.dtype.char not in "fd":
-            return op
-        axis, keepdims = op.params
-        axis = axis[0] if isinstance(axis, tuple) and len(axis) == 1 else axis
-        if axis not in (0, 1, -1) or keepdims:
-            return op
-        axis = axis % 2
-        ones = add(constant_op(np.ones(x.shape[axis], x.dtype)))
-        ones.name = "ones"
-        operands = [x, ones] if axis else [ones, x]
-        if op.primitive is p.sum_:
-            return op.like(p.matmul, operands, ())
-        total = add(beside(op, p.matmul, operands, (), np.empty(op.shape, op.dtype)))
-        return op.like(p.divide, [total, add(constant_op(x.shape[axis]))], ())
-
-    return program.rewritten(rule)
+    x = op.inputs[0] if op.primitive in (p.sum_, p.mean) else None
+    if x is None or len(x.shape) != 2 or not x.in_c_order or x.dtype.char not in "fd":
+        return op
+    axis, keepdims = op.params
+    axis = axis[0] if isinstance(axis, tuple) and len(axis) == 1 else axis
+    if axis not in (0, 1, -1) or keepdims:
+        return op
+    axis = axis % 2
+    ones = add(constant_op(np.ones(x.shape[axis], x.dtype)))
+    ones.name = "ones"
+    operands = [x, ones] if axis else [ones, x]
+    if op.primitive is p.sum_:
+        return op.like(p.matmul, operands, ())
+    total = add(op.beside(p.matmul, operands, (), np.empty(op.shape, op.dtype)))
+    return op.like(p.divide, [total, add(constant_op(x.shape[axis]))], ())
 
 
 # ── Numbers ───────────────────────────────────────────────────────────────────────────────────────
@@ -523,25 +461,19 @@ def sum_by_blas(program: Program) -> Program:
 ARITHMETIC = (p.add, p.subtract, p.multiply, p.divide, p.maximum, p.minimum)
 FEW = 2**14  # elements, below which it matters how long NumPy takes to look at a number
 
-# A number as an array without axes, of the dtype to which it would be converted anyway.
-typed = Primitive("typed", "·", np.array, params=("dtype",))
 
-
-def type_numbers(program: Program) -> Program:
+@_rewriting
+def type_numbers(op: Op, add: Add) -> Op:
     """Convert a number to the dtype of the arrays that it is combined with once, not at each use.
 
     NumPy looks at a Python number for as long as it computes with 500 elements.
     """
-
-    def rule(op: Op, add: Add) -> Op:
-        small = op.primitive in ARITHMETIC or op.primitive is add_at_flat
-        if not small or op.kind != "array" or op.dtype.kind != "f" or op.size > FEW:
-            return op
-        if any(x.kind == "array" and x.dtype == op.dtype for x in op.inputs):
-            op.inputs = [_typed(x, op.dtype, add) for x in op.inputs]
+    small = op.primitive in ARITHMETIC or op.primitive is add_at_flat
+    if not small or op.kind != "array" or op.dtype.kind != "f" or op.size > FEW:
         return op
-
-    return program.rewritten(rule)
+    if any(x.kind == "array" and x.dtype == op.dtype for x in op.inputs):
+        op.inputs = [_typed(x, op.dtype, add) for x in op.inputs]
+    return op
 
 
 def _typed(x: Op, dtype: Any, add: Add) -> Op:
@@ -550,7 +482,7 @@ def _typed(x: Op, dtype: Any, add: Add) -> Op:
         new.name = x.name
     elif x.kind == "number":
         new = Op(typed, [x], (dtype,), np.array(0, dtype))
-        new.name = f"{x.name or (x.place and x.place.attribute) or 'number'}_array"
+        new.name = f"{x.name or (x.state and x.state.attribute) or 'number'}_array"
     else:
         return x
     return add(new)

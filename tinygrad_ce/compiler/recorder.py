@@ -19,51 +19,34 @@ import numpy as np
 
 from ..engine.backprop import backpropagate
 from ..engine.context import no_grad, recording_with
+from ..engine.graph import Node
 from ..engine.hooks import Recorder
 from ..engine.kernels import ARRAY_SLOT
-from ..engine.primitives import Primitive, stop_gradient
-from ..engine.random_sample import sample_by
+from ..engine.primitives import stop_gradient
 from ..engine.tensor import Tensor, apply, constant
 from ..optim import Optimizer
+from .primitives import sampled, verified
 
 
 class RecordingError(RuntimeError):
     """The step does something that a replay could not repeat."""
 
 
-def _verified(x: Any, check: Callable[..., None], args: Any, options: Any) -> Any:
-    check(x, *args, **dict(options))
-    return x
-
-
-# A node that refuses values that do not fit: labels out of range, say.
-verified = Primitive("verified", "✓", _verified, params=("check", "args", "options"))
-
-
-def _sampled(*arguments: Any) -> Any:
-    *arrays, generator, method, args, options = arguments
-    given = iter(arrays)
-    filled = [next(given) if x is ARRAY_SLOT else x for x in args]
-    named = {name: next(given) if x is ARRAY_SLOT else x for name, x in options}
-    return sample_by(getattr(generator, method), tuple(filled), named)
-
-
-# A node that draws from a generator. Its inputs are the arrays among the method's arguments.
-sampled = Primitive("sample", "~", _sampled, params=("generator", "method", "args", "options"))
+Key = tuple[int, str, int | None]
 
 
 @dataclass(frozen=True, eq=False)
-class Place:
-    """Where something is kept outside of the step, and is read or written by each call."""
+class StateRef:
+    """What is kept outside of the step, and is read or written by each call."""
 
     owner: Any  # a leaf or an optimizer
     attribute: str
     key: int | None = None  # the number of a parameter, where the attribute is a list
-    shared: bool = False  # whether it stands for others in the list, where the same number is
+    shared: bool = False  # whether it is read for others in the list too, that are the same number
 
     @property
-    def identity(self) -> tuple[int, str, int | None]:
-        """Equal for two that are the same place."""
+    def identity(self) -> Key:
+        """Equal for two that refer to the same."""
         return (id(self.owner), self.attribute, self.key)
 
     @property
@@ -75,20 +58,24 @@ class Place:
 
 @dataclass
 class Recording:
-    """What a step did: its inputs and result, and what it read, wrote and relied on outside."""
+    """What a step did: its inputs and result, and what it read, wrote and relied on outside.
+
+    `gradients` has, for each step of a backward pass, the index at which it began, the node and its
+    gradient, with None at the end; `versions` the Tensors that a leaf was assigned, by leaf and
+    value; `start` the index from which on nodes are the step's own.
+    """
 
     inputs: list[Tensor]
     result: Any = None
-    reads: dict[Tensor, Place] = field(default_factory=dict)
-    writes: list[tuple[Place, Tensor | None]] = field(default_factory=list)
-    checks: list[Tensor] = field(default_factory=list)
-    samples: list[Tensor] = field(default_factory=list)
-    conditions: list[tuple[Place, Any]] = field(default_factory=list)  # a value, or a Place
-    gradients: list[tuple[int, Tensor, Tensor | None]] = field(default_factory=list)
-    versions: dict[tuple[int, int], Tensor] = field(default_factory=dict)
+    reads: dict[Node, StateRef] = field(default_factory=dict)
+    writes: list[tuple[StateRef, Tensor | None]] = field(default_factory=list)
+    effects: list[Tensor] = field(default_factory=list)  # checks and draws
+    guards: list[tuple[StateRef, Any]] = field(default_factory=list)  # a value, or a StateRef
+    gradients: list[tuple[int, Node, Node | None]] = field(default_factory=list)
+    versions: dict[tuple[int, int], Node] = field(default_factory=dict)
     start: int = 0
 
-    def source_of(self, source: Tensor, value: Any) -> Tensor:
+    def source_of(self, source: Node, value: Any) -> Node:
         """What computed the value that a leaf had when it was used: the leaf may be assigned."""
         return self.versions.get((id(source), id(value)), source)
 
@@ -100,31 +87,32 @@ class StepRecorder(Recorder):
         self.recording = Recording(inputs)
         self.recording.start = constant(0).index  # what was made before has a smaller index
         self._inputs = set(inputs)
-        self._old_values: dict[Tensor, Any] = {}
-        self._assigned: dict[Tensor, Tensor] = {}
-        self._gradients: dict[Tensor, Tensor | None] = {}
-        self._old_gradients: dict[Tensor, Tensor | None] = {}
-        self._kept: dict[tuple[int, str, int | None], tuple[Place, Tensor, Tensor]] = {}
-        self._conditions: set[tuple[int, str, int | None]] = set()
+        self._old_values: dict[Node, Any] = {}
+        self._assigned: dict[Node, Tensor] = {}
+        self._gradients: dict[Node, Tensor | None] = {}
+        self._old_gradients: dict[Node, Tensor | None] = {}
+        self._kept: dict[Key, tuple[StateRef, Tensor, Tensor]] = {}  # as first read, and now
+        self._guards: set[Key] = set()
         self._generators: dict[Any, tuple[Any, Any]] = {}  # the states before and after its draws
 
     # ── Reading and assigning ─────────────────────────────────────────────────────────────────
 
-    def reading(self, tensor: Any) -> None:
+    def reading(self, node: Node) -> None:
         """Refuse to give out a value that will be another one at the next call."""
-        if tensor.primitive is None and self._is_inside(tensor):
+        if node.primitive is None and self._is_inside(node):
             return  # a constant, which the step has made itself
         raise RecordingError(
-            f"the value of {tensor.label()} was read while the step is recorded, and would stay "
+            f"the value of {node.label()} was read while the step is recorded, and would stay "
             "what it is now at all later calls: return the tensor from the step and read it "
             "there, and choose by np.where(condition, a, b) in place of an if"
         )
 
-    def _is_inside(self, tensor: Any) -> bool:
-        return tensor.index >= self.recording.start and tensor not in self._inputs
+    def _is_inside(self, node: Node) -> bool:
+        return node.index >= self.recording.start and node not in self._inputs
 
-    def copied(self, new: Any, source: Any) -> None:
+    def copied(self, new: Node, source: Node) -> None:
         """Remember that the value of a leaf has been copied from a Tensor."""
+        assert isinstance(source, Tensor)
         with no_grad():
             detached = source.detach()
             if detached.dtype != new.dtype:
@@ -134,7 +122,7 @@ class StepRecorder(Recorder):
         new._arguments = (detached._value,)
         new.index = constant(0).index
 
-    def assign(self, leaf: Any, value: Any) -> None:
+    def assign(self, leaf: Node, value: Any) -> None:
         """Let a leaf have a new value from here on."""
         if not isinstance(value, Tensor):
             raise RecordingError(
@@ -146,24 +134,25 @@ class StepRecorder(Recorder):
         self._assigned[leaf] = value
         self.recording.versions[id(leaf), id(value._value)] = value
 
-    def checking(self, check: Any, x: Any, args: Any, options: Any) -> None:
+    def checking(self, check: Any, x: Node, args: Any, options: Any) -> None:
         """Repeat a check of a value at each call."""
+        assert isinstance(x, Tensor)
         with no_grad():
             node = apply(verified, x, params=(check, args, tuple(options.items())))
-        self.recording.checks.append(node)
+        self.recording.effects.append(node)
 
-    def depends_on(self, owner: Any, attribute: str) -> None:
-        """Record anew once an attribute, such as whether a Module is in training, has changed."""
-        place = Place(owner, attribute)
-        if place.identity not in self._conditions:
-            self._conditions.add(place.identity)
-            self.recording.conditions.append((place, place.content))
+    def depends_on(self, owner: object, attribute: str) -> None:
+        """Record again once an attribute, such as whether a Module is in training, has changed."""
+        ref = StateRef(owner, attribute)
+        if ref.identity not in self._guards:
+            self._guards.add(ref.identity)
+            self.recording.guards.append((ref, ref.content))
 
     # ── Random numbers ────────────────────────────────────────────────────────────────────────
 
-    def sample(self, method: Any, args: Any, options: dict[str, Any]) -> Tensor:
+    def sample(self, method: Any, args: Sequence[Any], options: dict[str, Any]) -> Tensor:
         """Draw by a method of a generator, again at each call."""
-        generator = method.__self__
+        generator: np.random.Generator = method.__self__
         bits = generator.bit_generator
         before, after = self._generators.get(bits) or (bits.state,) * 2
         self._generators[bits] = before, after
@@ -175,7 +164,7 @@ class StepRecorder(Recorder):
             params = (generator, method.__name__, positional, named)
             node = apply(sampled, *arrays, params=params)
         self._generators[bits] = before, bits.state
-        self.recording.samples.append(node)
+        self.recording.effects.append(node)
         return node
 
     def _check_undisturbed(self, bits: Any) -> None:
@@ -188,7 +177,7 @@ class StepRecorder(Recorder):
 
     # ── Gradients ─────────────────────────────────────────────────────────────────────────────
 
-    def gradient_of(self, node: Any) -> Tensor | None:
+    def gradient_of(self, node: Node) -> Tensor | None:
         """The gradient that has been accumulated in a node so far."""
         if node not in self._gradients:
             before = None
@@ -196,11 +185,11 @@ class StepRecorder(Recorder):
                 if node._grad is None:
                     self.depends_on(node, "_grad")
                 else:
-                    before = self._read(Place(node, "_grad"))
+                    before = self._read(StateRef(node, "_grad"))
             self._gradients[node] = self._old_gradients[node] = before
         return self._gradients[node]
 
-    def set_gradient(self, node: Any, gradient: Any) -> None:
+    def set_gradient(self, node: Node, gradient: Any) -> None:
         """Let a node have another gradient, or None."""
         if gradient is not None and not isinstance(gradient, Tensor):
             gradient = Tensor(gradient, dtype=node.dtype)
@@ -211,13 +200,14 @@ class StepRecorder(Recorder):
             )
         self._gradients[node] = gradient
 
-    def zero_grad(self, parameters: Sequence[Any]) -> None:
+    def zero_grad(self, parameters: Sequence[Node]) -> None:
         """Clear the gradients of parameters."""
         for parameter in parameters:
             self._gradients[parameter] = None
 
-    def backward(self, output: Any, gradient: Any) -> None:
+    def backward(self, output: Node, gradient: Any) -> None:
         """Pass Tensors back from the output, and accumulate them."""
+        assert isinstance(output, Tensor)
         seed = gradient if isinstance(gradient, Tensor) else constant(output.cotangent(gradient))
         if seed.shape != output.shape:
             raise ValueError(
@@ -229,7 +219,7 @@ class StepRecorder(Recorder):
                 before = self.gradient_of(node)
                 self._gradients[node] = g if before is None else before + g
 
-    def passing(self, node: Any, gradient: Any) -> None:
+    def passing(self, node: Node, gradient: Node | None) -> None:
         """Remember whose gradient g is: what is recorded next passes it on from there.
 
         Without a gradient, the walk has come to its end.
@@ -244,31 +234,31 @@ class StepRecorder(Recorder):
         for name in vars(optimizer):
             if name not in outside:
                 self.depends_on(optimizer, name)
-        likeness = copy.copy(optimizer)
+        traced_copy = copy.copy(optimizer)
         parameters = [_Parameter(p, self.gradient_of(p)) for p in optimizer.params]
-        likeness.params = parameters  # type: ignore[assignment]
+        traced_copy.params = parameters  # type: ignore[assignment]
         for name in optimizer.scalar_state:
-            setattr(likeness, name, self._read(Place(optimizer, name)))
+            setattr(traced_copy, name, self._read(StateRef(optimizer, name)))
         for name in optimizer.per_parameter_state:
-            setattr(likeness, name, self._read_list(optimizer, name))
+            setattr(traced_copy, name, self._read_list(optimizer, name))
         with no_grad():
-            likeness.update_parameters()
+            traced_copy.update_parameters()
         for parameter, p in zip(parameters, optimizer.params, strict=True):
             if parameter._value is not p:
                 p.set_value(parameter._value)
         for name in optimizer.scalar_state:
-            self._write(Place(optimizer, name), getattr(likeness, name))
+            self._write(StateRef(optimizer, name), getattr(traced_copy, name))
         for name in optimizer.per_parameter_state:
-            for i, value in enumerate(getattr(likeness, name)):
-                self._write(Place(optimizer, name, i), value)
+            for i, value in enumerate(getattr(traced_copy, name)):
+                self._write(StateRef(optimizer, name, i), value)
 
-    def _read(self, place: Place) -> Tensor:
-        """What is kept at a place, as a Tensor."""
-        if place.identity not in self._kept:
-            leaf = constant(place.content)
-            self.recording.reads[leaf] = place
-            self._kept[place.identity] = (place, leaf, leaf)
-        return self._kept[place.identity][2]
+    def _read(self, ref: StateRef) -> Tensor:
+        """What is kept outside, as a Tensor."""
+        if ref.identity not in self._kept:
+            leaf = constant(ref.content)
+            self.recording.reads[leaf] = ref
+            self._kept[ref.identity] = (ref, leaf, leaf)
+        return self._kept[ref.identity][2]
 
     def _read_list(self, owner: Any, attribute: str) -> list[Tensor]:
         """What is kept for each parameter, with equal counts read once, as long as they are equal.
@@ -277,22 +267,22 @@ class StepRecorder(Recorder):
         """
         contents = getattr(owner, attribute)
         number = Counter(x for x in contents if type(x) is int)
-        firsts: dict[int, Place] = {}
+        firsts: dict[int, StateRef] = {}
         found = []
         for i, x in enumerate(contents):
             shared = type(x) is int and number[x] > 1
-            place = Place(owner, attribute, i, shared)
-            first = firsts.setdefault(x, place) if shared else place
-            if first is not place and place.identity not in self._kept:
+            ref = StateRef(owner, attribute, i, shared)
+            first = firsts.setdefault(x, ref) if shared else ref
+            if first is not ref and ref.identity not in self._kept:
                 _, leaf, _ = self._kept[first.identity]
-                self._kept[place.identity] = (place, leaf, leaf)
-                self.recording.conditions.append((place, first))
-            found.append(self._read(place))
+                self._kept[ref.identity] = (ref, leaf, leaf)
+                self.recording.guards.append((ref, first))
+            found.append(self._read(ref))
         return found
 
-    def _write(self, place: Place, value: Tensor) -> None:
-        _, first, _ = self._kept[place.identity]
-        self._kept[place.identity] = (place, first, value)
+    def _write(self, ref: StateRef, value: Tensor) -> None:
+        _, first, _ = self._kept[ref.identity]
+        self._kept[ref.identity] = (ref, first, value)
 
     # ── The end ───────────────────────────────────────────────────────────────────────────────
 
@@ -303,25 +293,25 @@ class StepRecorder(Recorder):
         for bits, (before, _) in self._generators.items():
             bits.state = before
 
-    def finished(self, result: Any) -> Recording:
-        """The recording, with what the step has written."""
+    def finish(self, result: Any) -> Recording:
+        """Return the recording, with what the step has written."""
         for bits in self._generators:
             self._check_undisturbed(bits)
         writes = self.recording.writes
         for leaf, tensor in self._assigned.items():
             if not self._is_inside(leaf):
-                writes.append((Place(leaf, "_value"), tensor))
+                writes.append((StateRef(leaf, "_value"), tensor))
         for node, gradient in self._gradients.items():
             unchanged = node in self._old_gradients and self._old_gradients[node] is gradient
             if not unchanged and not self._is_inside(node):
-                writes.append((Place(node, "_grad"), gradient))
-        writes += [(place, now) for place, first, now in self._kept.values() if now is not first]
+                writes.append((StateRef(node, "_grad"), gradient))
+        writes += [(ref, now) for ref, first, now in self._kept.values() if now is not first]
         self.recording.result = result
         return self.recording
 
 
 def _kept_argument(x: Any, arrays: list[Tensor]) -> Any:
-    """An argument of a draw, with arrays put into the list and a hole in the place of each."""
+    """An argument of a draw, with arrays put into the list and a slot in the place of each."""
     if isinstance(x, np.ndarray):
         arrays.append(constant(np.array(x)))
         return ARRAY_SLOT
@@ -376,6 +366,6 @@ def record(step: Callable[..., Any], inputs: list[Tensor], args: Any, kwargs: An
     recorder = StepRecorder(inputs)
     try:
         with recording_with(recorder):
-            return recorder.finished(step(*args, **kwargs))
+            return recorder.finish(step(*args, **kwargs))
     finally:
         recorder.put_back()

@@ -1,11 +1,10 @@
-"""A recording as a function: it reads what is needed, calls the source, and leaves the results."""
+"""A program as a function: it reads what is needed, calls the source, and leaves the results."""
 
 from __future__ import annotations
 
 import builtins
 import linecache
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import count
 from threading import Lock
 from typing import Any
@@ -13,151 +12,126 @@ from weakref import finalize
 
 import numpy as np
 
-from ..engine.tensor import Tensor, constant
-from .arguments import Slot, mapped
+from ..engine.graph import Node
+from ..engine.tensor import constant
+from .arguments import Slot, map_tensors
 from .codegen.printer import Source
 from .ir import Op, Program
-from .recorder import Place
+from .recorder import StateRef
 
 _number = count(1).__next__
 
-DOES_NOT_FIT = object()
-
-
-@dataclass
-class Recorded:
-    """What is left of a recording without its values.
-
-    Attributes
-    ----------
-    program
-        The operations.
-    conditions
-        What must be as it was, and how it was.
-    result
-        What the step returned, with a slot in the place of each Tensor.
-    names
-        Of the arguments.
-    """
-
-    program: Program
-    conditions: list[tuple[Place, Any]]
-    result: Any
-    names: list[str]
-
-
-def _builder(result: Any) -> Callable[[Any], Any]:
-    """From the values that a replay returns, what the step returns, with new Tensors."""
-    # One Tensor, or a tuple of them, is by far the most frequent, and is built in a tenth of the
-    # time.
-    if isinstance(result, Slot):
-        return lambda values: constant(values[0])
-    if type(result) is tuple and [_number_of(part) for part in result] == [*range(len(result))]:
-        return lambda values: tuple([constant(value) for value in values])
-    return lambda values: mapped(
-        lambda t: constant(values[t.number]) if isinstance(t, Slot) else t, result
-    )
-
-
-def _number_of(part: Any) -> int | None:
-    return part.number if isinstance(part, Slot) else None
+GUARD_FAILED = object()
 
 
 class Replay:
-    """A recording as a function."""
+    """A recording as a function.
 
-    def __init__(self, source: Source, recorded: Recorded) -> None:
+    `call` takes the values of the arguments, and returns those of the results, or GUARD_FAILED;
+    `rebuild` makes of these what the step returned.
+    """
+
+    def __init__(self, source: Source, program: Program, result: Any) -> None:
         self.source = source
-        self.rebuilt = _builder(recorded.result)
+        self.rebuild = _rebuilder(result)
         file = f"<tinygrad_ce {source.name} {_number()}>"  # for tracebacks and debuggers
         lines = source.text.splitlines(keepends=True)
         linecache.cache[file] = (len(source.text), None, lines, file)
         finalize(self, linecache.cache.pop, file, None)
         namespace: dict[str, Any] = {}
         exec(builtins.compile(source.text, file, "exec"), namespace)
-        self._fixed = recorded.program.fixed
-        driver = _Driver(source, recorded)
-        self.call = driver.function(namespace[source.name])
+        self._frozen = program.frozen_leaves
+        self.call = _Driver(namespace[source.name]).function(source, program)
 
-    def changed(self) -> list[Tensor]:
+    def changed(self) -> list[Node]:
         """The leaves that were taken for constants, and have been assigned since."""
-        return [leaf for leaf, value in self._fixed if leaf._value is not value]
+        return [leaf for leaf, value in self._frozen if leaf._value is not value]
+
+
+def _rebuilder(result: Any) -> Callable[[Any], Any]:
+    """From the values that a replay returns, what the step returns, with new Tensors."""
+    # One Tensor, or a tuple of them, is by far the most frequent (tests/benchmarks, 4-16-3).
+    if isinstance(result, Slot):
+        return lambda values: constant(values[0])
+    if type(result) is tuple and all(isinstance(part, Slot) for part in result):
+        return lambda values: tuple([constant(value) for value in values])
+    return lambda values: map_tensors(
+        lambda t: constant(values[t.number]) if isinstance(t, Slot) else t, result
+    )
 
 
 class _Driver:
-    """Writes the function that reads what a step needs, calls it, and leaves what it has made."""
+    """Writes the function that reads what a step needs, calls it, and leaves what it has made.
 
-    def __init__(self, source: Source, recorded: Recorded) -> None:
-        self.source = source
-        self.program = recorded.program
-        self.expected = recorded.conditions
-        self.namespace: dict[str, Any] = {"DOES_NOT_FIT": DOES_NOT_FIT, "fits": _fits}
+    The letters in its text: x is an argument, v a value that is read, k the value that the last
+    call left there, g a generator, r a result, w a value that is written, o the owner of an
+    attribute, c what a guard expects, and f the value of a frozen leaf.
+    """
+
+    def __init__(self, step: Callable[..., Any]) -> None:
+        self.namespace: dict[str, Any] = {"GUARD_FAILED": GUARD_FAILED, "fits": _fits, "step": step}
         self.owners: dict[int, str] = {}
 
-    def function(self, step: Callable[..., Any]) -> Callable[..., Any]:
+    def function(self, source: Source, program: Program) -> Callable[..., Any]:
         """The function: takes the values of the arguments, returns those of the results."""
-        arguments = [f"x{i}" for i in range(len(self.program.arguments))]
-        reads = [f"v{i}" for i in range(len(self.source.reads))]
-        conditions = self.conditions()
-        lines = [f"def call({', '.join(arguments)}):"]
-        if conditions:
-            lines += [f"    if not ({' and '.join(conditions)}):", "        return DOES_NOT_FIT"]
-        held: dict[Any, str] = {}
-        for v, op in zip(reads, self.source.reads, strict=True):
-            assert op.place is not None
-            lines.append(f"    {v} = {self.place(op.place)}")
-            held[op.place.identity] = v
-            self.namespace[f"op_{v}"] = op
-            if op.kind == "number":
-                self.namespace[f"type_{v}"] = type(op.place.content)
-                lines.append(f"    if type({v}) is not type_{v}: return DOES_NOT_FIT")
-            else:
-                lines.append(f"    if {v} is not k_{v} and not fits({v}, op_{v}):")
-                lines.append("        return DOES_NOT_FIT")
-                self.namespace[f"k_{v}"] = None
-        generators = {f"g{i}": g for i, g in enumerate(self.source.generators)}
+        arguments = [f"x{i}" for i in range(len(program.arguments))]
+        results = [f"r{i}" for i in range(len(program.results))]
+        written = {id(op): f"w{i}" for i, op in enumerate(program.written)}
+        generators = {f"g{i}": g for i, g in enumerate(source.generators)}
         self.namespace |= generators
-        given = ", ".join([*arguments, *reads, *generators])
-        results = [f"r{i}" for i in range(len(self.program.results))]
-        written = {id(op): f"w{i}" for i, op in enumerate(self.program.written)}
+        lines = []
+        guards = self.guards(program)
+        if guards:
+            lines += [f"    if not ({' and '.join(guards)}):", "        return GUARD_FAILED"]
+        read: dict[Any, str] = {}
+        for i, op in enumerate(program.reads):
+            assert op.state is not None
+            read[op.state.identity] = f"v{i}"
+            lines += [f"    v{i} = {self.text(op.state)}"]
+            if op.kind == "number":
+                self.namespace[f"type_{i}"] = type(op.state.content)
+                lines += [f"    if type(v{i}) is not type_{i}: return GUARD_FAILED"]
+            else:
+                self.namespace |= {f"op_{i}": op, f"k{i}": None}
+                lines += [f"    if v{i} is not k{i} and not fits(v{i}, op_{i}):"]
+                lines += ["        return GUARD_FAILED"]
         out = "".join(f"{name}, " for name in [*results, *written.values()])
-        lines.append(f"    {out}= step({given})" if out else f"    step({given})")
-        remembered = []
-        for place, new in self.program.writes:
+        given = ", ".join([*arguments, *read.values(), *generators])
+        lines += [f"    {out}= step({given})" if out else f"    step({given})"]
+        remembered = {}
+        for ref, new in program.writes:
             w = "None" if new is None else written[id(new)]
-            lines.append(f"    {self.place(place)} = {w}")
-            if place.identity in held and new is not None and new.kind != "number":
-                remembered.append((f"k_{held[place.identity]}", w))
-        lines += [f"    {k} = {w}" for k, w in remembered]
-        lines.append(f"    return {''.join(f'{r}, ' for r in results) or '()'}")
+            lines += [f"    {self.text(ref)} = {w}"]
+            if ref.identity in read and new is not None and new.kind != "number":
+                remembered[read[ref.identity].replace("v", "k")] = w
+        lines += [f"    {k} = {w}" for k, w in remembered.items()]
+        lines += [f"    return {''.join(f'{r}, ' for r in results) or '()'}"]
         if remembered:
-            lines.insert(1, f"    global {', '.join(k for k, _ in remembered)}")
-        self.namespace["step"] = step
-        exec("\n".join(lines), self.namespace)
+            lines = [f"    global {', '.join(remembered)}", *lines]
+        exec("\n".join([f"def call({', '.join(arguments)}):", *lines]), self.namespace)
         call: Callable[..., Any] = self.namespace["call"]
-        return _one_at_a_time(call) if self.source.keeps else call
+        return _one_at_a_time(call) if source.keeps else call
 
-    def conditions(self) -> list[str]:
+    def guards(self, program: Program) -> list[str]:
         """What must be as it was when the step was recorded."""
         found = []
-        for i, (place, expected) in enumerate(self.expected):
+        for i, (ref, expected) in enumerate(program.guards):
             self.namespace[f"c{i}"] = expected
-            how = "is" if expected is None else "=="
-            other = self.place(expected) if isinstance(expected, Place) else f"c{i}"
-            found.append(f"{self.place(place)} {how} {other}")
-        for op in self.source.reads:
-            if op.place is not None and op.place.attribute == "_value":
-                leaf = op.place.owner
+            other = self.text(expected) if isinstance(expected, StateRef) else f"c{i}"
+            found.append(f"{self.text(ref)} {'is' if expected is None else '=='} {other}")
+        for op in program.reads:
+            if op.state is not None and op.state.attribute == "_value":
+                leaf = op.state.owner
                 found.append(f"{self.owner(leaf)}._requires_grad is {leaf._requires_grad}")
-        for i, (leaf, value) in enumerate(self.program.fixed):
+        for i, (leaf, value) in enumerate(program.frozen_leaves):
             self.namespace[f"f{i}"] = value
             found.append(f"{self.owner(leaf)}._value is f{i}")
         return found
 
-    def place(self, place: Place) -> str:
-        """A place, as it is written."""
-        text = f"{self.owner(place.owner)}.{place.attribute}"
-        return text if place.key is None else f"{text}[{place.key}]"
+    def text(self, ref: StateRef) -> str:
+        """What is written to read it or to assign it."""
+        text = f"{self.owner(ref.owner)}.{ref.attribute}"
+        return text if ref.key is None else f"{text}[{ref.key}]"
 
     def owner(self, owner: Any) -> str:
         """The name of an object in the function's namespace."""

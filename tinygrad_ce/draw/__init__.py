@@ -1,22 +1,30 @@
 """Draw a graph: its tensors with values and gradients, its primitives, its scopes.
 
-A reader of the graph; the core knows nothing of it. The way of a drawing through this package:
+A reader of the graph; the engine knows nothing of it. How a drawing comes about:
 
-* picture.py decides what is drawn: boxes, ovals, arrows, which scopes are open and which folded;
-* dot.py writes that down in DOT, with the looks of style.py and the labels of labels.py: numbers
-  and names from text.py, heat maps from heat.py;
-* render.py has Graphviz turn DOT into SVG, PNG or PDF; tree.py needs none and writes text;
+* diagram.py decides what is drawn: boxes, primitives, edges; scopes.py which scopes are open and
+  which are folded; boxes.py what is written in a box and where;
+* svg.py draws it where Graphviz has placed it, in the colors of colors.py, with the looks of
+  graph.css, heat maps of heatmap.py and the legend of legend.py;
+* digraph.py writes it in DOT with labels of plain text, of which render.py has Graphviz make PNG
+  and PDF; text_tree.py needs no Graphviz and writes text;
 * drawing.py holds it together: `draw` and the `Drawing` that it returns.
 
-The page that steps through backprop goes another way from the same picture:
+The page that steps through backprop is in interactive/:
 
-* walk.py watches backprop, contribution by contribution; trace.py makes plain data of that, with
-  formulas from the table of primitives (formula.py), arrays (arrays.py) and the lines of code that
-  made the tensors (lines.py);
-* plan.py has Graphviz lay out boxes of a fixed size, and draws them as SVG;
-* page.py puts both into page.html, with ../palette.css, page.css and graph.css for its looks, and
-  numbers.js, graph.js and page.js, which step. These are files to be edited as such.
+* contributions.py observes backprop, contribution by contribution; steps.py makes plain data of
+  that, with formulas, arrays (array_pool.py) and the lines of code that made the
+  tensors (source_lines.py);
+* page.py puts the data and the SVG into assets/page.html, with the style sheets and scripts beside
+  it, which are files to be edited as such.
+
+The package can be called: ``tinygrad_ce.draw(loss)`` is ``tinygrad_ce.draw.draw(loss)``.
 """
+
+import sys
+from inspect import signature
+from types import ModuleType
+from typing import Any
 
 from .diagram import MAX_TENSORS
 from .drawing import Drawing, draw
@@ -24,3 +32,18 @@ from .render import RenderError
 from .source_lines import remember_lines
 
 __all__ = ["draw", "Drawing", "remember_lines", "RenderError", "MAX_TENSORS"]
+
+
+class _CallablePackage(ModuleType):
+    """This package: a module that draws when it is called."""
+
+    def __call__(self, *args: Any, **options: Any) -> Drawing:
+        return draw(*args, **options)
+
+    def __dir__(self) -> list[str]:
+        return __all__
+
+
+_CallablePackage.__call__.__doc__ = draw.__doc__
+__signature__ = signature(draw)
+sys.modules[__name__].__class__ = _CallablePackage

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..atomic_files import write_file
 from ..engine.tensor import Tensor
-from .diagram import Picture, picture_of
-from .dot.digraph import digraph_of
-from .dot.style import darken
-from .formatting import visible
-from .render import HOW_TO_GET_A_RENDERER, render, render_svg
+from .boxes import contents_of
+from .diagram import Diagram, diagram_of
+from .digraph import digraph_of
+from .formatting import count, printable
+from .legend import notes_on
+from .render import HOW_TO_GET_A_RENDERER, render
+from .svg import svg_of
 from .text_tree import tree_of
 
 if TYPE_CHECKING:
@@ -25,9 +27,6 @@ Direction = Literal["LR", "TB", "RL", "BT"]
 Theme = Literal["auto", "light", "dark"]
 THEMES = ("auto", "light", "dark")
 DIRECTIONS = ("LR", "TB", "RL", "BT")
-FORMATS = ("dot", "svg", "png", "pdf", "html")
-
-PNG_DPI = "144"  # sharp on dense screens too
 
 
 def draw(
@@ -39,18 +38,18 @@ def draw(
     grads: bool = True,
     theme: Theme = "auto",
 ) -> Drawing:
-    """Draw the graph behind a tensor: values, gradients, primitives, scopes.
+    """Draw the graph of a tensor: values, gradients, primitives, scopes.
 
     Tensors are boxes, with name, shape, dtype unless it is float64, and value and gradient: the
-    numbers of a small array, a heat map of a larger one with its smallest and largest. Gradients
-    are those of the drawn tensor, if it has one element; they are computed here, without touching
-    any `.grad` or freeing the graph. Primitives are ovals, scopes are frames.
+    numbers of a small array, of a larger one the smallest and largest, and in an SVG a heat map.
+    Gradients are those of the drawn tensor, if it has one element; they are computed here, without
+    touching any `.grad` or freeing the graph. Primitives are ovals, scopes are frames.
 
     Parameters
     ----------
     tensor
-        The output; everything that it was made from is drawn. Or several: then gradients are those
-        of their sum, which is what backward() of each would add up to.
+        The output; everything that it was computed from is drawn. Or several, in a list: then
+        gradients are those of their sum, to which backward() of each would add up.
     depth
         How many levels of scopes to show: scopes at this level become a single box each. With 1,
         the outermost scopes are boxes; with None, all are open, unless the graph has more tensors
@@ -61,6 +60,11 @@ def draw(
         Whether to show them.
     theme
         "light" or "dark"; with "auto", an SVG is what its reader prefers, and the rest is light.
+
+    Returns
+    -------
+    Drawing
+        Shows itself in a notebook; has `svg`, `text`, `page`, `dot` and `save`.
 
     Raises
     ------
@@ -87,33 +91,27 @@ def draw(
     steps through backprop is ``drawing.save("backprop.html")``, or in a notebook
     ``drawing.page()``.
     """
-    outputs = _checked_outputs(tensor)
-    if direction not in DIRECTIONS:
-        raise ValueError(f"direction is one of {', '.join(DIRECTIONS)}, got {direction!r}")
-    if theme not in THEMES:
-        raise ValueError(f"theme is one of {', '.join(THEMES)}, got {theme!r}")
-    picture = picture_of(outputs, _checked_depth(depth), gradients=grads)
-    graph = digraph_of(picture, direction, values=values, grads=grads)
-    if theme == "dark":
-        darken(graph)
-    return Drawing(graph, picture, _Options(depth, direction, values, theme))
+    outputs = _validate_outputs(tensor)
+    choices = [("direction", direction, DIRECTIONS), ("theme", theme, THEMES)]
+    for option, value, known in choices:
+        if value not in known:
+            raise ValueError(f"{option} is one of {', '.join(known)}, got {value!r}")
+    diagram = diagram_of(outputs, _validate_depth(depth), gradients=grads)
+    return Drawing(diagram, depth, direction, values, grads, theme)
 
 
-def _checked_outputs(tensor: Any) -> list[Tensor]:
-    if isinstance(tensor, Tensor):
-        return [tensor]
+def _validate_outputs(tensor: Any) -> list[Tensor]:
+    expected = "draw() takes the Tensor to draw, or a list of them, got"
     outputs = list(tensor) if isinstance(tensor, list | tuple) else [tensor]
     for output in outputs:
         if not isinstance(output, Tensor):
-            raise TypeError(
-                f"draw() takes the Tensor to draw, or a list of them, got {type(output).__name__}"
-            )
+            raise TypeError(f"{expected} {type(output).__name__}")
     if not outputs:
-        raise ValueError("draw() takes the Tensor to draw, or a list of them, got an empty list")
+        raise ValueError(f"{expected} an empty list")
     return list(dict.fromkeys(outputs))
 
 
-def _checked_depth(depth: Any) -> int | None:
+def _validate_depth(depth: Any) -> int | None:
     if depth is None:
         return None
     if isinstance(depth, bool) or not hasattr(depth, "__index__"):
@@ -125,46 +123,37 @@ def _checked_depth(depth: Any) -> int | None:
     return levels
 
 
-def _title(picture: Picture) -> str:
-    named = (visible(str(t.name)) if t.name else t.label() for t in picture.outputs)
-    counts = [_count(picture.size, "tensor"), _count(len(picture.ovals), "primitive")]
-    folded = sum(region.folded for region in picture.regions)
+def _title(diagram: Diagram) -> str:
+    named = (printable(str(t.name)) if t.name else t.label() for t in diagram.outputs)
+    counts = [count(diagram.size, "tensor"), count(len(diagram.ops), "primitive")]
+    folded = sum(frame.folded for frame in diagram.frames)
     if folded:
-        counts[0] = f"{len(picture.boxes):,} of {counts[0]}"
-        counts.append(_count(folded, "folded scope"))
+        counts[0] = f"{len(diagram.boxes):,} of {counts[0]}"
+        counts.append(count(folded, "folded scope"))
     return f"computation graph of {', '.join(named)}: {', '.join(counts)}"
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Options:
-    """What was asked for."""
-
-    depth: int | None
-    direction: str
-    values: bool
-    theme: str
-
-
 class Drawing:
-    """A drawn graph: as text in DOT, and as a picture where Graphviz is at hand.
+    """A drawn graph: as text in DOT, and as a picture where there is Graphviz.
 
     Attributes
     ----------
     graph
-        The `graphviz.Digraph`, to change or to combine with others.
+        The `graphviz.Digraph`, to change or to combine with others; `dot`, and what is saved as
+        .dot, .png or .pdf, follow.
     """
 
-    __slots__ = ("_options", "_picture", "_title", "graph")
-
-    def __init__(self, graph: Digraph, picture: Picture, options: _Options) -> None:
-        self.graph = graph
-        self._picture = picture
-        self._options = options
-        self._title = _title(picture)
+    def __init__(
+        self, diagram: Diagram, depth: int | None, direction: str, values: bool, grads: bool,
+        theme: str,
+    ) -> None:  # fmt: skip
+        self._diagram, self._title = diagram, _title(diagram)
+        self._contents = contents_of(diagram, values)
+        self._depth, self._direction, self._theme = depth, direction, theme
+        self._values, self._grads = values, grads
+        self.graph: Digraph = digraph_of(
+            diagram, self._contents, direction, dark=theme == "dark", values=values, grads=grads
+        )
 
     @property
     def dot(self) -> str:
@@ -173,7 +162,7 @@ class Drawing:
         return source
 
     def svg(self) -> str:
-        """The picture as an SVG element.
+        """Return the picture as an SVG element, for an HTML page or a file of its own.
 
         Raises
         ------
@@ -182,10 +171,12 @@ class Drawing:
         RenderError
             Graphviz failed.
         """
-        return render_svg(self.dot, self._title, follow=self._options.theme == "auto")
+        notes = notes_on(self._diagram, self._values, self._grads, heat_maps=True)
+        layout = self._diagram, self._contents, self._direction
+        return svg_of(*layout, self._title, theme=self._theme, notes=notes)
 
     def text(self) -> str:
-        """The graph as a tree of text, for terminals; it needs no renderer.
+        """Return the graph as a tree of text, for terminals; it needs no renderer.
 
         >>> import tinygrad_ce as tg
         >>> from tinygrad_ce.draw import draw
@@ -196,12 +187,12 @@ class Drawing:
         ├─ a (parameter)  3  grad 4.862e+04
         └─ a (parameter)  3  grad 4.862e+04
         """
-        return tree_of(self._picture, self._options.values)
+        return tree_of(self._diagram, self._values)
 
     def html(self) -> str:
-        """The page that steps through the values and through backprop, as text in HTML.
+        """Return the page that steps through the values and through backprop, as text in HTML.
 
-        It needs nothing but itself: no other file, and no network.
+        It needs no other file, and no network.
 
         Raises
         ------
@@ -214,11 +205,11 @@ class Drawing:
         """
         from .interactive.page import page_of
 
-        picture, options = self._picture, self._options
-        return page_of(picture.outputs, options.depth, options.direction, self._title, self.dot)
+        outputs = self._diagram.outputs
+        return page_of(outputs, self._depth, self._direction, self._title, self.dot)
 
     def page(self, height: int = 760) -> Page:
-        """The page of `html`, to be shown in a notebook, in a frame of this height in pixels."""
+        """Return the page of `html` in a frame, for a notebook; its height is in pixels."""
         return Page(self.html(), height, self._title)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
@@ -245,32 +236,32 @@ class Drawing:
         'x.dot'
         """
         path = Path(path)
-        format = path.suffix.lower().removeprefix(".")
-        if format not in FORMATS:
+        makers: dict[str, Callable[[], str | bytes]] = {
+            ".dot": lambda: self.dot,
+            ".svg": self.svg,
+            ".png": self._png,
+            ".pdf": lambda: render(self.dot, "pdf"),
+            ".html": self.html,
+        }
+        make = makers.get(path.suffix.lower())
+        if make is None:
             raise ValueError(
-                f"the name of a drawing's file ends in .{', .'.join(FORMATS)}, got {path.name!r}"
+                f"the name of a drawing's file ends in {', '.join(makers)}, got {path.name!r}"
             )
-        _write(path, self._bytes(format))
+        made = make()
+        write_file(path, made.encode() if isinstance(made, str) else made)
         return path
 
-    def _bytes(self, format: str) -> bytes:
-        if format == "dot":
-            return self.dot.encode()
-        if format == "svg":
-            return self.svg().encode()
-        if format == "html":
-            return self.html().encode()
-        if format == "pdf":
-            return render(self.dot, "pdf")
+    def _png(self) -> bytes:
         graph = self.graph.copy()
-        graph.attr(dpi=PNG_DPI)
-        return render(graph.source, format)
+        graph.attr(dpi="144")  # sharp on dense screens too
+        return render(graph.source, "png")
 
     def __repr__(self) -> str:
         return f"<Drawing: {self._title}>"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        """What a notebook shows. It must not raise: a cell's last line is no place to fail."""
+        """Return what a notebook shows; it never raises, since a notebook would hide that."""
         try:
             return {"image/svg+xml": self.svg(), "text/plain": repr(self)}
         except ImportError:
@@ -283,12 +274,8 @@ class Drawing:
 class Page:
     """A page in a frame, as a notebook shows it; `html` is the page itself."""
 
-    __slots__ = ("_title", "height", "html")
-
     def __init__(self, html: str, height: int, title: str) -> None:
-        self.html = html
-        self.height = height
-        self._title = title
+        self.html, self.height, self._title = html, height, title
 
     def _repr_html_(self) -> str:
         # A frame of its own origin: what is in it cannot reach the notebook.
@@ -300,12 +287,3 @@ class Page:
 
     def __repr__(self) -> str:
         return f"<Page: {self._title}>"
-
-
-def _write(path: Path, content: bytes) -> None:
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_bytes(content)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -1,15 +1,14 @@
-"""What stands in a drawing: numbers, names and parameters, made short and harmless.
+"""What is written in a drawing: numbers, names and parameters, made short and harmless.
 
-Text that a user chose (a name, a scope) passes through `visible` and `html` before it reaches DOT:
-the first leaves no character that XML forbids or that disturbs the text around it, the second none
-that Graphviz would read as markup or as one of its own escapes.
+Text that a user chose (a name, a scope) passes through `printable`, which leaves no character that
+XML forbids or that disturbs the text around it.
 """
 
 from __future__ import annotations
 
-import html as _html
+import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,16 +23,16 @@ PARAMS_LENGTH = 28
 _JOINERS = "\u200c\u200d"
 
 
-def visible(text: str, length: int = NAME_LENGTH) -> str:
-    r"""The text in one line of `length` characters at most, all of them printable.
+def printable(text: str, length: int = NAME_LENGTH) -> str:
+    r"""Return the text in one line of `length` characters at most, all of them printable.
 
     What is not printable (control characters, lone surrogates, marks that turn the direction of
-    writing) is shown as Python would escape it, which may take more room; from a long text,
-    the middle is left out, since both ends of a name such as ``layers.0.weight`` tell it apart.
+    writing) is shown as Python would escape it, which may be longer; from a long text,
+    the middle is left out, since both ends of a name such as ``layers.0.weight`` identify it.
 
-    >>> visible("two\nlines")
+    >>> printable("two\nlines")
     'two\\nlines'
-    >>> visible("encoder.layers.10.attention.weight", 20)
+    >>> printable("encoder.layers.10.attention.weight", 20)
     'encoder.laye….weight'
     """
     if len(text) > length:
@@ -44,20 +43,11 @@ def visible(text: str, length: int = NAME_LENGTH) -> str:
     )
 
 
-def html(text: str) -> str:
-    r"""The text for a Graphviz label of HTML kind, which reads ``\N`` as the name of the node.
-
-    >>> html(r'a < b & "\N"')
-    'a &lt; b &amp; &quot;\\\\N&quot;'
-    """
-    return _html.escape(text).replace("\\", "\\\\")
-
-
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 def subscript(number: int) -> str:
-    """A number as an index.
+    """Write a number as an index.
 
     >>> subscript(12)
     '₁₂'
@@ -65,10 +55,10 @@ def subscript(number: int) -> str:
     return str(number).translate(_SUBSCRIPTS)
 
 
-def told_apart(names: Sequence[str]) -> list[str]:
-    """The names, those that occur more than once with a number, in the order in which they come.
+def number_duplicates(names: Sequence[str]) -> list[str]:
+    """Number the names that occur more than once, in the order in which they come.
 
-    >>> told_apart(["x", "weight", "", "weight", ""])
+    >>> number_duplicates(["x", "weight", "", "weight", ""])
     ['x', 'weight₁', '', 'weight₂', '']
     """
     count = Counter(names)
@@ -80,11 +70,8 @@ def told_apart(names: Sequence[str]) -> list[str]:
     return found
 
 
-# ── Numbers ───────────────────────────────────────────────────────────────────────────────────────
-
-
 def number(value: Any, digits: int = 4) -> str:
-    """A number with this many significant digits; an integer below a million as it is.
+    """Write a number with this many significant digits; an integer below a million as it is.
 
     >>> [number(v) for v in (2.0, -0.33224, 1e-7, float("nan"), -0.0, 12, True)]
     ['2', '-0.3322', '1e-07', 'nan', '0', '12', 'True']
@@ -96,8 +83,26 @@ def number(value: Any, digits: int = 4) -> str:
     return f"{value + 0.0:.{digits}g}"  # -0.0 + 0.0 is 0.0
 
 
+def count(number: int, noun: str) -> str:
+    """Write how many there are.
+
+    >>> count(1, "tensor"), count(1200, "tensor")
+    ('1 tensor', '1,200 tensors')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def minus(number: str) -> str:
+    """Put a minus sign in the place of each hyphen.
+
+    >>> minus("-1e-05")
+    '−1e−05'
+    """
+    return number.replace("-", "−")
+
+
 def rows(array: Array) -> list[list[str]]:
-    """The elements of an array in rows along its last axis.
+    """Write the elements of an array in rows along its last axis.
 
     >>> rows(np.array([[1.0, 2.0], [3.0, 4.5]]))
     [['1', '2'], ['3', '4.5']]
@@ -106,63 +111,71 @@ def rows(array: Array) -> list[list[str]]:
     return [[number(value) for value in line] for line in lines]
 
 
-def aligned(numbers: list[list[str]]) -> list[list[str]]:
-    """Rows of numbers, padded so that right-aligned columns have their points below one another.
+# An array of at most this many elements, in rows of so many, is written out in its box.
+MAX_SHOWN = 9
+MAX_COLUMNS = 5
 
-    >>> aligned([["1.25"], ["-3"], ["10.5"]])
-    [['1.25'], ['-3\xa0\xa0\xa0'], ['10.5\xa0']]
+
+def shown_in_numbers(shape: tuple[int, ...]) -> bool:
+    """Return whether an array of this shape is small enough to be written out in its box.
+
+    >>> shown_in_numbers((3, 3)), shown_in_numbers((1, 9)), shown_in_numbers(())
+    (True, False, True)
     """
-    columns = [_with_points_aligned(column) for column in zip(*numbers, strict=True)]
-    return [list(row) for row in zip(*columns, strict=True)]
-
-
-def _with_points_aligned(column: tuple[str, ...]) -> list[str]:
-    behind = [len(n) - n.index(".") if "." in n else 0 for n in column]
-    return [
-        n + "\u00a0" * (max(behind) - b) if n[-1].isdigit() and "e" not in n else n
-        for n, b in zip(column, behind, strict=True)
-    ]
+    return 0 < math.prod(shape) <= MAX_SHOWN and (len(shape) < 2 or shape[-1] <= MAX_COLUMNS)
 
 
 def span(array: Array) -> str:
-    """What to say of a large array: smallest and largest element, and how many are not finite.
+    """Summarize a large array: smallest and largest element, and how many are not finite.
 
     >>> span(np.array([0.25, -1.5, 3.0])), span(np.array([1.0, np.nan, np.inf, 2.0]))
-    ('-1.5 … 3', '1 … 2, 2 not finite')
+    ('-1.5 … 3', '1 … 2, 1 nan, 1 inf')
     """
     finite = array[np.isfinite(array)]
     parts = [f"{number(finite.min(), 3)} … {number(finite.max(), 3)}"] if finite.size else []
-    if finite.size < array.size:
-        parts.append(f"{array.size - finite.size:,} not finite")
+    for word, count in ("nan", np.isnan(array).sum()), ("inf", np.isinf(array).sum()):
+        if count:
+            parts.append(f"{count:,} {word}")
     return ", ".join(parts)
 
 
-# ── Parameters of a primitive ─────────────────────────────────────────────────────────────────────
+def facts(array: Array, named: bool) -> str:
+    """Return shape and dtype, where they say more than what is usual.
+
+    >>> facts(np.zeros((2, 3), np.float32), True), facts(np.zeros(()), False)
+    ('(2, 3) float32', 'scalar')
+    """
+    shape = str(array.shape) if array.ndim else "" if named else "scalar"
+    return " ".join(filter(None, (shape, "" if array.dtype == "float64" else str(array.dtype))))
 
 
 def params(names: tuple[str, ...], values: tuple[Any, ...]) -> str:
-    """The parameters that say more than the symbol and the shapes already do.
+    """Write the parameters that say more than the symbol and the shapes already do.
 
     >>> params(("axis", "keepdims"), (-1, False)), params(("axis", "keepdims"), (None, True))
     ('axis=-1', 'keepdims')
     >>> params(("index_template",), ((slice(1, None), None, 0),))
     '1:, None, 0'
     """
-    shown = (_PARAM.get(n, _assigned)(n, v) for n, v in zip(names, values, strict=False))
-    return visible(", ".join(filter(None, shown)), PARAMS_LENGTH)
+    shown = map(_param, names, values)
+    return printable(", ".join(filter(None, shown)), PARAMS_LENGTH)
 
 
-def _assigned(name: str, value: Any) -> str:
+def _param(name: str, value: Any) -> str:
+    if value is None or name == "shape":  # the box of the result shows it
+        return ""
+    if name == "keepdims":
+        return name if value else ""
+    if name == "dtype":
+        return str(value)
+    if name == "index_template":
+        return ", ".join(map(index_part, value))
     shown = number(value) if isinstance(value, float) else str(value).replace(" ", "")
-    return "" if value is None else f"{name}={shown}"
-
-
-def _index(name: str, pattern: tuple[Any, ...]) -> str:
-    return ", ".join(map(index_part, pattern))
+    return f"{name}={shown}"
 
 
 def index_part(part: Any) -> str:
-    """A part of an index as one would write it.
+    """Write a part of an index as in source code.
 
     >>> index_part(slice(1, None)), index_part(slice(None, None, -1)), index_part(...)
     ('1:', '::-1', '…')
@@ -171,11 +184,3 @@ def index_part(part: Any) -> str:
         ends = [part.start, part.stop] if part.step is None else [part.start, part.stop, part.step]
         return ":".join("" if end is None else str(end) for end in ends)
     return "…" if part is Ellipsis else str(part)
-
-
-_PARAM: dict[str, Callable[[str, Any], str]] = {
-    "keepdims": lambda name, value: name if value else "",
-    "shape": lambda name, value: "",  # the box behind the oval shows it
-    "dtype": lambda name, value: str(value),
-    "index_template": _index,
-}

@@ -1,9 +1,9 @@
-"""Heat maps: a large array as a small picture of few colours.
+"""Heat maps: a large array as a small picture of few colors.
 
-The scale diverges from zero: blue below, white at zero, orange above, which people with any colour
-vision tell apart, and which differ in lightness from white by the same steps. A block of elements
-becomes one cell, with the element of the largest magnitude in it, so that no outlier is averaged
-away. What is not finite is black.
+The scale diverges from zero: blue below, white at zero, orange above, distinct with any color
+vision, and differing in lightness from white by the same steps. A block of elements becomes one
+cell, with the element of the largest magnitude in it, so that no outlier is averaged away. What is
+not finite is black.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ _POSITIVE = np.array([0xC8, 0x52, 0x00])
 _NOT_FINITE = np.array([0x00, 0x00, 0x00])
 
 
+@np.errstate(invalid="ignore")
 def cells(array: Array, most: int = MAX_CELLS) -> Array:
-    """The array in rows along its last axis, shrunk to `most` cells along each side.
+    """Return the array in rows along its last axis, shrunk to `most` cells along each side.
 
     >>> cells(np.array([[1.0, -2.0, 0.5, 0.0]]), 2)
     array([[-2. ,  0.5]])
@@ -35,51 +36,40 @@ def cells(array: Array, most: int = MAX_CELLS) -> Array:
     array([[0., 1., 2.]])
     """
     grid = np.asarray(array, float).reshape(-1, array.shape[-1] if array.ndim else 1)
-    for axis in (0, 1):
-        grid = _shrunk(grid, axis, most)
+    for axis, n in enumerate(grid.shape):
+        if n > most:
+            starts = np.arange(most) * n // most
+            high = np.maximum.reduceat(grid, starts, axis)  # nan, where there is one
+            low = np.minimum.reduceat(grid, starts, axis)
+            grid = np.where(np.abs(low) > np.abs(high), low, high)
     return grid
 
 
-@np.errstate(invalid="ignore")
-def _shrunk(grid: Array, axis: int, most: int) -> Array:
-    n = grid.shape[axis]
-    if n <= most:
-        return grid
-    starts = np.arange(most) * n // most
-    high = np.maximum.reduceat(grid, starts, axis)  # nan, where there is one
-    low = np.minimum.reduceat(grid, starts, axis)
-    return np.where(np.abs(low) > np.abs(high), low, high)
+def colors(grid: Array) -> Array:
+    """Return the color of each cell: shape (rows, columns, 3), of bytes.
 
-
-def colours(grid: Array) -> Array:
-    """The colour of each cell: shape (rows, columns, 3), of bytes.
-
-    >>> colours(np.array([[-1.0, 0.0, 1.0, np.nan]]))[0].tolist()
+    >>> colors(np.array([[-1.0, 0.0, 1.0, np.nan]]))[0].tolist()
     [[0, 90, 156], [247, 247, 247], [200, 82, 0], [0, 0, 0]]
     """
     finite = np.isfinite(grid)
     largest = np.max(np.abs(grid), where=finite, initial=0.0)
     share = np.where(finite, grid, 0) / (largest or 1)
     end = np.where(share[..., None] < 0, _NEGATIVE, _POSITIVE)
-    colour = _ZERO + (end - _ZERO) * np.abs(share)[..., None]
-    return np.where(finite[..., None], np.rint(colour), _NOT_FINITE).astype(np.uint8)
+    color = _ZERO + (end - _ZERO) * np.abs(share)[..., None]
+    return np.where(finite[..., None], np.rint(color), _NOT_FINITE).astype(np.uint8)
 
 
 def png(pixels: Array) -> str:
-    """Pixels (rows, columns, 3) as a picture in a data: address, which needs no file.
+    """Encode pixels (rows, columns, 3) as a PNG in a data: address, which needs no file.
 
     >>> png(np.zeros((1, 1, 3), np.uint8))[:30]
     'data:image/png;base64,iVBORw0K'
     """
     rows, columns, _ = pixels.shape
     lines = b"".join(b"\0" + line.tobytes() for line in pixels)
-    picture = b"\x89PNG\r\n\x1a\n" + b"".join(
-        (
-            _chunk(b"IHDR", struct.pack(">IIBBBBB", columns, rows, 8, 2, 0, 0, 0)),
-            _chunk(b"IDAT", zlib.compress(lines, 9)),
-            _chunk(b"IEND", b""),
-        )
-    )
+    header = _chunk(b"IHDR", struct.pack(">IIBBBBB", columns, rows, 8, 2, 0, 0, 0))
+    data, end = _chunk(b"IDAT", zlib.compress(lines, 9)), _chunk(b"IEND", b"")
+    picture = b"\x89PNG\r\n\x1a\n" + header + data + end
     return "data:image/png;base64," + base64.b64encode(picture).decode()
 
 
@@ -89,5 +79,5 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def thumbnail(array: Array) -> str:
-    """The array as a heat map in a data: address."""
-    return png(colours(cells(array)))
+    """Return the array as a heat map in a data: address."""
+    return png(colors(cells(array)))

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from . import formatting as text
-from .diagram import Box, Kind, Oval, Picture, Region
+from .boxes import NONE
+from .diagram import Diagram, Kind, OpNode, TensorBox
+from .digraph import frame_words
+from .scopes import ScopeFrame
 
 MAX_LINES = 400
 MAX_NUMBERS = 4
@@ -13,19 +16,19 @@ MAX_NUMBERS = 4
 _WORDS = {Kind.PARAMETER: "parameter", Kind.INPUT: "input", Kind.CONSTANT: "constant"}
 
 
-def tree_of(picture: Picture, values: bool = True) -> str:
-    """The outputs, and below each tensor what it was made from.
+def tree_of(diagram: Diagram, values: bool = True) -> str:
+    """Write the outputs, and below each tensor what it was made from.
 
-    A tensor that is used more than once stands where it comes first; later ones refer to it by its
+    A tensor that is used more than once is where it comes first; later ones refer to it by its
     name, or by a number such as t3, the one that it has in DOT.
     """
-    tree = _Tree(picture, values)
+    tree = _Tree(diagram, values)
     lines: list[str] = []
-    for output in picture.outputs:
+    for output in diagram.outputs:
         for line in tree.lines(output):
             if len(lines) == MAX_LINES:
-                hint = "depth=1 folds scopes"
-                return "\n".join([*lines, f"… cut after {MAX_LINES} lines: {hint}"])
+                cut = f"… cut after {MAX_LINES} lines: depth=1 folds scopes"
+                return "\n".join([*lines, cut])
             lines.append(line)
     return "\n".join(lines)
 
@@ -33,25 +36,25 @@ def tree_of(picture: Picture, values: bool = True) -> str:
 class _Tree:
     """Who was made from whom, among what is drawn."""
 
-    def __init__(self, picture: Picture, values: bool) -> None:
+    def __init__(self, diagram: Diagram, values: bool) -> None:
         self.values = values
-        self.differentiated = picture.differentiated
-        self.boxes = {box.id: box for box in picture.boxes}
-        self.of_tensor = {id(box.tensor): box for box in picture.boxes}
-        self.makers: dict[str, Oval | Region] = {oval.id: oval for oval in picture.ovals}
-        self.makers |= {region.id: region for region in picture.regions if region.folded}
+        self.differentiated = diagram.differentiated
+        self.boxes = {box.id: box for box in diagram.boxes}
+        self.of_tensor = {id(box.tensor): box for box in diagram.boxes}
+        self.makers: dict[str, OpNode | ScopeFrame] = {op.id: op for op in diagram.ops}
+        self.makers |= {frame.id: frame for frame in diagram.frames if frame.folded}
         self.maker: dict[str, str] = {}
         self.sources: dict[str, list[str]] = {}
-        for arrow in picture.arrows:
-            if arrow.makes:
-                self.maker[arrow.target] = arrow.source
+        for edge in diagram.edges:
+            if edge.makes:
+                self.maker[edge.target] = edge.source
             else:
-                self.sources.setdefault(arrow.target, []).append(arrow.source)
+                self.sources.setdefault(edge.target, []).append(edge.source)
 
     def lines(self, output: object) -> Iterator[str]:
         """One line for each tensor, indented where there are several inputs, not for a chain."""
         shown: set[str] = set()
-        # What is to come: a tensor, and what stands before it on its line and on those below it.
+        # What is to come: a tensor, and what is before it on its line and on those below it.
         todo = [(self.of_tensor[id(output)].id, "", "")]
         while todo:
             id_, before, below = todo.pop()
@@ -63,14 +66,12 @@ class _Tree:
             inputs = self.sources.get(self.maker.get(id_, ""), [])
             last = len(inputs) - 1
             for i in range(last, -1, -1):
+                branch, bar = ("└─ ", "   ") if i == last else ("├─ ", "│  ")
                 if last == 0:
-                    todo.append((inputs[i], below, below))
-                elif i == last:
-                    todo.append((inputs[i], below + "└─ ", below + "   "))
-                else:
-                    todo.append((inputs[i], below + "├─ ", below + "│  "))
+                    branch = bar = ""
+                todo.append((inputs[i], below + branch, below + bar))
 
-    def _line(self, box: Box, again: bool) -> str:
+    def _line(self, box: TensorBox, again: bool) -> str:
         t = box.tensor
         name = box.name or box.id
         if again:
@@ -85,21 +86,20 @@ class _Tree:
         if self.values:
             parts.append(_numbers(t.data))
         if self.differentiated and t.requires_grad:
-            gradient = "none arrives" if box.gradient is None else _numbers(box.gradient)
+            gradient = NONE if box.gradient is None else _numbers(box.gradient)
             parts.append(f"grad {gradient}")
         return "  ".join(filter(None, parts))
 
-    def _made(self, box: Box) -> str:
+    def _made(self, box: TensorBox) -> str:
         maker = self.makers.get(self.maker.get(box.id, ""))
         if maker is None:
             return f"({_WORDS.get(box.kind, 'given')})"
-        if isinstance(maker, Region):
-            times = f" × {maker.times}" if maker.times > 1 else ""
-            return f"= [{text.visible(maker.name)}{times}: {maker.size:,} tensors]"
+        if isinstance(maker, ScopeFrame):
+            return f"= [{frame_words(maker)}: {maker.size:,} tensors]"
         params = text.params(maker.primitive.params, maker.params)
         if maker.primitive.symbol == "[ ]":
             return f"= [{params}]"
-        return f"= {maker.primitive.name}" + (f" {params}" if params else "")
+        return f"= {maker.primitive.name} {params}".rstrip()
 
 
 def _numbers(array: text.Array) -> str:

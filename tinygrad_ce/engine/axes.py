@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable
 from types import EllipsisType
 
+import numpy as np
+
 # As in NumPy: all axes, one, or several.
 Axis = int | tuple[int, ...] | None
 
@@ -27,10 +29,21 @@ def as_shape(shape: tuple[int | Iterable[int], ...]) -> tuple[int, ...]:
 
 
 def count_along(shape: tuple[int, ...], axis: Axis) -> int:
-    """Return how many elements a reduction over these axes takes together."""
+    """Return how many elements a reduction over these axes takes together.
+
+    Raises
+    ------
+    AxisError
+        There is no such axis: also a mean of a number along axis 0, as in NumPy.
+    """
     if axis is None:
         return math.prod(shape)
-    return math.prod([shape[a] for a in axis]) if isinstance(axis, tuple) else shape[axis]
+    if isinstance(axis, tuple):
+        return math.prod([count_along(shape, a) for a in axis])
+    try:
+        return shape[axis]
+    except IndexError:
+        raise np.exceptions.AxisError(axis, len(shape)) from None
 
 
 def with_axes_kept(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:

@@ -100,7 +100,7 @@ def backpropagate(
                 rules = _mapped(rules)
             if observers:
                 rules = _observed(rules, node, observers)
-        given = (g, y, *arguments)
+        given = (g, y) if primitive.variadic else (g, y, *arguments)
         index = node.index
         # No strict=: an index has no rule, and the keyword takes a fifth of an edge's time.
         for source, rule in zip(inputs, rules):  # noqa: B905

@@ -9,9 +9,10 @@ therefore keep no state of their own and can be entered twice, nested, or from s
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import defaultdict
 from collections.abc import Callable
 from contextvars import ContextVar
-from functools import wraps
+from functools import partial, wraps
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from typing import NamedTuple, Self, TypeVar
 
@@ -64,6 +65,31 @@ def active_recorder() -> Recorder | None:
     return MODE.get().recorder
 
 
+class _Exit:
+    """The method `__exit__` of a ModeContext, which no interruption can keep from its work.
+
+    A handler of a signal, such as that of Ctrl-C, can run and raise before the first instruction of
+    a method that is written in Python, and the mode would stay on. A with statement looks up this
+    attribute before it enters; it is given a callable in C, which sets the mode that there was.
+    """
+
+    def __get__(self, context: ModeContext | None, kind: type) -> Function:
+        return self.leave if context is None else ignoring_arguments(partial(MODE.set, MODE.get()))
+
+    def leave(self, context: ModeContext, *exception: object) -> None:
+        """Leave, where ``type(context).__exit__`` is called, as `contextlib.ExitStack` does."""
+        parent = MODE.get().parent
+        assert parent is not None
+        MODE.set(parent)
+
+
+def ignoring_arguments(function: Callable[[], object]) -> Function:
+    """Return a callable in C that takes any arguments, calls ``function()``, and returns ''."""
+    # A format may leave arguments unused; a defaultdict calls its factory for a key that it lacks;
+    # and of a text, a precision of 0 leaves nothing.
+    return partial("{0[call].var.name:.0}".format, defaultdict(function))
+
+
 class ModeContext(ABC):
     """A context manager and decorator that puts a mode on top of the present one."""
 
@@ -74,19 +100,21 @@ class ModeContext(ABC):
         """Return the mode inside, derived from the mode around it."""
 
     def __enter__(self) -> None:
-        MODE.set(self.derive(MODE.get()))
+        parent = MODE.get()
+        try:
+            MODE.set(self.derive(parent))
+        except BaseException:  # an interruption can come right after the mode was set
+            MODE.set(parent)
+            raise
 
-    def __exit__(self, *exception: object) -> None:
-        parent = MODE.get().parent
-        assert parent is not None
-        MODE.set(parent)
+    __exit__ = _Exit()
 
     def run(self, function: Callable[..., Result], args: Arguments, kwargs: Options) -> Result:
         """Return ``function(*args, **kwargs)``, called inside."""
         # As a with block would, which takes a quarter more of a layer's time for its own calls.
         parent = MODE.get()
-        MODE.set(self.derive(parent))
         try:
+            MODE.set(self.derive(parent))
             return function(*args, **kwargs)
         finally:
             MODE.set(parent)
@@ -146,15 +174,7 @@ class enable_grad(ModeContext):
 class scope(ModeContext):
     """Name a part of the computation, so that a reader of the graph can fold or group it.
 
-    Parameters
-    ----------
-    name
-        A text of any characters.
-
-    Raises
-    ------
-    TypeError
-        A name that is no str.
+    The name is any str; anything else is a TypeError.
 
     >>> import tinygrad_ce as tg
     >>> x = tg.Tensor([1.0, 2.0], requires_grad=True)
@@ -181,11 +201,6 @@ class scope(ModeContext):
 class observing(ModeContext):
     """Let an observer see what is computed inside, besides those that already do.
 
-    Parameters
-    ----------
-    observer
-        An `Observer`, see hooks.py.
-
     >>> import tinygrad_ce as tg
     >>> class Names(Observer):
     ...     def forward(self, node, primitive, arguments):
@@ -207,13 +222,7 @@ class observing(ModeContext):
 
 
 class recording_with(ModeContext):
-    """Let a recorder take part in what is computed inside, in place of one around it.
-
-    Parameters
-    ----------
-    recorder
-        A `Recorder`, see hooks.py.
-    """
+    """Let a recorder take part in what is computed inside, in place of one around it."""
 
     __slots__ = ("recorder",)
 

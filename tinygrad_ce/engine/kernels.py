@@ -52,6 +52,16 @@ def sign(x: Value) -> Value:
     return np.sign(np.real(x))
 
 
+def rounding_error(a: Value, b: Value) -> Value:
+    """a - b less the number that it is rounded to, itself a number: 0 where it is not finite."""
+    a, b = np.real(a), np.real(b)
+    with np.errstate(invalid="ignore"):
+        difference = a - b
+        back = difference - a
+        error = (a - (difference - back)) - (b + back)
+    return where(np.isfinite(error), error, 0)
+
+
 TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
 
 
@@ -59,6 +69,12 @@ def erf(x: Value) -> Value:
     """The error function, which NumPy lacks."""
     dtype = x.dtype if x.dtype.kind == "f" else np.float64
     return np.array([math.erf(v) for v in np.ravel(x).tolist()], dtype).reshape(x.shape)[()]
+
+
+def nth_root(x: Value, n: float) -> Value:
+    """x to the power of 1/n."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.sqrt(x) if n == 2 else x ** (1 / n)
 
 
 def where(c: Value, a: Value, b: Value) -> Value:

@@ -30,7 +30,7 @@ from .operations import (
     truth,
     where,
 )
-from .tensor import Tensor, TensorLike, apply, as_tensor
+from .tensor import Tensor, TensorLike, apply, as_index, as_tensor
 
 _UFUNC_OF: dict[np.ufunc, Function] = {
     np.add: operator.add,
@@ -110,10 +110,21 @@ def _at_least_2d(tensors: Sequence[TensorLike]) -> list[Tensor]:
     return [part.reshape(1, -1) if part.ndim < 2 else part for part in parts]
 
 
+def _hstack(tensors: Sequence[TensorLike]) -> Tensor:
+    parts = [as_tensor(part) for part in tensors]
+    parts = [part if part.ndim else part.reshape(1) for part in parts]
+    return concatenate(parts, int(bool(parts) and parts[0].ndim > 1))
+
+
 def _take(x: Tensor, indices: TensorLike, axis: int | None) -> Tensor:
-    if axis is None:
-        return x.flatten()[indices]
-    return x[(*(slice(None),) * (from_the_end(axis, x.ndim) % x.ndim), indices)]
+    places = as_index(list(indices) if isinstance(indices, tuple) else indices)
+    if places.dtype == bool:  # to np.take these are numbers, 0 and 1, and no mask
+        places = places.astype(np.intp)
+    if places.dtype.kind not in "iu":
+        raise TypeError(f"np.take needs integer indices, got {places.dtype}")
+    if axis is None or (not x.ndim and axis in (0, -1)):
+        return x.flatten()[places]
+    return x[(*(slice(None),) * (from_the_end(axis, x.ndim) % x.ndim), places)]
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:
@@ -135,9 +146,7 @@ FUNCTIONS.update(
         np.concatenate: concatenate,
         np.stack: stack,
         np.vstack: lambda tensors: concatenate(_at_least_2d(tensors), 0),
-        np.hstack: lambda tensors: concatenate(
-            tensors, min(1, as_tensor(next(iter(tensors))).ndim - 1)
-        ),
+        np.hstack: _hstack,
         np.split: split,
         np.take_along_axis: take_along_axis,
         np.take: lambda x, indices, axis=None: _take(as_tensor(x), indices, axis),

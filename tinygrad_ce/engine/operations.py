@@ -285,7 +285,9 @@ def norm(x: TensorLike, ord: Value = None, axis: Axis = None, keepdims: bool = F
 
     Notes
     -----
-    The gradient at 0, where the norm has a kink, is 0.
+    The gradient at 0, where the norm has a kink, is 0, as is the slope of |x|ᵖ for p < 1 at an
+    element that is 0: of all slopes on both sides, the one in the middle. The second derivative
+    does not exist at 0, and is nan. float16 is summed up in float32.
 
     >>> import tinygrad_ce as tg
     >>> tg.norm(tg.Tensor([3.0, 4.0]))
@@ -307,11 +309,15 @@ def norm(x: TensorLike, ord: Value = None, axis: Axis = None, keepdims: bool = F
     if ord == 1:
         return v.abs().sum(axis, keepdims)
     power = 2 if ord in (None, "fro") else ord
-    total = (v * v if power == 2 else v.abs() ** power).sum(axis, keepdims)
-    # The root has no slope at 0: a 1 replaces the total there, and the choice passes none back.
-    zero = total == 0
-    positive = where(zero, 1, total)
-    return where(zero, 0, positive.sqrt() if power == 2 else positive ** (1 / power))
+    wide = v.astype(np.float32) if v.dtype == np.float16 else v
+    if power == 2:
+        terms = wide * wide
+    elif 0 < power < 1:
+        terms = where(wide == 0, 0, where(wide == 0, 1, wide.abs()) ** power)
+    else:
+        terms = wide.abs() ** power
+    length = apply_unary(p.root, terms.sum(axis, keepdims), power)
+    return length if wide is v else length.astype(v.dtype)
 
 
 def einsum(subscripts: str, *operands: TensorLike) -> Tensor:

@@ -20,9 +20,10 @@ again. On symbols, it writes its own formula.
 broadcast, casts to the argument's dtype, skips arguments that need no gradient, adds up, and maps
 rules over a batch of cotangents.
 
-**Ties and kinks.** max and min share the gradient equally among ties, maximum(a, a) and
-minimum(a, a) give half to each, relu, abs and sign have slope 0 at 0, clip has the slope of its
-inside at both ends.
+**Ties and kinks.** max and min share the gradient equally among ties, maximum(a, a),
+minimum(a, a) and logaddexp(a, a) give half to each, also at infinity; relu, abs and sign have slope
+0 at 0, and so have norms and standard deviations (the root), whose second derivative there is nan;
+clip has the slope of its inside at both ends; at 0⁰, where aᵇ has no limit, all slopes are 0.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ Rule = Callable[..., Value]
 
 _ARRAYS = (np.ndarray, np.generic, int, float, complex)
 
+LARGEST_HALF = 65504  # the largest number of float16
+
 
 class Primitive:
     """One entry of the table: a value, and a rule for each argument.
@@ -61,13 +64,14 @@ class Primitive:
     params
         The names of the parameters, which come after the inputs.
     latex
-        Formulas of the value and of each rule, for an entry that moves data without arithmetic.
+        Formulas of the value and of the rules, where running them on symbols gives none.
     elementwise
         Whether value and rules work element by element.
     stacks
         Whether the rules take a stack of cotangents as they take one. Element by element they do.
     variadic
-        It has any number of inputs: its one rule, called with all arguments, yields theirs.
+        It has any number of inputs: its one rule, called with all arguments, yields theirs, which
+        take no more than g and y: n rules of n arguments each would take n² steps.
 
     >>> from tinygrad_ce import Tensor
     >>> from tinygrad_ce.engine import apply
@@ -85,7 +89,7 @@ class Primitive:
 
     def __init__(
         self, name: str, symbol: str, value: Function, *rules: Rule | None,
-        params: tuple[str, ...] = (), latex: tuple[str, ...] | None = None,
+        params: tuple[str, ...] = (), latex: tuple[str | None, ...] | None = None,
         elementwise: bool = False, stacks: bool = False, variadic: bool = False,
     ) -> None:  # fmt: skip
         self.name, self.symbol, self.value = name, symbol, value
@@ -140,10 +144,15 @@ scalar_power = elementwise("scalar_power", "xⁿ", ieee(operator.pow),
     lambda g, y, x, n: g * (n * x ** (n - 1)) if n else np.zeros_like(g),
     params=("n",))
 
-# a ** b with b an array. At a = 0 the limit of aᵇ·log a is 0 for b > 0.
+# a ** b with b an array. The slope of a⁰ by a is 0 everywhere, but its slope by b in turn is 1/a.
+# At a = 0 the limit of aᵇ·log a is 0 for b > 0, and -∞ for b < 0.
+def _power_vjp(g: Value, y: Value, a: Value, b: Value) -> Value:
+    defined = (b != 0) | np.isfinite(1 / a)
+    return g * np.where(defined == 0, 0, b) * np.where(defined == 0, 1, a) ** (b - 1)
+
 power = elementwise("power", "aᵇ", ieee(operator.pow),
-    lambda g, y, a, b: np.where(b == 0, 0, g * b * a ** np.where(b == 0, 1, b - 1)),
-    lambda g, y, a, b: g * y * np.log(np.where(a == 0, 1, a)))
+    _power_vjp,
+    lambda g, y, a, b: g * y * np.log(np.where(((a == 0) & (b >= 0)) == 1, 1, a)))
 
 matmul = Primitive("matmul", "@", kernels.matmul,
     lambda g, y, a, b: kernels.matmul(g, b.mT),
@@ -166,6 +175,12 @@ log1p = elementwise("log1p", "log1p", ieee(np.log1p),
 
 sqrt = elementwise("sqrt", "√", ieee(np.sqrt),
     lambda g, y, x: g / (2 * y))
+
+# The root of the order n of a sum of powers, as norms and standard deviations take it: where all
+# are 0, its kink has the slope 0. The second derivative does not exist there, and is nan.
+root = elementwise("root", "ⁿ√", kernels.nth_root,
+    lambda g, y, x, n: g * np.where(y == 0, 0, y ** (1 - n) / n),
+    params=("n",), latex=("x^{1/n}", r"g\,\frac{y^{1 - n}}{n}"))
 
 sin = elementwise("sin", "sin", np.sin,
     lambda g, y, x: g * np.cos(x))
@@ -194,9 +209,15 @@ clip = elementwise("clip", "clip", np.clip,
 
 # ── Functions of two variables ────────────────────────────────────────────────────────────────────
 
+def _share(a: Value, b: Value, y: Value) -> Value:
+    """exp(a - y), and its limit where y is infinite with a: ½ if b is too, else 1."""
+    infinite = ~np.isfinite(y)
+    log_share = np.where(((a == y) & infinite) == 1, 0, a - y)
+    return np.where(((a == b) & infinite) == 1, 0.5, np.exp(log_share))
+
 logaddexp = elementwise("logaddexp", "logaddexp", np.logaddexp,
-    lambda g, y, a, b: g * np.exp(a - y),
-    lambda g, y, a, b: g * np.exp(b - y))
+    lambda g, y, a, b: g * _share(a, b, y),
+    lambda g, y, a, b: g * _share(b, a, y))
 
 # ── Choosing ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -227,7 +248,10 @@ sum_ = Primitive("sum", "Σ", kernels.sum_,
     params=("axis", "keepdims"))
 
 def _mean_vjp(g: Value, y: Value, x: Value, axis: Axis, keepdims: bool) -> Value:
-    return _sum_vjp(g / max(count_along(x.shape, axis), 1), y, x, axis, keepdims)
+    n = max(count_along(x.shape, axis), 1)
+    if g.dtype == np.float16 and n > LARGEST_HALF:
+        g = g.astype(np.float32)
+    return _sum_vjp(g / n, y, x, axis, keepdims)
 
 mean = Primitive("mean", "mean", kernels.mean,
     _mean_vjp,
@@ -235,7 +259,7 @@ mean = Primitive("mean", "mean", kernels.mean,
 
 def _max_vjp(g: Value, y: Value, x: Value, axis: Axis, keepdims: bool) -> Value:
     ties = x == _keep_axes(y, x, axis, keepdims)
-    number = ties.astype(g.dtype).sum(axis, keepdims=True)
+    number = ties.astype(np.result_type(g.dtype, np.float32)).sum(axis, keepdims=True)
     return np.where(ties, _keep_axes(g, x, axis, keepdims) / number, 0)
 
 max_ = Primitive("max", "max", kernels.max_,
@@ -256,9 +280,10 @@ cumsum: Primitive = Primitive("cumsum", "cumsum", np.cumsum,
     params=("axis",))
 
 def _einsum_vjps(*arguments: Value) -> Iterator[Rule]:
-    return (partial(_einsum_vjp, i) for i in range(len(arguments) - 1))
+    for i in range(len(arguments) - 1):
+        yield lambda g, y, *_, i=i: _einsum_vjp(g, y, i, arguments)
 
-def _einsum_vjp(i: int, g: Value, y: Value, *arguments: Value) -> Value:
+def _einsum_vjp(g: Value, y: Value, i: int, arguments: Arguments) -> Value:
     """The same contraction, with g in the place of the operand, and the operand as the result."""
     *operands, subscripts = arguments
     terms, result = subscripts.split("->")
@@ -279,21 +304,21 @@ einsum: Primitive = Primitive("einsum", "einsum", kernels.einsum,
 
 broadcast_to = Primitive("broadcast_to", "broadcast", kernels.broadcast_to,
     lambda g, y, x, shape: g,  # summed over the new axes by backprop, as for every broadcast
-    params=("shape",), stacks=True, latex=("x", r"\sum g"))
+    params=("shape",), stacks=True, latex=("x",))
 
 # ── Shapes ────────────────────────────────────────────────────────────────────────────────────────
 
 reshape = Primitive("reshape", "reshape", kernels.reshape,
     lambda g, y, x, shape: g.reshape(x.shape),
-    params=("shape",), latex=("x", "g"))
+    params=("shape",))
 
 transpose = Primitive("transpose", "transpose", kernels.transpose,
     lambda g, y, x, axes: g.transpose(tuple(map(axes.index, range(len(axes))))),
-    params=("axes",), latex=(r"x^\top", r"g^\top"))
+    params=("axes",))
 
 astype = elementwise("astype", "astype", kernels.astype,
     lambda g, y, x, dtype: g.astype(x.dtype),
-    params=("dtype",), latex=("x", "g"))
+    params=("dtype",))
 
 identity = elementwise("identity", "≡", lambda x: x,
     lambda g, y, x: g)
@@ -303,11 +328,11 @@ def _concatenate_vjps(*arguments: Value) -> Iterator[Rule]:
     *parts, axis = arguments
     for start, end in pairwise(accumulate((x.shape[axis] for x in parts), initial=0)):
         piece = index_along(slice(start, end), axis)
-        yield lambda g, y, *arguments, piece=piece: g[piece]
+        yield lambda g, y, *_, piece=piece: g[piece]
 
 concatenate = Primitive("concatenate", "concat", kernels.concatenate,
     _concatenate_vjps,
-    params=("axis",), variadic=True, latex=("[a, b]", "g_a"))
+    params=("axis",), variadic=True, latex=(None, "g_a"))
 
 # ── Indexing ──────────────────────────────────────────────────────────────────────────────────────
 # Integer arrays and masks in an index are inputs of the node; the template is the index with a
@@ -315,11 +340,11 @@ concatenate = Primitive("concatenate", "concat", kernels.concatenate,
 
 getitem: Primitive = Primitive("getitem", "[ ]", kernels.getitem,
     lambda g, y, x, *index: scatter(g, *index, x.shape),
-    params=("index_template",), latex=("x[i]", r"g \text{ at } i"))
+    params=("index_template",))
 
 scatter: Primitive = Primitive("scatter", "scatter", kernels.scatter,
     lambda g, y, x, *index: getitem(g, *index[:-1]),
-    params=("index_template", "shape"), latex=(r"x \text{ at } i", "g[i]"))
+    params=("index_template", "shape"), latex=(r"x \text{ at } [i]",))
 
 # ── Without a derivative ──────────────────────────────────────────────────────────────────────────
 # Their results are constants to the calculus, but whoever repeats a graph must compute them again.
@@ -336,7 +361,9 @@ logical_not   = elementwise("logical_not", "¬", operator.invert)
 isfinite      = elementwise("isfinite", "finite?", np.isfinite)
 isnan         = elementwise("isnan", "nan?", np.isnan)
 sign          = elementwise("sign", "sign", kernels.sign)
-stop_gradient = elementwise("stop_gradient", "stop", np.real, latex=("x",))
+stop_gradient = elementwise("stop_gradient", "stop", np.real)
+rounding_error = elementwise("rounding_error", "ε", kernels.rounding_error,
+    latex=(r"\text{error of } a - b",))
 argmax        = Primitive("argmax", "argmax", kernels.argmax, params=("axis", "keepdims"))
 argmin        = Primitive("argmin", "argmin", kernels.argmin, params=("axis", "keepdims"))
 argsort       = Primitive("argsort", "argsort", kernels.argsort, params=("axis",))

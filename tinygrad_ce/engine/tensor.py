@@ -19,10 +19,8 @@ from __future__ import annotations
 import operator
 import sys
 import warnings
-from collections import deque
-from collections.abc import Callable, Iterator
-from itertools import count
-from threading import Lock
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count, repeat
 from typing import Union, final
 
 import numpy as np
@@ -33,6 +31,7 @@ from .array_input import as_numbers
 from .array_types import Arguments, Array, DType, Function, Value
 from .axes import Axis, as_shape, count_along, from_the_end
 from .backprop import backpropagate
+from .commit import accumulate, commit
 from .context import MODE, active_recorder
 from .graph import Node
 from .hooks import Options
@@ -173,17 +172,7 @@ class Tensor(Node):
 
     def set_value(self, value: Value) -> None:
         """Take over `value`, an array or Tensor of the same shape and dtype, as the leaf's own."""
-        given = value
-        if isinstance(given, Tensor):
-            value = given._value
-        if np.shape(value) != self.shape or value.dtype != self.dtype:
-            raise ValueError(
-                f"{self.label()} holds {self.dtype}{list(self.shape)}; it cannot be assigned "
-                f"{value.dtype}{list(np.shape(value))}: shape and dtype stay the same"
-            )
-        recorder = active_recorder()
-        if recorder is None or recorder.assign(self, given) is NotImplemented:
-            self._value = value
+        set_values([self], [value])
 
     @property
     def grad(self) -> Array | None:
@@ -308,12 +297,7 @@ class Tensor(Node):
         if recorder is not None and recorder.backward(self, gradient) is not NotImplemented:
             return
         gradients = backpropagate(self, self.cotangent(gradient), free=not retain_graph)
-        with _ACCUMULATING:
-            totals = [
-                g if node._grad is None else _total(node._grad, g) for node, g in gradients.items()
-            ]
-            # Assigned in one go, in C: an interruption comes before all of them or after.
-            deque(map(_set_grad, gradients, totals), maxlen=0)
+        accumulate(gradients, _total)
 
     def cotangent(self, gradient: ArrayLike | Tensor | None = None) -> Value:
         """Return the cotangent at which backprop from here begins: `gradient` checked, or 1."""
@@ -529,18 +513,29 @@ class Tensor(Node):
         return apply_unary(p.mean, self, axis, keepdims)
 
     def var(self, axis: Axis = None, keepdims: bool = False, *, ddof: int = 0) -> Tensor:
-        """Return the variance: the mean of squared distances from the mean, over n - ddof."""
-        distance = self - self.mean(axis, keepdims=True)
+        """Return the variance: the mean of squared distances from the mean, over n - ddof.
+
+        float16 is computed in float32, in which the squares do not overflow.
+        """
         n = max(count_along(self.shape, axis) - ddof, 0)
-        return (distance * distance).sum(axis, keepdims) / n
+        wide = self.astype(np.float32) if self.dtype == np.float16 else self
+        distance = wide - wide.mean(axis, keepdims=True)
+        variance = (distance * distance).sum(axis, keepdims) / n
+        return variance if wide is self else variance.astype(self.dtype)
 
     def std(self, axis: Axis = None, keepdims: bool = False, *, ddof: int = 0) -> Tensor:
-        """Return the standard deviation, the square root of the variance."""
-        return self.var(axis, keepdims, ddof=ddof).sqrt()
+        """Return the standard deviation, the square root of the variance.
+
+        Where all elements are equal, it has a kink, and the gradient is 0, the one in the middle.
+        The second derivative does not exist there, and is nan.
+        """
+        wide = self.astype(np.float32) if self.dtype == np.float16 else self
+        deviation = apply_unary(p.root, wide.var(axis, keepdims, ddof=ddof), 2)
+        return deviation if wide is self else deviation.astype(self.dtype)
 
     def cumsum(self, axis: int | None = None) -> Tensor:
         """Return the sums of the elements up to each; with None, of all elements in order."""
-        if axis is None:
+        if axis is None or (axis in (0, -1) and not self.ndim):
             return self.flatten().cumsum(0)
         return apply_unary(p.cumsum, self, from_the_end(axis, self.ndim))
 
@@ -610,9 +605,7 @@ class Tensor(Node):
 _NUMERIC = (Tensor, np.ndarray, np.generic, int, float, complex, list, tuple)
 _power = _binary(p.power)
 
-_set_grad: Callable[[Node, Value], None] = Node.__dict__["_grad"].__set__
 _total = np.errstate(all="ignore")(operator.add)
-_ACCUMULATING = Lock()  # threads that share a parameter add to one gradient
 
 
 # ── Recording ─────────────────────────────────────────────────────────────────────────────────────
@@ -672,6 +665,23 @@ def run_check(check: Callable[..., None], x: Tensor, *args: object, **options: o
     if recorder is not None:
         recorder.checking(check, x, args, options)
     check(x._value, *args, **options)
+
+
+def set_values(leaves: Sequence[Tensor], values: Sequence[Value]) -> None:
+    """Let leaves take over values, arrays or Tensors of their shapes and dtypes, all at once."""
+    arrays = [value._value if isinstance(value, Tensor) else value for value in values]
+    for leaf, array in zip(leaves, arrays, strict=True):
+        if np.shape(array) != leaf.shape or array.dtype != leaf.dtype:
+            raise ValueError(
+                f"{leaf.label()} holds {leaf.dtype}{list(leaf.shape)}; it cannot be assigned "
+                f"{array.dtype}{list(np.shape(array))}: shape and dtype stay the same"
+            )
+    recorder = active_recorder()
+    if recorder is not None:
+        pairs = zip(leaves, values, arrays, strict=True)
+        kept = [(a, x) for a, v, x in pairs if recorder.assign(a, v) is NotImplemented]
+        leaves, arrays = [leaf for leaf, _ in kept], [array for _, array in kept]
+    commit(map(setattr, leaves, repeat("_value"), arrays))
 
 
 def constant(value: Value) -> Tensor:

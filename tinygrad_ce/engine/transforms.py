@@ -38,10 +38,9 @@ def gradients(
 
     Parameters
     ----------
-    output
-        The Tensor to differentiate.
-    tensors
-        With respect to what. One on which the output does not depend has a gradient of zeros.
+    output, tensors
+        What to differentiate, and with respect to what. A tensor on which the output does not
+        depend has a gradient of zeros.
     cotangent
         ∂L/∂output, of the output's shape; may be left out when there is one element.
     create_graph
@@ -186,22 +185,14 @@ def vjp(f: TensorFunction, *args: TensorLike) -> tuple[Tensor, Derivative]:
 
     Parameters
     ----------
-    f
-        A function of Tensors that returns a Tensor.
-    args
-        Its arguments, arrays or Tensors; the derivative is with respect to all.
+    f, args
+        A function that returns a Tensor, and its arguments; the derivative is with respect to all.
 
     Returns
     -------
     value, pullback
         `pullback(cotangent)`, of a cotangent of the value's shape, returns Tensors of the
-        arguments' shapes: one, or a tuple where f has several arguments. It can be called any
-        number of times.
-
-    Raises
-    ------
-    TypeError
-        An argument that is not numeric, or f does not return a Tensor.
+        arguments' shapes: one, or a tuple for several. It can be called any number of times.
 
     >>> import numpy as np, tinygrad_ce as tg
     >>> y, pullback = tg.vjp(lambda x: x * x, np.array([1.0, 2.0]))
@@ -223,12 +214,8 @@ def jvp(
 
     Parameters
     ----------
-    f
-        A function of Tensors that returns a Tensor.
-    args
-        Its arguments.
-    tangents
-        For each argument, an array of its shape.
+    f, args, tangents
+        A function that returns a Tensor, its arguments, and for each an array of its shape.
 
     Returns
     -------
@@ -271,18 +258,7 @@ def jacobian(f: TensorFunction, argnums: Argnums = 0) -> Derivative:
     """Return the Jacobian of f, as a function: ∂f_i/∂x_j, of shape (*shape of f, *shape of x).
 
     One backward pass finds all rows, with a batch of cotangents, as far as memory allows.
-
-    Parameters
-    ----------
-    f
-        A function of Tensors that returns a Tensor.
-    argnums
-        With respect to which argument; a tuple for several.
-
-    Returns
-    -------
-    callable
-        Takes what f takes, and returns a Tensor (a tuple for several arguments).
+    Parameters are those of `grad`; the value of f may have any shape.
 
     >>> import numpy as np, tinygrad_ce as tg
     >>> tg.jacobian(lambda x: x * x)(np.array([1.0, 2.0]))
@@ -316,18 +292,8 @@ MAX_BATCH = 2**24
 def hessian(f: TensorFunction, argnums: Argnums = 0) -> Derivative:
     """Return the Hessian of a scalar function, as a function: the Jacobian of its gradient.
 
-    Parameters
-    ----------
-    f
-        A function of Tensors that returns a Tensor with one element.
-    argnums
-        With respect to which argument; a tuple for the blocks of several.
-
-    Returns
-    -------
-    callable
-        Takes what f takes, and returns a Tensor of shape (*shape of x, *shape of x), or a tuple of
-        tuples of blocks.
+    Parameters are those of `grad`. The result has the shape (*shape of x, *shape of x); a tuple of
+    argnums gives a tuple of tuples of blocks.
 
     >>> import numpy as np, tinygrad_ce as tg
     >>> tg.hessian(lambda x: (x * x * x).sum())(np.array([1.0, 2.0]))
@@ -350,10 +316,8 @@ def hvp(f: Callable[[Tensor], Tensor], x: TensorLike, v: TensorLike) -> Tensor:
 
     Parameters
     ----------
-    f
-        A function of one Tensor that returns a Tensor with one element.
-    x, v
-        Arrays or Tensors of one shape.
+    f, x, v
+        A function of one Tensor that returns one element, and two arrays of one shape.
 
     Raises
     ------

@@ -2,7 +2,8 @@
 
 Nothing here has a derivative of its own: what backprop finds, it finds through the primitives. The
 maximum that is subtracted before exp is held constant. That changes no derivative, of any order,
-since the result does not depend on it; it only keeps exp from overflowing.
+since the result does not depend on it; it only keeps exp from overflowing. float16 is computed in
+float32, and rounded at the end.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from numpy.typing import DTypeLike
 
 from ..engine import primitives as p
 from ..engine.context import scope
+from ..engine.operations import where
 from ..engine.tensor import Tensor, apply_unary, run_check
 from . import validation
 
@@ -38,9 +40,10 @@ def softmax(x: Any, axis: int = -1) -> Tensor:
     >>> softmax(Tensor([0.0, 0.0, -np.inf]))
     Tensor([0.5, 0.5, 0. ])
     """
-    z = validation.as_floating(x)
+    logits = validation.as_floating(x)
+    z = at_least_float32(logits)
     e = (z - max_constant(z, axis)).exp()
-    return e / e.sum(axis, keepdims=True)
+    return round_to(e / e.sum(axis, keepdims=True), logits.dtype)
 
 
 @scope("log_softmax")
@@ -52,19 +55,23 @@ def log_softmax(x: Any, axis: int = -1) -> Tensor:
     >>> log_softmax(Tensor([0.0, 1000.0]))
     Tensor([-1000.,     0.])
     """
-    z = validation.as_floating(x)
+    logits = validation.as_floating(x)
+    z = at_least_float32(logits)
     shifted = z - max_constant(z, axis)
-    return shifted - shifted.exp().sum(axis, keepdims=True).log()
+    return round_to(shifted - shifted.exp().sum(axis, keepdims=True).log(), logits.dtype)
 
 
 @scope("logsumexp")
 def logsumexp(x: Any, axis: int = -1, keepdims: bool = False) -> Tensor:
     """Return log Σ exp(x) along an axis, without overflow. Its gradient is softmax(x).
 
+    At infinity, value and gradient are limits: where an element is +inf, or all are -inf, the
+    result is that largest element, and the gradient is shared equally by those that equal it.
+
     Parameters
     ----------
     x
-        Floating point of any shape. Where all of it is -inf along the axis, so is the result.
+        Floating point of any shape.
     axis
         The axis to sum over.
     keepdims
@@ -78,10 +85,14 @@ def logsumexp(x: Any, axis: int = -1, keepdims: bool = False) -> Tensor:
     >>> logsumexp(Tensor([1000.0, 1000.0]))
     Tensor(1000.69314718)
     """
-    z = validation.as_floating(x)
+    logits = validation.as_floating(x)
+    z = at_least_float32(logits)
+    largest = z.max(axis, keepdims=True)
+    limit = abs(largest.detach()) == np.inf
+    z = where(limit, 0, z)
     m = max_constant(z, axis)
-    total = (z - m).exp().sum(axis, keepdims=True).log() + m
-    return total if keepdims else total.squeeze(axis)
+    total = where(limit, largest, (z - m).exp().sum(axis, keepdims=True).log() + m)
+    return round_to(total if keepdims else total.squeeze(axis), logits.dtype)
 
 
 def one_hot(target: Any, n_classes: int, dtype: DTypeLike = np.float64) -> Tensor:
@@ -118,6 +129,16 @@ def max_constant(x: Tensor, axis: int) -> Tensor:
 @cache
 def _lowest(dtype: np.dtype[Any]) -> float:
     return float(np.finfo(dtype).min)
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """Return x, as float32 where it is float16: in that, sums overflow, and 4096 + 1 is 4096."""
+    return x.astype(np.float32) if x.dtype == np.float16 else x
+
+
+def round_to(x: Tensor, dtype: np.dtype[Any]) -> Tensor:
+    """Return x in this dtype."""
+    return x if x.dtype == dtype else x.astype(dtype)
 
 
 def is_label(t: Tensor, n_classes: int) -> Tensor:

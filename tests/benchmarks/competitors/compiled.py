@@ -1,6 +1,6 @@
 """This package, whose compiler writes the same steps out as NumPy source.
 
-A fit compiles its step anew, for a whole batch and for the short one at the end: it takes as long
+A fit compiles its step again, for a whole batch and for the short one at the end: it takes as long
 as it does for somebody who runs it once.
 """
 

@@ -1,4 +1,4 @@
-"""This package, whose engine records each step anew."""
+"""This package, whose engine records each step again."""
 
 from __future__ import annotations
 

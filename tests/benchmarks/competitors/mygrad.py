@@ -1,4 +1,4 @@
-"""MyGrad, with its own loss and batch normalisation. The updates are by hand, on `.data`."""
+"""MyGrad, with its own loss and batch normalization. The updates are by hand, on `.data`."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def job(model: torch.nn.Module, task: Training | Characters) -> Job:
     update = adam(params) if isinstance(task, Training) and task.adam else sgd
 
     def loss_of(params: Any, X: Any, y: Any) -> Any:
-        # Batch normalisation moves its averages in place, which nothing from outside may be.
+        # Batch normalization moves its averages in place, which nothing from outside may be.
         averages = {name: average.clone() for name, average in running.items()}
         return F.cross_entropy(functional_call(model, (params, averages), (X,)), y), averages
 
@@ -64,7 +64,7 @@ def sgd(params: Any, gradients: Any) -> None:
 def adam(params: Any) -> Callable[[Any, Any], None]:
     m = {name: torch.zeros_like(p) for name, p in params.items()}
     v = {name: torch.zeros_like(p) for name, p in params.items()}
-    t = torch.zeros(())  # a Tensor, since a number that changes would be compiled anew
+    t = torch.zeros(())  # a Tensor, since a number that changes would be compiled again
 
     def update(params: Any, gradients: Any) -> None:
         t.add_(1)

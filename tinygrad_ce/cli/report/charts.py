@@ -1,11 +1,11 @@
-"""Charts as SVG elements that take their colours and letters from the page around them."""
+"""Charts as SVG elements that take their colors and letters from the page around them."""
 
 from __future__ import annotations
 
 import html
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +13,12 @@ import numpy as np
 
 from ...engine.context import no_grad
 from ...train import History
+from ..experiment import Results
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ..experiment import Results
-
-# matplotlib is handed these colours, and the SVG says var(--name) in their place, so that a chart
+# matplotlib gets these colors, and the SVG says var(--name) in their place, so that a chart
 # is light on a light page and dark on a dark one.
 INK, MUTED, RULE, SURFACE, ACCENT = "#010101", "#010102", "#010103", "#010104", "#010105"
 CLASSES = ("#010106", "#010107", "#010108")
@@ -31,6 +30,9 @@ _VARIABLES = {
     ACCENT: "--accent",
     **{color: f"--class-{i}" for i, color in enumerate(CLASSES)},
 }
+_FONT = re.compile(r"font: ([\d.]+px) [^;\"]*")
+_GROUP_ID = re.compile(r'<g id="[^"]*"')
+_COLOR = re.compile("|".join(_VARIABLES))
 MARKERS = "os^"
 
 # In inches, and in points below: about the width of a narrow screen, where text is not shrunk.
@@ -53,39 +55,63 @@ def require_matplotlib() -> None:
 
 def loss_curves(history: History) -> str:
     """The loss of the training set and of the test set over the epochs."""
-
-    def draw(axes: Axes) -> None:
+    with _looks():
+        axes = _axes(2.5)
         _curves(axes, history.loss, history.test_loss)
         axes.set_ylim(bottom=0)
         axes.legend(loc="upper right")
-
-    return _chart(
-        "loss",
-        f"Line chart of the loss over the epochs. Training set: from {history.loss[0]:.3f} to "
-        f"{history.loss[-1]:.3f}. Test set: from {history.test_loss[0]:.3f} to "
-        f"{history.test_loss[-1]:.3f}.",
-        2.5,
-        draw,
-    )
+        return _svg(
+            axes,
+            f"Line chart of the loss over the epochs. Training set: from {history.loss[0]:.3f} to "
+            f"{history.loss[-1]:.3f}. Test set: from {history.test_loss[0]:.3f} to "
+            f"{history.test_loss[-1]:.3f}.",
+        )
 
 
 def accuracy_curves(history: History) -> str:
     """The accuracy on the training set and on the test set over the epochs."""
-
-    def draw(axes: Axes) -> None:
-        _curves(axes, history.accuracy, history.test_accuracy)
+    training, test = history.accuracy, history.test_accuracy
+    with _looks():
+        axes = _axes(2.5)
+        _curves(axes, training, test)
         axes.set_ylim(top=1)
         axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:g}\u202f%")
         axes.legend(loc="lower right")
+        return _svg(
+            axes,
+            "Line chart of the accuracy over the epochs. Training set: from "
+            f"{training[0]:.1%} to {training[-1]:.1%}. "
+            f"Test set: from {test[0]:.1%} to {test[-1]:.1%}.",
+        )
 
-    return _chart(
-        "accuracy",
-        f"Line chart of the accuracy over the epochs. Training set: from {history.accuracy[0]:.1%} "
-        f"to {history.accuracy[-1]:.1%}. Test set: from {history.test_accuracy[0]:.1%} to "
-        f"{history.test_accuracy[-1]:.1%}.",
-        2.5,
-        draw,
-    )
+
+def decision_regions(results: Results) -> str:
+    """Which class is predicted where, over two features; the others are at their mean."""
+    experiment = results.experiment
+    i, j = REGION_FEATURES[experiment.name]
+    rows = np.concatenate([experiment.raw_train, experiment.raw_test])
+    u, v = (_span(rows[:, k]) for k in (i, j))
+    grid = np.tile(experiment.raw_train.mean(0), (u.size * v.size, 1))
+    grid[:, i], grid[:, j] = (axis.ravel() for axis in np.meshgrid(u, v))
+    with no_grad():
+        logits = experiment.model(experiment.standardize(grid)).data.reshape(v.size, u.size, -1)
+    with _looks():
+        axes = _axes(3.4)
+        for k, color in enumerate(CLASSES[: len(experiment.classes)]):
+            lead = logits[..., k] - np.delete(logits, k, axis=-1).max(-1)
+            if lead.max() > 0:
+                axes.contourf(u, v, lead, [0, lead.max()], colors=[color], alpha=0.16)
+            if lead.min() < 0 < lead.max():
+                axes.contour(u, v, lead, [0], colors=MUTED, linewidths=0.8)
+        _points(axes, results, i, j)
+        axes.set_xlabel(experiment.features[i])
+        axes.set_ylabel(experiment.features[j])
+        axes.legend(loc="upper left")
+        return _svg(
+            axes,
+            f"Decision regions over {experiment.features[i]} and {experiment.features[j]}, with "
+            f"the test set as points: {', '.join(experiment.classes)}.",
+        )
 
 
 def _curves(axes: Axes, training: list[float], test: list[float]) -> None:
@@ -101,85 +127,30 @@ def _curves(axes: Axes, training: list[float], test: list[float]) -> None:
     axes.grid(axis="y")
 
 
-def decision_regions(results: Results) -> str:
-    """Which class the network sees where, over two features; the others are at their mean."""
-    experiment = results.experiment
-    i, j = REGION_FEATURES[experiment.name]
-    rows = np.concatenate([experiment.raw_train, experiment.raw_test])
-    u, v = (_span(rows[:, k]) for k in (i, j))
-    grid = np.tile(experiment.raw_train.mean(0), (u.size * v.size, 1))
-    grid[:, i], grid[:, j] = (axis.ravel() for axis in np.meshgrid(u, v))
-    with no_grad():
-        logits = experiment.model(experiment.standardised(grid)).data.reshape(v.size, u.size, -1)
-
-    def draw(axes: Axes) -> None:
-        for k, color in enumerate(CLASSES[: len(experiment.classes)]):
-            lead = logits[..., k] - np.delete(logits, k, axis=-1).max(-1)
-            if lead.max() > 0:
-                axes.contourf(u, v, lead, [0, lead.max()], colors=[color], alpha=0.16)
-            if lead.min() < 0 < lead.max():
-                axes.contour(u, v, lead, [0], colors=MUTED, linewidths=0.8)
-        _points(axes, results, i, j)
-        axes.set_xlabel(experiment.features[i])
-        axes.set_ylabel(experiment.features[j])
-        axes.legend(loc="upper left")
-
-    return _chart(
-        "regions",
-        f"Decision regions over {experiment.features[i]} and {experiment.features[j]}, with the "
-        f"test set as points: {', '.join(experiment.classes)}.",
-        3.4,
-        draw,
-    )
-
-
 def _span(values: Any) -> Any:
     margin = 0.08 * np.ptp(values)
     return np.linspace(values.min() - margin, values.max() + margin, 80)
 
 
 def _points(axes: Axes, results: Results, i: int, j: int) -> None:
-    """The test set, a colour and a marker for each class, and rings around what is wrong."""
+    """The test set, a color and a marker for each class, and rings around what is wrong."""
     x, y = results.experiment.raw_test[:, i], results.experiment.raw_test[:, j]
     labels = results.experiment.y_test
-    wrong = results.predicted != labels
+    looks: dict[str, Any] = {"s": 20, "edgecolor": SURFACE, "linewidth": 0.5}
     for k, name in enumerate(results.experiment.classes):
-        of_class = labels == k
-        axes.scatter(
-            x[of_class],
-            y[of_class],
-            s=20,
-            marker=MARKERS[k],
-            color=CLASSES[k],
-            edgecolor=SURFACE,
-            linewidth=0.5,
-            label=name,
-        )
+        at = labels == k
+        axes.scatter(x[at], y[at], marker=MARKERS[k], color=CLASSES[k], label=name, **looks)
+    wrong = results.predicted != labels
     if wrong.any():
-        axes.scatter(
-            x[wrong], y[wrong], s=80, facecolor="none", edgecolor=INK, linewidth=1.1, label="wrong"
-        )
+        looks = {"s": 80, "edgecolor": INK, "linewidth": 1.1, "facecolor": "none"}
+        axes.scatter(x[wrong], y[wrong], label="wrong", **looks)
 
 
 # ── From matplotlib to the page ───────────────────────────────────────────────────────────────────
 
 
-def _chart(name: str, description: str, height: float, draw: Callable[[Axes], None]) -> str:
-    # Figure by itself, without pyplot: nothing is left open, and no backend is chosen for others.
-    from matplotlib.figure import Figure
-
-    with _looks(name):
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
-        axes = figure.add_subplot()
-        axes.spines[["top", "right"]].set_visible(False)
-        draw(axes)
-        file = io.StringIO()
-        figure.savefig(file, format="svg", metadata={"Date": None}, transparent=True)
-    return _themed(file.getvalue(), description)
-
-
 @contextmanager
-def _looks(name: str) -> Iterator[None]:
+def _looks() -> Iterator[None]:
     import matplotlib
 
     with matplotlib.rc_context():
@@ -187,7 +158,6 @@ def _looks(name: str) -> Iterator[None]:
         matplotlib.rcParams.update(
             {
                 "svg.fonttype": "none",
-                "svg.hashsalt": name,  # ids that differ from chart to chart, not from run to run
                 "font.size": 9,
                 "text.color": INK,
                 "axes.labelcolor": MUTED,
@@ -199,7 +169,6 @@ def _looks(name: str) -> Iterator[None]:
                 "grid.color": RULE,
                 "grid.linewidth": 0.5,
                 "lines.linewidth": 1.7,
-                "legend.frameon": True,
                 "legend.framealpha": 0.8,
                 "legend.facecolor": SURFACE,
                 "legend.edgecolor": "none",
@@ -209,13 +178,24 @@ def _looks(name: str) -> Iterator[None]:
         yield
 
 
-_FONT = re.compile(r"font: ([\d.]+px) [^;\"]*")
-_GROUP_ID = re.compile(r'<g id="[^"]*"')
-_COLOR = re.compile("|".join(_VARIABLES))
+def _axes(height: float) -> Axes:
+    # Figure by itself, without pyplot: nothing is left open, and no backend is chosen for others.
+    from matplotlib.figure import Figure
+
+    axes = Figure(figsize=(WIDTH, height), layout="constrained").add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    return axes
 
 
-def _themed(svg: str, description: str) -> str:
-    """matplotlib's SVG without a fixed size, with the page's letters and colours."""
+def _svg(axes: Axes, description: str) -> str:
+    """The chart as an SVG without a fixed size, with the page's letters and colors."""
+    import matplotlib
+
+    matplotlib.rcParams["svg.hashsalt"] = description  # ids that differ from chart to chart only
+    file = io.StringIO()
+    figure: Any = axes.figure
+    figure.savefig(file, format="svg", metadata={"Date": None}, transparent=True)
+    svg = file.getvalue()
     svg = svg[svg.index("<svg") :]
     head, body = svg.split(">", 1)
     box = re.search(r'viewBox="[^"]*"', head)

@@ -7,17 +7,18 @@ import re
 from html import escape
 from importlib.resources import files
 from string import Template
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from ... import __version__
+from ...draw.formatting import minus
 from ...train import confusion_matrix
+from ...verify.chain_rule import GradientCheck
+from ..experiment import Results
 from . import charts
 
-if TYPE_CHECKING:
-    from ...verify.chain_rule import GradientCheck
-    from ..experiment import Results
-
+PALETTE = "draw/interactive/assets/palette.css"
 THINGS = {"iris": "flowers", "digits": "digits"}
 SOURCES = {
     "iris": "Data: R. A. Fisher's irises (1936), CC BY 4.0.",
@@ -27,8 +28,8 @@ SOURCES = {
 MAX_DIGITS = 15
 
 
-def page(results: Results, row: int, gradient: Any, drawing: str | None) -> str:
-    """The page, as text in HTML.
+def render_page(results: Results, row: int, gradient: Any, drawing: str | None) -> str:
+    """Render the page, as text in HTML.
 
     Parameters
     ----------
@@ -40,37 +41,33 @@ def page(results: Results, row: int, gradient: Any, drawing: str | None) -> str:
     drawing
         The graph of the loss as an SVG element, or None where there is no renderer.
     """
-    import tinygrad_ce
-
-    experiment = results.experiment
-    worst = results.random_sets.comparison
+    experiment, config = results.experiment, results.experiment.config
+    epochs = "1 epoch" if config.epochs == 1 else f"{config.epochs} epochs"
+    worst = results.random_logits.comparison
     resources = files(__package__)
     skeleton = Template(resources.joinpath("page.html").read_text(encoding="utf-8"))
     return skeleton.substitute(
-        palette=files("tinygrad_ce")
-        .joinpath("draw/interactive/assets/palette.css")
-        .read_text(encoding="utf-8"),
+        palette=files("tinygrad_ce").joinpath(PALETTE).read_text(encoding="utf-8"),
         css=resources.joinpath("page.css").read_text(encoding="utf-8"),
-        title=escape(f"{experiment.name}: {results.accuracy:.1%} right · tinygrad_ce"),
+        title=escape(f"{experiment.name}: test accuracy {results.accuracy:.1%} · tinygrad_ce"),
         data=escape(experiment.name),
         things=THINGS[experiment.name],
         accuracy=percent(results.accuracy),
-        n_right=results.n_right,
+        n_correct=results.n_correct,
         n_test=len(experiment.y_test),
         n_train=f"{len(experiment.y_train):,}",
         n_inputs=experiment.X_train.shape[1],
         n_classes=len(experiment.classes),
-        hidden=experiment.hidden,
-        epochs="1 epoch" if experiment.epochs == 1 else f"{experiment.epochs} epochs",
+        hidden=config.hidden,
+        epochs=epochs,
         n_parameters=f"{experiment.n_parameters:,}",
         test_loss=f"{results.history.test_loss[-1]:.3f}",
         guessing=f"{math.log(len(experiment.classes)):.3f}",
         worst=scientific(worst.max_abs),
-        n_sets="1,000",
         loss_curves=charts.loss_curves(results.history),
         accuracy_curves=charts.accuracy_curves(results.history),
         learned=_learned(results),
-        links=_links(results.before, results.after),
+        gradients=_gradients(results),
         random_verdict="✓" if worst.close else "✗",
         row=row,
         image=_image(results, row),
@@ -78,17 +75,17 @@ def page(results: Results, row: int, gradient: Any, drawing: str | None) -> str:
         graph=_graph(drawing),
         files=_files(drawing),
         command=escape(
-            f"tinygrad-ce demo --data {experiment.name} --hidden {experiment.hidden} "
-            f"--epochs {experiment.epochs} --seed {experiment.seed}"
+            f"tinygrad-ce demo --data {experiment.name} --hidden {config.hidden} "
+            f"--epochs {config.epochs} --seed {experiment.seed}"
         ),
-        version=escape(tinygrad_ce.__version__),
+        version=escape(__version__),
         numpy=escape(np.__version__),
         source=escape(SOURCES[experiment.name]),
     )
 
 
 def percent(share: float) -> str:
-    """A share as people write it.
+    """Write a share as people do.
 
     >>> percent(0.96)
     '96.0\u202f%'
@@ -97,7 +94,7 @@ def percent(share: float) -> str:
 
 
 def scientific(value: float) -> str:
-    r"""A small number, as HTML, in the way people write it.
+    r"""Write a small number, as HTML, as people do.
 
     >>> scientific(1.11e-16), scientific(0.0)
     ('1.1\xa0×\xa010<sup>−16</sup>', '0')
@@ -112,21 +109,25 @@ def scientific(value: float) -> str:
 # ── What it has learned ───────────────────────────────────────────────────────────────────────────
 
 
+def _figure(caption: str, content: str = "") -> str:
+    return f"<figure><figcaption>{caption}</figcaption>{content}</figure>"
+
+
 def _learned(results: Results) -> str:
-    name = results.experiment.name
-    matrix = (
-        "<figure><figcaption>Confusion matrix of the test set: the true class in rows, what the "
-        f"network saw in columns</figcaption>{_confusion(results)}</figure>"
+    experiment = results.experiment
+    matrix = _figure(
+        "Confusion matrix of the test set: the true class in rows, the predicted one in columns",
+        _confusion(results),
     )
-    if name in charts.REGION_FEATURES:
-        i, j = charts.REGION_FEATURES[name]
-        features = results.experiment.features
-        return (
-            f"<figure><figcaption>Decision regions over {escape(features[i])} and "
-            f"{escape(features[j])}, the other features at their mean; the points are the test set"
-            f"</figcaption>{charts.decision_regions(results)}</figure>{matrix}"
-        )
-    return matrix + _misread_digits(results)
+    if experiment.name not in charts.REGION_FEATURES:
+        return matrix + _misread_digits(results)
+    i, j = (escape(experiment.features[k]) for k in charts.REGION_FEATURES[experiment.name])
+    regions = _figure(
+        f"Decision regions over {i} and {j}, the other features at their mean; the points are the "
+        "test set",
+        charts.decision_regions(results),
+    )
+    return regions + matrix
 
 
 def _confusion(results: Results) -> str:
@@ -150,36 +151,33 @@ def _confusion(results: Results) -> str:
 
 
 def _misread_digits(results: Results) -> str:
-    """The images of the test set that the network got wrong, the surest mistakes first."""
+    """The images of the test set that the network misclassified, the surest mistakes first."""
     experiment = results.experiment
     wrong = np.flatnonzero(results.predicted != experiment.y_test)
     surest = wrong[np.argsort(-results.probabilities[wrong].max(-1), kind="stable")]
     items = []
     for row in surest[:MAX_DIGITS].tolist():
         true = experiment.classes[experiment.y_test[row]]
-        seen = experiment.classes[results.predicted[row]]
-        certainty = f"{100 * results.probabilities[row].max():.0f}\u202f%"
-        image = experiment.raw_test[row].reshape(8, 8)
-        pixels = _digit(image, f"A {true}")
+        predicted = experiment.classes[results.predicted[row]]
+        pixels = _digit(experiment.raw_test[row], f"A {true}")
         items.append(
-            f'<li>{pixels}<span>{true} → <span class="seen">{seen}</span></span>'
-            f'<span class="note">{certainty}</span></li>'
+            f'<li>{pixels}<span>{true} → <span class="seen">{predicted}</span></span>'
+            f'<span class="note">{100 * results.probabilities[row].max():.0f}\u202f%</span></li>'
         )
     if not items:
-        return (
-            "<figure><figcaption>Not one digit of the test set was misread.</figcaption></figure>"
-        )
+        return _figure("Not one digit of the test set was misread.")
     which = "Every digit" if len(wrong) <= MAX_DIGITS else f"{MAX_DIGITS} of {len(wrong)} digits"
-    return (
-        f"<figure><figcaption>{which} of the test set that it misread: true → seen, and how sure "
-        f'it was</figcaption><ul class="digits">{"".join(items)}</ul></figure>'
+    return _figure(
+        f"{which} of the test set that it misread: true → predicted, and the probability of that",
+        f'<ul class="digits">{"".join(items)}</ul>',
     )
 
 
-def _digit(image: Any, label: str) -> str:
+def _digit(row: Any, label: str) -> str:
+    """The image of 8 by 8 pixels that is in a row of the data."""
     pixels = "".join(
         f'<rect x="{column}" y="{line}" width="1" height="1" fill-opacity="{ink / 16:.2f}"/>'
-        for (line, column), ink in np.ndenumerate(image)
+        for (line, column), ink in np.ndenumerate(row.reshape(8, 8))
         if ink
     )
     return (
@@ -191,30 +189,30 @@ def _digit(image: Any, label: str) -> str:
 # ── The gradient ──────────────────────────────────────────────────────────────────────────────────
 
 
-def _links(before: list[GradientCheck], after: list[GradientCheck]) -> str:
+def _gradients(results: Results) -> str:
     rows = []
-    for one, other in zip(before, after, strict=True):
-        shape = escape(str(one.comparison.shape))
+    for before, after in zip(results.before, results.after, strict=True):
+        shape = escape(str(before.comparison.shape))
         rows.append(
-            f'<tr><th scope="row">{_math(one.name)} <span class="formula">= {_math(one.formula)}'
-            f'</span> <span class="shape">{shape}</span></th><td class="shape">{shape}</td>'
-            f"{_verdict(one)}{_verdict(other)}</tr>"
+            f'<tr><th scope="row">{_math(before.name)} <span class="formula">= '
+            f'{_math(before.formula)}</span> <span class="shape">{shape}</span></th>'
+            f'<td class="shape">{shape}</td>{_verdict(before)}{_verdict(after)}</tr>'
         )
     return "\n".join(rows)
 
 
 def _math(formula: str) -> str:
-    """A formula of chain.py with its indices set as such."""
+    """A formula of `verify.chain_rule` with its indices set as such."""
     indexed = re.sub(r"([Whab])(\d+)|(z)_(t)", r"\1\3<sub>\2\4</sub>", escape(formula))
     return indexed.replace("cross_", "cross_<wbr>")
 
 
-def _verdict(link: GradientCheck) -> str:
-    comparison = link.comparison
+def _verdict(check: GradientCheck) -> str:
+    comparison = check.comparison
     if comparison.note:
         return f'<td class="disagrees">✗ {escape(comparison.note)}</td>'
     mark, kind = ("✓", "") if comparison.close else ("✗", ' class="disagrees"')
-    how = "exact" if comparison.exact else f"{link.roundings:.2g}\u202fε"
+    how = "exact" if comparison.exact else f"{check.roundings:.2g}\u202fε"
     difference = scientific(comparison.max_abs)
     return f'<td{kind}>{difference} <span class="roundings">{mark} {how}</span></td>'
 
@@ -225,8 +223,8 @@ def _verdict(link: GradientCheck) -> str:
 def _image(results: Results, row: int) -> str:
     if results.experiment.name != "digits":
         return ""
-    image = results.experiment.raw_test[row].reshape(8, 8)
-    return f'<p class="digit">{_digit(image, "The digit of this row")}</p>'
+    image = _digit(results.experiment.raw_test[row], "The digit of this row")
+    return f'<p class="digit">{image}</p>'
 
 
 def _at_logits(results: Results, row: int, gradient: Any) -> str:
@@ -243,21 +241,12 @@ def _at_logits(results: Results, row: int, gradient: Any) -> str:
     return "\n".join(rows)
 
 
-def minus(number: str) -> str:
-    """A number with a minus sign in the place of its hyphen.
-
-    >>> minus("-0.5")
-    '−0.5'
-    """
-    return number.replace("-", "−")
-
-
 def _graph(drawing: str | None) -> str:
     if drawing is not None:
         return f'<figure tabindex="0" aria-label="Graph of the loss">{drawing}</figure>'
-    return (
-        "<figure><figcaption>There was no Graphviz to draw the graph with. It is in loss.dot; "
-        '<code>pip install "tinygrad-ce[render]"</code> brings what draws it.</figcaption></figure>'
+    return _figure(
+        "There was no Graphviz to draw the graph with. It is in loss.dot; "
+        '<code>pip install "tinygrad-ce[render]"</code> brings what draws it.'
     )
 
 

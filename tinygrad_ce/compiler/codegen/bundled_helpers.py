@@ -2,49 +2,54 @@
 
 from __future__ import annotations
 
+import dis
 import inspect
 import re
 import textwrap
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 from ..ir import Program
-from ..memory import Plan, unheld
-from .expressions import own_function
+from ..memory import Plan, recycled
+from .expressions import helper_name, own_function
 
 
-def helper_sources(program: Program, plan: Plan) -> dict[str, str]:
-    """The sources of the functions of this package that are called, and those that they call."""
-    functions = [*map(own_function, program.ops), *[unheld] * bool(plan.spares)]
-    todo = [(f.__name__, f) for f in functions if f is not None]
-    found: dict[str, str] = {}
+def collect_helpers(program: Program, plan: Plan) -> list[str]:
+    """Return the sources of the functions of this package that are called, and of those they call.
+
+    Each has an underscore in front of its name, so that no result is called like it.
+    """
+    called = [*map(own_function, program.ops), *[recycled] * bool(plan.spares)]
+    todo = [inspect.unwrap(function) for function in called if function is not None]
+    found: dict[Any, str] = {}
     while todo:
-        name, function = todo.pop()
-        if name in found:
-            continue
-        plain = inspect.unwrap(function)
-        found[name] = _text_of(plain)
-        scope = plain.__globals__
-        for other in _names_in(plain.__code__):
-            value = scope.get(other)
-            if inspect.isfunction(inspect.unwrap(value)) if callable(value) else False:
-                todo.append((other, value))
-    return found
+        function = todo.pop()
+        if function not in found:
+            found[function], used = _source_of(function)
+            todo += used
+    return list(found.values())
 
 
 @cache
-def _text_of(function: Callable[..., Any]) -> str:
-    return textwrap.dedent(inspect.getsource(function))
+def _source_of(function: Any) -> tuple[str, list[Any]]:
+    """The text of a function, and the functions of this package that it calls."""
+    known = [function.__globals__.get(name) for name in _globals_of(function.__code__)]
+    plain = [inspect.unwrap(f) for f in known if callable(f)]
+    used = [f for f in plain if inspect.isfunction(f)]
+    text = textwrap.dedent(inspect.getsource(function))
+    for f in (function, *used):
+        text = re.sub(rf"(?<![\w.]){f.__name__}(?=\()", helper_name(f), text)
+    return text, used
 
 
-def _names_in(code: Any) -> tuple[str, ...]:
+def _globals_of(code: Any) -> list[str]:
     inner = [c for c in code.co_consts if inspect.iscode(c)]
-    return (*code.co_names, *(name for c in inner for name in _names_in(c)))
+    own = [i.argval for i in dis.get_instructions(code) if i.opname == "LOAD_GLOBAL"]
+    return [*own, *(name for c in inner for name in _globals_of(c))]
 
 
 def imports(helpers: str) -> list[str]:
-    """What stands at the top of a module with these helpers."""
+    """Return the lines at the top of a module with these helpers."""
     lines = ["from __future__ import annotations", ""] * bool(helpers)
     standard = ["import math"] * ("math." in helpers)
     standard += ["from functools import cache"] * ("@cache" in helpers)
@@ -52,9 +57,8 @@ def imports(helpers: str) -> list[str]:
     return [*lines, *standard, *[""] * bool(standard), "import numpy as np", ""]
 
 
-def without_underscores(text: str) -> str:
-    """The text with helpers called by their names alone, where these are not in use."""
-    for helper in re.findall(r"^def _(\w+)", text, re.MULTILINE):
-        if not re.search(rf"\b{helper}\b", text):
-            text = re.sub(rf"\b_{helper}\b", helper, text)
-    return text
+def strip_underscores(text: str) -> str:
+    """Call helpers by their names alone, where these are not in use."""
+    words = set(re.findall(r"\w+", text))
+    free = [name for name in re.findall(r"^def _(\w+)", text, re.MULTILINE) if name not in words]
+    return re.sub(rf"\b_({'|'.join(free)})\b", r"\1", text) if free else text

@@ -15,7 +15,7 @@ WIDTH = 99
 
 @dataclass
 class Text:
-    """An expression, and whether it stands next to an operator without parentheses."""
+    """An expression, and whether it needs no parentheses next to an operator."""
 
     text: str
     atomic: bool = True
@@ -25,7 +25,7 @@ class Text:
 
 
 def number(value: Any, exact: Any = None) -> Text:
-    """A Python number; where it stands for a NumPy scalar, as short as that is written."""
+    """A Python number; in place of a NumPy scalar, as short as that is written."""
     if isinstance(value, float) and not np.isfinite(value):
         text = "np.nan" if np.isnan(value) else "np.inf"
         return Text(text) if not value < 0 else Text(f"-{text}", False)
@@ -70,11 +70,9 @@ def dtype_name(dtype: Any) -> str:
     return f"np.{dtype.name}" if dtype.isnative else repr(dtype.str)
 
 
-def parameter(value: Any) -> str:
+def parameter(value: Any) -> Text:
     """What a primitive is called with besides arrays."""
-    if isinstance(value, np.dtype):
-        return dtype_name(value)
-    return number(value).text if isinstance(value, float) else repr(value)
+    return Text(dtype_name(value)) if isinstance(value, np.dtype) else number(value)
 
 
 def argument(value: Any) -> str:
@@ -84,7 +82,7 @@ def argument(value: Any) -> str:
         return f"[{parts}]" if type(value) is list else f"({parts}{',' * (len(value) == 1)})"
     if isinstance(value, np.generic):
         return f"{dtype_name(value.dtype)}({argument(value.item())})"
-    return parameter(value)
+    return parameter(value).text
 
 
 def slice_text(part: Any) -> str:
@@ -100,7 +98,7 @@ def slice_text(part: Any) -> str:
 # ── Lines ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def wrapped(start: str, text: str, end: str = "", room: int = 0) -> list[str]:
+def wrap(start: str, text: str, end: str = "", room: int = 0) -> list[str]:
     """A statement, broken into lines behind commas or in front of operators if it is too long."""
     whole = start + text + end
     if len(whole) + 4 + room <= WIDTH:
@@ -111,7 +109,7 @@ def wrapped(start: str, text: str, end: str = "", room: int = 0) -> list[str]:
     return [start, *("    " + line for line in lines), end]
 
 
-def assigned(names: str, call: str) -> list[str]:
+def format_assignment(names: str, call: str) -> list[str]:
     """An indented assignment of what a call returns, a tuple, for a docstring."""
     names += "," * ("," not in names and bool(names))
     if len(names) + len(call) + 11 <= WIDTH:

@@ -8,29 +8,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import heatmap as heat
+from .. import heatmap
+from ..formatting import minus, shown_in_numbers, span
 
 Array = NDArray[Any]
 
-# An array of more elements is not handed over, only its statistics and its thumbnail.
+# Of an array of more elements, the page has only the statistics and the thumbnail.
 MAX_ELEMENTS = 10_000
 # Nor is what would come on top of this many in all, from this size on.
 MAX_IN_ALL = 1_000_000
 SMALL = 64
-
-# Of an array that is shown in numbers in its box.
-MAX_SHOWN = 9
-MAX_COLUMNS = 5
-
-
-def shown_in_numbers(shape: tuple[int, ...]) -> bool:
-    """Whether an array of this shape is small enough to be written out in its box.
-
-    >>> shown_in_numbers((3, 3)), shown_in_numbers((1, 9)), shown_in_numbers(())
-    (True, False, True)
-    """
-    size = int(np.prod(shape))
-    return 0 < size <= MAX_SHOWN and (len(shape) < 2 or shape[-1] <= MAX_COLUMNS)
+# In words, more elements are summarized.
+MAX_LISTED = 6
 
 
 class Pool:
@@ -42,7 +31,7 @@ class Pool:
         self._elements = 0
 
     def add(self, value: Any) -> int:
-        """The number of an array, or of a number as an array without axes.
+        """Return the number of an array; a number counts as an array without axes.
 
         >>> pool = Pool()
         >>> pool.add(np.array([1.0, 2.0])), pool.add(3), pool.add(np.array([1.0, 2.0]))
@@ -56,17 +45,16 @@ class Pool:
         return self._known[key]
 
     def _entry(self, array: Array) -> dict[str, Any]:
-        entry: dict[str, Any] = {
-            "shape": array.shape,
-            "dtype": str(array.dtype),
-            **_statistics(array),
-        }
+        entry: dict[str, Any] = {"shape": array.shape, "dtype": str(array.dtype)}
+        entry |= _statistics(array)
         fits = array.size <= SMALL or self._elements + array.size <= MAX_IN_ALL
         if array.size <= MAX_ELEMENTS and fits:
             self._elements += array.size
             entry |= _elements(array)
         if array.size and not shown_in_numbers(array.shape):
-            entry["picture"] = heat.thumbnail(array)
+            entry["picture"] = heatmap.thumbnail(array)
+        if array.size > MAX_LISTED:
+            entry["span"] = minus(span(array))
         return entry
 
 
@@ -93,16 +81,9 @@ def _statistics(array: Array) -> dict[str, Any]:
         return {}
     numbers = array.astype(np.float64)
     finite = numbers[np.isfinite(numbers)]
-    found: dict[str, Any] = {
-        "nan": int(np.isnan(numbers).sum()),
-        "inf": int(np.isinf(numbers).sum()),
-    }
+    found = {"nan": int(np.isnan(numbers).sum()), "inf": int(np.isinf(numbers).sum())}
     if finite.size:
-        found |= {
-            "min": _number(float(finite.min())),
-            "max": _number(float(finite.max())),
-            "mean": _number(float(finite.mean())),
-            "std": _number(float(finite.std())),
-            "zeros": int((finite == 0).sum()),
-        }
+        for name in ("min", "max", "mean", "std"):
+            found[name] = _number(float(getattr(finite, name)()))
+        found["zeros"] = int((finite == 0).sum())
     return found

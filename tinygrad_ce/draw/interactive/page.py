@@ -1,114 +1,119 @@
 """The page that steps through backprop: one HTML file that needs nothing but itself.
 
-Its text, looks and behaviour are page.html, the style sheets page.css and graph.css, and the
-scripts numbers.js, graph.js and page.js: files to be edited as such. Here they are put together
-with the trace (trace.py) and with the pictures (plan.py), one for each way in which scopes can be
-folded that the page offers.
+Its text, looks and behavior are files in assets/, to be edited as such. Here they are put together
+with the steps (steps.py) and with the graph (svg.py), as it was drawn and with all scopes open or
+folded.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
-from itertools import islice, product
 from string import Template
 from typing import Any
 
 from ...engine.tensor import Tensor
 from .. import formatting as text
-from ..diagram import Picture, Region, nodes_behind, picture_of
+from .. import svg
+from ..boxes import BoxContent
+from ..diagram import Diagram, diagram_of, nodes_of
+from ..scopes import MAX_NESTING
 from .steps import Trace
-from .svg import Layout, Plan, layout_of
 
 # More tensors than this are too many steps to follow.
 MAX_STEPPED = 3_000
 
 SCRIPTS = ("numbers.js", "graph.js", "page.js")
 
-# The layouts that a page holds: this many, and this many boxes in all.
-MAX_LAYOUTS = 24
+# The graph is not offered folded in another way where that would be more boxes in all.
 MAX_BOXES = 1_200
 
 
 def page_of(
     outputs: Sequence[Tensor], depth: int | None, direction: str, title: str, dot: str
 ) -> str:
-    """The page, as text in HTML.
+    """Return the page, as text in HTML; it is folded at first as `draw` would, and exports `dot`.
 
-    Parameters
-    ----------
-    outputs
-        The tensors whose graph is stepped through.
-    depth, direction
-        As in `draw`: how the graph is folded at first, and which way it goes.
-    title
-        What the graph is, in words.
-    dot
-        The graph in DOT, for those who want to take it along.
-
-    Raises
-    ------
-    ValueError
-        There are more steps than anyone would follow.
-    ImportError, RenderError
-        There is no Graphviz, or it failed.
+    Raise a ValueError where there are more steps than anyone would follow.
     """
-    nodes = nodes_behind(outputs)
+    nodes = nodes_of(outputs)
     if len(nodes) > MAX_STEPPED:
         raise ValueError(
             f"the graph has {len(nodes):,} tensors, and a page steps through {MAX_STEPPED:,} at "
             "most: draw a smaller part (fewer steps, layers or rows), or save a .svg with depth=1"
         )
-    trace = Trace(nodes, outputs).data()
-    plan = Plan(trace)
-    first = picture_of(outputs, depth, gradients=False)
-    pictures = [first, *_other_foldings(outputs, first)]
-    layouts = [layout_of(plan, picture, direction, title) for picture in pictures]
-    regions = {region.id: region for picture in pictures for region in picture.regions}
+    trace = Trace(nodes, outputs)
+    steps = trace.data()
+    # What is in the boxes at the last step, with space for those before.
+    contents = {
+        trace.id[node]: BoxContent(
+            trace.names[node],
+            trace.values[node],
+            trace.gradients.get(node),
+            bool(trace.seeds) and node.requires_grad,
+            [contribution.after for contribution in trace.walk_to(node)],
+        )
+        for node in nodes
+    }
+    layouts = [
+        {
+            "folded": [frame.id for frame in diagram.frames if frame.folded],
+            "folded_into": diagram.folded_into,
+            "svg": svg.interactive_svg_of(diagram, contents, direction, title),
+        }
+        for diagram in _two_foldings(outputs, depth)
+    ]
+    first = str(layouts[0]["svg"])
+    layouts[0]["svg"] = ""  # it is in the page itself; the other one waits as text
     data = {
-        "trace": trace,
-        "layouts": [
-            # The first is in the page itself, the others wait as text: a page opens sooner.
-            {"folded": layout.folded, "inside": layout.inside, "svg": layout.svg if i else ""}
-            for i, layout in enumerate(layouts)
-        ],
-        "scopes": {id: _scope(region) for id, region in regions.items()},
-        "scope_of": _scope_of(pictures),
+        "trace": steps,
+        "layouts": layouts,
         "files": {"dot": dot, "name": _file_name(outputs[0])},
         "no_gradients": _no_gradients(outputs),
     }
-    return _put_together(title, outputs, trace, layouts, data)
+    return _put_together(title, outputs, first, data)
 
 
-def _put_together(
-    title: str, outputs: Sequence[Tensor], trace: Any, layouts: Sequence[Layout], data: Any
-) -> str:
+def _two_foldings(outputs: Sequence[Tensor], depth: int | None) -> list[Diagram]:
+    """Return the graph as it was drawn, and all open; where that is the same, all folded."""
+    first = diagram_of(outputs, depth, gradients=False)
+    if not first.frames:
+        return [first]
+    folded = any(frame.folded for frame in first.frames)
+    try:
+        second = diagram_of(outputs, MAX_NESTING if folded else 1, gradients=False)
+    except ValueError:  # too large when it is open
+        return [first]
+    fits = len(first.boxes) + len(second.boxes) <= MAX_BOXES
+    return [first, second] if fits else [first]
+
+
+def _put_together(title: str, outputs: Sequence[Tensor], graph: str, data: dict[str, Any]) -> str:
     resources = files(__package__) / "assets"
 
     def file(name: str) -> str:
         return resources.joinpath(name).read_text(encoding="utf-8")
 
-    name = text.visible(str(outputs[0].name or "")) or "a computation"
-    heading = f"Backprop through {name}" if trace["differentiated"] else f"The values of {name}"
+    name = text.printable(str(outputs[0].name or "")) or "a computation"
+    what = "Backprop through" if data["trace"]["differentiated"] else "The values of"
     return Template(file("page.html")).substitute(
-        title=escape(heading),
-        heading=escape(heading),
+        heading=escape(f"{what} {name}"),
         summary=escape(title[:1].upper() + title[1:]),
-        shape=_shape(layouts[0].svg),
+        shape=_shape(graph),
         palette=file("palette.css"),
         css=file("page.css"),
-        graph_css=file("graph.css"),
-        svg=layouts[0].svg,
+        graph_css=svg.color_variables() + svg.rules() + file("steps.css"),
+        svg=graph,
         data=in_script(data),
         js="\n".join(map(file, SCRIPTS)),
     )
 
 
 def in_script(data: Any) -> str:
-    r"""JSON that can stand in a script element: nothing in it ends the element.
+    r"""Write JSON for a script element: nothing in it ends the element.
 
     >>> in_script({"name": "</script><!--"})
     '{"name":"\\u003c/script>\\u003c!--"}'
@@ -117,9 +122,9 @@ def in_script(data: Any) -> str:
     return re.sub(r"<(?=[/!sS])", r"\\u003c", shown)
 
 
-def _shape(svg: str) -> str:
-    """Whether the graph is wide, and takes the whole width of the page, or tall."""
-    _, _, width, height = svg.split('viewBox="', 1)[1].split('"', 1)[0].split()
+def _shape(graph: str) -> str:
+    """Return whether the graph is wide, and takes the whole width of the page, or tall."""
+    _, _, width, height = graph.split('viewBox="', 1)[1].split('"', 1)[0].split()
     return "wide" if float(width) > 1.4 * float(height) else "tall"
 
 
@@ -132,68 +137,3 @@ def _no_gradients(outputs: Sequence[Tensor]) -> str:
     if all(output.size == 1 for output in outputs):
         return "There are no gradients: the output depends on no tensor that requires one."
     return "There are no gradients, which are of one number: the output has more elements."
-
-
-# ── Scopes ────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _scope(region: Region) -> dict[str, Any]:
-    return {"name": region.name, "outer": region.outer.id if region.outer else None}
-
-
-def _scope_of(pictures: Sequence[Picture]) -> dict[str, str]:
-    """The innermost scope in which each tensor is drawn, where anything shows it."""
-    found: dict[str, tuple[int, str]] = {}
-    for picture in pictures:
-        for box in picture.boxes:
-            region = box.region
-            if region is not None and region.level > found.get(box.id, (0, ""))[0]:
-                found[box.id] = (region.level, region.id)
-    return {id: scope for id, (_, scope) in found.items()}
-
-
-def _other_foldings(outputs: Sequence[Tensor], first: Picture) -> Iterator[Picture]:
-    """Pictures of the graph folded in other ways, as many as a page can hold."""
-    boxes = len(first.boxes)
-    seen = {_folded(first)}
-    for folds in islice(_ways_to_fold(first), 200):
-        if len(seen) >= MAX_LAYOUTS:
-            return
-        if folds in seen:
-            continue
-        try:
-            picture = picture_of(outputs, folds=folds, gradients=False)
-        except ValueError:  # too large when it is open
-            continue
-        boxes += len(picture.boxes)
-        if boxes > MAX_BOXES:
-            return
-        if _folded(picture) not in seen:
-            seen.add(_folded(picture))
-            yield picture
-
-
-def _folded(picture: Picture) -> frozenset[str]:
-    return frozenset(region.id for region in picture.regions if region.folded)
-
-
-def _ways_to_fold(first: Picture) -> Iterator[frozenset[str]]:
-    """All open; all of one level folded; one scope alone; then any combination."""
-    yield frozenset()
-    regions = _all_regions(first)
-    for level in sorted({region.level for region in regions}):
-        yield frozenset(region.id for region in regions if region.level == level)
-    if len(regions) <= MAX_LAYOUTS:
-        for region in regions:
-            yield frozenset((region.id,))
-    if len(regions) <= 8:
-        for choice in product((False, True), repeat=len(regions)):
-            yield frozenset(r.id for r, folded in zip(regions, choice, strict=True) if folded)
-
-
-def _all_regions(picture: Picture) -> list[Region]:
-    """Those of the open graph, if it can be drawn."""
-    try:
-        return picture_of(picture.outputs, folds=frozenset(), gradients=False).regions
-    except ValueError:
-        return picture.regions

@@ -1,4 +1,4 @@
-/* What stands beside the picture, and what happens at a key or a click. */
+/* What is beside the graph, and what happens at a key or a click. */
 
 /* ── The explanation of a step ──────────────────────────────────────────────────────────────── */
 
@@ -30,22 +30,25 @@ function kicker(step) {
   const backward = firstBackward >= 0 && state.step >= firstBackward;
   const forwardSteps = (firstBackward < 0 ? steps.length : firstBackward) - 1;
   const phase = step.kind === "given" ? "start" : backward
-    ? `gradients, ${state.step - firstBackward + 1} of ${steps.length - firstBackward}`
-    : `values, ${state.step} of ${forwardSteps}`;
+    ? `backward pass, ${state.step - firstBackward + 1} of ${steps.length - firstBackward}`
+    : `forward pass, ${state.step} of ${forwardSteps}`;
   const maker = byId.get(step.from ?? step.to);
   const scope = maker?.scope.length ? `in ${maker.scope.join(" / ")}` : "";
-  return el("p", { class: "kicker" }, el("span", {}, `Step ${state.step} of ${steps.length - 1}`), el("span", {}, phase), scope && el("span", {}, scope));
+  const words = [`Step ${state.step} of ${steps.length - 1}`, phase, scope].filter(Boolean);
+  return el("p", { class: "kicker" }, words.map((text) => el("span", {}, text)));
 }
 
 function explainGiven() {
-  const parameters = nodes.filter((node) => node.inputs.length === 0 && node.wanted).length;
+  const leaves = nodes.filter((node) => node.inputs.length === 0 && node.wanted).length;
   const text = trace.differentiated
-    ? "First the values are computed from the inputs forward. Then the gradients go back from the output: every arrow brings one contribution, and a tensor that is used twice gets two, which add up."
-    : `The values are computed from the inputs forward. ${data.no_gradients}`;
+    ? "The forward pass computes the values from the inputs. The backward pass computes the gradients " +
+      "from the output: each edge adds one contribution, and a tensor that is used twice gets two."
+    : `The forward pass computes the values from the inputs. ${data.no_gradients}`;
   return [
-    el("h2", {}, "What is given"),
+    el("h2", {}, "Inputs and parameters"),
     el("p", {}, text),
-    el("p", { class: "note" }, `${count(parameters, "tensor")} with a gradient wanted. Press → to step, Space to play, ? for all keys.`),
+    el("p", { class: "note" }, `${count(leaves, "tensor")} with requires_grad. `,
+      "Press → to step, Space to play, ? for all keys."),
   ];
 }
 
@@ -53,9 +56,9 @@ const count = (n, noun) => `${n} ${noun}${n === 1 ? "" : "s"}`;
 
 function explainSeed(node) {
   return [
-    el("h2", {}, "The gradient of the output by itself is 1"),
+    el("h2", {}, "The gradient of the output with respect to itself is 1"),
     formulaLine([derivative(node.name).html(), " = ", el("span", { class: "result" }, "1")], `∂L/∂${node.name} = 1`),
-    el("p", {}, node.name === "L" ? "From here, gradients go back." : ["L is ", linkTo(node.id), ". From here, gradients go back."]),
+    el("p", {}, node.name === "L" ? "The backward pass starts here." : ["L is ", linkTo(node.id), ". The backward pass starts here."]),
   ];
 }
 
@@ -66,7 +69,7 @@ function formulaLine(content, plain, more = "") {
 function explainValue(step, node) {
   const look = named(step.vars, node);
   const parts = [
-    el("h2", {}, node.name, el("span", { class: "muted" }, ` by ${node.primitive}`)),
+    el("h2", {}, node.name, el("span", { class: "muted" }, ` computed by ${node.primitive}`)),
     formulaLine([el("i", {}, node.name), " = ", inHtml(step.formula, look), aside(node)], `${node.name} = ${inText(step.formula, look)}`),
   ];
   parts.push(...numbersOf(step, node, node.name));
@@ -82,7 +85,7 @@ function explainAdd(step, node) {
   const sumOf = step.summed ? "Σ " : "";
   const { arrived, of } = gradientAt(step.to, state.step);
   const parts = [
-    el("h2", {}, "Back through ", from.primitive, el("span", { class: "muted" }, ` to ${node.name}`)),
+    el("h2", {}, "Backward through ", from.primitive, el("span", { class: "muted" }, ` to ${node.name}`)),
     formulaLine(
       [derivative(node.name).html(), " += ", sumOf, inHtml(step.formula, look)],
       `∂L/∂${node.name} += ${sumOf}${inText(step.formula, look)}`,
@@ -119,7 +122,8 @@ function notes(step, from, node) {
     const places = moves && [...new Set(moves)].slice(0, 8).map((flat) => place(flat, node.shape));
     const more = moves && new Set(moves).size > 8 ? ", …" : "";
     const twice = moves && new Set(moves).size < moves.length ? " A place that the index names more than once gets the sum." : "";
-    found.push(`The index ${from.params} scatters: the gradient goes to ${places ? places.join(", ") + more : "the places of the index"}, and 0 to all others.${twice}`);
+    const to = places ? places.join(", ") + more : "the places of the index";
+    found.push(`The index ${from.params} scatters: the gradient goes to ${to}, and 0 to all others.${twice}`);
   }
   return found;
 }
@@ -153,22 +157,27 @@ function choose(flat) {
   state.element = flat;
   const focused = document.activeElement?.getAttribute("aria-label");
   explain();
-  showMarks(steps[state.step]);
+  markStep(steps[state.step]);
   if (focused?.endsWith("element")) $("explanation").querySelector(`[aria-label="${focused}"]`)?.focus();
 }
 
 /** before + added = after, as matrices. */
 function additions(step, arrived, of) {
-  const added = matrix(step.added, { caption: "this contribution", gradient: true, pick: step, hits: step.form === "moves" && byId.get(step.from).primitive === "getitem" ? step.moves : null });
+  const scatters = step.form === "moves" && byId.get(step.from).primitive === "getitem";
+  const hits = scatters ? step.moves : null;
+  const added = matrix(step.added, { caption: "this contribution", gradient: true, pick: step, hits });
   const parts = step.before == null
     ? [added]
     : [matrix(step.before, { caption: "so far", gradient: true }), el("span", { class: "sign" }, "+"), added,
        el("span", { class: "sign" }, "="), matrix(step.after, { caption: arrived === of ? "gradient" : "sum so far", gradient: true })];
-  if (step.summed) parts.unshift(matrix(step.from_rule, { caption: "from the rule, before the sum", gradient: true }), el("span", { class: "sign" }, "→"));
+  if (step.summed) {
+    const caption = "from the rule, before the sum";
+    parts.unshift(matrix(step.from_rule, { caption, gradient: true }), el("span", { class: "sign" }, "→"));
+  }
   return el("div", { class: "matrices" }, parts);
 }
 
-/** At the logits: softmax − one-hot beside what has come out. */
+/** At the logits: softmax − one-hot beside the gradient from backprop. */
 function closed(id, complete) {
   const logits = trace.logits.find((l) => l.node === id);
   if (!logits || !complete) return null;
@@ -177,8 +186,8 @@ function closed(id, complete) {
   const values = elements(logits.softmax);
   const over = logits.rows > 1 ? ` / ${logits.rows}` : "";
   const box = el("div", { class: "closed", role: "note", "aria-label": "the closed form" },
-    el("h2", {}, `What has come out: softmax ${MINUS} one-hot${logits.rows > 1 ? `, divided by ${logits.rows} rows` : ""}`),
-    el("p", {}, "Nobody put it in: it is the sum of the contributions. The closed form, computed by itself, gives the same."));
+    el("h2", {}, `Result: softmax ${MINUS} one-hot${logits.rows > 1 ? `, divided by ${logits.rows} rows` : ""}`),
+    el("p", {}, "No rule contains it: it is the sum of the contributions. The closed form, computed independently, agrees."));
   if (values) {
     const many = Math.min(columns, 10);
     const flat = element(steps[state.step]);
@@ -203,8 +212,8 @@ function matrix(arrayNumber, { caption = "", gradient = false, pick = null, hits
   const words = `${caption}${array.shape.length ? `, ${shapeText(array.shape)}` : ""}`;
   const figure = el("figure", { class: gradient ? "gradient" : "" }, el("figcaption", {}, words));
   if (array.picture && size(array.shape) > 30) {
-    const alt = `heat map, ${span(array)}, blue below zero, orange above`;
-    figure.append(el("img", { src: array.picture, alt, width: Math.min(array.shape.at(-1), 16) * 9 }), el("figcaption", {}, span(array)));
+    const alt = `heat map, ${array.span}, blue below zero, orange above`;
+    figure.append(el("img", { src: array.picture, alt, width: Math.min(array.shape.at(-1), 16) * 9 }), el("figcaption", {}, array.span));
   }
   if (!values) {
     figure.append(el("p", { class: "note" }, "too large to be written out here"));
@@ -224,16 +233,23 @@ function matrix(arrayNumber, { caption = "", gradient = false, pick = null, hits
     for (let j = 0; j < shownColumns; j++) {
       const flat = i * columns + j;
       const value = values[flat];
-      const names = [pick && "pick", flat === chosen && values.length > 1 && "chosen", marked?.has(flat) && "hit", typeof value === "number" && !Number.isFinite(value) && "odd"];
-      row.append(el("td", { class: names.filter(Boolean).join(" "), "data-flat": pick ? flat : null, title: values.length > 1 ? place(flat, array.shape) : null }, number(value)));
+      const several = values.length > 1;
+      const odd = typeof value === "number" && !Number.isFinite(value);
+      const names = [pick && "pick", flat === chosen && several && "chosen", marked?.has(flat) && "hit", odd && "odd"];
+      row.append(el("td", {
+        class: names.filter(Boolean).join(" "),
+        "data-flat": pick ? flat : null,
+        title: several ? place(flat, array.shape) : null,
+      }, number(value)));
     }
     body.append(row);
   }
   if (pick) body.addEventListener("click", (event) => { const cell = event.target.closest("td"); if (cell) choose(Number(cell.dataset.flat)); });
-  figure.append(el("div", { class: "scroll", tabindex: values.length > 30 ? "0" : null, role: values.length > 30 ? "group" : null, "aria-label": values.length > 30 ? words : null }, body));
+  const scrolls = values.length > 30 ? { tabindex: "0", role: "group", "aria-label": words } : {};
+  figure.append(el("div", { class: "scroll", ...scrolls }, body));
   if (!whole) {
-    const more = el("button", { onclick: () => figure.replaceWith(matrix(arrayNumber, { caption, gradient, pick, hits, all: true })) }, `Show all ${values.length.toLocaleString("en")} elements`);
-    figure.append(more);
+    const onclick = () => figure.replaceWith(matrix(arrayNumber, { caption, gradient, pick, hits, all: true }));
+    figure.append(el("button", { onclick }, `Show all ${values.length.toLocaleString("en")} elements`));
   }
   return figure;
 }
@@ -257,9 +273,13 @@ function showNode() {
   const row = (name, ...content) => rows.push(el("dt", {}, name), el("dd", {}, content));
   row("shape", `${shapeText(node.shape)}, ${node.dtype}`);
   if (node.formula) {
-    row("made by", `${node.primitive}: `, el("i", {}, node.name), " = ", inHtml(node.formula, named(varsOf(node), node)), aside(node));
-    node.rules.forEach((rule, i) => { if (rule && byId.get(node.inputs[i])?.wanted) row(node.rules.length > 1 ? `rule for ${inputName(node, i)}` : "rule", inHtml(rule, named({ ...varsOf(node), g: { name: node.name } }, node))); });
-  } else row("made by", `nothing: ${node.wanted ? "a parameter" : node.kind === "constant" ? "a constant" : "an input"}`);
+    row("computed by", `${node.primitive}: `, el("i", {}, node.name), " = ", inHtml(node.formula, named(varsOf(node), node)), aside(node));
+    const look = named({ ...varsOf(node), g: { name: node.name } }, node);
+    node.rules.forEach((rule, i) => {
+      if (!rule || !byId.get(node.inputs[i])?.wanted) return;
+      row(node.rules.length > 1 ? `rule for ${inputName(node, i)}` : "rule", inHtml(rule, look));
+    });
+  } else row("leaf", `${node.wanted ? "a parameter" : node.kind === "constant" ? "a constant" : "an input"}`);
   row("inputs", links([...new Set(node.inputs)]));
   row("used by", links(consumers.get(id)));
   if (node.scope.length) row("scope", node.scope.join(" / "));
@@ -280,7 +300,8 @@ function showNode() {
 
 function noGradient(node, of) {
   if (!node.wanted) return "It requires no gradient.";
-  return of ? "No gradient has arrived yet at this step." : "No gradient reaches it: not zero, but none. The output does not depend on it by a derivative.";
+  if (of) return "No gradient has arrived yet at this step.";
+  return "No gradient reaches it: not zero, but none. No differentiable path leads from it to the output.";
 }
 
 const varsOf = (node) => (steps[valueStep.get(node.id)].kind === "value" ? steps[valueStep.get(node.id)].vars : {});
@@ -302,9 +323,9 @@ function go(step, { keepHash = false } = {}) {
   if (step === state.step) return;
   state.step = step;
   state.element = null;
-  drawn.svg.classList.remove("kin");
+  drawn.svg.classList.remove("related");
   showBoxes(step);
-  showMarks(steps[step]);
+  markStep(steps[step]);
   explain();
   showNode();
   follow();
@@ -318,7 +339,7 @@ function go(step, { keepHash = false } = {}) {
 }
 
 function inWords(step) {
-  if (step.kind === "given") return "what is given";
+  if (step.kind === "given") return "inputs and parameters";
   const node = byId.get(step.to);
   if (step.kind === "seed") return `∂L/∂${node.name} = 1`;
   const at = place(element(step), node.shape);
@@ -373,12 +394,13 @@ const finding = { matches: [], at: -1 };
 
 function find() {
   const wanted = $("search").value.trim().toLowerCase();
-  finding.matches = wanted ? nodes.filter((node) => [node.name, node.label, node.primitive ?? ""].some((text) => text.toLowerCase().includes(wanted))) : [];
+  const matches = (node) => [node.name, node.label, node.primitive ?? ""].some((text) => text.toLowerCase().includes(wanted));
+  finding.matches = wanted ? nodes.filter(matches) : [];
   finding.at = -1;
   for (const part of drawn.svg.querySelectorAll(".match")) part.classList.remove("match");
-  for (const node of finding.matches) partOf(node.id)?.classList.add("match");
+  for (const node of finding.matches) partFor(node.id)?.classList.add("match");
   $("found").textContent = wanted ? count(finding.matches.length, "match").replace("matchs", "matches") : "";
-  const first = finding.matches.length && partOf(finding.matches[0].id);
+  const first = finding.matches.length && partFor(finding.matches[0].id);
   if (first) intoView([first]);
 }
 
@@ -390,7 +412,7 @@ function nextMatch() {
   choosePart(id);
 }
 
-/* ── Handing out ────────────────────────────────────────────────────────────────────────────── */
+/* ── Export ─────────────────────────────────────────────────────────────────────────────────── */
 
 const chosenNode = () => byId.get(state.chosen ?? steps[state.step].to ?? trace.outputs[0]);
 
@@ -399,7 +421,7 @@ function picture() {
   const [width, height] = natural();
   svg.setAttribute("width", width);
   svg.setAttribute("height", height);
-  svg.classList.remove("kin");
+  svg.classList.remove("related");
   const style = svgEl("style", {});
   style.textContent = $("graph-css").textContent;
   svg.prepend(style);
@@ -409,7 +431,7 @@ function picture() {
 const EXPORTS = {
   dot: () => [files.dot, "text/vnd.graphviz"],
   svg: () => [picture(), "image/svg+xml"],
-  tex: () => [chosenNode().latex || `% no gradient: nothing leads from ${chosenNode().id} to L by a derivative`, "text/x-tex"],
+  tex: () => [chosenNode().latex || `% no gradient: no differentiable path from ${chosenNode().id} to L`, "text/x-tex"],
   json: () => [JSON.stringify(data.trace, (key, value) => (key === "elements" ? undefined : value), 1), "application/json"],
 };
 
@@ -449,10 +471,10 @@ const KEYS = {
   "+": () => zoom(drawn.scale * 1.25),
   "=": () => zoom(drawn.scale * 1.25),
   "-": () => zoom(drawn.scale / 1.25),
-  c: toggleNearest,
+  c: () => toggleScopes(document.activeElement?.dataset.id),
   e: () => $("explanation").querySelector('[aria-label="Next element"]')?.click(),
   "?": () => $("help").showModal(),
-  Escape: letGo,
+  Escape: clearSelection,
 };
 
 function onKey(event) {
@@ -461,10 +483,10 @@ function onKey(event) {
   const part = target.closest?.("#view [data-id]");
   if (target.matches?.("input[type=search]")) {
     if (event.key === "Enter") nextMatch();
-    else if (event.key === "Escape") { target.value = ""; find(); letGo(); target.blur(); }
+    else if (event.key === "Escape") { target.value = ""; find(); clearSelection(); target.blur(); }
     return;
   }
-  if (part && (event.key === "Enter" || (event.key === " " && data.scopes[part.dataset.id]))) {
+  if (part && (event.key === "Enter" || (event.key === " " && isScope(part)))) {
     event.preventDefault();
     return press(part);
   }
@@ -476,9 +498,11 @@ function onKey(event) {
   action();
 }
 
+const isScope = (part) => part.matches(".scope, .folded");
+
 function press(part) {
   const id = part.dataset.id;
-  if (data.scopes[id]) toggleScope(id);
+  if (isScope(part)) toggleScopes(id);
   else if (byId.has(id)) choosePart(id);
   else choosePart(`t${id.slice(1)}`); // a primitive: what it has made
 }
@@ -488,7 +512,7 @@ function onHover(event) {
   const node = part && byId.get(part.dataset.id);
   const tip = $("tip");
   tip.hidden = !node;
-  if (state.chosen == null) mark(node ? node.id : null);
+  if (state.chosen == null) markRelated(node ? node.id : null);
   if (!node) return;
   const known = valueStep.get(node.id) <= state.step;
   const { array, arrived, of } = gradientAt(node.id, state.step);
@@ -503,7 +527,8 @@ function onHover(event) {
 function dragging() {
   let from = null;
   view.addEventListener("pointerdown", (event) => {
-    if (event.pointerType === "mouse" && event.button === 0) from = { x: event.clientX + view.scrollLeft, y: event.clientY + view.scrollTop, moved: false };
+    if (event.pointerType !== "mouse" || event.button !== 0) return;
+    from = { x: event.clientX + view.scrollLeft, y: event.clientY + view.scrollTop, moved: false };
   });
   window.addEventListener("pointermove", (event) => {
     if (!from) return;
@@ -525,7 +550,7 @@ function dragging() {
 }
 
 function start() {
-  adopt(first, 0);
+  attachSvg(first, 0);
   if (layouts.length < 2) $("fold").hidden = true;
   else $("fold").textContent = layouts[0].folded.length ? "Open all" : "Fold all";
   $("slider").max = steps.length - 1;
@@ -545,7 +570,7 @@ function start() {
   $("fit").addEventListener("click", KEYS.f);
   $("zoom-in").addEventListener("click", KEYS["+"]);
   $("zoom-out").addEventListener("click", KEYS["-"]);
-  $("fold").addEventListener("click", toggleAll);
+  $("fold").addEventListener("click", KEYS.c);
   $("help-button").addEventListener("click", KEYS["?"]);
   $("search").addEventListener("input", find);
   $("steps").addEventListener("toggle", () => { if ($("steps").open) listSteps(); });
@@ -553,10 +578,13 @@ function start() {
   for (const button of document.querySelectorAll("[data-save]")) button.addEventListener("click", () => save(button.dataset.save));
   document.addEventListener("keydown", onKey);
   document.addEventListener("click", followLink);
-  view.addEventListener("click", (event) => { const part = event.target.closest("[data-id]"); if (part) press(part); else letGo(); });
-  view.addEventListener("focusin", (event) => { const id = event.target.dataset?.id; if (byId.has(id) && event.target.matches(":focus-visible")) { choosePart(id); } });
+  view.addEventListener("click", (event) => { const part = event.target.closest("[data-id]"); if (part) press(part); else clearSelection(); });
+  view.addEventListener("focusin", (event) => {
+    const id = event.target.dataset?.id;
+    if (byId.has(id) && event.target.matches(":focus-visible")) choosePart(id);
+  });
   view.addEventListener("pointerover", (event) => { if (event.pointerType === "mouse") onHover(event); });
-  view.addEventListener("pointerleave", () => { $("tip").hidden = true; if (state.chosen == null) mark(null); });
+  view.addEventListener("pointerleave", () => { $("tip").hidden = true; if (state.chosen == null) markRelated(null); });
   window.addEventListener("hashchange", fromAddress);
   window.addEventListener("beforeprint", () => { listSteps(); $("steps").open = true; });
   dragging();

@@ -1,0 +1,181 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from draw.graphs import (
+    bare_chain,
+    chain,
+    cross_entropy_by_hand,
+    legend_of,
+    pairs,
+    parameter,
+    two_layers,
+)
+
+import tinygrad_ce as tg
+from tinygrad_ce.draw import MAX_TENSORS, Drawing, draw, svg
+
+
+def test_freed_graph_says_when_to_draw():
+    loss = cross_entropy_by_hand()
+    loss.backward()
+    with pytest.raises(tg.engine.backprop.FreedGraphError) as error:
+        draw(loss)
+    assert "draw before backward()" in str(error.value)
+    assert "backward(retain_graph=True)" in str(error.value)
+
+
+def test_graph_kept_by_retain_graph_is_drawn_alike():
+    loss = cross_entropy_by_hand()
+    before = draw(loss).dot
+    loss.backward(retain_graph=True)
+    assert draw(loss).dot == before
+
+
+def test_chain_of_5000_is_refused_not_recursed():
+    with pytest.raises(ValueError, match=r"has 5,001 tensors; more than 2,000 .* depth=1"):
+        draw(bare_chain(5_000))
+
+
+def test_largest_graph_allowed_is_drawn_and_one_more_is_refused():
+    assert len(pairs(draw(bare_chain(MAX_TENSORS - 1)))) == 2 * (MAX_TENSORS - 1)
+    with pytest.raises(ValueError, match="2,001 tensors"):
+        draw(bare_chain(MAX_TENSORS))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [chain, bare_chain])
+def test_huge_graph_is_folded_or_refused(make):
+    end = make(200_000)
+    if make is chain:
+        assert "folded to depth=1, since it has 200,001 tensors" in legend_of(draw(end))
+    else:
+        with pytest.raises(ValueError, match="200,001 tensors"):
+            draw(end)
+
+
+@pytest.mark.parametrize("wrong", [None, 1.0, [1.0], np.ones(3), "loss"])
+def test_only_a_tensor_can_be_drawn(wrong):
+    with pytest.raises(TypeError, match=type(wrong).__name__):
+        draw(wrong)
+
+
+@pytest.mark.parametrize("direction", ["lr", "left", "", None, ["LR"]])
+def test_unknown_direction_is_refused(direction):
+    with pytest.raises(ValueError, match="LR, TB, RL, BT"):
+        draw(parameter(1.0), direction=direction)
+
+
+@pytest.mark.parametrize("depth", [0, -1])
+def test_depth_below_1_is_refused(depth):
+    with pytest.raises(ValueError, match=f"at least 1.*{depth}"):
+        draw(parameter(1.0), depth=depth)
+
+
+@pytest.mark.parametrize("depth", [1.5, "1", True, [1]])
+def test_depth_that_is_no_integer_is_refused(depth):
+    with pytest.raises(TypeError, match="depth"):
+        draw(parameter(1.0), depth=depth)
+
+
+def test_depth_can_be_a_numpy_integer():
+    loss = two_layers()
+    assert draw(loss, depth=np.int64(1)).dot == draw(loss, depth=1).dot
+
+
+@pytest.mark.parametrize("wrong", [[], [1.0], "loss", [None]])
+def test_outputs_are_tensors(wrong):
+    with pytest.raises((TypeError, ValueError), match="the Tensor to draw, or a list"):
+        draw(wrong)
+
+
+def test_unknown_theme_is_refused():
+    with pytest.raises(ValueError, match="theme is one of auto, light, dark, got 'pink'"):
+        draw(parameter(1.0), theme="pink")
+
+
+def test_notebook_shows_svg_and_text():
+    drawing = draw(cross_entropy_by_hand())
+    bundle = drawing._repr_mimebundle_()
+    assert bundle == {"image/svg+xml": drawing.svg(), "text/plain": repr(drawing)}
+
+
+def test_notebook_shows_dot_and_the_remedy_without_a_renderer(no_renderer):
+    drawing = draw(cross_entropy_by_hand())
+    bundle = drawing._repr_mimebundle_()
+    assert set(bundle) == {"text/plain"}
+    text, _, remedy = bundle["text/plain"].rstrip().rpartition("\n")
+    assert text.strip() == drawing.dot.strip()
+    assert "tinygrad-ce[render]" in remedy
+
+
+def test_notebook_never_raises_whatever_fails(monkeypatch):
+    def broken(source, format):
+        raise MemoryError("far too\nlarge")
+
+    monkeypatch.setattr(svg, "render", broken)
+    text = draw(cross_entropy_by_hand())._repr_mimebundle_()["text/plain"]
+    assert text.splitlines()[-1] == "no picture: far too large"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "start"),
+    [("dot", b"digraph"), ("svg", b"<svg"), ("png", b"\x89PNG"), ("pdf", b"%PDF")],
+)
+def test_save_writes_the_format_of_the_name(tmp_path, suffix, start):
+    path = tmp_path / f"graph.{suffix}"
+    for name in (path, str(path), tmp_path / f"graph.{suffix.upper()}"):
+        saved = draw(cross_entropy_by_hand()).save(name)
+        assert saved.read_bytes().startswith(start)
+    assert sorted(p.suffix.lower() for p in tmp_path.iterdir()) == [f".{suffix}"] * 2
+
+
+def test_saved_dot_is_the_dot(tmp_path):
+    drawing = draw(cross_entropy_by_hand())
+    assert drawing.save(tmp_path / "g.dot").read_text(encoding="utf-8") == drawing.dot
+
+
+@pytest.mark.parametrize("name", ["g.xml", "g.jpg", "g", ".svg", "dot"])
+def test_unknown_format_is_refused_with_the_known_ones(tmp_path, name):
+    with pytest.raises(ValueError, match=r"\.dot, \.svg, \.png, \.pdf"):
+        draw(parameter(1.0)).save(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_failing_to_render_leaves_no_file_and_the_old_one_untouched(tmp_path, no_renderer):
+    drawing = draw(parameter(1.0))
+    old = tmp_path / "old.svg"
+    old.write_text("old")
+    for path in (old, tmp_path / "new.svg"):
+        with pytest.raises(ImportError):
+            drawing.save(path)
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("old.svg", "old")]
+    assert drawing.save(tmp_path / "g.dot").exists()
+
+
+def test_failing_to_write_leaves_nothing_half_written(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        draw(parameter(1.0)).save(tmp_path / "missing" / "g.dot")
+    (tmp_path / "folder.dot").mkdir()
+    with pytest.raises((IsADirectoryError, PermissionError)):
+        draw(parameter(1.0)).save(tmp_path / "folder.dot")
+    assert [p.name for p in tmp_path.iterdir()] == ["folder.dot"]
+
+
+def test_graph_is_a_digraph_to_go_on_with():
+    drawing = draw(cross_entropy_by_hand())
+    assert isinstance(drawing, Drawing)
+    drawing.graph.attr(bgcolor="transparent")
+    assert "bgcolor=transparent" in drawing.dot
+
+
+@pytest.mark.slow
+def test_drawing_needs_no_renderer_and_no_import_of_one():
+    code = (
+        "import sys, tinygrad_ce as tg; from tinygrad_ce.draw import draw\n"
+        "assert 'graphviz' not in sys.modules\n"
+        "draw(tg.Tensor(1.0)).dot\n"
+        "assert 'pygraphviz' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

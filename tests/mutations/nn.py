@@ -1,0 +1,61 @@
+"""The mutations of layers and optimizers."""
+
+from mutations.mutation import of
+
+layer = of("nn.py", "test_nn.py")
+optimizer = of("optim.py", "test_nn.py")
+
+MUTATIONS = [
+    # ── nn.py ─────────────────────────────────────────────────────────────────────────────────────
+    layer("Linear.forward", "no bias", "y if self.bias is None else y + self.bias", "y"),
+    layer("Dropout.forward", "also in evaluation", "self.training", "True"),
+    layer(
+        "Module.named_parameters",
+        "a shared parameter twice",
+        "value.requires_grad and id(value) not in seen",
+        "value.requires_grad",
+    ),
+    layer(
+        "Module.load_state_dict", "a state that does not fit", "own.keys() != state.keys()", "False"
+    ),
+    # ── optim.py ──────────────────────────────────────────────────────────────────────────────────
+    optimizer("SGD._update_value", "up the slope", "value - self.lr * g", "value + self.lr * g"),
+    optimizer(
+        "SGD._update_value",
+        "momentum",
+        "self._momentum * self.velocity[i] + g",
+        "self.momentum * (self.velocity[i] + g)",
+    ),
+    optimizer(
+        "Optimizer._add_decay",
+        "weight decay grows",
+        "g + self.weight_decay * value",
+        "g - self.weight_decay * value",
+    ),
+    optimizer(
+        "SGD.momentum",
+        "a velocity without momentum",
+        "momentum and (not self.velocity)",
+        "not self.velocity",
+        "guarantees",
+    ),
+    optimizer(
+        "Adam._update_value",
+        "no bias correction of m",
+        "self.lr * root / (1 - beta1 ** t)",
+        "self.lr * root",
+    ),
+    optimizer("Adam._update_value", "no bias correction of v", "(1 - beta2 ** t) ** 0.5", "1.0"),
+    optimizer("Adam._update_value", "no bias correction of ε", "self.eps * root", "self.eps"),
+    optimizer("Adam._update_value", "step not counted", "t = self.t[i] = self.t[i] + 1", "t = 1"),
+    optimizer("Adam._update_value", "g for g²", "g * g", "g"),
+    optimizer("Adam._update_value", "ε in the root", "np.sqrt(v) + eps", "np.sqrt(v + eps)"),
+    optimizer(
+        "AdamW._shrink",
+        "decay not decoupled from lr",
+        "self.lr * self.weight_decay",
+        "self.weight_decay",
+    ),
+    optimizer("Optimizer.__init__", "a parameter twice", "len(self.params)", "0"),
+    optimizer("Optimizer.zero_grad", "gradients are not cleared", "parameter._grad = None", "pass"),
+]

@@ -1,0 +1,80 @@
+"""``tinygrad-ce demo``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from ...atomic_files import ensure_writable, write_files
+from ...engine.transforms import gradients
+from ...verify.chain_rule import GradientCheck
+from ...verify.comparison import table
+from ..experiment import Results, loss_of_row, prepare, run_experiment
+from ..options import add_experiment, any_path
+
+# The files, and what each of them is.
+FILES = {"index.html": "page", "loss.svg": "graph", "loss.dot": "", "weights.npz": "weights"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Name the options of the command."""
+    add_experiment(parser, epochs=True)
+    parser.add_argument(
+        "--out",
+        type=any_path,
+        default=Path("tinygrad_ce_demo"),
+        metavar="DIR",
+        help="the folder for page, graph and weights (default: %(default)s)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train a network, compare its gradients with closed forms, and make a page of it all."""
+    from .. import report
+
+    report.require_matplotlib()
+    paths = {name: arguments.out / name for name in FILES}
+    with ensure_writable(paths.values()):
+        experiment = prepare(arguments.data, arguments.hidden, arguments.epochs, arguments.seed)
+        print(experiment.summary, flush=True)
+        results = run_experiment(experiment, progress=True)
+        print(experiment.accuracy_line(results.accuracy))
+        _print_checks("Every gradient against its closed form, before training:", results.before)
+        _print_checks("After training:", results.after)
+        _print_checks("On 1,000 random sets of logits, reduction sum:", [results.random_logits])
+        contents = _contents(results)
+        write_files({path: contents[name] for name, path in paths.items()})
+    print()
+    for name, what in FILES.items():
+        if contents[name] is not None:
+            print(f"{what:<8} {paths[name]}")
+    checks = [*results.before, *results.after, results.random_logits]
+    return 0 if all(check.comparison.close for check in checks) else 1
+
+
+def _contents(results: Results) -> dict[str, bytes | None]:
+    """What is in the files; None for the picture where there is no Graphviz."""
+    from ...draw import draw
+    from .. import report
+
+    row = results.hardest_row
+    loss, logits = loss_of_row(results.experiment, row)
+    (gradient,) = gradients(loss, [logits])
+    drawing = draw(loss, direction="TB")
+    try:
+        svg = drawing.svg()
+    except (ImportError, RuntimeError) as error:
+        print(f"no picture of the graph, only loss.dot: {error}", file=sys.stderr)
+        svg = None
+    return {
+        "index.html": report.render_page(results, row, gradient[0], svg).encode(),
+        "loss.svg": None if svg is None else svg.encode(),
+        "loss.dot": drawing.dot.encode(),
+        "weights.npz": results.experiment.weights_file(),
+    }
+
+
+def _print_checks(title: str, checks: Iterable[GradientCheck]) -> None:
+    print(f"\n{title}\n{table(check.comparison for check in checks)}")

@@ -1,1 +1,0 @@
-"""A diagram in DOT, the language of Graphviz."""

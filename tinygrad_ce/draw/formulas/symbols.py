@@ -1,0 +1,370 @@
+"""Symbols, on which values and rules of primitives run, and the formulas that come of it."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import operator
+from collections.abc import Callable, Sequence
+from functools import lru_cache, reduce
+from itertools import islice
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...engine import primitives
+from ...engine.kernels import ARRAY_SLOT, TWO_OVER_ROOT_PI
+from ...engine.primitives import Primitive
+from .trees import ONE, ZERO, Tree, frac, from_latex, neg, plus, replace, times, where
+
+_G, _Y = ("var", "g"), ("var", "y")
+# Numbers that read better as what they are.
+_CONSTANTS = {
+    math.pi: ("sym", "π"),
+    math.inf: ("sym", "∞"),
+    TWO_OVER_ROOT_PI: ("frac", ("num", "2"), ("sqrt", ("sym", "π"))),
+}
+
+
+def _tree(value: Any) -> Tree:
+    """The tree of a symbol or of a number."""
+    if isinstance(value, Symbol):
+        return value.tree
+    number = value.item() if isinstance(value, np.generic) else value
+    if isinstance(number, bool) or not isinstance(number, int | float) or number != number:
+        raise TypeError(f"{value!r} has no formula")
+    if number < 0:
+        return neg(_tree(-number))
+    short = int(number) if number == number // 1 and number < 1e15 else number
+    return _CONSTANTS.get(number) or ("num", str(short))
+
+
+def _function(build: Callable[..., Tree]) -> Any:
+    """A function of symbols and numbers, from one of trees."""
+    return lambda *inputs: Symbol(build(*map(_tree, inputs)))
+
+
+def _operator(build: Callable[[Tree, Tree], Tree]) -> tuple[Any, Any]:
+    """An operator, and the same from the right."""
+    return _function(build), _function(lambda a, b: build(b, a))
+
+
+def _relation(sign: str) -> Any:
+    return _function(lambda a, b: ("rel", a, sign, b))
+
+
+def _conjunction(a: Tree, b: Tree) -> Tree:
+    """x ≥ l ∧ x ≤ h is l ≤ x ≤ h."""
+    if a[0] == b[0] == "rel" and a[1] == b[1] and (a[2], b[2]) == ("≥", "≤"):
+        return ("rel", a[3], "≤", a[1], "≤", b[3])
+    return ("rel", a, "∧", b)
+
+
+class Symbol:
+    """Takes the place of an array of one axis in a rule, and notes what the rule does with it."""
+
+    def __init__(self, tree: Tree, ndim: int = 1) -> None:
+        self.tree, self.ndim = tree, ndim
+
+    dtype = np.dtype(float)
+    __hash__ = object.__hash__
+    __iter__ = None
+    shape = property(lambda self: (_SIZE,) * self.ndim)
+    size = property(lambda self: reduce(operator.mul, self.shape, 1))
+
+    __add__, __radd__ = _operator(plus)
+    __sub__, __rsub__ = _operator(lambda a, b: plus(a, neg(b)))
+    __mul__, __rmul__ = _operator(times)
+    __truediv__, __rtruediv__ = _operator(frac)
+    __pow__, __rpow__ = _operator(lambda a, b: ("pow", a, b))
+    __matmul__, __rmatmul__ = _operator(lambda a, b: ("matmul", a, b))
+    __and__, __or__ = _function(_conjunction), _relation("∨")
+    __lt__, __le__, __gt__, __ge__ = map(_relation, "<≤>≥")
+    __eq__, __ne__ = map(_relation, "=≠")
+    __neg__ = _function(neg)
+    __invert__ = _function(lambda a: ("call", "not", a))
+    __abs__ = _function(lambda a: ("abs", a))
+
+    def __bool__(self) -> bool:
+        if self.tree[0] == "rel":
+            raise TypeError("a formula does not depend on a comparison")
+        return True
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise TypeError("a symbol is no array")
+
+    # Shapes are not seen in a formula.
+    real = property(lambda self: self)
+    T = mT = property(lambda self: self.transpose())  # noqa: N815
+
+    def reshape(self, *shape: Any) -> Symbol:
+        return self
+
+    def transpose(self, *axes: Any) -> Symbol:
+        return Symbol(("transposed", self.tree))
+
+    def astype(self, dtype: Any) -> Symbol:
+        return Symbol(("bracket", self.tree)) if self.tree[0] == "rel" else self
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Symbol:
+        return Symbol(("sum", None, self.tree))
+
+    def __getitem__(self, index: Any) -> Symbol:
+        parts = index if isinstance(index, tuple) else (index,)
+        if slice(None, None, -1) in [part for part in parts if isinstance(part, slice)]:
+            return Symbol(_reversed(self.tree))
+        arrays = [part.tree for part in parts if isinstance(part, Symbol)]
+        return Symbol(("at", self.tree, *arrays)) if arrays else self
+
+    def __primitive__(self, primitive: Primitive, arguments: tuple[Any, ...]) -> Any:
+        if primitive is primitives.einsum:
+            return primitive.value(*arguments)
+        trees = [a.tree for a in arguments if isinstance(a, Symbol)]
+        known = dict(zip(letters(primitive, len(trees)).inputs, trees, strict=False))
+        return Symbol(replace(value_formula(primitive, n_inputs=len(trees)), known))
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        name = ufunc.__name__
+        if method == "reduce":
+            return inputs[0].sum() if name == "add" else _UFUNCS[name](inputs[0])
+        if method != "__call__" or options:
+            return NotImplemented
+        return (_UFUNCS.get(name) or _call(name))(*(Symbol(_tree(x)) for x in inputs))
+
+    def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
+        known = _FUNCTIONS.get(function.__name__)
+        return known(*args, **options) if known else NotImplemented
+
+
+class _Size(Symbol):
+    """The length of an axis: some number that is not small."""
+
+    def __lt__(self, other: Any) -> bool:
+        return False
+
+    def __index__(self) -> int:
+        return 2
+
+
+_SIZE: _Size = _Size(("var", "n"))
+_FROM_THE_END = ("sym", "::-1")
+
+
+def _reversed(tree: Tree) -> Tree:
+    """From the end. The sums up to each of these, from the end again, are sums from each on."""
+    if tree[0] == "sum" and tree[2][1][2:] == (_FROM_THE_END,):
+        j, _, i = tree[1][1:]
+        return ("sum", ("rel", j, "≥", i), ("sub", tree[2][1][1], j))
+    return ("at", tree, _FROM_THE_END)
+
+
+def _call(name: str) -> Any:
+    return _function(lambda *inputs: ("call", name, *inputs))
+
+
+def _cumsum(x: Symbol, axis: Any = None) -> Symbol:
+    i, j = ("sym", "i"), ("sym", "j")
+    return Symbol(("sum", ("rel", j, "≤", i), ("sub", x.tree, j)))
+
+
+def _einsum(subscripts: str, *operands: Any, **_: Any) -> Symbol:
+    terms, result = subscripts.split("->")
+    product, summed = ONE, dict.fromkeys(terms.replace(",", ""))
+    for operand, labels in zip(operands, terms.split(","), strict=True):
+        if isinstance(operand, Symbol):  # an array is of ones, and repeats
+            factor = ("sub", operand.tree, ("sym", labels)) if labels else operand.tree
+            product = times(product, factor)
+    index = "".join(label for label in summed if label not in result)
+    return Symbol(("sum", ("sym", index), product) if index else product)
+
+
+def _clip(x: Symbol, lo: Any, hi: Any) -> Symbol:
+    above = x if lo is None else _call("max")(x, lo)
+    return above if hi is None else _call("min")(above, hi)
+
+
+_exp = _function(lambda x: ("pow", ("sym", "e"), x))
+
+_OPERATORS = {
+    "add": "add", "subtract": "sub", "multiply": "mul", "divide": "truediv", "power": "pow",
+    "matmul": "matmul", "negative": "neg", "absolute": "abs", "less": "lt", "less_equal": "le",
+    "greater": "gt", "greater_equal": "ge", "equal": "eq", "not_equal": "ne",
+    "logical_and": "and_", "logical_or": "or_", "logical_not": "invert",
+}  # fmt: skip
+_UFUNCS: dict[str, Any] = {
+    **{ufunc: getattr(operator, name) for ufunc, name in _OPERATORS.items()},
+    "maximum": _call("max"),
+    "minimum": _call("min"),
+    "square": lambda x: x**2,
+    "sqrt": _function(lambda x: ("sqrt", x)),
+    "exp": _exp,
+    "expm1": lambda x: _exp(x) - 1,
+    "log1p": lambda x: _call("log")(1 + x),
+    "logaddexp": lambda a, b: _call("log")(_exp(a) + _exp(b)),
+}
+_FUNCTIONS: dict[str, Any] = {
+    "where": _function(where),
+    "zeros_like": lambda x: Symbol(ZERO),
+    "ones_like": lambda x: Symbol(ONE),
+    "real": lambda x: x,
+    "sum": Symbol.sum,
+    "clip": _clip,
+    "cumsum": _cumsum,
+    "einsum": _einsum,
+    "concatenate": lambda parts, axis: _function(lambda *trees: ("bracket", *trees))(*parts),
+}
+
+# ── The formulas of a primitive ───────────────────────────────────────────────────────────────────
+
+_DEFAULT = "abcdefhijklmnopqrstuvwxz"
+# What takes the place of parameters that no formula shows.
+_GENERIC: dict[str, Any] = {
+    "axis": -1,
+    "keepdims": True,
+    "index_template": (ARRAY_SLOT,),
+    "shape": (_SIZE,),
+    "axes": (1, 0),
+    "dtype": Symbol.dtype,
+}
+
+
+class Letters(NamedTuple):
+    """The variables in the formulas of a primitive."""
+
+    inputs: tuple[str, ...]
+    params: tuple[str, ...]
+
+
+@lru_cache(maxsize=1024)
+def letters(primitive: Primitive, n_inputs: int | None = None) -> Letters:
+    """Return the variables of a primitive's formulas, beside g and y.
+
+    `n_inputs` is the number of inputs of one call, for a primitive that does not say it.
+
+    >>> letters(primitives.clip), letters(primitives.less).inputs
+    (Letters(inputs=('x',), params=('l', 'h')), ('a', 'b'))
+    """
+    inputs = _input_names(primitive, n_inputs)
+    short = [name[0] for name in inputs + [p for p in primitive.params if p not in _GENERIC]]
+    long = {c for c in short if c in "gy" or short.count(c) > 1} | _GENERIC.keys()
+
+    def shorten(names: Sequence[str]) -> tuple[str, ...]:
+        return tuple(name if {name, name[0]} & long else name[0] for name in names)
+
+    return Letters(shorten(inputs), shorten(primitive.params))
+
+
+def _input_names(primitive: Primitive, n_inputs: int | None) -> list[str]:
+    """What the rules call the inputs; where they do not say it, a and b, or x."""
+    if primitive.variadic:
+        return list(_DEFAULT[: n_inputs or 2])
+    rule = next(filter(None, primitive.rules), None)
+    try:
+        parameters = list(inspect.signature(rule or primitive.value).parameters.values())
+    except (TypeError, ValueError):  # it is not written in Python
+        parameters = []
+    names = [parameter.name for parameter in parameters][2 if rule else 0 :]
+    if names and parameters[-1].kind is not inspect.Parameter.VAR_POSITIONAL:
+        names = names[: len(names) - len(primitive.params)]
+    if rule and names:
+        return names
+    n = n_inputs or getattr(primitive.value, "nin", len(names))
+    return ["x"] if n == 1 else list(_DEFAULT[:n])
+
+
+def value_formula(
+    primitive: Primitive, params: Sequence[Any] = (), n_inputs: int | None = None
+) -> Tree:
+    """Return the formula of a primitive's value, as it is called with these parameters.
+
+    >>> value_formula(primitives.exp)
+    ('pow', ('sym', 'e'), ('var', 'x'))
+    """
+    return _value_formula(primitive, _relevant(primitive, params), n_inputs)
+
+
+def rule_formula(
+    primitive: Primitive, place: int, params: Sequence[Any] = (), n_inputs: int | None = None
+) -> Tree | None:
+    """Return the formula of the rule of an input, in which g is the gradient of the value y.
+
+    It is None where there is no rule. Of a rule that symbols cannot run, it is g · ∂f/∂x.
+
+    >>> rule_formula(primitives.exp, 0)
+    ('times', ('var', 'g'), ('var', 'y'))
+    """
+    return _rule_formula(primitive, place, _relevant(primitive, params), n_inputs)
+
+
+def _relevant(primitive: Primitive, params: Sequence[Any]) -> tuple[Any, ...]:
+    """The parameters as far as they change a formula: None, 0 and subscripts do."""
+    known = [p if p is None or isinstance(p, str) or _is_zero(p) else ... for p in params]
+    return tuple(known) or (...,) * len(primitive.params)
+
+
+def _is_zero(value: Any) -> bool:
+    return isinstance(value, int | float) and value == 0
+
+
+@lru_cache(maxsize=1024)
+def _value_formula(primitive: Primitive, params: tuple[Any, ...], n_inputs: int | None) -> Tree:
+    if primitive.latex and primitive.latex[0]:
+        return from_latex(primitive.latex[0])
+    symbols, arguments = _arguments(primitive, params, n_inputs)
+    found = None
+    if primitive is not primitives.sigmoid:  # computed in pieces: its name says more
+        found = _run(primitive.value, [*symbols, *arguments])
+    return found or ("call", primitive.name, *(symbol.tree for symbol in symbols))
+
+
+@lru_cache(maxsize=1024)
+def _rule_formula(
+    primitive: Primitive, place: int, params: tuple[Any, ...], n_inputs: int | None
+) -> Tree | None:
+    number = 0 if primitive.variadic else place
+    if primitive.rules[number : number + 1] in ((), (None,)):
+        return None
+    symbols, arguments = _arguments(primitive, params, n_inputs)
+    x = symbols[place].tree if place < len(symbols) else ("text", f"argument {place + 1}")
+    if latex := (primitive.latex or ())[number + 1 : number + 2]:
+        known = {"a": x} if primitive.variadic else {}
+        written: Tree = replace(from_latex(latex[0] or ""), known)
+        return written
+    given = [*symbols, *arguments]
+    ndim = len(arguments[0].split("->")[-1]) if primitive is primitives.einsum else 1
+
+    def rule(g: Symbol, y: Symbol) -> Any:
+        rules: Any = primitive.rules_for(tuple(given))
+        return next(islice(rules, place, None))(g, y, *given)
+
+    slope = ("frac", ("seq", ("sym", "∂"), ("text", primitive.name)), ("seq", ("sym", "∂"), x))
+    return _run(rule, [Symbol(_G, ndim), Symbol(_Y, ndim)]) or ("times", _G, slope)
+
+
+def _arguments(
+    primitive: Primitive, params: tuple[Any, ...], n_inputs: int | None
+) -> tuple[list[Symbol], list[Any]]:
+    """Symbols for the inputs, and what takes the place of the parameters."""
+    if primitive is primitives.einsum:
+        subscripts = params[0] if isinstance(params[0], str) else "ij,jk->ik"
+        terms = subscripts.split("->")[0].split(",")
+        inputs = letters(primitive, len(terms)).inputs
+        symbols = [Symbol(("var", c), len(t)) for c, t in zip(inputs, terms, strict=True)]
+        return symbols, [subscripts]
+    inputs, shorts = letters(primitive, n_inputs)
+    arguments = []
+    for name, letter, value in zip(primitive.params, shorts, params, strict=False):
+        shown = Symbol(("var", letter)) if value is ... else value
+        arguments.append(_GENERIC.get(name, shown))
+    return [Symbol(("var", letter)) for letter in inputs], arguments
+
+
+def _run(function: Callable[..., Any], arguments: Sequence[Any]) -> Tree | None:
+    """The tree that a function gives on symbols, or None if it needs arrays.
+
+    It can be anybody's function, so that it can fail in any way.
+    """
+    try:
+        return _tree(function(*arguments))
+    except Exception:
+        return None

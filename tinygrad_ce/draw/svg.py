@@ -1,0 +1,368 @@
+"""A diagram as SVG: laid out by Graphviz, drawn here.
+
+Graphviz decides where everything goes. What is drawn there is written here, with the looks of
+graph.css: so a picture is light or dark as its reader prefers, and on the page each number has a
+place of its own, in which it appears as soon as it is computed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from functools import cache
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+from . import formatting as text
+from . import heatmap
+from .boxes import LABEL, LINE, NONE, PAD, BoxContent, BoxLayout, Slot, lay_out, width_of
+from .colors import DARK, LIGHT
+from .diagram import Diagram, OpNode, TensorBox
+from .digraph import GAPS, add_parts, count_words, frame_words, op_words
+from .legend import KINDS, kinds_in
+from .render import render
+from .scopes import ScopeFrame
+
+MARGIN = 8.0
+FOLD_HEIGHT = 38.0
+LEGEND_WIDTH = 440.0  # at least; a wider graph has a wider legend
+
+Point = tuple[float, float]
+
+
+def svg_of(
+    diagram: Diagram,
+    contents: dict[str, BoxContent],
+    direction: str,
+    title: str,
+    *,
+    theme: str = "auto",
+    notes: list[str],
+) -> str:
+    """Return the diagram as an SVG element, for an HTML page or a file of its own.
+
+    It has its natural size where there is room, and shrinks where there is not. Tensors, primitives
+    and folded scopes are groups with their name in DOT as `data-id`; there are no ids, which would
+    clash when two pictures are on one page.
+    """
+    layout = _Layout(diagram, contents, direction)
+    legend, width, height = _legend(diagram, notes, *layout.size)
+    label = escape(title)
+    return "\n".join(
+        [
+            _tag(f"graph-{theme}", width, height, "pt", "img", label)
+            + ' style="max-width:100%;height:auto">',
+            f"<title>{label}</title>",
+            f"<style>\n{style_sheet(theme)}</style>",
+            f'<rect class="ground" x="{-MARGIN}" y="{-MARGIN}" width="100%" height="100%"/>',
+            *layout.parts(),
+            *legend,
+            "</svg>",
+        ]
+    )
+
+
+def interactive_svg_of(
+    diagram: Diagram, contents: dict[str, BoxContent], direction: str, title: str
+) -> str:
+    """Return the diagram as an SVG element whose parts can be chosen and folded on the page."""
+    layout = _Layout(diagram, contents, direction, interactive=True)
+    tag = _tag("graph", *layout.size, "", "group", escape(title))
+    return "\n".join([f"{tag}>", *layout.parts(), '<g class="callouts"></g></svg>'])
+
+
+def _tag(kind: str, width: float, height: float, unit: str, role: str, label: str) -> str:
+    """Begin the element, with a margin around what is drawn."""
+    wide, high = (f"{n + 2 * MARGIN:.0f}" for n in (width, height))
+    return (
+        f'<svg class="{kind}" xmlns="http://www.w3.org/2000/svg" '
+        f'viewBox="{-MARGIN} {-MARGIN} {wide} {high}" width="{wide}{unit}" '
+        f'height="{high}{unit}" role="{role}" aria-label="{label}"'
+    )
+
+
+# ── Looks ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@cache
+def rules() -> str:
+    """Return the rules of graph.css, in which colors are variables."""
+    return files(__package__).joinpath("graph.css").read_text(encoding="utf-8")
+
+
+def style_sheet(theme: str) -> str:
+    """Return the looks of a picture of its own, light, dark, or as its reader prefers.
+
+    Colors are written out: programs that draw SVG without being a browser know no variables.
+
+    >>> print(style_sheet("dark").splitlines()[2])
+    .graph-dark text { fill: #eceef1; }
+    """
+
+    def looks(colors: dict[str, str]) -> str:
+        written = re.sub(r"var\(--g-([\w-]+)\)", lambda match: colors[match[1]], rules())
+        written = re.sub(r"/\*.*?\*/\n*", "", written, flags=re.DOTALL)
+        return written.replace(".graph", f".graph-{theme}")
+
+    if theme != "auto":
+        return looks(DARK if theme == "dark" else LIGHT)
+    dark = "".join(line for line in looks(DARK).splitlines(keepends=True) if "#" in line)
+    return f"{looks(LIGHT)}@media screen and (prefers-color-scheme: dark) {{\n{dark}}}\n"
+
+
+def color_variables() -> str:
+    """Return the colors as variables, for a page on which they can be used elsewhere too."""
+    light, dark = (
+        ".graph { " + " ".join(f"--g-{name}: {color};" for name, color in colors.items()) + " }"
+        for colors in (LIGHT, DARK)
+    )
+    return f"{light}\n@media screen and (prefers-color-scheme: dark) {{\n  {dark}\n}}\n"
+
+
+# ── Layout ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _place(diagram: Diagram, boxes: dict[str, BoxLayout], direction: str) -> dict[str, Any]:
+    """Let Graphviz place the parts, of which it gets nothing but sizes and edges."""
+    from graphviz import Digraph
+
+    def part(width: float, height: float, shape: str = "box") -> dict[str, str]:
+        return {"width": f"{width / 72:.4f}", "height": f"{height / 72:.4f}", "shape": shape}
+
+    def cluster(frame: ScopeFrame) -> dict[str, str]:
+        # Space for the name: a label of as many letters as it has.
+        label = "n" * round(width_of(frame_words(frame), 11) / 6)
+        return {"label": label, "labeljust": "l", "fontsize": "11", "margin": "9"}
+
+    graph = Digraph(
+        graph_attr={**diagram.layout_limits, **GAPS, "rankdir": direction, "charset": "UTF-8"},
+        node_attr={"fixedsize": "true", "label": ""},
+        edge_attr={"arrowsize": "0.6", "labeldistance": "1.7"},
+    )
+    add_parts(
+        graph,
+        diagram,
+        lambda box: part(boxes[box.id].width, boxes[box.id].height),
+        lambda op: part(_op_width(op), 22, "ellipse"),
+        lambda frame: part(_fold_width(frame), FOLD_HEIGHT),
+        cluster,
+        edge_ids=True,
+    )
+    placed: dict[str, Any] = json.loads(render(graph.source, "json0"))
+    return placed
+
+
+def _op_width(op: OpNode) -> float:
+    return max(width_of(op_words(op), 10.5) + 20, 30)
+
+
+def _fold_width(frame: ScopeFrame) -> float:
+    return max(width_of(frame_words(frame), 11), 64) + 22
+
+
+class _Layout:
+    """A diagram that Graphviz has laid out."""
+
+    def __init__(
+        self,
+        diagram: Diagram,
+        contents: dict[str, BoxContent],
+        direction: str,
+        interactive: bool = False,
+    ) -> None:
+        self.diagram = diagram
+        self.contents = contents
+        self.interactive = interactive
+        self.boxes = {box.id: lay_out(box, contents[box.id]) for box in diagram.boxes}
+        placed = _place(diagram, self.boxes, direction)
+        x0, y0, x1, self.top = _numbers(placed["bb"])
+        self.size = (x1 - x0, self.top - y0)
+        objects = placed.get("objects", [])
+        self.at = {o["name"]: self._point(o["pos"]) for o in objects if "pos" in o}
+        self.bounds = {o["name"]: _numbers(o["bb"]) for o in objects if "bb" in o}
+        self.placed_edges = placed.get("edges", [])
+
+    def _point(self, position: str) -> Point:
+        x, y = _numbers(position)
+        return x, self.top - y
+
+    def parts(self) -> Iterator[str]:
+        """Yield everything, the outermost first."""
+        yield from map(self._cluster, (f for f in self.diagram.frames if not f.folded))
+        yield from self._edges()
+        yield from map(self._fold, (f for f in self.diagram.frames if f.folded))
+        yield from map(self._op, self.diagram.ops)
+        yield from map(self._box, self.diagram.boxes)
+
+    def _group(self, kind: str, id: str, inside: str, label: str = "", more: str = "") -> str:
+        """A group: on the page a button, elsewhere no more than it looks."""
+        role = ""
+        if self.interactive and label:
+            role = f' role="button" tabindex="-1" aria-label="{escape(label)}"'
+        return f'<g class="{kind}" data-id="{id}"{role}{more}>{inside}</g>'
+
+    def _scope(self, frame: ScopeFrame, kind: str, label: str, outline: str, at: Point) -> str:
+        """A scope, which on the page can be folded or opened."""
+        mark = expanded = ""
+        if self.interactive:
+            mark = f'<tspan class="fold">{"+" if frame.folded else "−"}</tspan> '
+            expanded = f' aria-expanded="{"false" if frame.folded else "true"}"'
+        name = mark + escape(frame_words(frame))
+        outline += _text(name, *at, "name" if frame.folded else "")
+        if frame.folded:
+            outline += _text(count_words(frame), at[0], at[1] + 12, "facts")
+        label = f"scope {frame_words(frame)}, {label}"
+        return self._group(kind, frame.id, outline, label, expanded)
+
+    def _cluster(self, frame: ScopeFrame) -> str:
+        x0, y0, x1, y1 = self.bounds[f"cluster_{frame.id}"]
+        y = self.top - y1
+        outline = (
+            f'<rect x="{x0:.1f}" y="{y:.1f}" width="{x1 - x0:.1f}" height="{y1 - y0:.1f}" rx="7"/>'
+        )
+        kind = f"scope level{frame.level % 2}"
+        return self._scope(frame, kind, "open: fold it", outline, (x0 + 9, y + 15))
+
+    def _fold(self, frame: ScopeFrame) -> str:
+        x, y = self.at[frame.id]
+        width = _fold_width(frame)
+        left, top, bottom = x - width / 2, y - FOLD_HEIGHT / 2, y + FOLD_HEIGHT / 2
+        outline = (
+            f'<path d="M{left:.1f} {top:.1f}h{width * 0.4:.1f}l4 5H{left + width:.1f}'
+            f'V{bottom:.1f}H{left:.1f}z"/>'
+        )
+        label = f"folded, {count_words(frame)}: open it"
+        return self._scope(frame, "folded", label, outline, (x, y + 2))
+
+    def _op(self, op: OpNode) -> str:
+        x, y = self.at[op.id]
+        oval = f'<ellipse cx="{x:.1f}" cy="{y:.1f}" rx="{_op_width(op) / 2:.1f}" ry="11"/>'
+        return self._group("primitive", op.id, oval + _text(escape(op_words(op)), x, y + 3.8))
+
+    def _edges(self) -> Iterator[str]:
+        # Graphviz sorts edges by node; here they come as they were written.
+        by_id: dict[str, list[dict[str, Any]]] = {}
+        for placed in sorted(self.placed_edges, key=lambda placed: placed["_gvid"]):
+            by_id.setdefault(placed["id"], []).append(placed)
+        for edge in self.diagram.edges:
+            placed = by_id[edge.uses].pop(0)
+            kind = "edge" if edge.differentiable else "edge constant"
+            label = ""
+            if edge.argument:
+                x, y = self._point(placed["head_lp"])
+                label = _text(edge.argument, x, y + 3)
+            arrow = _arrow(placed["pos"], self.top)
+            yield f'<g class="{kind}" data-uses="{edge.uses}">{arrow}{label}</g>'
+
+    def _box(self, box: TensorBox) -> str:
+        x, y = self.at[box.id]
+        layout, content = self.boxes[box.id], self.contents[box.id]
+        kind = box.kind.name.lower()
+        parts = [_box_outline(kind, layout.width, layout.height)]
+        name, facts = layout.head
+        if name or facts:
+            shown = escape(name) + (" " if name else "")
+            shown += f'<tspan class="facts">{escape(facts)}</tspan>'
+            parts.append(f'<text class="name" x="{PAD}" y="{PAD + 8}">{shown}</text>')
+        for slot in layout.slots:
+            array = content.value if slot.what == "value" else content.gradient
+            parts.append(_in_slot(slot, array, any(layout.head)))
+        move = f"translate({x - layout.width / 2:.1f} {y - layout.height / 2:.1f})"
+        label = content.name or box.id
+        more = f' transform="{move}"'
+        return self._group(f"tensor {kind}", box.id, "".join(parts), label, more)
+
+
+def _text(words: str, x: float, y: float, kind: str = "") -> str:
+    name = f' class="{kind}"' if kind else ""
+    return f'<text{name} x="{x:.1f}" y="{y:.1f}">{words}</text>'
+
+
+def _box_outline(kind: str, width: float, height: float) -> str:
+    rounding = 6 if kind == "intermediate" else 1
+    outline = f'<rect width="{width:.1f}" height="{height:.1f}" rx="{rounding}"/>'
+    if kind == "output":
+        inner = f'width="{width - 6:.1f}" height="{height - 6:.1f}"'
+        outline += f'<rect class="inner" x="3" y="3" {inner}/>'
+    return outline
+
+
+def _in_slot(slot: Slot, array: text.Array | None, labelled: bool) -> str:
+    parts = [_text(slot.what, *slot.label, "label")] if labelled else []
+    if slot.picture:
+        parts.append(_heat_map(slot.picture, slot.top - 8, array))
+    elif slot.unreached:
+        parts.append(_text(NONE, slot.columns[0], slot.top, "number"))
+    else:
+        columns = len(slot.columns)
+        for i in range(slot.rows * columns):
+            shown = "" if array is None else text.minus(text.number(array.flat[i]))
+            y = slot.top + LINE * (i // columns)
+            parts.append(_text(shown, slot.columns[i % columns], y, "number"))
+    return f'<g class="{slot.what}">{"".join(parts)}</g>'
+
+
+def _heat_map(size: tuple[float, float], y: float, array: text.Array | None) -> str:
+    (width, height), x = size, PAD + LABEL
+    source = "" if array is None else heatmap.thumbnail(array)
+    span = "" if array is None else escape(text.minus(text.span(array)))
+    place = f'x="{x}" y="{y:.1f}" width="{width}" height="{height}"'
+    return (
+        f'<rect class="empty" {place}/><image {place} preserveAspectRatio="none" href="{source}"/>'
+        + _text(span, x, y + height + 10, "span")
+    )
+
+
+def _legend(
+    diagram: Diagram, notes: list[str], width: float, height: float
+) -> tuple[list[str], float, float]:
+    """Return the legend below a graph of this size, and how far all of it goes."""
+    words = [(KINDS[kind][0], kind.name.lower()) for kind in kinds_in(diagram)]
+    if diagram.ops:
+        words.append(("primitive", "primitive"))
+    limit = max(width, LEGEND_WIDTH)
+    x, y, right = 0.0, height + 14, width
+    parts = ['<g class="legend">']
+    for word, kind in words:
+        wide = width_of(word, 9) + 18
+        half = wide / 2
+        if x and x + wide > limit:
+            x, y = 0.0, y + 24
+        group, shape = f"tensor {kind}", _box_outline(kind, wide, 17)
+        if kind == "primitive":
+            group = kind
+            shape = f'<ellipse cx="{half:.1f}" cy="8.5" rx="{half:.1f}" ry="8.5"/>'
+        shape += _text(word, half, 11.7, "word")
+        parts.append(f'<g class="{group}" transform="translate({x:.1f} {y:.1f})">{shape}</g>')
+        x += wide + 8
+        right = max(right, x - 8)
+    y += 17 + 6
+    for note in notes:
+        parts.append(f'<text class="note" x="0" y="{y + 9:.1f}">{escape(note)}</text>')
+        right = max(right, width_of(note, 9) * 0.86)
+        y += 14
+    return [*parts, "</g>"], right, y
+
+
+def _numbers(listed: str) -> list[float]:
+    return [float(number) for number in listed.split(",")]
+
+
+def _arrow(position: str, top: float) -> str:
+    """The spline of an edge and the head at its end, from what Graphviz says of it."""
+    tip: Point | None = None
+    points: list[Point] = []
+    for part in position.split():
+        x, y = _numbers(part.removeprefix("e,").removeprefix("s,"))
+        if part.startswith("e,"):
+            tip = (x, top - y)
+        elif not part.startswith("s,"):
+            points.append((x, top - y))
+    written = [f"{x:.1f} {y:.1f}" for x, y in points]
+    (bx, by), (x, y) = points[-1], tip or points[-1]
+    dx, dy = 0.42 * (bx - x), 0.42 * (by - y)
+    corners = [(x, y), (bx - dy, by + dx), (bx + dy, by - dx)]
+    head = " ".join(f"{cx:.1f},{cy:.1f}" for cx, cy in corners)
+    return f'<path d="M{written[0]}C{" ".join(written[1:])}"/><polygon points="{head}"/>'
