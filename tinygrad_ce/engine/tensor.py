@@ -394,16 +394,19 @@ class Tensor(Node):
         return bool(self.item())
 
     def __float__(self) -> float:
+        number = float(self._number())
         self._warn_of_lost_gradient("float")
-        return float(self._number())
+        return number
 
     def __int__(self) -> int:
+        number = int(self._number())
         self._warn_of_lost_gradient("int")
-        return int(self._number())
+        return number
 
     def __complex__(self) -> complex:
+        number = complex(self._number())
         self._warn_of_lost_gradient("complex")
-        return complex(self._number())
+        return number
 
     def _warn_of_lost_gradient(self, name: str) -> None:
         # NumPy and math call these for a[0] = t, np.float64(t) and math.exp(t).
