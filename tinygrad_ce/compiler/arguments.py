@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.array_input import as_numbers
 from ..engine.tensor import Tensor, constant
 
 
@@ -25,6 +26,8 @@ def describe(argument: Any, values: list[Any], parts: list[Any]) -> None:
         if argument.shape and not value.flags.c_contiguous:
             parts.append(value.strides)
     elif isinstance(argument, np.ndarray | np.generic):
+        if isinstance(argument, np.ma.MaskedArray):
+            as_numbers(argument, "an argument of a compiled step")  # raises
         values.append(np.array(argument)[()])
         parts += (argument.dtype, argument.shape)
     elif kind in (tuple, list):
