@@ -22,6 +22,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ..engine.graph import FreedGraphError, topological_order
+from ..engine.names import printable
 from ..engine.primitives import Primitive
 from ..engine.tensor import Tensor
 from ..engine.transforms import gradients_where_reached
@@ -291,7 +292,7 @@ class _Placement:
         return found
 
     def boxes(self) -> list[TensorBox]:
-        names = text.number_duplicates([text.printable(str(t.name or "")) for t in self.nodes])
+        names = text.number_duplicates([printable(str(t.name or "")) for t in self.nodes])
         return [
             TensorBox(f"t{i}", node, self.kind[i], self.open[i], names[i])
             for i, node in enumerate(self.nodes)

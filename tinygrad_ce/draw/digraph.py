@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from ..engine.names import printable
 from . import formatting as text
 from .boxes import NONE, BoxContent, is_plain_number
 from .colors import DARK, LIGHT
@@ -144,7 +145,7 @@ def op_words(op: OpNode) -> str:
 
 def frame_words(frame: ScopeFrame) -> str:
     """Return the name of a scope, and how many like it a folded one represents."""
-    name = text.printable(frame.name) or "scope"
+    name = printable(frame.name) or "scope"
     return f"{name} × {frame.repeats}" if frame.repeats > 1 else name
 
 

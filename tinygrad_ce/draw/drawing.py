@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..atomic_files import write_file
+from ..engine.names import printable
 from ..engine.tensor import Tensor
 from .boxes import contents_of
 from .diagram import Diagram, diagram_of
 from .digraph import digraph_of
-from .formatting import count, printable
+from .formatting import count
 from .legend import notes_on
 from .render import HOW_TO_GET_A_RENDERER, render
 from .svg import svg_of

@@ -15,8 +15,8 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
+from ...engine.names import printable
 from ...engine.tensor import Tensor
-from .. import formatting as text
 from .. import svg
 from ..boxes import BoxContent
 from ..diagram import Diagram, diagram_of, nodes_of
@@ -97,7 +97,7 @@ def _put_together(title: str, outputs: Sequence[Tensor], graph: str, data: dict[
     def file(name: str) -> str:
         return resources.joinpath(name).read_text(encoding="utf-8")
 
-    name = text.printable(str(outputs[0].name or "")) or "a computation"
+    name = printable(str(outputs[0].name or "")) or "a computation"
     what = "Backprop through" if data["trace"]["differentiated"] else "The values of"
     return Template(file("page.html")).substitute(
         heading=escape(f"{what} {name}"),

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ... import closed_form
 from ...engine.axes import count_along
 from ...engine.kernels import ARRAY_SLOT
+from ...engine.names import printable
 from ...engine.primitives import Primitive, getitem
 from ...engine.tensor import Tensor
 from .. import formatting as text
@@ -45,7 +46,7 @@ class Trace:
         self.nodes, self.outputs = nodes, outputs
         self.pool = Pool()
         self.id = {node: f"t{i}" for i, node in enumerate(nodes)}
-        names = [text.printable(str(t.name), 24) if t.name else self.id[t] for t in nodes]
+        names = [printable(str(t.name), 24) if t.name else self.id[t] for t in nodes]
         self.names = dict(zip(nodes, text.number_duplicates(names), strict=True))
         # As they were when they were used: a leaf can have got another value since.
         self.values: dict[Tensor, Any] = {node: node.data for node in nodes}
@@ -91,7 +92,7 @@ class Trace:
         known: dict[str, Any] = {
             "id": self.id[node],
             "name": self.names[node],
-            "label": text.printable(str(node.name or ""), 200),
+            "label": printable(str(node.name or ""), 200),
             "kind": kind_of(node, node in set(self.outputs)).name.lower(),
             "shape": node.shape,
             "dtype": str(node.dtype),
@@ -99,11 +100,11 @@ class Trace:
             "gradient": None if gradient is None else self.pool.add(gradient),
             "wanted": node.requires_grad,
             "inputs": [self.id[source] for source in inputs],
-            "scope": list(map(text.printable, scopes)),
+            "scope": list(map(printable, scopes)),
             "latex": chain_rule(node, self),
         }
         if line := line_of(node):
-            known["line"] = text.printable(line, 300)
+            known["line"] = printable(line, 300)
         if primitive is not None:
             params = text.params(primitive.params, node.params)
             known |= {
