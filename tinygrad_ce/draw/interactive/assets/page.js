@@ -451,7 +451,7 @@ const chosenNode = () => byId.get(state.chosen ?? steps[state.step].to ?? trace.
 
 function picture() {
   const svg = drawn.svg.cloneNode(true);
-  const [width, height] = natural();
+  const [, , width, height] = viewBox();
   svg.setAttribute("width", width);
   svg.setAttribute("height", height);
   svg.classList.remove("related");
