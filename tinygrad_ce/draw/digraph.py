@@ -31,14 +31,9 @@ Attributes = dict[str, str]
 
 
 def digraph_of(
-    diagram: Diagram,
-    contents: dict[str, BoxContent],
-    direction: str,
-    *,
-    dark: bool = False,
-    values: bool = True,
-    grads: bool = True,
-) -> Digraph:
+    diagram: Diagram, contents: dict[str, BoxContent], direction: str, *,
+    dark: bool, values: bool, grads: bool,
+) -> Digraph:  # fmt: skip
     """Return the diagram as a `graphviz.Digraph`, with a legend below it."""
     from graphviz import Digraph
 
@@ -91,15 +86,11 @@ def digraph_of(
 
 
 def add_parts(
-    graph: Digraph,
-    diagram: Diagram,
-    of_box: Callable[[TensorBox], Attributes],
-    of_op: Callable[[OpNode], Attributes],
-    of_fold: Callable[[ScopeFrame], Attributes],
-    of_cluster: Callable[[ScopeFrame], Attributes],
-    *,
-    edge_ids: bool = False,
-) -> None:
+    graph: Digraph, diagram: Diagram,
+    of_box: Callable[[TensorBox], Attributes], of_op: Callable[[OpNode], Attributes],
+    of_fold: Callable[[ScopeFrame], Attributes], of_cluster: Callable[[ScopeFrame], Attributes],
+    *, edge_ids: bool = False,
+) -> None:  # fmt: skip
     """Put each part into the cluster of its scope, the inner clusters into the outer, and edges."""
     from graphviz import Digraph
 
@@ -129,9 +120,6 @@ def add_parts(
             # this one, the frame would overlap the ranks before it, and be put aside.
             attributes["minlen"] = "2"
         graph.edge(edge.source, edge.target, **attributes)
-
-
-# ── Words ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 def op_words(op: OpNode) -> str:
