@@ -160,7 +160,8 @@ def _numbers(what: str, array: text.Array) -> list[str]:
     """Write a small array in rows, of a large one the smallest and the largest element."""
     if not text.shown_in_numbers(array.shape):
         return [f"{what:<5} {text.span(array)}"] if array.size else []
-    rows = text.rows(array)
+    lines = array.reshape(-1, array.shape[-1] if array.ndim else 1)
+    rows = [list(map(text.number, line)) for line in lines]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     padded = (" ".join(n.rjust(w) for n, w in zip(row, widths, strict=True)) for row in rows)
     return [f"{'' if i else what:<5} {row}" for i, row in enumerate(padded)]
