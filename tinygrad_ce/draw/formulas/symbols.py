@@ -214,8 +214,6 @@ _FUNCTIONS: dict[str, Any] = {
     "concatenate": lambda parts, axis: _function(lambda *trees: ("bracket", *trees))(*parts),
 }
 
-# ── The formulas of a primitive ───────────────────────────────────────────────────────────────────
-
 _DEFAULT = "abcdefhijklmnopqrstuvwxz"
 # What takes the place of parameters that no formula shows.
 _GENERIC: dict[str, Any] = {
