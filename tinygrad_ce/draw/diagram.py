@@ -156,16 +156,9 @@ def diagram_of(
     placement = _Placement(nodes, made_in, outputs)
     boxes = placement.boxes()
     _refuse_too_many(outputs[0], len(nodes), len(boxes), depth)
-    diagram = Diagram(
-        list(outputs),
-        len(nodes),
-        boxes,
-        placement.ops(),
-        [frame for frame in frames.all if frame.size],
-        placement.edges(),
-        placement.folded_into(),
-        unasked,
-    )
+    drawn_frames = [frame for frame in frames.all if frame.size]
+    parts = boxes, placement.ops(), drawn_frames, placement.edges(), placement.folded_into()
+    diagram = Diagram(list(outputs), len(nodes), *parts, unasked)
     if gradients and differentiable(outputs):
         diagram.differentiated = True
         _add_gradients(outputs, boxes)
@@ -207,9 +200,6 @@ def _add_gradients(outputs: Sequence[Tensor], boxes: Sequence[TensorBox]) -> Non
                 if gradient is not None:
                     before = box.gradient
                     box.gradient = gradient if before is None else before + gradient
-
-
-# ── Which tensor is drawn where ───────────────────────────────────────────────────────────────────
 
 
 class _Placement:
@@ -279,8 +269,6 @@ class _Placement:
             if self._movable(i) and node.scope is None and not number:
                 self.frame[i] = next((r for r in enclosing(self.frame[i]) if r.has_input), None)
 
-    # ── What is drawn ─────────────────────────────────────────────────────────────────────────
-
     def folded_into(self) -> dict[str, str]:
         """In which folded frame each tensor and primitive is that is not drawn itself."""
         found = {}
@@ -318,14 +306,10 @@ class _Placement:
             distinct = fold is None and len(set(sources)) > 1
             for place, source in enumerate(sources):
                 letter = _argument(node.primitive, place, len(sources)) if distinct else ""
-                edge = Edge(
-                    f"t{source}",
-                    maker,
-                    letter,
-                    self.nodes[source].requires_grad,
-                    enters=innermost_common(self.open[source], self.open[i]) is not self.open[i],
-                    uses=f"p{i}.{place}",
-                )
+                back = self.nodes[source].requires_grad
+                enters = innermost_common(self.open[source], self.open[i]) is not self.open[i]
+                uses = f"p{i}.{place}"
+                edge = Edge(f"t{source}", maker, letter, back, enters=enters, uses=uses)
                 if fold is None:
                     drawn.append(edge)
                 elif self.frame[source] is not fold:

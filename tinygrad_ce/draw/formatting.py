@@ -78,16 +78,6 @@ def minus(number: str) -> str:
     return number.replace("-", "−")
 
 
-def rows(array: Array) -> list[list[str]]:
-    """Write the elements of an array in rows along its last axis.
-
-    >>> rows(np.array([[1.0, 2.0], [3.0, 4.5]]))
-    [['1', '2'], ['3', '4.5']]
-    """
-    lines = array.reshape(-1, array.shape[-1] if array.ndim else 1)
-    return [[number(value) for value in line] for line in lines]
-
-
 # An array of at most this many elements, in rows of so many, is written out in its box.
 MAX_SHOWN = 9
 MAX_COLUMNS = 5

@@ -71,8 +71,6 @@ class Trace:
         """The contributions to the gradient of a node, in order."""
         return self._to.get(node, [])
 
-    # ── As plain data ─────────────────────────────────────────────────────────────────────────
-
     def data(self) -> dict[str, Any]:
         """All of it, in what JSON knows: dicts, lists, text and finite numbers."""
         steps = list(self._steps())
@@ -136,11 +134,10 @@ class Trace:
             "from": self.id[c.node],
             "to": self.id[c.source],
             "place": c.place,
-            "gradient": self.pool.add(c.gradient),
-            "from_rule": self.pool.add(raw),
-            "added": self.pool.add(c.added),
-            "before": None if c.before is None else self.pool.add(c.before),
-            "after": self.pool.add(c.after),
+            **{
+                name: None if (array := getattr(c, name)) is None else self.pool.add(array)
+                for name in ("gradient", "from_rule", "added", "before", "after")
+            },
             **_Bindings(c.node, self, c.gradient).explain(tree, raw, c.place),
         }
         if value[0] == "pow":  # instead of y = eˣ, eˣ: it says more, and takes no more room
@@ -169,18 +166,11 @@ class Trace:
             if match is not None:
                 found.add(node)
                 p, y, closed, rows = match
-                yield {
-                    "node": self.id[node],
-                    "softmax": self.pool.add(p),
-                    "one_hot": self.pool.add(y),
-                    "closed": self.pool.add(closed),
-                    "difference": self.pool.add(np.asarray(gradient) - closed),
-                    "largest": float(np.max(np.abs(gradient - closed))),
-                    "rows": rows,
-                }
-
-
-# ── Formulas ──────────────────────────────────────────────────────────────────────────────────────
+                difference = np.asarray(gradient) - closed
+                arrays = {"softmax": p, "one_hot": y, "closed": closed, "difference": difference}
+                numbers = {name: self.pool.add(array) for name, array in arrays.items()}
+                largest = float(np.max(np.abs(difference)))
+                yield {"node": self.id[node], **numbers, "largest": largest, "rows": rows}
 
 
 def _formula(node: Tensor, place: int | None = None) -> Any:
@@ -298,9 +288,6 @@ def _softmax_minus_one_hot(z: Array, g: Array) -> tuple[Array, Array, Array, int
         if np.allclose(g, closed, rtol=0, atol=64 * float(np.finfo(z.dtype).eps) / rows):
             return p, y, closed, rows
     return None
-
-
-# ── The chain rule in LaTeX ───────────────────────────────────────────────────────────────────────
 
 
 def chain_rule(node: Tensor, trace: Trace) -> str:
