@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.array_input import as_numbers
 from ..engine.names import printable
 from ..engine.tensor import Tensor, constant
 from .recorder import RecordingError
@@ -33,7 +34,7 @@ def describe(argument: Any, values: list[Any], parts: list[Any]) -> None:
             parts.append(value.strides)
     elif isinstance(argument, np.ndarray | np.generic):
         if isinstance(argument, np.ma.MaskedArray):
-            Tensor(argument)  # which refuses it
+            as_numbers(argument, "an argument of a compiled step")  # raises
         _add_array(np.array(argument)[()], values, parts)
     elif kind in (tuple, list):
         parts += (kind, len(argument))
