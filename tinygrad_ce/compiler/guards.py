@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from ..optim import Optimizer
 
 MISSING = object()  # in place of a value where there is none
 PLAIN = (type(None), bool, int, float, complex, str, bytes, np.generic, np.dtype)
-CONTAINERS = (list, tuple, dict, set)
+CONTAINERS = (list, tuple, dict, set, deque)
 DEEPEST = 4  # containers in containers that are compared by what they hold
 
 Key = tuple[int, str, Any]
@@ -199,10 +200,14 @@ def watching(recorder: Any) -> Iterator[None]:
     """
 
     def read(self: Any, name: str) -> Any:
-        value = attribute_of(self, name)
         active: Any = active_recorder()
         if active is not recorder:
-            return value
+            return attribute_of(self, name)
+        try:
+            value = attribute_of(self, name)
+        except AttributeError:
+            active.depends_on(self, name)  # which it lacks
+            raise
         return recorder.attribute_read(self, name, value)
 
     def assigning(assign: Any) -> Any:
