@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ from ..optim import Optimizer
 
 MISSING = object()  # in place of a value where there is none
 PLAIN = (type(None), bool, int, float, complex, str, bytes, np.generic, np.dtype)
-CONTAINERS = (list, tuple, dict, set)
+CONTAINERS = (list, tuple, dict, set, deque)
+LONGEST = 1000  # of containers that are looked through for functions
 DEEPEST = 4  # containers in containers that are compared by what they hold
 
 Key = tuple[int, str, Any]
@@ -135,50 +137,60 @@ def condition(ref: str, expected: str, value: Any) -> str:
 def named_by(step: Any, arguments: Iterable[Any] = ()) -> list[StateRef]:
     """Return the globals, variables of outer functions and attributes that a step's code names.
 
-    Functions that it names are looked into in their turn, those of libraries are not.
+    Functions that it names, also in lists and dicts, are looked into in their turn, and so are the
+    attributes of objects; those of libraries are not.
     """
     found: dict[Key, StateRef] = {}
-    seen: set[int] = set()
-    todo: list[Any] = [step]
+    names: set[str] = set()
+    objects: list[Any] = []
+    seen: dict[int, Any] = {}
+    todo: list[Any] = [step, *arguments]
     while todo:
-        value = todo.pop()
-        if isinstance(value, MethodType):
-            todo += [value.__func__]
-            continue
-        function = getattr(value, "__wrapped__", value)
-        if not isinstance(function, FunctionType) or id(function) in seen or _is_ours(function):
-            continue
-        seen.add(id(function))
-        names = _names(function.__code__)
-        refs = [StateRef(cell, "cell_contents") for cell in function.__closure__ or ()]
-        refs += [StateRef(function.__globals__, "", name) for name in sorted(names)]
-        owners = [*(ref.content for ref in refs), getattr(step, "__self__", None), *arguments]
-        for owner in owners:
-            attributes = getattr(owner, "__dict__", None)
-            if attributes is None or isinstance(owner, ModuleType | type | FunctionType):
+        while todo:
+            value = todo.pop()
+            if id(value) in seen:
                 continue
-            if not isinstance(owner, Module | Optimizer):
-                plain = {x for x in names if isinstance(getattr(type(owner), x, owner), PLAIN)}
-                known = plain | (names & attributes.keys())
-                refs += [StateRef(owner, name) for name in sorted(known)]
-            if not _is_ours(type(owner)):
-                todo += [getattr(type(owner), name, None) for name in {*names, "forward"}]
-        for ref in refs:
-            content = ref.content
-            if content is MISSING or _is_ours(content):
-                continue
-            if isinstance(content, ModuleType | type | BuiltinFunctionType | np.ufunc):
-                continue
-            found[ref.identity] = ref
-            todo.append(content)
+            seen[id(value)] = value
+            refs: list[StateRef] = []
+            if isinstance(value, MethodType):
+                todo += [value.__func__, value.__self__]
+            elif type(value) in CONTAINERS and len(value) <= LONGEST:
+                todo += value.values() if isinstance(value, dict) else value
+            elif isinstance(function := getattr(value, "__wrapped__", value), FunctionType):
+                if not _is_library(function):
+                    own = _names(function.__code__)
+                    names |= own
+                    refs = [StateRef(cell, "cell_contents") for cell in function.__closure__ or ()]
+                    refs += [StateRef(function.__globals__, "", name) for name in sorted(own)]
+            elif getattr(value, "__dict__", None) is not None and not _is_library(value):
+                objects.append(value)
+            todo += _contents(refs, found)
+        for value in objects:
+            kind = type(value)
+            if not _is_library(kind):
+                todo += [getattr(kind, name, None) for name in sorted({*names, "forward"})]
+            if not isinstance(value, Module | Optimizer):  # of whom `watching` tells
+                plain = {x for x in names if isinstance(getattr(kind, x, value), PLAIN)}
+                known = plain | (names & attribute_of(value, "__dict__").keys())
+                todo += _contents([StateRef(value, name) for name in sorted(known)], found)
+        todo = [value for value in todo if id(value) not in seen]
     return list(found.values())
 
 
-def _is_ours(value: Any) -> bool:
-    module = getattr(value, "__module__", None)
-    if not isinstance(value, type | FunctionType) or not isinstance(module, str):
-        return False
-    return module.partition(".")[0] in ("tinygrad_ce", "numpy")
+def _contents(refs: list[StateRef], found: dict[Key, StateRef]) -> list[Any]:
+    """What is there now, but for what belongs to libraries; the others are added to those found."""
+    refs = [ref for ref in refs if not (ref.content is MISSING or _is_library(ref.content))]
+    found.update((ref.identity, ref) for ref in refs)
+    return [ref.content for ref in refs]
+
+
+def _is_library(value: Any) -> bool:
+    """Whether it is a module, class or function, and none of the user's own functions."""
+    if isinstance(value, FunctionType):
+        return str(value.__module__).partition(".")[0] in ("tinygrad_ce", "numpy")
+    if isinstance(value, type):
+        return value.__module__.partition(".")[0] in ("tinygrad_ce", "numpy", "builtins")
+    return isinstance(value, ModuleType | BuiltinFunctionType | np.ufunc)
 
 
 def _names(code: CodeType) -> set[str]:
@@ -199,10 +211,14 @@ def watching(recorder: Any) -> Iterator[None]:
     """
 
     def read(self: Any, name: str) -> Any:
-        value = attribute_of(self, name)
         active: Any = active_recorder()
         if active is not recorder:
-            return value
+            return attribute_of(self, name)
+        try:
+            value = attribute_of(self, name)
+        except AttributeError:
+            active.depends_on(self, name)  # which it lacks
+            raise
         return recorder.attribute_read(self, name, value)
 
     def assigning(assign: Any) -> Any:

@@ -9,7 +9,7 @@ write, and the old values are put back.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -202,7 +202,7 @@ class StepRecorder(Recorder):
         if not isinstance(owner, Node):
             if id(owner) not in self._created:
                 self._guards[ref.identity] = ref, snapshot(content)
-                if type(content) in (list, dict, set) and ref.attribute != "__dict__":
+                if type(content) in (list, dict, set, deque) and ref.attribute != "__dict__":
                     self._containers.append((content, snapshot(content)))
         elif self._is_outside(owner) and ref.identity not in self._switched:
             self._guards[ref.identity] = ref, content
@@ -454,7 +454,7 @@ class StepRecorder(Recorder):
         for container, before in self._containers:
             if not is_same(container, before):
                 container.clear()
-                getattr(container, "extend" if type(container) is list else "update")(before)
+                getattr(container, "extend" if hasattr(container, "extend") else "update")(before)
         for bits, (before, _) in self._generators.items():
             bits.state = before
 

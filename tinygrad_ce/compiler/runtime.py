@@ -21,7 +21,7 @@ from ..engine.tensor import constant
 from .arguments import Made, Slot, rebuild
 from .codegen.literals import identifier
 from .codegen.printer import Source
-from .guards import StateRef, condition, is_same
+from .guards import MISSING, StateRef, condition, is_same
 from .ir import Op, Program
 from .primitives import check_count, verified
 
@@ -103,9 +103,7 @@ class _Driver:
         lines = []
         guards = self.guards(program)
         if guards:
-            lines += ["    try:", f"        if not ({' and '.join(guards)}):"]
-            lines += ["            return GUARD_FAILED"]
-            lines += ["    except (AttributeError, KeyError, ValueError): return GUARD_FAILED"]
+            lines += [f"    if not ({' and '.join(guards)}):", "        return GUARD_FAILED"]
         read: dict[Any, str] = {}
         for i, op in enumerate(program.reads):
             assert op.state is not None
@@ -118,6 +116,9 @@ class _Driver:
                 self.namespace |= {f"op_{i}": op, f"k{i}": None}
                 lines += [f"    if v{i} is not k{i} and not fits(v{i}, op_{i}):"]
                 lines += ["        return GUARD_FAILED"]
+        if lines:
+            lines = ["    try:", *("    " + line for line in lines)]
+            lines += ["    except (AttributeError, LookupError, ValueError): return GUARD_FAILED"]
         out = "".join(f"{name}, " for name in [*results, *written.values()])
         given = ", ".join([*arguments, *read.values(), *generators])
         run = [f"    {out}= step({given})" if out else f"    step({given})"]
@@ -154,6 +155,8 @@ class _Driver:
             self.namespace[f"c{i}"] = expected
             if isinstance(expected, StateRef):
                 found.append(f"{self.text(ref)} == {self.text(expected)}")
+            elif expected is MISSING:
+                found.append(f"not hasattr({self.owner(ref.owner)}, {ref.attribute!r})")
             elif isinstance(ref.owner, Node):
                 found.append(f"{self.text(ref)} is c{i}")
             else:
