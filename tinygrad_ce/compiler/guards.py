@@ -41,9 +41,14 @@ class StateRef:
         return (id(self.owner), self.attribute, self.key)
 
     @property
+    def in_dict(self) -> bool:
+        """Whether it is what a dict holds; else an attribute, which may have any name."""
+        return not self.attribute and isinstance(self.owner, dict)
+
+    @property
     def content(self) -> Any:
         """What is there now, or MISSING."""
-        if not self.attribute:
+        if self.in_dict:
             return self.owner.get(self.key, MISSING)
         try:
             found = attribute_of(self.owner, self.attribute)
@@ -53,7 +58,7 @@ class StateRef:
 
     def restore(self, value: Any) -> None:
         """Put back what was there, or MISSING."""
-        if not self.attribute:
+        if self.in_dict:
             self.owner[self.key] = value
         elif value is MISSING:
             object.__delattr__(self.owner, self.attribute)
@@ -66,7 +71,7 @@ class StateRef:
         """Return what to call it in a message."""
         if isinstance(self.owner, Node):
             return f"{self.attribute.strip('_')} of {self.owner.label()}"
-        if not self.attribute:
+        if self.in_dict:
             return f"the global {self.key!r}"
         if self.attribute == "cell_contents":
             return f"a variable of an outer function, now {type(self.content).__name__}"

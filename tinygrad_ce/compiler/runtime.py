@@ -173,7 +173,7 @@ class _Driver:
 
     def text(self, ref: StateRef) -> str:
         """What is written to read it or to assign it."""
-        if not ref.attribute:
+        if ref.in_dict:
             return f"{self.owner(ref.owner)}.get({ref.key!r})"
         owner = self.owner(ref.owner)
         plain = identifier(name := ref.attribute) == name.lstrip("_") and not iskeyword(name)
