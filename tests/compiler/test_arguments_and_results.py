@@ -171,6 +171,12 @@ def test_results_that_a_replay_cannot_make_are_refused(make):
         tg.compile(lambda x: make(x * 2))(np.ones(2))
 
 
+def test_keys_that_differ_from_call_to_call_are_refused():
+    calls = iter("abcdefgh")
+    with pytest.raises(RecordingError):
+        tg.compile(lambda x: {next(calls): x * 2})(np.ones(2))
+
+
 async def coroutine(x):
     return x
 

@@ -7,7 +7,6 @@ import inspect
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
-from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
@@ -126,7 +125,7 @@ def tensors_in(result: Any) -> Iterator[Tensor]:
     """Iterate over the Tensors in a result."""
     if isinstance(result, Tensor):
         yield result
-    for part in _parts_of(result) or ():
+    for part in (_parts_of(result) or {}).values():
         yield from tensors_in(part)
 
 
@@ -151,9 +150,9 @@ def result_template(result: Any, other: Any, slots: dict[Tensor, Slot]) -> Any:
         return result
     if result is not other and type(result) is type(other):
         parts, others = _parts_of(result), _parts_of(other)
-        if parts is not None and len(parts) == len(others or ()):
-            pairs = zip(parts, others or (), strict=True)
-            return Made(_with_parts(result, [result_template(*pair, slots) for pair in pairs]))
+        if parts is not None and others is not None and list(parts) == list(others):
+            made = {key: result_template(parts[key], others[key], slots) for key in parts}
+            return Made(_with_parts(result, made))
         if isinstance(result, np.ndarray | np.generic) and result.dtype.kind != "O":
             if (result.dtype, result.tobytes()) == (other.dtype, other.tobytes()):
                 return Made(result)
@@ -178,34 +177,31 @@ def rebuild(template: Any, values: Any) -> Any:
     parts = _parts_of(template.example)
     if parts is None:
         return copy.copy(template.example)
-    return _with_parts(template.example, [rebuild(part, values) for part in parts])
+    made = {key: rebuild(part, values) for key, part in parts.items()}
+    return _with_parts(template.example, made)
 
 
-def _parts_of(tree: Any) -> list[Any] | None:
-    """What is in a container."""
+def _parts_of(tree: Any) -> dict[Any, Any] | None:
+    """What is in a container, by index, key or attribute."""
     if isinstance(tree, list | tuple | deque):
-        return list(tree)
+        return dict(enumerate(tree))
     if isinstance(tree, dict):
-        return list(tree.values())
+        return dict(tree)
     if isinstance(tree, SimpleNamespace) or (is_dataclass(tree) and not isinstance(tree, type)):
-        return [getattr(tree, name) for name in _names_in(tree)]
+        names = [f.name for f in fields(tree)] if is_dataclass(tree) else []
+        names += getattr(tree, "__dict__", ())
+        return {name: getattr(tree, name) for name in names if hasattr(tree, name)}
     return None
 
 
-def _with_parts(tree: Any, parts: list[Any]) -> Any:
+def _with_parts(tree: Any, parts: dict[Any, Any]) -> Any:
     """A container of the same kind with other parts."""
     if isinstance(tree, tuple):
-        return tuple.__new__(type(tree), parts)
+        return tuple.__new__(type(tree), parts.values())
     new = copy.copy(tree)
-    if isinstance(new, list | deque | dict):
-        for key, part in zip(list(new) if isinstance(new, dict) else count(), parts, strict=False):
+    for key, part in parts.items():
+        if isinstance(new, list | deque | dict):
             new[key] = part
-    else:
-        for name, part in zip(_names_in(new), parts, strict=True):
-            object.__setattr__(new, name, part)
+        else:
+            object.__setattr__(new, key, part)
     return new
-
-
-def _names_in(tree: Any) -> list[str]:
-    names = [f.name for f in fields(tree)] if is_dataclass(tree) else []
-    return [x for x in dict.fromkeys([*names, *getattr(tree, "__dict__", ())]) if hasattr(tree, x)]
