@@ -48,10 +48,7 @@ class Proof(ProofData):
 
 
 def prove(
-    n_classes: int,
-    target: int = 0,
-    of: Derivative = "gradient",
-    loss: Loss = F.cross_entropy,
+    n_classes: int, target: int = 0, of: Derivative = "gradient", loss: Loss = F.cross_entropy
 ) -> Proof:
     """Prove what generic backprop finds for the cross-entropy of one row of logits.
 
