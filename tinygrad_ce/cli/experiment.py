@@ -102,26 +102,15 @@ class Experiment:
     def weights_file(self) -> bytes:
         """The content of a .npz file with the weights."""
         file = io.BytesIO()
-        arrays: dict[str, Any] = self.model.state_dict()
-        np.savez(file, **arrays)
+        np.savez(file, **self.model.state_dict())  # type: ignore[arg-type]
         return file.getvalue()
 
 
 @dataclass
 class Results:
-    """What came out.
+    """What came out, with the gradients of the first weights and of the last.
 
-    Attributes
-    ----------
-    history
-        Loss and accuracy of each epoch.
-    before, after
-        The gradients of the loss over the training set and their closed forms, with the first
-        weights and with the last.
-    random_logits
-        The gradient of cross-entropy on random logits, and its closed form.
-    probabilities
-        Of the test set, (n, C).
+    `random_logits` is the check on random logits; `probabilities` are those of the test set (n, C).
     """
 
     experiment: Experiment
@@ -134,8 +123,7 @@ class Results:
     @property
     def predicted(self) -> Array:
         """The predicted class of each row of the test set."""
-        predicted: Array = self.probabilities.argmax(-1)
-        return predicted
+        return np.asarray(self.probabilities.argmax(-1))
 
     @property
     def accuracy(self) -> float:
@@ -159,14 +147,7 @@ def prepare(
 ) -> Experiment:
     """Load a data set, split it, standardize it, and make a network for it.
 
-    Parameters
-    ----------
-    name
-        One of `CONFIGS`, which holds the defaults of what is left out.
-    hidden, epochs
-        The number of hidden units, and of passes over the training set.
-    seed
-        Of the split, the first weights and the order of the rows: it decides everything.
+    `CONFIGS` has the defaults. The seed decides the split, the first weights and the order of rows.
     """
     given = {"hidden": hidden, "epochs": epochs}
     config = replace(CONFIGS[name], **{k: v for k, v in given.items() if v is not None})
@@ -178,22 +159,10 @@ def prepare(
     rng = np.random.default_rng(seed)
     sizes = [X.shape[1], config.hidden, len(classes)]
     model = MLP(sizes, activation="tanh", rng=rng, dtype=np.float64)
-    return Experiment(
-        name=name,
-        seed=seed,
-        config=config,
-        features=data.feature_names(name),
-        classes=classes,
-        raw_train=raw_train,
-        raw_test=raw_test,
-        X_train=X_train,
-        y_train=y_train,
-        X_test=X_test,
-        y_test=y_test,
-        model=model,
-        optimizer=SGD(model.parameters(), config.lr, config.momentum, config.weight_decay),
-        rng=rng,
-    )
+    optimizer = SGD(model.parameters(), config.lr, config.momentum, config.weight_decay)
+    names = data.feature_names(name), classes
+    rows = raw_train, raw_test, X_train, y_train, X_test, y_test
+    return Experiment(name, seed, config, *names, *rows, model, optimizer, rng)
 
 
 def train_network(experiment: Experiment, progress: bool = False) -> train.History:
@@ -225,10 +194,14 @@ def run_experiment(experiment: Experiment, progress: bool = False) -> Results:
 
 def loss_of_row(experiment: Experiment, row: int) -> tuple[Tensor, Tensor]:
     """The loss of one row of the test set, with its graph, and the logits (1, C) in it."""
-    x = Tensor(experiment.X_test[row : row + 1], name="x")
-    label = Tensor(experiment.y_test[row : row + 1], name="label")
-    logits = experiment.model(x)
+    at = slice(row, row + 1)
+    logits = experiment.model(Tensor(experiment.X_test[at], name="x"))
     logits.name = "logits"
-    loss = F.cross_entropy(logits, label)
+    return named_loss(logits, experiment.y_test[at]), logits
+
+
+def named_loss(logits: Tensor, label: Array) -> Tensor:
+    """The cross-entropy of logits, with names for a drawing of its graph."""
+    loss = F.cross_entropy(logits, Tensor(label, name="label"))
     loss.name = "loss"
-    return loss, logits
+    return loss

@@ -22,20 +22,12 @@ def add_experiment(parser: argparse.ArgumentParser, epochs: bool = False) -> Non
     parser.add_argument(
         "--data", choices=list(CONFIGS), default="iris", help="the data set (default: iris)"
     )
-    parser.add_argument(
-        "--hidden",
-        type=whole_number(1, MAX_HIDDEN),
-        metavar="N",
-        help=f"the number of hidden units (default: {defaults('hidden')})",
-    )
+    hidden = f"the number of hidden units (default: {defaults('hidden')})"
+    parser.add_argument("--hidden", type=whole_number(1, MAX_HIDDEN), metavar="N", help=hidden)
     add_seed(parser, "of the split into training and test set, the weights and the order of rows")
     if epochs:
-        parser.add_argument(
-            "--epochs",
-            type=whole_number(1),
-            metavar="N",
-            help=f"passes over the training set (default: {defaults('epochs')})",
-        )
+        passes = f"passes over the training set (default: {defaults('epochs')})"
+        parser.add_argument("--epochs", type=whole_number(1), metavar="N", help=passes)
 
 
 def add_seed(parser: argparse.ArgumentParser, what: str) -> None:
@@ -46,11 +38,7 @@ def add_seed(parser: argparse.ArgumentParser, what: str) -> None:
 
 
 def defaults(name: str) -> str:
-    """The defaults of an option that depend on the data set, for its help.
-
-    >>> defaults("hidden")
-    '16 for iris, 64 for digits'
-    """
+    """The defaults of an option, for its help: 16 for iris, 64 for digits."""
     return ", ".join(f"{getattr(config, name)} for {data}" for data, config in CONFIGS.items())
 
 

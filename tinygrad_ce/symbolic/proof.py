@@ -32,8 +32,7 @@ Loss = Callable[[Tensor, int], Tensor]
 class Proof(ProofData):
     """Whether what was read from a graph and a closed form are the same, and why.
 
-    Printed, it is the derivation as text; `latex` gives it as LaTeX, in which notebooks show it.
-    `ProofData` describes its attributes.
+    Printed, it is the derivation as text; notebooks show its `latex`. See `ProofData` for the rest.
     """
 
     def __str__(self) -> str:
@@ -89,7 +88,15 @@ def prove(
     >>> prove(3, loss=lambda z, t: z.exp().sum() - z[t]).holds
     False
     """
-    _check(n_classes, target, of)
+    if of not in ("gradient", "hessian"):
+        raise ValueError(f"of is gradient or hessian, got {of!r}")
+    if n_classes < 1:
+        raise ValueError(f"n_classes is 1 or more, got {n_classes}")
+    if not 0 <= target < n_classes:
+        raise IndexError(
+            f"target {target} is out of range for {n_classes} classes: "
+            f"labels run from 0 to {n_classes - 1}"
+        )
     steps = _derive(n_classes, target, of, loss)
     actual = next(step.gradient for step in steps if step.name == "z")
     assert actual is not None
@@ -108,11 +115,6 @@ def prove_equal(actual: Any, expected: Any) -> Proof:
     actual, expected
         SymPy expressions, in arrays of one shape. Symbols are real numbers, and symbols of one
         name are the same.
-
-    Returns
-    -------
-    Proof
-        Its `holds` is False if the difference is not 0 everywhere.
 
     Raises
     ------
@@ -136,18 +138,6 @@ def prove_equal(actual: Any, expected: Any) -> Proof:
     if left.shape != right.shape:
         raise ValueError(f"actual has shape {left.shape}, expected has shape {right.shape}")
     return Proof(None, None, (), left, right, simplify_difference(left, right), right)
-
-
-def _check(n_classes: int, target: int, of: str) -> None:
-    if of not in ("gradient", "hessian"):
-        raise ValueError(f"of is gradient or hessian, got {of!r}")
-    if n_classes < 1:
-        raise ValueError(f"n_classes is 1 or more, got {n_classes}")
-    if not 0 <= target < n_classes:
-        raise IndexError(
-            f"target {target} is out of range for {n_classes} classes: "
-            f"labels run from 0 to {n_classes - 1}"
-        )
 
 
 def _derive(n_classes: int, target: int, of: Derivative, loss: Loss) -> tuple[Step, ...]:

@@ -37,8 +37,6 @@ class DerivativeCheck:
 
     Attributes
     ----------
-    name, formula
-        Which derivative, and the equation of its closed form, to be read by people.
     autograd, closed_form, differences, reference
         Arrays of one shape, N in front: three in float64, and one of Decimals. Differences are nan
         where there are none, as for a loss that is inf.
@@ -72,11 +70,6 @@ def check_four_ways(logits: ArrayLike, target: ArrayLike) -> list[DerivativeChec
         In float64, of shape (N, C). Each row has a finite maximum; others may be -inf.
     target
         Labels of shape (N,).
-
-    Returns
-    -------
-    list of DerivativeCheck
-        One for each of the four derivatives.
 
     >>> checks = check_four_ways([[2.0, 1.0, 0.1]], [0])
     >>> [(c.name, c.agrees) for c in checks]
@@ -142,8 +135,7 @@ def _derivatives(z: Array, t: Array) -> Iterator[DerivativeCheck]:
 def _gradient(f: Callable[[Tensor], Tensor], x: Array) -> Array:
     """The gradient of each row's value with respect to that row."""
     variable = Tensor(x, requires_grad=True)
-    gradient: Array = gradients(f(variable).sum(), [variable])[0]
-    return gradient
+    return np.asarray(gradients(f(variable).sum(), [variable])[0])
 
 
 def _quotients(f: Callable[[Tensor], Tensor], x: Array, step: ArrayLike) -> tuple[Array, Array]:
@@ -174,13 +166,11 @@ def _check(
     # Where there is no difference quotient, it does not disagree.
     allowed = DIFFERENCES_RTOL * np.broadcast_to(terms, quotients.shape) + noise
     measured = np.where(np.isnan(quotients), rounded, quotients)
+    ways = autograd, closed_form, quotients, exactly
     return DerivativeCheck(
         name,
         formula,
-        autograd,
-        closed_form,
-        quotients,
-        exactly,
+        *ways,
         compare(autograd, closed_form, name, scale=terms),
         (
             compare(autograd, rounded, name, scale=terms),
