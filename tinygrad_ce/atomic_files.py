@@ -1,10 +1,4 @@
-"""Files that appear as a whole or not at all.
-
->>> with tempfile.TemporaryDirectory() as folder:
-...     path = Path(folder, "new", "a.txt")
-...     with ensure_writable([path]):  # before the work that makes the content
-...         write_file(path, b"text")
-"""
+"""Files that appear as a whole or not at all."""
 
 from __future__ import annotations
 

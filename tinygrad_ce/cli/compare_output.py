@@ -25,16 +25,11 @@ MAX_SHOWN = 12  # more logits than that are not printed one by one
 WIDTHS = (80, 120)  # of a terminal, as far as it is made use of
 
 WAYS = ("autograd", "closed form", "differences", "50 digits")
-NAMES = {
-    "∂L/∂p": "∂L/∂p[{i}]",
-    "∂p/∂z": "∂p[{t}]/∂z[{i}]",
-    "∂L/∂z": "∂L/∂z[{i}]",
-    "∂²L/∂z²": "∂²L/∂z[{t}]∂z[{i}]",
-}
+NAMES = {"∂L/∂p": "∂L/∂p[{i}]", "∂p/∂z": "∂p[{t}]/∂z[{i}]", "∂L/∂z": "∂L/∂z[{i}]"}
+NAMES["∂²L/∂z²"] = "∂²L/∂z[{t}]∂z[{i}]"
 
 
 def all_agree(derivatives: Sequence[DerivativeCheck], chain: Sequence[GradientCheck]) -> bool:
-    """Whether no row disagrees."""
     return all(d.agrees for d in derivatives) and all(c.comparison.close for c in chain)
 
 

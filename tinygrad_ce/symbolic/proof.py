@@ -56,10 +56,8 @@ def prove(
 
     Parameters
     ----------
-    n_classes
-        The number of logits.
-    target
-        The label, counted from 0.
+    n_classes, target
+        The number of logits, and the label, counted from 0.
     of
         "gradient", or "hessian": the second derivatives.
     loss
@@ -72,14 +70,10 @@ def prove(
 
     Raises
     ------
-    ValueError
-        Another `of`, or less than one class.
-    IndexError
-        A target that is no class.
-    TypeError
-        A loss that returns no Tensor, or has a primitive that cannot be read.
-    RuntimeError
-        A loss that is no single number, or reads a value on the way.
+    ValueError, IndexError
+        Another `of`, less than one class, or a target that is no class.
+    TypeError, RuntimeError
+        A loss that returns no single number in a Tensor, or that cannot be read.
 
     >>> prove(3, target=1).holds, prove(3, target=1, of="hessian").holds
     (True, True)

@@ -34,12 +34,9 @@ def expressions(output: Tensor, symbols: Mapping[Tensor, Any]) -> Any:
 
     Raises
     ------
-    TypeError
-        A primitive cannot be read.
-    ValueError
-        Symbols of another shape than their Tensor, or an expression too deep for SymPy.
-    FreedGraphError
-        The graph was freed by backward().
+    TypeError, ValueError, FreedGraphError
+        A primitive cannot be read; symbols of another shape than their Tensor, or an expression too
+        deep for SymPy; a graph that was freed by backward().
 
     Notes
     -----

@@ -55,10 +55,8 @@ def check_cross_entropy(logits: ArrayLike, target: ArrayLike) -> list[GradientCh
 
     Parameters
     ----------
-    logits
-        Floating point, of shape (N, C).
-    target
-        Labels of shape (N,).
+    logits, target
+        Floating point, of shape (N, C), and labels of shape (N,).
 
     >>> checks = check_cross_entropy(np.array([[2.0, 1.0, 0.1]]), [0])
     >>> [(check.name, check.formula) for check in checks][-2:]
@@ -76,10 +74,9 @@ def check_network(model: Sequential, X: ArrayLike, y: ArrayLike) -> list[Gradien
 
     Parameters
     ----------
-    model
-        Linear layers with Tanh between them, as in an `MLP`.
-    X, y
-        A batch: rows (N, n_in) of the dtype of the model, and labels (N,).
+    model, X, y
+        Linear layers with Tanh between them; and a batch: rows (N, n_in) of the dtype of the model,
+        and labels (N,).
 
     Raises
     ------

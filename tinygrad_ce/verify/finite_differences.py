@@ -69,8 +69,8 @@ def gradcheck(
     order
         1, or 2 to check the derivative of the derivative too.
     method
-        "complex": Im f(x + ih) / h with h = 1e-20. Nothing is subtracted, so nothing is lost, and
-        the error is that of f itself. For functions that are analytic where they are smooth.
+        "complex": Im f(x + ih) / h with h = 1e-20, where nothing is lost to a difference. For
+        functions that are analytic where they are smooth.
         "central": (f(x + h) - f(x - h)) / 2h with h near 1e-5, whose error is near 1e-10.
         "auto": the complex step where all primitives of f take complex numbers, else differences.
         The second derivative is always checked by differences of the first.
@@ -78,25 +78,17 @@ def gradcheck(
         The error allowed, relative to the largest derivative with respect to the same argument;
         by default 1e-10 for the complex step and 1e-6 for differences.
 
-    Returns
-    -------
-    bool
-        True.
-
     Raises
     ------
     GradcheckError
         A derivative is wrong.
     TypeError
         An input in float32 or float16, whose rounding would drown the differences; no input in
-        float64; an output that is no Tensor; or a function that does not allow the complex step
-        that was asked for.
+        float64; an output that is no Tensor; or the complex step of a function that has none.
     ValueError
         Another `order` or `method`.
 
-    References
-    ----------
-    Squire and Trapp, Using complex variables to estimate derivatives of real functions, 1998.
+    Source: Squire and Trapp (1998), Using complex variables to estimate derivatives.
 
     >>> gradcheck(lambda a, b: a * b.exp(), [1.0, 2.0], [0.5, -0.5], order=2)
     True

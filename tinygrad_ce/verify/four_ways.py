@@ -66,10 +66,9 @@ def check_four_ways(logits: ArrayLike, target: ArrayLike) -> list[DerivativeChec
 
     Parameters
     ----------
-    logits
-        In float64, of shape (N, C). Each row has a finite maximum; others may be -inf.
-    target
-        Labels of shape (N,).
+    logits, target
+        In float64, of shape (N, C), each row with a finite maximum, others may be -inf; and the
+        labels of shape (N,).
 
     >>> checks = check_four_ways([[2.0, 1.0, 0.1]], [0])
     >>> [(c.name, c.agrees) for c in checks]
@@ -83,7 +82,7 @@ def check_four_ways(logits: ArrayLike, target: ArrayLike) -> list[DerivativeChec
 
 
 def _derivatives(z: Array, t: Array) -> Iterator[DerivativeCheck]:
-    rows = np.arange(len(z))
+    rows, pairs = np.arange(len(z)), list(zip(z, t, strict=True))
     p = F.softmax(z).data
 
     def neg_log_prob(p: Any) -> Any:
@@ -99,7 +98,7 @@ def _derivatives(z: Array, t: Array) -> Iterator[DerivativeCheck]:
         _gradient(neg_log_prob, p),
         closed_form.nll_grad(closed_form.softmax(z), t, "none"),
         _quotients(neg_log_prob, p, np.where(p > 0, STEP * p, STEP)),
-        [reference.nll_grad(*row) for row in zip(z, t, strict=True)],
+        [reference.nll_grad(*row) for row in pairs],
         terms[:, None],
     )
     yield _check(
@@ -120,12 +119,12 @@ def _derivatives(z: Array, t: Array) -> Iterator[DerivativeCheck]:
         _gradient(losses, z),
         closed_form.cross_entropy_grad(z, t, "none"),
         _quotients(losses, z, STEP),
-        [reference.cross_entropy_grad(*row) for row in zip(z, t, strict=True)],
+        [reference.cross_entropy_grad(*row) for row in pairs],
     )
     yield _check(
         "∂²L/∂z²",
         "∂²L/∂z_i∂z_j = p_i (1 − p_i) for i = j, −p_i p_j for i ≠ j",
-        np.stack([hessian(F.cross_entropy)(*row).data for row in zip(z, t, strict=True)]),
+        np.stack([hessian(F.cross_entropy)(*row).data for row in pairs]),
         np.stack([closed_form.cross_entropy_hessian(row) for row in z]),
         _quotients(lambda x: Tensor(_gradient(losses, x.data)), z, STEP),
         [reference.cross_entropy_hessian(row) for row in z],
@@ -167,14 +166,10 @@ def _check(
     allowed = DIFFERENCES_RTOL * np.broadcast_to(terms, quotients.shape) + noise
     measured = np.where(np.isnan(quotients), rounded, quotients)
     ways = autograd, closed_form, quotients, exactly
-    return DerivativeCheck(
-        name,
-        formula,
-        *ways,
-        compare(autograd, closed_form, name, scale=terms),
-        (
-            compare(autograd, rounded, name, scale=terms),
-            compare(closed_form, rounded, name, scale=terms),
-            compare(measured, rounded, name, tolerance=1.0, scale=allowed),
-        ),
+    comparison = compare(autograd, closed_form, name, scale=terms)
+    errors = (
+        compare(autograd, rounded, name, scale=terms),
+        compare(closed_form, rounded, name, scale=terms),
+        compare(measured, rounded, name, tolerance=1.0, scale=allowed),
     )
+    return DerivativeCheck(name, formula, *ways, comparison, errors)

@@ -20,7 +20,6 @@ DERIVATIVES: tuple[Literal["gradient"], Literal["hessian"]] = ("gradient", "hess
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Name the options of the command."""
     logits_input.add_logits(parser)
     rows = "rows of logits with the label in the last column; a header is skipped"
     parser.add_argument("--csv", type=any_path, metavar="FILE", help=rows)

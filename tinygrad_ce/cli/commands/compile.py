@@ -13,7 +13,6 @@ MAX_BATCH = 100_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Name the options of the command."""
     add_experiment(parser)
     rows = f"the number of rows that the function takes (default: {defaults('batch_size')})"
     parser.add_argument("--batch", type=whole_number(1, MAX_BATCH), metavar="N", help=rows)

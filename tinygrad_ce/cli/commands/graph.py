@@ -14,7 +14,6 @@ from ..options import UsageError, add_experiment, file_path, whole_number
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Name the options of the command."""
     add_experiment(parser)
     parser.set_defaults(data=None)  # which distinguishes --data iris from no --data
     add_logits(parser)
