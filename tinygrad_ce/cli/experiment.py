@@ -30,8 +30,6 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How a data set is split, and how the network is trained on it."""
-
     test_fraction: float
     hidden: int
     epochs: int
@@ -74,7 +72,6 @@ class Experiment:
 
     @property
     def n_parameters(self) -> int:
-        """The number of weights and biases."""
         return sum(parameter.size for parameter in self.model.parameters())
 
     @property
@@ -91,12 +88,10 @@ class Experiment:
         )
 
     def accuracy_line(self, accuracy: float) -> str:
-        """The test accuracy, as the commands print it."""
         n = len(self.y_test)
         return f"test accuracy: {accuracy:.3f} ({round(accuracy * n)} of {n})"
 
     def standardize(self, rows: Array) -> Array:
-        """Standardize rows of the raw features, as the network expects them."""
         return data.standardize(self.raw_train, rows)[1]
 
     def weights_file(self) -> bytes:
@@ -122,17 +117,14 @@ class Results:
 
     @property
     def predicted(self) -> Array:
-        """The predicted class of each row of the test set."""
         return np.asarray(self.probabilities.argmax(-1))
 
     @property
     def accuracy(self) -> float:
-        """The test accuracy."""
         return self.history.test_accuracy[-1]
 
     @property
     def n_correct(self) -> int:
-        """The number of rows of the test set that are classified correctly."""
         return int(np.sum(self.predicted == self.experiment.y_test))
 
     @property
@@ -167,11 +159,9 @@ def prepare(
 
 def train_network(experiment: Experiment, progress: bool = False) -> train.History:
     """Train the experiment's network; see `train.fit`."""
+    training = experiment.model, experiment.optimizer, experiment.X_train, experiment.y_train
     return train.fit(
-        experiment.model,
-        experiment.optimizer,
-        experiment.X_train,
-        experiment.y_train,
+        *training,
         epochs=experiment.config.epochs,
         batch_size=experiment.config.batch_size,
         rng=experiment.rng,

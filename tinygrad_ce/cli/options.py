@@ -31,7 +31,6 @@ def add_experiment(parser: argparse.ArgumentParser, epochs: bool = False) -> Non
 
 
 def add_seed(parser: argparse.ArgumentParser, what: str) -> None:
-    """Add --seed, the seed of what is said."""
     parser.add_argument(
         "--seed", type=whole_number(0), default=0, metavar="S", help=f"seed {what} (default: 0)"
     )
@@ -59,7 +58,6 @@ def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
 
 
 def positive_number(text: str) -> float:
-    """The type of an option whose value is a finite number above 0."""
     try:
         number = float(text)
     except ValueError:
@@ -70,14 +68,12 @@ def positive_number(text: str) -> float:
 
 
 def any_path(text: str) -> Path:
-    """The type of an option whose value is a path, of a file or a folder."""
     if not text.strip() or "\0" in text:
         raise argparse.ArgumentTypeError(f"expected a path, got {text!r}")
     return Path(text)
 
 
 def file_path(text: str) -> Path:
-    """The type of an option whose value is the path of a file."""
     path = any_path(text)
     if text[-1] in (os.sep, os.altsep) or path.name in ("", ".."):
         raise argparse.ArgumentTypeError(f"expected a file, got the folder {text!r}")

@@ -38,7 +38,9 @@ def sections(proof: ProofData) -> Iterator[tuple[str, list[Line]]]:
     if proof.holds:
         yield "Proved: the difference simplifies to 0.", []
     else:
-        yield "Not proved. What is left of the difference:", list(_differences(proof))
+        left = [(left, proof.difference[place]) for place, left in _places(proof)]
+        lines = [Line(names, [("=", difference)]) for names, difference in left if difference != 0]
+        yield "Not proved. What is left of the difference:", lines
 
 
 def _value(step: Step) -> Line:
@@ -80,12 +82,6 @@ def _results(proof: ProofData, sums: dict[Expression, Expression]) -> Iterator[L
         actual, expected = proof.actual[place].xreplace(sums), proof.closed_form_in_p[place]
         sign = "=" if proof.difference[place] == 0 else "≠"
         yield Line(left, [("=", actual), (sign, expected)][: 1 + (actual != expected)])
-
-
-def _differences(proof: ProofData) -> Iterator[Line]:
-    for place, left in _places(proof):
-        if proof.difference[place] != 0:
-            yield Line(left, [("=", proof.difference[place])])
 
 
 def _places(proof: ProofData) -> Iterator[tuple[tuple[int, ...], tuple[str, ...]]]:

@@ -25,7 +25,7 @@ _BINARY |= {"Eq": p.equal, "Ne": p.not_equal, "And": p.logical_and, "Or": p.logi
 
 @cache
 def sympy_rules() -> dict[Primitive, Callable[..., Any]]:
-    """The values of primitives for arrays of expressions, where their own are for numbers only."""
+    """The values of primitives for expressions, where their own are for numbers only."""
     s = require_sympy()
     larger, smaller = elementwise(s.Max, 2, -s.oo), elementwise(s.Min, 2, s.oo)
     return {

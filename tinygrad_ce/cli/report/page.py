@@ -137,7 +137,7 @@ def _confusion(results: Results) -> str:
 
 
 def _misread_digits(results: Results) -> str:
-    """The images of the test set that the network misclassified, the surest mistakes first."""
+    """The images that the network misclassified, the surest mistakes first."""
     experiment = results.experiment
     wrong = np.flatnonzero(results.predicted != experiment.y_test)
     surest = wrong[np.argsort(-results.probabilities[wrong].max(-1), kind="stable")]
