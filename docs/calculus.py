@@ -4,7 +4,7 @@
 
 Each group of primitives.py has a section in the page, with its table between two marks. The script
 renews what is between the marks; all else in the page is written by hand. The formulas are those
-that values and rules write themselves (tinygrad_ce/draw/formulas.py).
+that values and rules write themselves (tinygrad_ce/draw/formulas).
 tests/docs/test_calculus_page.py fails where page and primitives disagree.
 """
 

@@ -16,6 +16,7 @@ from . import functional
 from .engine.array_input import as_numbers
 from .engine.array_types import Array
 from .engine.context import active_recorder, scope
+from .engine.names import printable
 from .engine.tensor import Tensor, as_tensor, run_check, set_values
 from .functional import validation
 from .functional.activations import check_probability
@@ -77,7 +78,7 @@ class Module:
 
     def forward(self, *args: Any, **kwargs: Any) -> Tensor:
         """Return the output for an input; each subclass defines it."""
-        raise NotImplementedError(f"{type(self).__name__} does not define forward()")
+        raise NotImplementedError(f"{printable(type(self).__name__)} does not define forward()")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
         return self._scope.run(self.forward, args, kwargs)
@@ -136,7 +137,9 @@ class Module:
         values = {name: as_numbers(state[name], name, own[name].dtype) for name in own}
         for name, value in values.items():
             if value.shape != own[name].shape:
-                raise ValueError(f"{name} has shape {own[name].shape}, the state's {value.shape}")
+                raise ValueError(
+                    f"{printable(name, 80)} has shape {own[name].shape}, the state's {value.shape}"
+                )
         set_values(list(own.values()), [value[()] for value in values.values()])
 
     @property
@@ -173,8 +176,8 @@ class Module:
 
     def __repr__(self) -> str:
         extra = self.extra_repr()
-        children = (f"{name}={child!r}" for name, child in self.named_children())
-        return f"{type(self).__name__}({', '.join([extra] * bool(extra) + [*children])})"
+        children = (f"{printable(name)}={child!r}" for name, child in self.named_children())
+        return f"{printable(type(self).__name__)}({', '.join([extra] * bool(extra) + [*children])})"
 
 
 Part: TypeAlias = Tensor | Module

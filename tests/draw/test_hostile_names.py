@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 import tinygrad_ce as tg
 from tinygrad_ce.draw import draw
-from tinygrad_ce.draw.formatting import printable
 from tinygrad_ce.draw.render import render
+from tinygrad_ce.engine.names import printable
 
 HOSTILE = [
     'say "hi"',

@@ -35,7 +35,7 @@ TAKERS = {
     "data": tg.Tensor,
     "grad": lambda g: setattr(_two(), "grad", g),
     "assigned data": lambda g: setattr(_two(), "data", g),
-    "cotangent": lambda g: (_two() * 1.0).backward(g),
+    "cotangent": (_two() * 1.0).backward,
     "state": _weight,
     "index": lambda g: _two()[g],
     "labels": partial(F.cross_entropy, np.zeros((2, 3))),

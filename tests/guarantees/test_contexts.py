@@ -27,6 +27,7 @@ from tinygrad_ce.engine.context import (
     enable_grad,
     observing,
     recording_with,
+    transforming,
 )
 from tinygrad_ce.engine.hooks import Observer, Recorder
 from tinygrad_ce.symbolic import recording
@@ -80,6 +81,7 @@ class Context(NamedTuple):
 CONTEXTS = {
     tg.no_grad: Context(tg.no_grad, lambda: not (x() * 2).requires_grad, "grad"),
     enable_grad: Context(enable_grad, lambda: (x() * 2).requires_grad, "grad"),
+    transforming: Context(transforming, lambda: MODE.get().transformed, "transformed"),
     tg.scope: Context(
         lambda: tg.scope("s"), lambda: "s" in getattr((x() * 2).scope, "path", ""), "scope"
     ),
@@ -435,7 +437,7 @@ class Wider(namedtuple("Wider", (*Mode._fields, "further"))):
 @EVERY
 def test_derive_carries_every_field_on_a_further_one_too(context):
     filled = {"grad": False, "scope": tg.engine.graph.Scope("s", None), "observers": (Seen(),)}
-    outer = Wider(**filled, recorder=Recorder(), parent=Mode(), further=7)
+    outer = Wider(**filled, recorder=Recorder(), parent=Mode(), transformed=False, further=7)
     token = MODE.set(outer)
     try:
         with context.make():

@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import update_wrapper
+from operator import attrgetter
 from pathlib import Path
-from threading import RLock
 from types import MethodType
 from typing import Any, overload
 
 import numpy as np
 
 from ..atomic_files import write_file
-from ..engine.context import MODE
+from ..engine.context import MODE, suspends
 from ..engine.graph import Node
+from ..engine.names import printable
 from ..engine.tensor import Tensor
-from .arguments import Slot, argument_names, as_tensors, describe, map_tensors
+from .arguments import Slot, argument_names, as_tensors, describe, result_template, tensors_in
 from .codegen.printer import generate_source
 from .ir import Op, Program, lower
 from .memory import plan_memory
 from .passes import simplify
-from .recorder import RecordingError, record
+from .recorder import Recording, RecordingError, record
 from .row_blocks import tile_rows
-from .runtime import GUARD_FAILED, Replay
+from .runtime import GUARD_FAILED, Replay, lock_of_process
 
 MOST_RECORDINGS = 64  # kinds of arguments; the oldest is forgotten for a further one
 MOST_ALIKE = 8  # recordings for one kind, that differ in what the step relies on outside
-_one_recording = RLock()  # at a time, since it assigns parameters and puts them back
+_one_recording = lock_of_process()  # at a time, since it assigns parameters and puts them back
 
 
 @overload
@@ -96,10 +98,17 @@ class Compiled:
     def __init__(self, step: Callable[..., Any], fast: bool = False) -> None:
         if not callable(step):
             raise TypeError(f"compile takes a function, got {type(step).__name__}")
-        update_wrapper(self, step)
+        if suspends(step) or suspends(type(step).__call__):
+            raise TypeError(
+                "compile takes no generators or coroutines, which run after they have returned: "
+                "compile what they call"
+            )
+        # The attributes of a function, and not those of an object, which change.
+        update_wrapper(self, step, updated=("__dict__",) * hasattr(step, "__code__"))
         self._step = step
         self._fast = fast
-        self._name = getattr(step, "__name__", "step")
+        self._name = printable(getattr(step, "__name__", "step"), 80)
+        self._turn = lock_of_process()  # for calls that write
         self._found: dict[Any, list[Replay]] = {}
         self._live: set[Node] = set()  # leaves that have been assigned from outside
         self._latest: Replay | None = None
@@ -121,19 +130,28 @@ class Compiled:
         """Write `source` to a file, as a whole or not at all."""
         write_file(Path(path), self.source.encode())
 
+    def __reduce__(self) -> Any:
+        """Copy it as its step is copied: by name or with its owner, but with no recordings."""
+        name = getattr(self, "__qualname__", "")
+        try:
+            found = attrgetter(name)(sys.modules[self.__module__])
+        except (AttributeError, KeyError):
+            found = None
+        return name if found is self else (Compiled, (self._step, self._fast))
+
     def __get__(self, owner: Any, kind: Any = None) -> Any:
         return self if owner is None else MethodType(self, owner)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Run the step: from its source, once it is recorded for arguments like these."""
         mode = MODE.get()
-        if mode.recorder is not None or mode.observers:
+        if mode.recorder is not None or mode.observers or mode.transformed:
             given, named = as_tensors(args, kwargs, [""] * len(args), None)
             return self._step(*given, **named)
         values: list[Any] = []
         parts: list[Any] = [mode.grad]
         for argument in args:
-            if type(argument) is np.ndarray and argument.flags.c_contiguous and argument.ndim:
+            if type(argument) is np.ndarray and argument.flags.carray and argument.ndim:
                 values.append(argument)  # as `describe` does, without the call
                 parts += (argument.dtype, argument.shape)
             else:
@@ -157,9 +175,9 @@ class Compiled:
         return replay.rebuild(replay.call(*values))
 
     def _record_and_keep(self, key: Any, args: Any, kwargs: Any) -> Replay:
-        for replays in self._found.values():
-            self._live.update(*(replay.changed() for replay in replays))
         with _one_recording, _collector_paused():
+            for replays in self._found.values():
+                self._live.update(*(replay.changed() for replay in replays))
             replay = self._latest = self._compile(args, kwargs)
         alike = self._found.setdefault(key, [])
         alike.insert(0, replay)
@@ -170,33 +188,40 @@ class Compiled:
 
     def _compile(self, args: Any, kwargs: Any) -> Replay:
         """Record the step, twice, and write it out."""
-        again, _ = self._record(args, kwargs)
-        program, result = self._record(args, kwargs)
+        recording = self._record(args, kwargs)
+        again, results = self._lower(recording)
+        other = recording.result
+        del recording
+        for tensor in results:  # which are kept for a comparison, but not their graph
+            tensor.inputs, tensor._arguments = None, ()
+        recording = self._record(args, kwargs)
+        program, results = self._lower(recording)
         _check_same(self._name, program, again)
-        del again
+        slots = {tensor: Slot(i) for i, tensor in enumerate(results)}
+        result = result_template(recording.result, other, slots)
+        del again, recording, other, results, slots
         program = tile_rows(simplify(program, self._fast), self._fast)
         source = generate_source(program, plan_memory(program), self._name)
-        return Replay(source, program, result)
+        return Replay(source, program, result, self._turn)
 
-    def _record(self, args: Any, kwargs: Any) -> tuple[Program, Any]:
-        """Record the step; return its program, and its result with slots in place of Tensors."""
+    def _record(self, args: Any, kwargs: Any) -> Recording:
         inputs: list[Tensor] = []
         given, named = as_tensors(args, kwargs, argument_names(self._step, args, kwargs), inputs)
-        recording = record(self._step, inputs, given, named)
-        results: list[Tensor] = []
-        own = set(inputs)
+        return record(self._step, inputs, given, named)
 
-        def slot(tensor: Tensor) -> Any:
-            if tensor not in own and tensor.primitive is None and tensor.index < recording.start:
-                return tensor
-            results.append(tensor)
-            return Slot(len(results) - 1)
+    def _lower(self, recording: Recording) -> tuple[Program, list[Tensor]]:
+        """Return the program of a recording, and the Tensors that it returns and has computed."""
+        own = set(recording.inputs)
 
         def is_frozen(leaf: Node) -> bool:
             return not (leaf._requires_grad or leaf.name or leaf in self._live)
 
-        result = map_tensors(slot, recording.result)
-        return lower(recording, results, is_frozen), result
+        results = [
+            tensor
+            for tensor in dict.fromkeys(tensors_in(recording.result))
+            if tensor in own or tensor.primitive is not None or tensor.index >= recording.start
+        ]
+        return lower(recording, results, is_frozen), results
 
     def __repr__(self) -> str:
         return f"<compiled {self._name}>"
@@ -225,6 +250,8 @@ def _check_same(name: str, one: Program, other: Program) -> None:
         return op.primitive, [place[id(x)] for x in op.inputs], repr(op.params), op.shape, data
 
     same = len(one.ops) == len(other.ops)
+    returned = [[place[id(op)] for op in program.results] for program in (one, other)]
+    same = same and returned[0] == returned[1]
     for a, b in zip(one.ops, other.ops, strict=False):
         same = same and spelled(a) == spelled(b)
     if not same:

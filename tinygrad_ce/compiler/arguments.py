@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass
+from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from ..engine.array_input import as_numbers
+from ..engine.names import printable
 from ..engine.tensor import Tensor, constant
+from .recorder import RecordingError
 
 
 def describe(argument: Any, values: list[Any], parts: list[Any]) -> None:
@@ -17,7 +24,8 @@ def describe(argument: Any, values: list[Any], parts: list[Any]) -> None:
     kind = type(argument)
     if kind is np.ndarray and argument.ndim:
         # An eager step would copy it, and the copy has its axes in order.
-        values.append(argument if argument.flags.c_contiguous else argument.copy())
+        flags = argument.flags
+        values.append(argument if flags.c_contiguous and flags.aligned else argument.copy())
         parts += (argument.dtype, argument.shape)
     elif kind is Tensor and not argument._requires_grad:
         value = argument._value
@@ -28,14 +36,14 @@ def describe(argument: Any, values: list[Any], parts: list[Any]) -> None:
     elif isinstance(argument, np.ndarray | np.generic):
         if isinstance(argument, np.ma.MaskedArray):
             as_numbers(argument, "an argument of a compiled step")  # raises
-        values.append(np.array(argument)[()])
+        values.append(np.array(argument, order="C")[()])
         parts += (argument.dtype, argument.shape)
     elif kind in (tuple, list):
         parts += (kind, len(argument))
         for part in argument:
             describe(part, values, parts)
     elif kind is dict:
-        parts += (kind, *argument)
+        parts += (kind, len(argument), *map(type, argument), *argument)
         for part in argument.values():
             describe(part, values, parts)
     elif kind is Tensor and argument.primitive is not None:
@@ -91,6 +99,9 @@ def argument_names(step: Callable[..., Any], args: Any, kwargs: Any) -> list[str
     return names + [f"x_{i}" for i in range(len(names), len(args))]
 
 
+# ── Results ───────────────────────────────────────────────────────────────────────────────────────
+
+
 class Slot:
     """The place of a Tensor in a result."""
 
@@ -98,14 +109,96 @@ class Slot:
         self.number = number
 
 
-def map_tensors(f: Callable[[Any], Any], tree: Any) -> Any:
-    """Return a result with each Tensor in it, or its slot, replaced."""
-    if isinstance(tree, Tensor | Slot):
-        return f(tree)
-    if type(tree) in (tuple, list):
-        return type(tree)([map_tensors(f, part) for part in tree])
-    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        return type(tree)(*[map_tensors(f, part) for part in tree])
-    if type(tree) is dict:
-        return {key: map_tensors(f, part) for key, part in tree.items()}
-    return tree
+class Made:
+    """The place of what the step makes at each call: an array, or a container of templates."""
+
+    def __init__(self, example: Any) -> None:
+        self.example = example
+
+
+def tensors_in(result: Any) -> Iterator[Tensor]:
+    """Iterate over the Tensors in a result."""
+    if isinstance(result, Tensor):
+        yield result
+    for part in _parts_of(result) or ():
+        yield from tensors_in(part)
+
+
+def result_template(result: Any, other: Any, slots: dict[Tensor, Slot]) -> Any:
+    """Return what a replay makes its result from.
+
+    Parameters
+    ----------
+    result, other
+        What the step has returned at two recordings. What is one object in both comes from outside.
+    slots
+        Those of the Tensors that the step has computed.
+
+    Raises
+    ------
+    RecordingError
+        The step returns something of its own that a replay cannot make.
+    """
+    if isinstance(result, Tensor):
+        return slots.get(result, result)
+    if result is other and slots.keys().isdisjoint(tensors_in(result)):
+        return result
+    if result is not other and type(result) is type(other):
+        parts, others = _parts_of(result), _parts_of(other)
+        if parts is not None and len(parts) == len(others or ()):
+            pairs = zip(parts, others or (), strict=True)
+            return Made(_with_parts(result, [result_template(*pair, slots) for pair in pairs]))
+        if isinstance(result, np.ndarray | np.generic) and result.dtype.kind != "O":
+            if (result.dtype, result.tobytes()) == (other.dtype, other.tobytes()):
+                return Made(result)
+        elif getattr(result, "__hash__", None) and (
+            result == other or repr(result) == repr(other) == "nan"
+        ):
+            return result
+    raise RecordingError(
+        f"the step returned {printable(repr(result), 80)}, which a replay cannot make again: "
+        "return Tensors, arrays and numbers, also in tuples, lists, dicts, dataclasses or "
+        "namespaces that the step makes itself"
+    )
+
+
+def rebuild(template: Any, values: Any) -> Any:
+    """Return what the step returns, with new Tensors of these values, in new containers."""
+    if type(template) is Slot:
+        return constant(values[template.number])
+    if type(template) is not Made:
+        return template
+    parts = _parts_of(template.example)
+    if parts is None:
+        return copy.copy(template.example)
+    return _with_parts(template.example, [rebuild(part, values) for part in parts])
+
+
+def _parts_of(tree: Any) -> list[Any] | None:
+    """What is in a container."""
+    if isinstance(tree, list | tuple | deque):
+        return list(tree)
+    if isinstance(tree, dict):
+        return list(tree.values())
+    if isinstance(tree, SimpleNamespace) or (is_dataclass(tree) and not isinstance(tree, type)):
+        return [getattr(tree, name) for name in _names_in(tree)]
+    return None
+
+
+def _with_parts(tree: Any, parts: list[Any]) -> Any:
+    """A container of the same kind with other parts."""
+    if isinstance(tree, tuple):
+        return tuple.__new__(type(tree), parts)
+    new = copy.copy(tree)
+    if isinstance(new, list | deque | dict):
+        for key, part in zip(list(new) if isinstance(new, dict) else count(), parts, strict=False):
+            new[key] = part
+    else:
+        for name, part in zip(_names_in(new), parts, strict=True):
+            object.__setattr__(new, name, part)
+    return new
+
+
+def _names_in(tree: Any) -> list[str]:
+    names = [f.name for f in fields(tree)] if is_dataclass(tree) else []
+    return [x for x in dict.fromkeys([*names, *getattr(tree, "__dict__", ())]) if hasattr(tree, x)]

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import builtins
 import linecache
+import os
 from collections.abc import Callable
+from functools import partial
 from itertools import count
-from threading import Lock
+from keyword import iskeyword
+from threading import RLock
 from typing import Any
-from weakref import finalize
+from weakref import WeakSet, finalize
 
 import numpy as np
 
 from ..engine.graph import Node
 from ..engine.tensor import constant
-from .arguments import Slot, map_tensors
+from .arguments import Made, Slot, rebuild
+from .codegen.literals import identifier
 from .codegen.printer import Source
 from .ir import Op, Program
 from .recorder import StateRef
@@ -31,17 +35,16 @@ class Replay:
     `rebuild` makes of these what the step returned.
     """
 
-    def __init__(self, source: Source, program: Program, result: Any) -> None:
+    def __init__(self, source: Source, program: Program, result: Any, turn: Any) -> None:
         self.source = source
         self.rebuild = _rebuilder(result)
         file = f"<tinygrad_ce {source.name} {_number()}>"  # for tracebacks and debuggers
         lines = source.text.splitlines(keepends=True)
         linecache.cache[file] = (len(source.text), None, lines, file)
         finalize(self, linecache.cache.pop, file, None)
-        namespace: dict[str, Any] = {}
-        exec(builtins.compile(source.text, file, "exec"), namespace)
+        code = builtins.compile(source.text, file, "exec")
         self._frozen = program.frozen_leaves
-        self.call = _Driver(namespace[source.name]).function(source, program)
+        self.call = _Driver(partial(_defined, code, source.name), turn).function(source, program)
 
     def changed(self) -> list[Node]:
         """The leaves that were taken for constants, and have been assigned since."""
@@ -53,11 +56,10 @@ def _rebuilder(result: Any) -> Callable[[Any], Any]:
     # One Tensor, or a tuple of them, is by far the most frequent (tests/benchmarks, 4-16-3).
     if isinstance(result, Slot):
         return lambda values: constant(values[0])
-    if type(result) is tuple and all(isinstance(part, Slot) for part in result):
+    parts = result.example if isinstance(result, Made) else None
+    if type(parts) is tuple and [getattr(x, "number", None) for x in parts] == [*range(len(parts))]:
         return lambda values: tuple([constant(value) for value in values])
-    return lambda values: map_tensors(
-        lambda t: constant(values[t.number]) if isinstance(t, Slot) else t, result
-    )
+    return partial(rebuild, result)
 
 
 class _Driver:
@@ -68,8 +70,10 @@ class _Driver:
     attribute, c what a guard expects, and f the value of a frozen leaf.
     """
 
-    def __init__(self, step: Callable[..., Any]) -> None:
+    def __init__(self, load: Callable[[], Callable[..., Any]], turn: Any) -> None:
+        step = load()
         self.namespace: dict[str, Any] = {"GUARD_FAILED": GUARD_FAILED, "fits": _fits, "step": step}
+        self.namespace |= {"load": load, "free": [step], "turn": turn}
         self.owners: dict[int, str] = {}
 
     def function(self, source: Source, program: Program) -> Callable[..., Any]:
@@ -97,7 +101,8 @@ class _Driver:
                 lines += ["        return GUARD_FAILED"]
         out = "".join(f"{name}, " for name in [*results, *written.values()])
         given = ", ".join([*arguments, *read.values(), *generators])
-        lines += [f"    {out}= step({given})" if out else f"    step({given})"]
+        run = [f"    {out}= step({given})" if out else f"    step({given})"]
+        lines += _in_memory_of_its_own(run) if source.keeps else run
         remembered = {}
         for ref, new in program.writes:
             w = "None" if new is None else written[id(new)]
@@ -106,11 +111,13 @@ class _Driver:
                 remembered[read[ref.identity].replace("v", "k")] = w
         lines += [f"    {k} = {w}" for k, w in remembered.items()]
         lines += [f"    return {''.join(f'{r}, ' for r in results) or '()'}"]
+        if program.writes:
+            lines = ["    with turn:", *("    " + line for line in lines)]
         if remembered:
             lines = [f"    global {', '.join(remembered)}", *lines]
         exec("\n".join([f"def call({', '.join(arguments)}):", *lines]), self.namespace)
         call: Callable[..., Any] = self.namespace["call"]
-        return _one_at_a_time(call) if source.keeps else call
+        return call
 
     def guards(self, program: Program) -> list[str]:
         """What must be as it was when the step was recorded."""
@@ -130,7 +137,9 @@ class _Driver:
 
     def text(self, ref: StateRef) -> str:
         """What is written to read it or to assign it."""
-        text = f"{self.owner(ref.owner)}.{ref.attribute}"
+        owner = self.owner(ref.owner)
+        plain = identifier(name := ref.attribute) == name.lstrip("_") and not iskeyword(name)
+        text = f"{owner}.{name}" if plain else f"vars({owner})[{name!r}]"
         return text if ref.key is None else f"{text}[{ref.key}]"
 
     def owner(self, owner: Any) -> str:
@@ -149,12 +158,36 @@ def _fits(value: Any, op: Op) -> bool:
     return bool(value.flags.c_contiguous) if op.in_c_order else value.strides == op.strides
 
 
-def _one_at_a_time(call: Callable[..., Any]) -> Callable[..., Any]:
-    """A function whose calls share buffers."""
-    lock = Lock()
+def _defined(code: Any, name: str) -> Callable[..., Any]:
+    """The function of a module, with memory of its own."""
+    namespace: dict[str, Any] = {}
+    exec(code, namespace)
+    function: Callable[..., Any] = namespace[name]
+    return function
 
-    def locked(*args: Any) -> Any:
-        with lock:
-            return call(*args)
 
-    return locked
+def _in_memory_of_its_own(run: list[str]) -> list[str]:
+    """A call by a module that no other thread uses, nor the call that a signal has interrupted."""
+    lines = ["    try: step = free.pop()", "    except IndexError: step = load()"]
+    return [*lines, "    try:", *("    " + line for line in run), "    finally: free.append(step)"]
+
+
+# ── Locks ─────────────────────────────────────────────────────────────────────────────────────────
+
+_locks: WeakSet[Any] = WeakSet()
+
+
+def lock_of_process() -> Any:
+    """Return a lock that one thread can take twice, and that nobody holds in a forked child."""
+    lock = RLock()
+    _locks.add(lock)
+    return lock
+
+
+def _release_in_child() -> None:
+    for lock in list(_locks):
+        lock._at_fork_reinit()  # as threading and logging do
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_release_in_child)

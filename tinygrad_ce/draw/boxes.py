@@ -42,18 +42,14 @@ class BoxContent:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """Where a value or a gradient is written.
-
-    `label` is where its word begins, `top` the first baseline, `columns` the right ends of the
-    numbers, `picture` the size of a heat map.
-    """
+    """Where a value or a gradient is written, `top` being the first baseline."""
 
     what: str
     label: tuple[float, float]
     top: float
-    columns: tuple[float, ...] = ()
+    columns: tuple[float, ...] = ()  # their right ends
     rows: int = 0
-    picture: tuple[float, float] | None = None
+    picture: tuple[float, float] | None = None  # the size of a heat map
     unreached: bool = False  # nothing arrives there, and a word says so
 
 
@@ -63,7 +59,7 @@ class BoxLayout:
 
     width: float
     height: float
-    head: tuple[str, str]
+    head: tuple[str, str]  # the name, and shape and dtype
     slots: tuple[Slot, ...]
 
 

@@ -22,6 +22,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ..engine.graph import FreedGraphError, topological_order
+from ..engine.names import printable
 from ..engine.primitives import Primitive
 from ..engine.tensor import Tensor
 from ..engine.transforms import gradients_where_reached
@@ -155,16 +156,9 @@ def diagram_of(
     placement = _Placement(nodes, made_in, outputs)
     boxes = placement.boxes()
     _refuse_too_many(outputs[0], len(nodes), len(boxes), depth)
-    diagram = Diagram(
-        list(outputs),
-        len(nodes),
-        boxes,
-        placement.ops(),
-        [frame for frame in frames.all if frame.size],
-        placement.edges(),
-        placement.folded_into(),
-        unasked,
-    )
+    drawn_frames = [frame for frame in frames.all if frame.size]
+    parts = boxes, placement.ops(), drawn_frames, placement.edges(), placement.folded_into()
+    diagram = Diagram(list(outputs), len(nodes), *parts, unasked)
     if gradients and differentiable(outputs):
         diagram.differentiated = True
         _add_gradients(outputs, boxes)
@@ -206,9 +200,6 @@ def _add_gradients(outputs: Sequence[Tensor], boxes: Sequence[TensorBox]) -> Non
                 if gradient is not None:
                     before = box.gradient
                     box.gradient = gradient if before is None else before + gradient
-
-
-# ── Which tensor is drawn where ───────────────────────────────────────────────────────────────────
 
 
 class _Placement:
@@ -278,8 +269,6 @@ class _Placement:
             if self._movable(i) and node.scope is None and not number:
                 self.frame[i] = next((r for r in enclosing(self.frame[i]) if r.has_input), None)
 
-    # ── What is drawn ─────────────────────────────────────────────────────────────────────────
-
     def folded_into(self) -> dict[str, str]:
         """In which folded frame each tensor and primitive is that is not drawn itself."""
         found = {}
@@ -291,7 +280,7 @@ class _Placement:
         return found
 
     def boxes(self) -> list[TensorBox]:
-        names = text.number_duplicates([text.printable(str(t.name or "")) for t in self.nodes])
+        names = text.number_duplicates([printable(str(t.name or "")) for t in self.nodes])
         return [
             TensorBox(f"t{i}", node, self.kind[i], self.open[i], names[i])
             for i, node in enumerate(self.nodes)
@@ -317,14 +306,10 @@ class _Placement:
             distinct = fold is None and len(set(sources)) > 1
             for place, source in enumerate(sources):
                 letter = _argument(node.primitive, place, len(sources)) if distinct else ""
-                edge = Edge(
-                    f"t{source}",
-                    maker,
-                    letter,
-                    self.nodes[source].requires_grad,
-                    enters=innermost_common(self.open[source], self.open[i]) is not self.open[i],
-                    uses=f"p{i}.{place}",
-                )
+                back = self.nodes[source].requires_grad
+                enters = innermost_common(self.open[source], self.open[i]) is not self.open[i]
+                uses = f"p{i}.{place}"
+                edge = Edge(f"t{source}", maker, letter, back, enters=enters, uses=uses)
                 if fold is None:
                     drawn.append(edge)
                 elif self.frame[source] is not fold:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from ..engine.names import printable
 from . import formatting as text
 from .boxes import NONE, BoxContent, is_plain_number
 from .colors import DARK, LIGHT
@@ -31,14 +32,9 @@ Attributes = dict[str, str]
 
 
 def digraph_of(
-    diagram: Diagram,
-    contents: dict[str, BoxContent],
-    direction: str,
-    *,
-    dark: bool = False,
-    values: bool = True,
-    grads: bool = True,
-) -> Digraph:
+    diagram: Diagram, contents: dict[str, BoxContent], direction: str, *,
+    dark: bool, values: bool, grads: bool,
+) -> Digraph:  # fmt: skip
     """Return the diagram as a `graphviz.Digraph`, with a legend below it."""
     from graphviz import Digraph
 
@@ -91,15 +87,11 @@ def digraph_of(
 
 
 def add_parts(
-    graph: Digraph,
-    diagram: Diagram,
-    of_box: Callable[[TensorBox], Attributes],
-    of_op: Callable[[OpNode], Attributes],
-    of_fold: Callable[[ScopeFrame], Attributes],
-    of_cluster: Callable[[ScopeFrame], Attributes],
-    *,
-    edge_ids: bool = False,
-) -> None:
+    graph: Digraph, diagram: Diagram,
+    of_box: Callable[[TensorBox], Attributes], of_op: Callable[[OpNode], Attributes],
+    of_fold: Callable[[ScopeFrame], Attributes], of_cluster: Callable[[ScopeFrame], Attributes],
+    *, edge_ids: bool = False,
+) -> None:  # fmt: skip
     """Put each part into the cluster of its scope, the inner clusters into the outer, and edges."""
     from graphviz import Digraph
 
@@ -131,9 +123,6 @@ def add_parts(
         graph.edge(edge.source, edge.target, **attributes)
 
 
-# ── Words ─────────────────────────────────────────────────────────────────────────────────────────
-
-
 def op_words(op: OpNode) -> str:
     """Return the symbol of a primitive, and the parameters that matter."""
     params = text.params(op.primitive.params, op.params)
@@ -144,7 +133,7 @@ def op_words(op: OpNode) -> str:
 
 def frame_words(frame: ScopeFrame) -> str:
     """Return the name of a scope, and how many like it a folded one represents."""
-    name = text.printable(frame.name) or "scope"
+    name = printable(frame.name) or "scope"
     return f"{name} × {frame.repeats}" if frame.repeats > 1 else name
 
 
@@ -172,7 +161,8 @@ def _numbers(what: str, array: text.Array) -> list[str]:
     """Write a small array in rows, of a large one the smallest and the largest element."""
     if not text.shown_in_numbers(array.shape):
         return [f"{what:<5} {text.span(array)}"] if array.size else []
-    rows = text.rows(array)
+    lines = array.reshape(-1, array.shape[-1] if array.ndim else 1)
+    rows = [list(map(text.number, line)) for line in lines]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     padded = (" ".join(n.rjust(w) for n, w in zip(row, widths, strict=True)) for row in rows)
     return [f"{'' if i else what:<5} {row}" for i, row in enumerate(padded)]

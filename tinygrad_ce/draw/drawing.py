@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..atomic_files import write_file
+from ..engine.names import printable
 from ..engine.tensor import Tensor
 from .boxes import contents_of
 from .diagram import Diagram, diagram_of
 from .digraph import digraph_of
-from .formatting import count, printable
+from .formatting import count
 from .legend import notes_on
 from .render import HOW_TO_GET_A_RENDERER, render
 from .svg import svg_of
@@ -173,14 +174,12 @@ class Drawing:
         """
         notes = notes_on(self._diagram, self._values, self._grads, heat_maps=True)
         layout = self._diagram, self._contents, self._direction
-        return svg_of(*layout, self._title, theme=self._theme, notes=notes)
+        return svg_of(*layout, self._title, self._theme, notes)
 
     def text(self) -> str:
         """Return the graph as a tree of text, for terminals; it needs no renderer.
 
-        >>> import tinygrad_ce as tg
-        >>> from tinygrad_ce.draw import draw
-        >>> a = tg.Tensor(3.0, requires_grad=True, name="a")
+        >>> a = Tensor(3.0, requires_grad=True, name="a")
         >>> print(draw((a * a).exp()).text())
         t2 = exp  8103  grad 1
         t1 = multiply  9  grad 8103
@@ -190,9 +189,7 @@ class Drawing:
         return tree_of(self._diagram, self._values)
 
     def html(self) -> str:
-        """Return the page that steps through the values and through backprop, as text in HTML.
-
-        It needs no other file, and no network.
+        """Return the page that steps through the values and through backprop: HTML for offline use.
 
         Raises
         ------
@@ -229,10 +226,9 @@ class Drawing:
         ImportError, RenderError
             See `svg`.
 
-        >>> import tempfile, tinygrad_ce as tg
-        >>> from tinygrad_ce.draw import draw
+        >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     draw(tg.Tensor(1.0, name="x")).save(f"{folder}/x.dot").name
+        ...     draw(Tensor(1.0, name="x")).save(f"{folder}/x.dot").name
         'x.dot'
         """
         path = Path(path)
@@ -261,7 +257,7 @@ class Drawing:
         return f"<Drawing: {self._title}>"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        """Return what a notebook shows; it never raises, since a notebook would hide that."""
+        # It never raises, since a notebook would hide that.
         try:
             return {"image/svg+xml": self.svg(), "text/plain": repr(self)}
         except ImportError:

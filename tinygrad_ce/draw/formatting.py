@@ -14,34 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..engine.names import printable
+
 Array = NDArray[Any]
 
-NAME_LENGTH = 32
 PARAMS_LENGTH = 28
-
-# Joiners inside Persian or Indic words and emoji: not printable by themselves, but part of a text.
-_JOINERS = "\u200c\u200d"
-
-
-def printable(text: str, length: int = NAME_LENGTH) -> str:
-    r"""Return the text in one line of `length` characters at most, all of them printable.
-
-    What is not printable (control characters, lone surrogates, marks that turn the direction of
-    writing) is shown as Python would escape it, which may be longer; from a long text,
-    the middle is left out, since both ends of a name such as ``layers.0.weight`` identify it.
-
-    >>> printable("two\nlines")
-    'two\\nlines'
-    >>> printable("encoder.layers.10.attention.weight", 20)
-    'encoder.laye….weight'
-    """
-    if len(text) > length:
-        head = (length - 1) * 2 // 3
-        text = text[:head] + "…" + text[head + 1 - length :]
-    return "".join(
-        c if c.isprintable() or c in _JOINERS else c.encode("unicode_escape").decode() for c in text
-    )
-
 
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
@@ -99,16 +76,6 @@ def minus(number: str) -> str:
     '−1e−05'
     """
     return number.replace("-", "−")
-
-
-def rows(array: Array) -> list[list[str]]:
-    """Write the elements of an array in rows along its last axis.
-
-    >>> rows(np.array([[1.0, 2.0], [3.0, 4.5]]))
-    [['1', '2'], ['3', '4.5']]
-    """
-    lines = array.reshape(-1, array.shape[-1] if array.ndim else 1)
-    return [[number(value) for value in line] for line in lines]
 
 
 # An array of at most this many elements, in rows of so many, is written out in its box.

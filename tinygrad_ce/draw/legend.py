@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..engine.names import printable
 from . import formatting as text
 from .diagram import Diagram, Kind
 
@@ -40,7 +41,7 @@ def notes_on(diagram: Diagram, values: bool, grads: bool, heat_maps: bool) -> li
 
 
 def _note_on_gradients(diagram: Diagram) -> str:
-    names = [text.printable(str(output.name or "")) or "the output" for output in diagram.outputs]
+    names = [printable(output.name or "") or "the output" for output in diagram.outputs]
     if diagram.differentiated:
         return f"grad: of {' + '.join(names)} with respect to the tensor"
     large = [i for i, output in enumerate(diagram.outputs) if output.size != 1]

@@ -25,7 +25,7 @@ HOW_TO_GET_A_RENDERER = (
     "(apt install graphviz, brew install graphviz, winget install graphviz)"
 )
 
-# With more arrows than this, Graphviz runs in a process of its own, which can be stopped.
+# With more arrows than this, pygraphviz runs in a process of its own, which can be stopped.
 MANY_EDGES = 500
 SECONDS_BEFORE_WARNING = 4
 MAX_SECONDS = 30
@@ -59,18 +59,9 @@ def render(source: str, format: str) -> bytes:
 
 
 def _by_command(source: str, format: str) -> bytes:
-    import graphviz
-
-    if source.count("->") > MANY_EDGES and (dot := shutil.which("dot")):
-        return _run_with_timeout([dot, f"-T{format}"], source)
-    try:
-        picture: bytes = graphviz.pipe("dot", format, source.encode(), quiet=True)
-    except graphviz.ExecutableNotFound:
-        raise _NotInstalledError from None
-    except graphviz.CalledProcessError as error:
-        stderr = (error.stderr or b"").decode(errors="replace").strip()
-        raise RenderError(f"dot failed: {stderr or error}") from error
-    return picture
+    if (dot := shutil.which("dot")) is None:
+        raise _NotInstalledError
+    return _run_with_timeout([dot, "-Kdot", f"-T{format}"], source)
 
 
 _IN_ANOTHER_PROCESS = """\
@@ -82,7 +73,7 @@ sys.stdout.buffer.write(AGraph(string=source).draw(format=sys.argv[1], prog="dot
 
 
 def _run_with_timeout(command: list[str], source: str) -> bytes:
-    """Run a renderer on a large graph: say so when it takes long, and stop it when too long."""
+    """Run a renderer: say so when it takes long, and stop it when too long."""
     pipe = subprocess.PIPE
     slow = (
         f"laying out a graph with {source.count('->'):,} edges takes more than a few seconds; "

@@ -33,14 +33,9 @@ Point = tuple[float, float]
 
 
 def svg_of(
-    diagram: Diagram,
-    contents: dict[str, BoxContent],
-    direction: str,
-    title: str,
-    *,
-    theme: str = "auto",
-    notes: list[str],
-) -> str:
+    diagram: Diagram, contents: dict[str, BoxContent], direction: str, title: str,
+    theme: str, notes: list[str],
+) -> str:  # fmt: skip
     """Return the diagram as an SVG element, for an HTML page or a file of its own.
 
     It has its natural size where there is room, and shrinks where there is not. Tensors, primitives
@@ -50,18 +45,14 @@ def svg_of(
     layout = _Layout(diagram, contents, direction)
     legend, width, height = _legend(diagram, notes, *layout.size)
     label = escape(title)
-    return "\n".join(
-        [
-            _tag(f"graph-{theme}", width, height, "pt", "img", label)
-            + ' style="max-width:100%;height:auto">',
-            f"<title>{label}</title>",
-            f"<style>\n{style_sheet(theme)}</style>",
-            f'<rect class="ground" x="{-MARGIN}" y="{-MARGIN}" width="100%" height="100%"/>',
-            *layout.parts(),
-            *legend,
-            "</svg>",
-        ]
-    )
+    tag = _tag(f"graph-{theme}", width, height, "pt", "img", label)
+    parts = [
+        f'{tag} style="max-width:100%;height:auto">',
+        f"<title>{label}</title>",
+        f"<style>\n{style_sheet(theme)}</style>",
+        f'<rect class="ground" x="{-MARGIN}" y="{-MARGIN}" width="100%" height="100%"/>',
+    ]
+    return "\n".join([*parts, *layout.parts(), *legend, "</svg>"])
 
 
 def interactive_svg_of(
@@ -81,9 +72,6 @@ def _tag(kind: str, width: float, height: float, unit: str, role: str, label: st
         f'viewBox="{-MARGIN} {-MARGIN} {wide} {high}" width="{wide}{unit}" '
         f'height="{high}{unit}" role="{role}" aria-label="{label}"'
     )
-
-
-# ── Looks ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 @cache
@@ -119,9 +107,6 @@ def color_variables() -> str:
         for colors in (LIGHT, DARK)
     )
     return f"{light}\n@media screen and (prefers-color-scheme: dark) {{\n  {dark}\n}}\n"
-
-
-# ── Layout ────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _place(diagram: Diagram, boxes: dict[str, BoxLayout], direction: str) -> dict[str, Any]:
@@ -166,15 +151,10 @@ class _Layout:
     """A diagram that Graphviz has laid out."""
 
     def __init__(
-        self,
-        diagram: Diagram,
-        contents: dict[str, BoxContent],
-        direction: str,
+        self, diagram: Diagram, contents: dict[str, BoxContent], direction: str,
         interactive: bool = False,
-    ) -> None:
-        self.diagram = diagram
-        self.contents = contents
-        self.interactive = interactive
+    ) -> None:  # fmt: skip
+        self.diagram, self.contents, self.interactive = diagram, contents, interactive
         self.boxes = {box.id: lay_out(box, contents[box.id]) for box in diagram.boxes}
         placed = _place(diagram, self.boxes, direction)
         x0, y0, x1, self.top = _numbers(placed["bb"])
@@ -219,9 +199,8 @@ class _Layout:
     def _cluster(self, frame: ScopeFrame) -> str:
         x0, y0, x1, y1 = self.bounds[f"cluster_{frame.id}"]
         y = self.top - y1
-        outline = (
-            f'<rect x="{x0:.1f}" y="{y:.1f}" width="{x1 - x0:.1f}" height="{y1 - y0:.1f}" rx="7"/>'
-        )
+        size = f'width="{x1 - x0:.1f}" height="{y1 - y0:.1f}"'
+        outline = f'<rect x="{x0:.1f}" y="{y:.1f}" {size} rx="7"/>'
         kind = f"scope level{frame.level % 2}"
         return self._scope(frame, kind, "open: fold it", outline, (x0 + 9, y + 15))
 
@@ -306,8 +285,9 @@ def _in_slot(slot: Slot, array: text.Array | None, labelled: bool) -> str:
 
 def _heat_map(size: tuple[float, float], y: float, array: text.Array | None) -> str:
     (width, height), x = size, PAD + LABEL
-    source = "" if array is None else heatmap.thumbnail(array)
-    span = "" if array is None else escape(text.minus(text.span(array)))
+    source = span = ""
+    if array is not None:
+        source, span = heatmap.thumbnail(array), escape(text.minus(text.span(array)))
     place = f'x="{x}" y="{y:.1f}" width="{width}" height="{height}"'
     return (
         f'<rect class="empty" {place}/><image {place} preserveAspectRatio="none" href="{source}"/>'

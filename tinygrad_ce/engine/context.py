@@ -35,6 +35,8 @@ class Mode(NamedTuple):
         The mode around this one, or None.
     grad
         Whether what passes a gradient is recorded.
+    transformed
+        Whether a transform, such as `grad`, is calling its function.
     observers, recorder
         Who follows the computation: see hooks.py.
     """
@@ -44,6 +46,7 @@ class Mode(NamedTuple):
     grad: bool = True
     observers: tuple[Observer, ...] = ()
     recorder: Recorder | None = None
+    transformed: bool = False
 
     def derive(self, scope: Scope | None = None, **changes: Value) -> Self:
         """Return a mode inside of this one: with the changes, and with this one as its parent.
@@ -120,7 +123,7 @@ class ModeContext(ABC):
             MODE.set(parent)
 
     def __call__(self, function: Decorated) -> Decorated:
-        if _suspends(function):
+        if suspends(function):
             raise TypeError(
                 f"{type(self).__name__} cannot decorate {function.__name__}, a generator or "
                 "coroutine, which is left and entered again while it runs: use a with block inside"
@@ -133,7 +136,8 @@ class ModeContext(ABC):
         return inside  # type: ignore[return-value]
 
 
-def _suspends(function: Function) -> bool:
+def suspends(function: Function) -> bool:
+    """Return whether a function makes a generator or coroutine, which runs after it returns."""
     return (
         isgeneratorfunction(function)
         or iscoroutinefunction(function)
@@ -169,6 +173,16 @@ class enable_grad(ModeContext):
     def derive(self, parent: Mode) -> Mode:
         """Return the mode inside, which records."""
         return parent.derive(grad=True)
+
+
+class transforming(ModeContext):
+    """Let compiled functions run as they are written: a transform needs their graph."""
+
+    __slots__ = ()
+
+    def derive(self, parent: Mode) -> Mode:
+        """Return the mode inside, that of a transform."""
+        return parent.derive(transformed=True)
 
 
 class scope(ModeContext):

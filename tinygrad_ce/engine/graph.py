@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .array_types import Arguments, DType, Value
+from .names import printable
 from .primitives import Primitive
 
 _creation = attrgetter("index")
@@ -135,7 +136,7 @@ class Node:
     def label(self) -> str:
         """Return what to call this node in a message."""
         if self.name is not None:
-            return f"tensor {self.name!r}"
+            return f"tensor '{printable(self.name, 80)}'"
         made = f"{self.primitive.name} result" if self.primitive else "tensor"
         return f"the {made} of shape {self.shape}"
 

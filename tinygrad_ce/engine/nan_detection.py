@@ -9,6 +9,7 @@ from .caller import line_of_user
 from .context import Mode, ModeContext
 from .graph import Node
 from .hooks import Observer
+from .names import printable
 from .primitives import Primitive
 
 
@@ -65,7 +66,7 @@ class _NanDetector(Observer):
 
 
 def _message(name: str, bad: float, node: Node, line: str) -> str:
-    scope = f" in {node.scope.path}" if node.scope is not None else ""
+    scope = f" in {printable(node.scope.path, 200)}" if node.scope is not None else ""
     return f"{name}{scope} made {bad} out of finite numbers, at {line}"
 
 

@@ -491,11 +491,11 @@ class Tensor(Node):
                 "the bounds of clip get no gradient, so they are numbers or arrays: for bounds "
                 "that are Tensors, use tg.minimum(tg.maximum(x, lo), hi)"
             )
-        lo, hi = (
+        bounds = (
             b if b is None or type(b) in _NUMBERS else as_numbers(b, "a bound of clip")[()]
             for b in (lo, hi)
         )
-        return apply_unary(p.clip, self, lo, hi)
+        return apply_unary(p.clip, self, *bounds)
 
     # ── Reductions ────────────────────────────────────────────────────────────────────────────
 

@@ -15,7 +15,7 @@ import numpy as np
 from . import primitives as p
 from .array_types import Arguments, Array, Value
 from .backprop import backpropagate
-from .context import MODE, active_recorder, enable_grad
+from .context import MODE, active_recorder, enable_grad, transforming
 from .graph import topological_order
 from .hooks import Options
 from .operations import concatenate
@@ -404,7 +404,7 @@ def _trace_call(
     for i in chosen:
         variables.append(_variable(args[i], i))
         given[i] = variables[-1]
-    with enable_grad():
+    with enable_grad(), transforming():
         y = f(*given, **kwargs)
     if not isinstance(y, Tensor):
         raise TypeError(f"the function must return a Tensor, got {type(y).__name__}: {y!r}")

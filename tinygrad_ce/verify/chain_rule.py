@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike
 from .. import closed_form
 from .. import functional as F
 from ..engine.array_types import Array
+from ..engine.names import printable
 from ..engine.tensor import Tensor
 from ..engine.transforms import gradients
 from ..nn import Linear, Sequential, Tanh
@@ -188,7 +189,7 @@ def _layers(
             G = f"∂L/∂a{number}"
         else:
             raise TypeError(
-                f"the closed form of {type(layer).__name__} is not known here: "
+                f"the closed form of {printable(type(layer).__name__)} is not known here: "
                 "check_network is for Linear and Tanh"
             )
 

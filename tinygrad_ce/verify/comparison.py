@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..engine.array_types import Array
+from ..engine.names import printable
 from ..engine.tensor import Tensor
 
 # Of the largest entry, in units of the dtype's epsilon: room for a few dozen roundings.
@@ -190,7 +191,7 @@ def table(comparisons: Iterable[Comparison]) -> str:
     x     (1,)   no     no     shape (1,) against (1, 1)
     """
     comparisons = list(comparisons)
-    rows = [COLUMNS] + [(c.name, *_cells(c)) for c in comparisons]
+    rows = [COLUMNS] + [(printable(c.name, 80), *_cells(c)) for c in comparisons]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row, note in zip(rows, ["", *(c.note for c in comparisons)], strict=True):
@@ -198,7 +199,7 @@ def table(comparisons: Iterable[Comparison]) -> str:
         figures = [cell.rjust(width) for cell, width in zip(row[4:], widths[4:], strict=True)]
         lines.append("  ".join([*words, *([note] if note else figures)]).rstrip())
     worst = [
-        f"{c.name or 'worst'}: worst at {list(c.worst.index)}, "
+        f"{printable(c.name, 80) or 'worst'}: worst at {list(c.worst.index)}, "
         f"{c.worst.actual} against {c.worst.expected}"
         for c in comparisons
         if c.worst is not None and not c.close
@@ -291,7 +292,7 @@ def _html_row(c: Comparison) -> str:
         rest = "".join(f"<td>{figure}</td>" for figure in (*figures, *_html_worst(c.worst)))
     verdict = close if c.close else f"<mark>{close}</mark>"
     return (
-        f'<tr><th scope="row">{escape(c.name)}</th>'
+        f'<tr><th scope="row">{escape(printable(c.name, 80))}</th>'
         f"<td>{escape(shape)}</td><td>{exact}</td><td>{verdict}</td>{rest}</tr>"
     )
 

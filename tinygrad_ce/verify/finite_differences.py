@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from ..engine.array_types import Array
 from ..engine.context import no_grad
+from ..engine.names import printable
 from ..engine.tensor import Tensor, as_tensor, constant
 from ..engine.transforms import grad, gradients
 
@@ -106,7 +107,7 @@ def gradcheck(
     argnums = tuple(i for i, x in enumerate(values) if _is_real(x))
     if not argnums:
         raise TypeError("gradcheck needs at least one floating point input")
-    name = getattr(f, "__name__", repr(f))
+    name = printable(getattr(f, "__name__", repr(f)), 80)
     rng = np.random.default_rng(0)
     g = _weighted(f, values, rng)
     _check(g, values, argnums, name, 1, method, rtol)

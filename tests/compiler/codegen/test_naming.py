@@ -48,7 +48,7 @@ def test_names_that_the_module_needs_itself_are_not_mistaken():
     assert_compiles(lambda buffer_1: ((buffer_1 @ buffer_1).tanh() @ buffer_1).sum(0), a)
     assert_compiles(lambda check_labels, y: 2 * F.cross_entropy(check_labels, y), a, y)
     source = assert_compiles(lambda x: x * tg.Tensor([1.0, 2.0, 4.0], name="step"), a[:, :3].copy())
-    assert "step_1 = np.array([1., 2., 4.]" in source
+    assert "step_1 = np.array([1.0, 2.0, 4.0]" in source
 
 
 def test_a_step_named_like_what_it_calls():

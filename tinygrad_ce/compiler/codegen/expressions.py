@@ -155,6 +155,13 @@ def _write_arg(printer: Printer, op: Op, operands: list[Text]) -> Text:
     return Text(f"np.{op.primitive.name}({x.text}, {axis}{option})")
 
 
+def _write_root(printer: Printer, op: Op, operands: list[Text]) -> Text:
+    (n,) = op.params
+    if n == 2:
+        return Text(f"np.sqrt({operands[0].text})")
+    return Text(f"{operands[0]} ** {parameter(1 / n)}", False)
+
+
 def _write_where(printer: Printer, op: Op, operands: list[Text]) -> Text:
     scalar = "[()]" * (op.kind != "array")
     return Text(f"np.where({', '.join(x.text for x in operands)}){scalar}")
@@ -183,6 +190,7 @@ _WRITERS: dict[Any, Callable[[Printer, Op, list[Text]], Text]] = {
     p.transpose: _write_transpose,
     p.argmax: _write_arg,
     p.argmin: _write_arg,
+    p.root: _write_root,
     p.where: _write_where,
     p.concatenate: _write_concatenate,
     p.einsum: _write_einsum,

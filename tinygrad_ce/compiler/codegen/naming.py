@@ -22,6 +22,8 @@ from ...engine import primitives as p
 from ..ir import Op, Program, is_range
 from ..memory import NEVER, Plan, is_view
 from ..primitives import add_at, add_at_flat, sampled, verified
+from .literals import identifier
+from .literals import number as literal
 
 OF_SCOPE = {
     "Linear": "z", "Tanh": "h", "ReLU": "h", "Sigmoid": "h", "Dropout": "h", "dropout": "h",
@@ -94,7 +96,7 @@ def _of_state(op: Op) -> str | None:
     if attribute == "_value":
         return owner.name or "state"
     if attribute == "_grad":
-        return "d" + (owner.name or "state")
+        return f"d{owner.name or 'state'}"
     if key is None or op.state.shared:
         return attribute
     return f"{attribute}_{owner.params[key].name or key}"
@@ -191,17 +193,12 @@ def _of_number(value: Any) -> str:
         return "constant"
     known = {0: "zero", 1: "one", 2: "two", 0.5: "half"}
     number = value.item()
-    text = re.sub(r"\W", "_", str(value.reshape(())[()]).replace("-", "_minus_").strip("_"))
+    text = re.sub(r"\W", "_", literal(value[()]).text.replace("-", "_minus_").strip("_"))
     return known.get(number, f"c_{text}") if number == number else "nan"
 
 
 def _snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-
-
-def _identifier(name: str) -> str:
-    cleaned = re.sub(r"\W+", "_", name).strip("_") or "x"
-    return f"x_{cleaned}" if cleaned[0].isdigit() else cleaned
 
 
 # ── No name for two things at a time ──────────────────────────────────────────────────────────────
@@ -241,7 +238,7 @@ class _Namer:
 
     def base(self, op: Op) -> str:
         """What a result is called that has no name of its own."""
-        return "d" + self.primal(op) if op.gradient_of else _identifier(_default(op))
+        return "d" + self.primal(op) if op.gradient_of else identifier(_default(op))
 
     def is_stage(self, reused: Op, op: Op) -> bool:
         """Whether what an operation writes over is a stage on the way to it, and called alike."""
@@ -271,10 +268,10 @@ class _Namer:
                 firsts[op] = firsts.get(reused, op)
             elif op not in renewed:
                 firsts[op] = op
-        groups = Counter(_identifier(self.bases[op] or "") for op in set(firsts.values()))
+        groups = Counter(identifier(self.bases[op] or "") for op in set(firsts.values()))
         for op in ops:
             if firsts.get(op) is op:
-                base = _identifier(self.bases[op] or "")
+                base = identifier(self.bases[op] or "")
                 self.give(op, self.free_name(base, op, -1, groups[base] > 1), NEVER)
             elif op in firsts and op not in renewed:
                 self.found[op] = self.found[firsts[op]]
@@ -303,4 +300,4 @@ class _Namer:
             op.gradient_of,
             key=lambda node: (node.primitive is None, bool(self.bases.get(node))),
         )
-        return self.found.get(best) or _identifier(_default(best))
+        return self.found.get(best) or identifier(_default(best))

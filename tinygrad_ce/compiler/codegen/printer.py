@@ -15,6 +15,7 @@ import numpy as np
 from ...engine import kernels
 from ...engine import primitives as p
 from ...engine.kernels import ARRAY_SLOT
+from ...engine.names import printable
 from ..ir import Loop, Op, Program, is_range
 from ..memory import Plan, recycled
 from ..passes import adds_rows, upper_bound
@@ -23,12 +24,17 @@ from ..recorder import StateRef
 from .bundled_helpers import collect_helpers, imports, strip_underscores
 from .expressions import expression, helper_name
 from .literals import (
+    LONGEST_NAME,
     Text,
+    argument,
     array,
+    comment,
+    docstring,
     dtype_name,
     empty,
     format_assignment,
     free_name,
+    identifier,
     number,
     slice_text,
     wrap,
@@ -69,7 +75,8 @@ def generate_source(program: Program, plan: Plan, name: str) -> Source:
         Of the function.
     """
     helpers = collect_helpers(program, plan)
-    function = name if name.isidentifier() and name not in RESERVED else "step"
+    function = identifier(name)
+    function = "step" if function in RESERVED else function
     names = assign_names(program, plan, function)
     return _Printer(program, plan, names, helpers).module(function)
 
@@ -90,7 +97,7 @@ class _Printer:
 
     def module(self, name: str) -> Source:
         """The whole text."""
-        taken = set(self.names.values())
+        taken = {name, *self.names.values()}
         self.generators = _generator_names(self.program, taken)
         taken |= set(self.generators.values())
         self.buffers = [free_name(f"buffer_{i + 1}", taken) for i in range(len(self.plan.buffers))]
@@ -108,7 +115,7 @@ class _Printer:
         lines += ["", '@np.errstate(all="ignore")']
         given = ", ".join([*(self.names[op] for op in parameters), *self.generators.values()])
         lines += wrap(f"def {name}(", given, "):")
-        body = self.docstring(f"{name}({given})") + self.body
+        body = docstring(self.description(f"{name}({given})")) + self.body
         lines += ["    " + line if line else "" for line in body]
         for helper in self.helpers:
             lines += ["", "", *helper.splitlines()]
@@ -131,7 +138,7 @@ class _Printer:
                 back = heading.startswith("back through ") or heading == "update"
                 now = _heading(op) or ("update" if updated and back else "")
                 if now != heading or apart or (self.loop is not None and not before):
-                    self.body[before:before] = ["", f"# {now}"] if now else [""]
+                    self.body[before:before] = ["", comment(now)] if now else [""]
                     heading = now
                 elif done:
                     self.body.insert(before, "")
@@ -205,7 +212,7 @@ class _Printer:
         """A statement, in as many lines as it takes."""
         return wrap(start, text, room=4 * (self.loop is not None))
 
-    def docstring(self, call: str) -> list[str]:
+    def description(self, call: str) -> list[str]:
         """How to call it, what goes in, and what comes out."""
         given = (*self.program.arguments, *self.program.reads)
         read = {op.state.identity: self.names[op] for op in given if op.state is not None}
@@ -217,15 +224,15 @@ class _Printer:
             where = ", ".join(f"the new {_state_name(x)}" for x in refs if not x.shared)
             where = where or f"the new {_state_name(refs[0])} and others"
             results.append((name, f"{where}, {_described(new)}"))
-        lines = ['"""One call: as recorded.', ""]
+        lines = ["One call: as recorded.", ""]
         if self.program.writes:
             got = ", ".join(name for name, _ in results)
-            lines = ['"""One call: forward, backward and update.', ""]
+            lines = ["One call: forward, backward and update.", ""]
             lines += [*format_assignment(got, call), ""]
         lines += [f"{self.names[op]}: {_described(op)}" for op in given]
         lines += [f"{name}: a np.random.Generator" for name in self.generators.values()]
         lines += ["", "Returns", *(f"{name}: {what}" for name, what in results)]
-        return [*lines, '"""']
+        return lines
 
     def result(self, op: Op) -> str:
         """What is returned for an operation."""
@@ -292,8 +299,8 @@ class _Printer:
 
     def check(self, op: Op) -> None:
         check, args, options = op.params
-        given = [str(self.operand(op.inputs[0])), *map(repr, args)]
-        given += [f"{key}={value!r}" for key, value in options]
+        given = [str(self.operand(op.inputs[0])), *map(argument, args)]
+        given += [f"{key}={argument(value)}" for key, value in options]
         call = f"{helper_name(check)}({', '.join(given)})"
         self.body += self.quick_check(op) or self.wrap("", call)
         if self.body[-1].startswith("if "):
@@ -351,7 +358,7 @@ class _Printer:
     def operand(self, op: Op, user: Op | None = None) -> Text:
         """How an operation is called where its result is used."""
         if op.is_constant and op.kind == "scalar" and user is not None and _is_implied(op, user):
-            return number(op.data.item(), op.data)
+            return number(op.data)
         text = self.texts[op]
         if self.loop is None or op.kind != "array" or op in self.loop.inside:
             return text
@@ -365,7 +372,7 @@ class _Printer:
         if op.kind == "number":
             return number(op.data)
         if op.kind == "scalar":
-            return Text(f"{dtype_name(op.dtype)}({number(op.data.item(), op.data).text})")
+            return Text(f"{dtype_name(op.dtype)}({number(op.data).text})")
         name = self.names[op]
         self.constants += wrap(f"{name} = ", array(op.data))
         return Text(name)
@@ -401,10 +408,10 @@ def _generator_names(program: Program, taken: set[str]) -> dict[np.random.Genera
 
 
 def _state_name(ref: StateRef) -> str:
-    what = {"_value": "value", "_grad": "gradient"}.get(ref.attribute, ref.attribute)
+    what = {"_value": "value", "_grad": "gradient"}.get(ref.attribute) or printable(ref.attribute)
     owner = ref.owner if ref.key is None else ref.owner.params[ref.key]
     name = getattr(owner, "name", None)
-    return f"{what} of {name}" if name else what
+    return f"{what} of {printable(name, LONGEST_NAME)}" if name else what
 
 
 def _heading(op: Op) -> str:

@@ -195,7 +195,6 @@ _UFUNCS: dict[str, Any] = {
     **{ufunc: getattr(operator, name) for ufunc, name in _OPERATORS.items()},
     "maximum": _call("max"),
     "minimum": _call("min"),
-    "square": lambda x: x**2,
     "sqrt": _function(lambda x: ("sqrt", x)),
     "exp": _exp,
     "expm1": lambda x: _exp(x) - 1,
@@ -205,16 +204,12 @@ _UFUNCS: dict[str, Any] = {
 _FUNCTIONS: dict[str, Any] = {
     "where": _function(where),
     "zeros_like": lambda x: Symbol(ZERO),
-    "ones_like": lambda x: Symbol(ONE),
     "real": lambda x: x,
-    "sum": Symbol.sum,
     "clip": _clip,
     "cumsum": _cumsum,
     "einsum": _einsum,
     "concatenate": lambda parts, axis: _function(lambda *trees: ("bracket", *trees))(*parts),
 }
-
-# ── The formulas of a primitive ───────────────────────────────────────────────────────────────────
 
 _DEFAULT = "abcdefhijklmnopqrstuvwxz"
 # What takes the place of parameters that no formula shows.

@@ -15,8 +15,8 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
+from ...engine.names import printable
 from ...engine.tensor import Tensor
-from .. import formatting as text
 from .. import svg
 from ..boxes import BoxContent
 from ..diagram import Diagram, diagram_of, nodes_of
@@ -41,10 +41,9 @@ def page_of(
     """
     nodes = nodes_of(outputs)
     if len(nodes) > MAX_STEPPED:
-        raise ValueError(
-            f"the graph has {len(nodes):,} tensors, and a page steps through {MAX_STEPPED:,} at "
-            "most: draw a smaller part (fewer steps, layers or rows), or save a .svg with depth=1"
-        )
+        most = f"a page steps through {MAX_STEPPED:,} at most"
+        remedy = "draw a smaller part (fewer steps, layers or rows), or save a .svg with depth=1"
+        raise ValueError(f"the graph has {len(nodes):,} tensors, and {most}: {remedy}")
     trace = Trace(nodes, outputs)
     steps = trace.data()
     # What is in the boxes at the last step, with space for those before.
@@ -68,12 +67,12 @@ def page_of(
     ]
     first = str(layouts[0]["svg"])
     layouts[0]["svg"] = ""  # it is in the page itself; the other one waits as text
-    data = {
-        "trace": steps,
-        "layouts": layouts,
-        "files": {"dot": dot, "name": _file_name(outputs[0])},
-        "no_gradients": _no_gradients(outputs),
-    }
+    kept = [c for c in str(outputs[0].name or "") if c.isascii() and (c.isalnum() or c in "_-")]
+    why = "There are no gradients: the output depends on no tensor that requires one."
+    if any(output.size != 1 for output in outputs):
+        why = "There are no gradients, which are of one number: the output has more elements."
+    download = {"dot": dot, "name": "".join(kept)[:40] or "graph"}
+    data = {"trace": steps, "layouts": layouts, "files": download, "no_gradients": why}
     return _put_together(title, outputs, first, data)
 
 
@@ -97,7 +96,7 @@ def _put_together(title: str, outputs: Sequence[Tensor], graph: str, data: dict[
     def file(name: str) -> str:
         return resources.joinpath(name).read_text(encoding="utf-8")
 
-    name = text.printable(str(outputs[0].name or "")) or "a computation"
+    name = printable(str(outputs[0].name or "")) or "a computation"
     what = "Backprop through" if data["trace"]["differentiated"] else "The values of"
     return Template(file("page.html")).substitute(
         heading=escape(f"{what} {name}"),
@@ -126,14 +125,3 @@ def _shape(graph: str) -> str:
     """Return whether the graph is wide, and takes the whole width of the page, or tall."""
     _, _, width, height = graph.split('viewBox="', 1)[1].split('"', 1)[0].split()
     return "wide" if float(width) > 1.4 * float(height) else "tall"
-
-
-def _file_name(output: Tensor) -> str:
-    name = "".join(c for c in str(output.name or "") if c.isascii() and (c.isalnum() or c in "_-"))
-    return name[:40] or "graph"
-
-
-def _no_gradients(outputs: Sequence[Tensor]) -> str:
-    if all(output.size == 1 for output in outputs):
-        return "There are no gradients: the output depends on no tensor that requires one."
-    return "There are no gradients, which are of one number: the output has more elements."

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ... import closed_form
 from ...engine.axes import count_along
 from ...engine.kernels import ARRAY_SLOT
+from ...engine.names import printable
 from ...engine.primitives import Primitive, getitem
 from ...engine.tensor import Tensor
 from .. import formatting as text
@@ -45,7 +46,7 @@ class Trace:
         self.nodes, self.outputs = nodes, outputs
         self.pool = Pool()
         self.id = {node: f"t{i}" for i, node in enumerate(nodes)}
-        names = [text.printable(str(t.name), 24) if t.name else self.id[t] for t in nodes]
+        names = [printable(str(t.name), 24) if t.name else self.id[t] for t in nodes]
         self.names = dict(zip(nodes, text.number_duplicates(names), strict=True))
         # As they were when they were used: a leaf can have got another value since.
         self.values: dict[Tensor, Any] = {node: node.data for node in nodes}
@@ -70,8 +71,6 @@ class Trace:
         """The contributions to the gradient of a node, in order."""
         return self._to.get(node, [])
 
-    # ── As plain data ─────────────────────────────────────────────────────────────────────────
-
     def data(self) -> dict[str, Any]:
         """All of it, in what JSON knows: dicts, lists, text and finite numbers."""
         steps = list(self._steps())
@@ -91,7 +90,7 @@ class Trace:
         known: dict[str, Any] = {
             "id": self.id[node],
             "name": self.names[node],
-            "label": text.printable(str(node.name or ""), 200),
+            "label": printable(str(node.name or ""), 200),
             "kind": kind_of(node, node in set(self.outputs)).name.lower(),
             "shape": node.shape,
             "dtype": str(node.dtype),
@@ -99,11 +98,11 @@ class Trace:
             "gradient": None if gradient is None else self.pool.add(gradient),
             "wanted": node.requires_grad,
             "inputs": [self.id[source] for source in inputs],
-            "scope": list(map(text.printable, scopes)),
+            "scope": list(map(printable, scopes)),
             "latex": chain_rule(node, self),
         }
         if line := line_of(node):
-            known["line"] = text.printable(line, 300)
+            known["line"] = printable(line, 300)
         if primitive is not None:
             params = text.params(primitive.params, node.params)
             known |= {
@@ -135,11 +134,10 @@ class Trace:
             "from": self.id[c.node],
             "to": self.id[c.source],
             "place": c.place,
-            "gradient": self.pool.add(c.gradient),
-            "from_rule": self.pool.add(raw),
-            "added": self.pool.add(c.added),
-            "before": None if c.before is None else self.pool.add(c.before),
-            "after": self.pool.add(c.after),
+            **{
+                name: None if (array := getattr(c, name)) is None else self.pool.add(array)
+                for name in ("gradient", "from_rule", "added", "before", "after")
+            },
             **_Bindings(c.node, self, c.gradient).explain(tree, raw, c.place),
         }
         if value[0] == "pow":  # instead of y = eˣ, eˣ: it says more, and takes no more room
@@ -168,18 +166,11 @@ class Trace:
             if match is not None:
                 found.add(node)
                 p, y, closed, rows = match
-                yield {
-                    "node": self.id[node],
-                    "softmax": self.pool.add(p),
-                    "one_hot": self.pool.add(y),
-                    "closed": self.pool.add(closed),
-                    "difference": self.pool.add(np.asarray(gradient) - closed),
-                    "largest": float(np.max(np.abs(gradient - closed))),
-                    "rows": rows,
-                }
-
-
-# ── Formulas ──────────────────────────────────────────────────────────────────────────────────────
+                difference = np.asarray(gradient) - closed
+                arrays = {"softmax": p, "one_hot": y, "closed": closed, "difference": difference}
+                numbers = {name: self.pool.add(array) for name, array in arrays.items()}
+                largest = float(np.max(np.abs(difference)))
+                yield {"node": self.id[node], **numbers, "largest": largest, "rows": rows}
 
 
 def _formula(node: Tensor, place: int | None = None) -> Any:
@@ -297,9 +288,6 @@ def _softmax_minus_one_hot(z: Array, g: Array) -> tuple[Array, Array, Array, int
         if np.allclose(g, closed, rtol=0, atol=64 * float(np.finfo(z.dtype).eps) / rows):
             return p, y, closed, rows
     return None
-
-
-# ── The chain rule in LaTeX ───────────────────────────────────────────────────────────────────────
 
 
 def chain_rule(node: Tensor, trace: Trace) -> str:

@@ -303,5 +303,9 @@ function clearSelection() {
   state.chosen = null;
   markRelated(null);
   showNode();
+  clearMatches();
+}
+
+function clearMatches() {
   for (const part of drawn.svg.querySelectorAll(".match")) part.classList.remove("match");
 }
