@@ -304,24 +304,14 @@ def checks_labels(p, a, model):
     return F.cross_entropy(p, (a > 3).sum().astype(int))
 
 
-HIDDEN = [
-    (CONTEXTS[recording], "uses_a_module"),
-    *(
-        (CONTEXTS[recording_with], name)
-        for name in ("differentiates", "trains", "reads", "uses_a_module")
-    ),
-]
 BODIES = [computes, differentiates, trains, reads, uses_a_module, checks_labels]
 
 
 @EVERY
 @FORMS
 @pytest.mark.parametrize("body", BODIES)
-def test_a_compiled_step_follows_its_arguments_or_is_refused(context, form, body, request):
+def test_a_compiled_step_follows_its_arguments_or_is_refused(context, form, body):
     """What the step refuses by itself is refused in a compiled step too."""
-    if (context, body.__name__) in HIDDEN:
-        reason = "a recorder inside of a recorded step hides from the compiler what it reads"
-        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
 
     def results(compiled):
         p = T([1.0, 2.0], requires_grad=True)

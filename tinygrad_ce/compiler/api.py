@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import update_wrapper
 from operator import attrgetter
@@ -27,21 +28,28 @@ from .passes import simplify
 from .recorder import Recording, RecordingError, record
 from .row_blocks import tile_rows
 from .runtime import GUARD_FAILED, Replay, lock_of_process
+from .verification import Net
 
 MOST_RECORDINGS = 64  # kinds of arguments; the oldest is forgotten for a further one
+MANY = 8  # recordings, of which it warns
+VERIFIED = 2  # calls after the first that are verified
 MOST_ALIKE = 8  # recordings for one kind, that differ in what the step relies on outside
 _one_recording = lock_of_process()  # at a time, since it assigns parameters and puts them back
 
 
 @overload
-def compile(step: Callable[..., Any], *, fast: bool = False) -> Compiled: ...
+def compile(
+    step: Callable[..., Any], *, fast: bool = False, verify: int | None = None
+) -> Compiled: ...
 @overload
 def compile(
-    step: None = None, *, fast: bool = False
+    step: None = None, *, fast: bool = False, verify: int | None = None
 ) -> Callable[[Callable[..., Any]], Compiled]: ...
 
 
-def compile(step: Callable[..., Any] | None = None, *, fast: bool = False) -> Any:
+def compile(
+    step: Callable[..., Any] | None = None, *, fast: bool = False, verify: int | None = None
+) -> Any:
     """Write a step out as NumPy source, and run that in place of the step.
 
     Parameters
@@ -53,6 +61,10 @@ def compile(step: Callable[..., Any] | None = None, *, fast: bool = False) -> An
     fast
         Allow what changes last digits: sums over an axis of a matrix by BLAS. Left out, every bit
         is as the step itself has it.
+    verify
+        Run the step itself too at every `verify`-th call of a recording, and compare all that both
+        return and leave behind, bit by bit (with `fast`, to within √ε of an array's largest
+        magnitude). Left out, at its second and third call; 0 for never.
 
     Returns
     -------
@@ -61,12 +73,19 @@ def compile(step: Callable[..., Any] | None = None, *, fast: bool = False) -> An
         gradients and the state of optimizers are afterwards, bit for bit, what the step itself
         would have made of them. `source` is the text, `save(path)` writes it to a file.
 
+    Raises
+    ------
+    RecordingError
+        At a call: the step does what a replay could not repeat.
+    VerificationError
+        At a call: the step itself has done something else.
+
     Notes
     -----
-    Each call computes from its arguments, from Tensors and optimizers outside as they are then,
-    and from whether Modules are in training; `tg.sample` draws new random numbers at each call.
-    All else that the step takes from outside stays what it was at the recording: NumPy arrays and
-    Python numbers. So give them as arguments.
+    Each call computes from its arguments and from Tensors and optimizers outside as they are then;
+    `tg.sample` draws new random numbers. Once an attribute of a Module or optimizer, or an object
+    that the step's code names, is another one, the step is recorded again. docs/compiling.md has
+    the whole rule, and what cannot be seen: arrays that are changed in place, say.
 
     Also a decorator: ``@tg.compile`` or ``@tg.compile(fast=True)``.
 
@@ -88,14 +107,16 @@ def compile(step: Callable[..., Any] | None = None, *, fast: bool = False) -> An
     True
     """
     if step is None:
-        return lambda step: Compiled(step, fast)
-    return Compiled(step, fast)
+        return lambda step: Compiled(step, fast, verify)
+    return Compiled(step, fast, verify)
 
 
 class Compiled:
     """A step that runs from its source. See `tg.compile`, which makes it."""
 
-    def __init__(self, step: Callable[..., Any], fast: bool = False) -> None:
+    def __init__(
+        self, step: Callable[..., Any], fast: bool = False, verify: int | None = None
+    ) -> None:
         if not callable(step):
             raise TypeError(f"compile takes a function, got {type(step).__name__}")
         if suspends(step) or suspends(type(step).__call__):
@@ -107,6 +128,8 @@ class Compiled:
         update_wrapper(self, step, updated=("__dict__",) * hasattr(step, "__code__"))
         self._step = step
         self._fast = fast
+        self._verify = verify
+        self._reasons: list[str] = []  # why it was recorded
         self._name = printable(getattr(step, "__name__", "step"), 80)
         self._turn = lock_of_process()  # for calls that write
         self._found: dict[Any, list[Replay]] = {}
@@ -137,7 +160,7 @@ class Compiled:
             found = attrgetter(name)(sys.modules[self.__module__])
         except (AttributeError, KeyError):
             found = None
-        return name if found is self else (Compiled, (self._step, self._fast))
+        return name if found is self else (Compiled, (self._step, self._fast, self._verify))
 
     def __get__(self, owner: Any, kind: Any = None) -> Any:
         return self if owner is None else MethodType(self, owner)
@@ -168,11 +191,54 @@ class Compiled:
                 "be told whether it has changed: give arrays, numbers, strings or tuples of these"
             ) from error
         for replay in found:
-            results = replay.call(*values)
+            if replay.net is None:
+                results = replay.call(*values)
+            else:
+                results = self._call_verified(replay, values, args, kwargs)
             if results is not GUARD_FAILED:
                 return replay.rebuild(results)
+        self._warn_of_many(found)
         replay = self._record_and_keep(key, args, kwargs)
-        return replay.rebuild(replay.call(*values))
+        results = replay.call(*values)
+        if results is GUARD_FAILED:
+            raise RecordingError(
+                f"{self._name} relies on what is another thing at once, and would be recorded at "
+                f"each call: {', '.join(replay.failing()) or 'a value that it reads'}"
+            )
+        return replay.rebuild(results)
+
+    def _call_verified(self, replay: Replay, values: list[Any], args: Any, kwargs: Any) -> Any:
+        """Call a replay and, if it is time, the step itself, too."""
+        calls = replay.calls + 1  # before this one: the recording was followed by one
+        if self._verify and (calls + 1) % self._verify:
+            results = replay.call(*values)
+        else:
+            given, named = as_tensors(args, kwargs, [""] * len(args), None)
+            with _one_recording:
+                assert replay.net is not None
+                results = replay.net.call(
+                    self._name, replay, values, lambda: self._step(*given, **named)
+                )
+        if results is not GUARD_FAILED:
+            replay.calls = calls
+            if calls == VERIFIED and self._verify is None:
+                replay.net = None
+        return results
+
+    def _warn_of_many(self, found: Sequence[Replay]) -> None:
+        """Say once, if a step is recorded again and again, why, and what to do about it."""
+        changed = [name for replay in found[:1] for name in replay.failing()]
+        self._reasons.append(", ".join(changed) or "arguments of another kind or value")
+        if len(self._reasons) == MANY:
+            warnings.warn(
+                f"{self._name} is recorded for the {MANY}th time, the last time because of "
+                f"{self._reasons[-1]}. Numbers, lists and strings among the arguments belong to "
+                "the recording: give what changes as an array or a Tensor (labels as an array of "
+                "integers, a number as np.float64(x)), batches in one shape, and let a Tensor "
+                "outside hold what changes there",
+                RuntimeWarning,
+                stacklevel=3,
+            )
 
     def _record_and_keep(self, key: Any, args: Any, kwargs: Any) -> Replay:
         with _one_recording, _collector_paused():
@@ -190,24 +256,45 @@ class Compiled:
         """Record the step, twice, and write it out."""
         recording = self._record(args, kwargs)
         again, results = self._lower(recording)
-        other = recording.result
+        other, made = recording.result, recording.made
         del recording
-        for tensor in results:  # which are kept for a comparison, but not their graph
-            tensor.inputs, tensor._arguments = None, ()
+        _drop_graph(results)  # which are kept for a comparison
         recording = self._record(args, kwargs)
         program, results = self._lower(recording)
         _check_same(self._name, program, again)
-        slots = {tensor: Slot(i) for i, tensor in enumerate(results)}
+        made |= recording.made
+        slots = {
+            tensor: Slot(i, program.results[i].kind == "number") for i, tensor in enumerate(results)
+        }
         result = result_template(recording.result, other, slots)
         del again, recording, other, results, slots
         program = tile_rows(simplify(program, self._fast), self._fast)
         source = generate_source(program, plan_memory(program), self._name)
-        return Replay(source, program, result, self._turn)
+        self._refuse_leaks(made)
+        replay = Replay(source, program, result, self._turn)
+        if self._verify != 0:
+            replay.net = Net(program, source.generators, self._fast)
+        return replay
+
+    def _refuse_leaks(self, made: set[int]) -> None:
+        """Refuse a step that keeps a Tensor elsewhere than in its result.
+
+        The collector was paused, so what was made since is in its youngest generation.
+        """
+        kept = [x for x in gc.get_objects(0) if type(x) is Tensor and x.index in made]
+        if kept:
+            raise RecordingError(
+                f"{self._name} keeps {kept[0].label()} elsewhere than in its result, in a list or "
+                "an attribute outside, say, and a replay would not: return it, and keep it after "
+                "the call"
+            )
 
     def _record(self, args: Any, kwargs: Any) -> Recording:
         inputs: list[Tensor] = []
         given, named = as_tensors(args, kwargs, argument_names(self._step, args, kwargs), inputs)
-        return record(self._step, inputs, given, named)
+        theirs = [*tensors_in([*args, *kwargs.values()])]
+        borrowed = [x for x in inputs if any(x._value is t._value for t in theirs)]
+        return record(self._step, inputs, given, named, borrowed)
 
     def _lower(self, recording: Recording) -> tuple[Program, list[Tensor]]:
         """Return the program of a recording, and the Tensors that it returns and has computed."""
@@ -221,10 +308,16 @@ class Compiled:
             for tensor in dict.fromkeys(tensors_in(recording.result))
             if tensor in own or tensor.primitive is not None or tensor.index >= recording.start
         ]
-        return lower(recording, results, is_frozen), results
+        computed = [recording.assigned.get(tensor, tensor) for tensor in results]
+        return lower(recording, computed, is_frozen), results
 
     def __repr__(self) -> str:
         return f"<compiled {self._name}>"
+
+
+def _drop_graph(tensors: list[Tensor]) -> None:
+    for tensor in tensors:
+        tensor.inputs, tensor._arguments = None, ()
 
 
 @contextmanager

@@ -103,10 +103,11 @@ def argument_names(step: Callable[..., Any], args: Any, kwargs: Any) -> list[str
 
 
 class Slot:
-    """The place of a Tensor in a result."""
+    """The place of a Tensor in a result, or of a plain number."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, plain: bool) -> None:
         self.number = number
+        self.plain = plain
 
 
 class Made:
@@ -165,7 +166,8 @@ def result_template(result: Any, other: Any, slots: dict[Tensor, Slot]) -> Any:
 def rebuild(template: Any, values: Any) -> Any:
     """Return what the step returns, with new Tensors of these values, in new containers."""
     if type(template) is Slot:
-        return constant(values[template.number])
+        value = values[template.number]
+        return value if template.plain else constant(value)
     if type(template) is not Made:
         return template
     parts = _parts_of(template.example)

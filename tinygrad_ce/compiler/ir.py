@@ -19,8 +19,9 @@ import numpy as np
 
 from ..engine.graph import Node, Scope, topological_order
 from ..engine.primitives import Primitive
+from .guards import StateRef
 from .primitives import FACTS, NOTHING_KNOWN, Facts
-from .recorder import Recording, StateRef
+from .recorder import Recording
 
 SMALL = 64  # elements of a constant that is written out in the source
 
@@ -204,6 +205,8 @@ class Program:
         What the step returns.
     writes
         What it leaves outside; None clears a gradient.
+    settings
+        Attributes that it assigns plain values to.
     guards
         What must be as it was at the recording, and how it was.
     frozen_leaves
@@ -216,6 +219,7 @@ class Program:
     arguments: list[Op]
     results: list[Op]
     writes: list[tuple[StateRef, Op | None]]
+    settings: list[tuple[StateRef, Any]]
     guards: list[tuple[StateRef, Any]]
     frozen_leaves: list[tuple[Node, Any]]
     loops: list[Loop] = field(default_factory=list)
@@ -274,6 +278,7 @@ class Program:
             [now(op, op) for op in self.arguments],
             [now(op, op) for op in self.results],
             [(ref, op and now(op, op)) for ref, op in self.writes],
+            self.settings,
             self.guards,
             self.frozen_leaves,
         )
@@ -335,6 +340,7 @@ def lower(
         [ops[tensor] for tensor in recording.inputs],
         [ops[tensor] for tensor in results],
         [(ref, None if t is None else ops[t]) for ref, t in recording.writes],
+        recording.settings,
         recording.guards,
         taken,
     )

@@ -30,6 +30,13 @@ def _sampled(*arguments: Any) -> Any:
     return sample_by(getattr(generator, method), tuple(filled), named)
 
 
+def check_count(mask: Any, n: int) -> None:
+    """Raise if a mask does not choose as many elements as at the recording."""
+    found = np.count_nonzero(mask)
+    if found != n:
+        raise ValueError(f"mask with {found} True, recorded for {n}")
+
+
 # Refuses values that do not fit: labels out of range, say.
 verified = Primitive("verified", "✓", _verified, params=("check", "args", "options"))
 # Draws from a generator. Its inputs are the arrays among the method's arguments.

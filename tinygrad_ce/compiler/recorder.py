@@ -9,51 +9,39 @@ write, and the old values are put back.
 
 from __future__ import annotations
 
-import copy
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from ..engine.array_types import Arguments
 from ..engine.backprop import backpropagate
-from ..engine.context import no_grad, recording_with
-from ..engine.graph import Node
-from ..engine.hooks import Recorder
+from ..engine.context import MODE, no_grad, observing, recording_with
+from ..engine.graph import FreedGraphError, Node
+from ..engine.hooks import Observer, Recorder
 from ..engine.kernels import ARRAY_SLOT
-from ..engine.primitives import stop_gradient
+from ..engine.primitives import Primitive, getitem, stop_gradient
 from ..engine.tensor import Tensor, apply, constant
+from ..nn import Module
 from ..optim import Optimizer
-from .primitives import sampled, verified
+from .guards import (
+    MISSING,
+    PLAIN,
+    Key,
+    StateRef,
+    attribute_of,
+    is_same,
+    named_by,
+    snapshot,
+    watching,
+)  # fmt: skip
+from .primitives import check_count, sampled, verified
 
 
 class RecordingError(RuntimeError):
     """The step does something that a replay could not repeat."""
-
-
-Key = tuple[int, str, int | None]
-
-
-@dataclass(frozen=True, eq=False)
-class StateRef:
-    """What is kept outside of the step, and is read or written by each call."""
-
-    owner: Any  # a leaf or an optimizer
-    attribute: str
-    key: int | None = None  # the number of a parameter, where the attribute is a list
-    shared: bool = False  # whether it is read for others in the list too, that are the same number
-
-    @property
-    def identity(self) -> Key:
-        """Equal for two that refer to the same."""
-        return (id(self.owner), self.attribute, self.key)
-
-    @property
-    def content(self) -> Any:
-        """What is there now."""
-        found = getattr(self.owner, self.attribute)
-        return found if self.key is None else found[self.key]
 
 
 @dataclass
@@ -62,17 +50,21 @@ class Recording:
 
     `gradients` has, for each step of a backward pass, the index at which it began, the node and its
     gradient, with None at the end; `versions` the Tensors that a leaf was assigned, by leaf and
-    value; `start` the index from which on nodes are the step's own.
+    value; `assigned` the last of them; `made` the indices of all nodes that were computed, and
+    `start` the index from which on nodes are the step's own.
     """
 
     inputs: list[Tensor]
     result: Any = None
     reads: dict[Node, StateRef] = field(default_factory=dict)
     writes: list[tuple[StateRef, Tensor | None]] = field(default_factory=list)
+    settings: list[tuple[StateRef, Any]] = field(default_factory=list)  # writes of plain values
     effects: list[Tensor] = field(default_factory=list)  # checks and draws
-    guards: list[tuple[StateRef, Any]] = field(default_factory=list)  # a value, or a StateRef
+    guards: list[tuple[StateRef, Any]] = field(default_factory=list)  # a snapshot, or a StateRef
     gradients: list[tuple[int, Node, Node | None]] = field(default_factory=list)
     versions: dict[tuple[int, int], Node] = field(default_factory=dict)
+    assigned: dict[Node, Tensor] = field(default_factory=dict)
+    made: set[int] = field(default_factory=set)
     start: int = 0
 
     def source_of(self, source: Node, value: Any) -> Node:
@@ -83,16 +75,25 @@ class Recording:
 class StepRecorder(Recorder):
     """What Tensors and optimizers report to while a step is recorded."""
 
-    def __init__(self, inputs: list[Tensor]) -> None:
+    def __init__(self, inputs: list[Tensor], borrowed: Sequence[Tensor] = ()) -> None:
         self.recording = Recording(inputs)
         self.recording.start = constant(0).index  # what was made before has a smaller index
         self._inputs = set(inputs)
+        self._borrowed = set(borrowed)
         self._old_values: dict[Node, Any] = {}
         self._assigned: dict[Node, Tensor] = {}
         self._gradients: dict[Node, Tensor | None] = {}
         self._old_gradients: dict[Node, Tensor | None] = {}
         self._kept: dict[Key, tuple[StateRef, Tensor, Tensor]] = {}  # as first read, and now
-        self._guards: set[Key] = set()
+        self._guards: dict[Key, tuple[StateRef, Any]] = {}
+        self._containers: list[tuple[Any, Any]] = []  # which the step could change, and copies
+        self._named: list[tuple[StateRef, Any]] = []  # what the step's code names
+        self._settings: dict[Key, tuple[StateRef, Any]] = {}  # attributes, and what they were
+        self._switches: dict[Node, tuple[bool, int]] = {}  # as it was before a switch
+        self._switched: set[Key] = set()
+        self._created: dict[int, Any] = {}  # Modules and optimizers that the step has made
+        self._freed: set[int] = set()  # the indices of nodes whose graph backward() has freed
+        self._passed: list[int] = []
         self._generators: dict[Any, tuple[Any, Any]] = {}  # the states before and after its draws
 
     # ── Reading and assigning ─────────────────────────────────────────────────────────────────
@@ -110,6 +111,13 @@ class StepRecorder(Recorder):
     def _is_inside(self, node: Node) -> bool:
         return node.index >= self.recording.start and node not in self._inputs
 
+    def leaving(self, inner: Recorder) -> None:
+        """Refuse another recorder: what it is told of, a replay would not know."""
+        raise RecordingError(
+            f"{type(inner).__name__} cannot record inside of a step that is recorded: "
+            "enter it around the call of the compiled step, or call the step uncompiled"
+        )
+
     def copied(self, new: Node, source: Node) -> None:
         """Remember that the value of a leaf has been copied from a Tensor."""
         assert isinstance(source, Tensor)
@@ -121,6 +129,29 @@ class StepRecorder(Recorder):
         new.inputs = (detached,)
         new._arguments = (detached._value,)
         new.index = constant(0).index
+        self.recording.made.add(new.index)
+
+    def current(self, tensor: Tensor) -> Tensor:
+        """What has computed the value that a Tensor has now: a leaf may have been assigned."""
+        found = self.recording.source_of(tensor, tensor._value)
+        assert isinstance(found, Tensor)
+        return found
+
+    def arguments_of(self, node: Node) -> Arguments:
+        """Put what was assigned to a leaf, or a copy of what it was, in place of its values."""
+        if all(x._value is v for x, v in zip(node.inputs or (), node._arguments, strict=False)):
+            return node.current_arguments()
+        if MODE.get().grad:
+            return node.current_arguments()  # which refuses it
+        found: list[Any] = list(node._arguments)
+        for i, source in enumerate(node.inputs or ()):
+            version = self.recording.source_of(source, found[i])
+            if version is source and source._value is not found[i]:
+                copy = version = constant(found[i])
+                copy.primitive, copy._arguments = stop_gradient, (found[i],)
+                setattr(copy, "inputs", (source,))  # noqa: B010
+            found[i] = version
+        return tuple(found)
 
     def assign(self, leaf: Node, value: Any) -> None:
         """Let a leaf have a new value from here on."""
@@ -129,6 +160,8 @@ class StepRecorder(Recorder):
                 f"{leaf.label()} was assigned an array while the step is recorded, which would be "
                 "the same at all later calls: assign a Tensor that the step has computed"
             )
+        self._refuse_borrowed(leaf, "data")
+        value = self.current(value)
         self._old_values.setdefault(leaf, leaf._value)
         leaf._value = value._value
         self._assigned[leaf] = value
@@ -141,14 +174,100 @@ class StepRecorder(Recorder):
             node = apply(verified, x, params=(check, args, tuple(options.items())))
         self.recording.effects.append(node)
 
+    def _refuse_borrowed(self, leaf: Node, attribute: str) -> None:
+        if leaf in self._borrowed:
+            raise RecordingError(
+                f".{attribute} of {leaf.label()}, an argument, was assigned while the step is "
+                "recorded, and a replay would leave the caller's Tensor as it is: assign to a "
+                "Tensor that is made outside of the step, or to a copy, tg.Tensor(x)"
+            )
+
+    # ── Conditions ────────────────────────────────────────────────────────────────────────────
+
     def depends_on(self, owner: object, attribute: str) -> None:
         """Record again once an attribute, such as whether a Module is in training, has changed."""
-        ref = StateRef(owner, attribute)
-        if ref.identity not in self._guards:
-            self._guards.add(ref.identity)
-            self.recording.guards.append((ref, ref.content))
+        self.guard(StateRef(owner, attribute))
+
+    def name(self, refs: list[StateRef]) -> None:
+        """Record again once one of the objects that the step's code names is another one."""
+        self._named = [(ref, ref.content) for ref in refs]
+        for ref in refs:
+            self.guard(ref)
+
+    def guard(self, ref: StateRef) -> None:
+        """Record again once what is there is no longer what it is now."""
+        owner, content = ref.owner, ref.content
+        if ref.identity in self._guards or ref.identity in self._settings:
+            return
+        if not isinstance(owner, Node):
+            if id(owner) not in self._created:
+                self._guards[ref.identity] = ref, snapshot(content)
+                if type(content) in (list, dict, set, deque) and ref.attribute != "__dict__":
+                    self._containers.append((content, snapshot(content)))
+        elif self._is_outside(owner) and ref.identity not in self._switched:
+            self._guards[ref.identity] = ref, content
+
+    def switching(self, leaf: Node) -> None:
+        """Remember whether a leaf required a gradient before it is assigned."""
+        self._refuse_borrowed(leaf, "requires_grad")
+        self._switches.setdefault(leaf, (leaf._requires_grad, leaf._tracked_since))
+        self._switched.add(StateRef(leaf, "_requires_grad").identity)
+
+    def attribute_read(self, owner: Any, name: str, value: Any) -> Any:
+        """Return an attribute of a Module or optimizer: what changes, as Tensors."""
+        if id(owner) in self._created or (name[:2] == "__" and name != "__dict__"):
+            return value
+        if isinstance(owner, Optimizer) and name in type(owner).scalar_state:
+            return self._read(StateRef(owner, name))
+        if isinstance(owner, Optimizer) and name in type(owner).per_parameter_state:
+            return tuple(self._read_list(owner, name))
+        is_property = isinstance(getattr(type(owner), name, None), property)
+        if name in attribute_of(owner, "__dict__") or name == "__dict__":
+            self.depends_on(owner, name)
+        elif isinstance(value, PLAIN) and not is_property:
+            self.depends_on(owner, name)  # which the class has, as long as the object does not
+        return value
+
+    def may_assign(self, owner: Any, name: str, value: Any) -> bool:
+        """Take note of what is assigned to a Module or optimizer; say whether to assign it now."""
+        attributes = attribute_of(owner, "__dict__")
+        if not attributes and name != "_training":
+            self._created[id(owner)] = owner  # nothing has been assigned to it before
+        is_property = isinstance(getattr(type(owner), name, None), property)
+        if id(owner) in self._created or is_property:  # a property assigns in its turn
+            return True
+        if isinstance(owner, Optimizer) and name in type(owner).scalar_state:
+            value = self.current(value) if isinstance(value, Tensor) else constant(value)
+            if type(value._value) not in (bool, int, float):
+                self._refuse_attribute(owner, name, value._value)
+            self._read(StateRef(owner, name))
+            self._write(StateRef(owner, name), value)
+            return False
+        kept = isinstance(value, Tensor | Module)
+        if kept and isinstance(value, Tensor):
+            kept = not self._is_inside(value) and value not in self._inputs
+        if kept and id(value) in self._created:
+            kept = False
+        state = isinstance(owner, Optimizer) and name in type(owner).per_parameter_state
+        if state or not (kept or isinstance(value, PLAIN)):
+            self._refuse_attribute(owner, name, value)
+        self._settings.setdefault(
+            (id(owner), name, None), (StateRef(owner, name), attributes.get(name, MISSING))
+        )
+        return True
+
+    def _refuse_attribute(self, owner: Any, name: str, value: Any) -> None:
+        raise RecordingError(
+            f"{type(owner).__name__}.{name} was assigned {type(value).__name__} while the step is "
+            "recorded, which a replay would not repeat: return it from the step and assign it "
+            "there; or keep it in a Tensor made outside, and assign its .data"
+        )
 
     # ── Random numbers ────────────────────────────────────────────────────────────────────────
+
+    def masking(self, mask: Node) -> None:
+        """Record again for another number of True in a mask, which is the length of x[mask]."""
+        self.checking(check_count, mask, (int(np.count_nonzero(mask._value)),), {})
 
     def sample(self, method: Any, args: Sequence[Any], options: dict[str, Any]) -> Tensor:
         """Draw by a method of a generator, again at each call."""
@@ -191,6 +310,7 @@ class StepRecorder(Recorder):
 
     def set_gradient(self, node: Node, gradient: Any) -> None:
         """Let a node have another gradient, or None."""
+        self._refuse_borrowed(node, "grad")
         if gradient is not None and not isinstance(gradient, Tensor):
             gradient = Tensor(gradient, dtype=node.dtype)
         if gradient is not None and gradient.shape != node.shape:
@@ -198,14 +318,20 @@ class StepRecorder(Recorder):
                 f"a gradient has the shape of its tensor: {node.label()} has shape "
                 f"{node.shape}, the gradient {gradient.shape}"
             )
-        self._gradients[node] = gradient
+        self._gradients[node] = None if gradient is None else self._cast(gradient, node)
+
+    def _cast(self, gradient: Tensor, node: Node) -> Tensor:
+        """A gradient of a node, in the dtype of that."""
+        with no_grad():
+            same = gradient.dtype == node.dtype
+            return self.current(gradient) if same else gradient.astype(node.dtype)
 
     def zero_grad(self, parameters: Sequence[Node]) -> None:
         """Clear the gradients of parameters."""
         for parameter in parameters:
             self._gradients[parameter] = None
 
-    def backward(self, output: Node, gradient: Any) -> None:
+    def backward(self, output: Node, gradient: Any, retain_graph: bool) -> None:
         """Pass Tensors back from the output, and accumulate them."""
         assert isinstance(output, Tensor)
         seed = gradient if isinstance(gradient, Tensor) else constant(output.cotangent(gradient))
@@ -214,10 +340,14 @@ class StepRecorder(Recorder):
                 f"the gradient of {output.label()} must have its shape {output.shape}, "
                 f"got {seed.shape}"
             )
+        seed = self._cast(seed, output)
+        del self._passed[:]
         with no_grad():
             for node, g in backpropagate(output, seed, create_graph=True).items():
                 before = self.gradient_of(node)
                 self._gradients[node] = g if before is None else before + g
+        if not retain_graph:
+            self._freed.update(self._passed)
 
     def passing(self, node: Node, gradient: Node | None) -> None:
         """Remember whose gradient g is: what is recorded next passes it on from there.
@@ -225,38 +355,63 @@ class StepRecorder(Recorder):
         Without a gradient, the walk has come to its end.
         """
         self.recording.gradients.append((constant(0).index, node, gradient))
+        if gradient is None:
+            self._depends_on_leaves(node)
+        elif node.index in self._freed:
+            raise FreedGraphError(node)
+        elif node.primitive is not None:
+            self._passed.append(node.index)
+
+    def _depends_on_leaves(self, output: Node) -> None:
+        """Record again once a leaf outside of which it was made is frozen, or no longer."""
+        todo, seen = [output], {output}
+        while todo:
+            node = todo.pop()
+            if node.primitive is None:
+                self.depends_on(node, "_requires_grad")
+            new = [x for x in node.inputs or () if x not in seen]
+            seen.update(new)
+            todo += new
 
     # ── Optimizers ────────────────────────────────────────────────────────────────────────────
 
     def optimizer_step(self, optimizer: Optimizer) -> None:
         """Run the update of an optimizer on Tensors."""
-        outside = {"params", *optimizer.scalar_state, *optimizer.per_parameter_state}
-        for name in vars(optimizer):
-            if name not in outside:
-                self.depends_on(optimizer, name)
-        traced_copy = copy.copy(optimizer)
-        parameters = [_Parameter(p, self.gradient_of(p)) for p in optimizer.params]
-        traced_copy.params = parameters  # type: ignore[assignment]
-        for name in optimizer.scalar_state:
-            setattr(traced_copy, name, self._read(StateRef(optimizer, name)))
-        for name in optimizer.per_parameter_state:
-            setattr(traced_copy, name, self._read_list(optimizer, name))
+        kind, attributes = type(optimizer), attribute_of(optimizer, "__dict__")
+        state = {"params", *kind.scalar_state, *kind.per_parameter_state}
+        for name in {"params", *attributes} - (state - {"params"}):
+            self.depends_on(optimizer, name)
+        traced_copy = object.__new__(kind)
+        self._created[id(traced_copy)] = traced_copy
+        traced = attribute_of(traced_copy, "__dict__")
+        traced.update(attributes)
+        params = attributes["params"]
+        parameters = traced["params"] = [_Parameter(p, self.gradient_of(p)) for p in params]
+        for name in kind.scalar_state:
+            traced[name] = self._read(StateRef(optimizer, name))
+        for name in kind.per_parameter_state:
+            traced[name] = self._read_list(optimizer, name)
         with no_grad():
             traced_copy.update_parameters()
-        for parameter, p in zip(parameters, optimizer.params, strict=True):
+        for parameter, p in zip(parameters, params, strict=True):
             if parameter._value is not p:
                 p.set_value(parameter._value)
-        for name in optimizer.scalar_state:
-            self._write(StateRef(optimizer, name), getattr(traced_copy, name))
-        for name in optimizer.per_parameter_state:
-            for i, value in enumerate(getattr(traced_copy, name)):
+        for name in kind.scalar_state:
+            self._write(StateRef(optimizer, name), traced[name])
+        for name in kind.per_parameter_state:
+            for i, value in enumerate(traced[name]):
                 self._write(StateRef(optimizer, name, i), value)
+        for name in traced.keys() - state:
+            if traced[name] is not attributes.get(name, MISSING):
+                self.may_assign(optimizer, name, traced[name])
+                attributes[name] = traced[name]
 
     def _read(self, ref: StateRef) -> Tensor:
         """What is kept outside, as a Tensor."""
         if ref.identity not in self._kept:
             leaf = constant(ref.content)
-            self.recording.reads[leaf] = ref
+            if id(ref.owner) not in self._created:
+                self.recording.reads[leaf] = ref
             self._kept[ref.identity] = (ref, leaf, leaf)
         return self._kept[ref.identity][2]
 
@@ -265,7 +420,7 @@ class StepRecorder(Recorder):
 
         So what is made from a count is computed once, and not for each parameter.
         """
-        contents = getattr(owner, attribute)
+        contents = attribute_of(owner, attribute)
         number = Counter(x for x in contents if type(x) is int)
         firsts: dict[int, StateRef] = {}
         found = []
@@ -280,16 +435,26 @@ class StepRecorder(Recorder):
             found.append(self._read(ref))
         return found
 
-    def _write(self, ref: StateRef, value: Tensor) -> None:
+    def _write(self, ref: StateRef, value: Any) -> None:
+        value = self.current(value) if isinstance(value, Tensor) else constant(value)
         _, first, _ = self._kept[ref.identity]
         self._kept[ref.identity] = (ref, first, value)
 
     # ── The end ───────────────────────────────────────────────────────────────────────────────
 
     def put_back(self) -> None:
-        """Give all leaves the values that they had before, and generators their states."""
+        """Give all leaves and attributes what they had before, and generators their states."""
         for leaf, value in self._old_values.items():
             leaf._value = value
+        for leaf, (required, since) in self._switches.items():
+            leaf._requires_grad, leaf._tracked_since = required, since
+        for ref, value in [*self._settings.values(), *self._named]:
+            if ref.content is not value:
+                ref.restore(value)
+        for container, before in self._containers:
+            if not is_same(container, before):
+                container.clear()
+                getattr(container, "extend" if hasattr(container, "extend") else "update")(before)
         for bits, (before, _) in self._generators.items():
             bits.state = before
 
@@ -297,17 +462,67 @@ class StepRecorder(Recorder):
         """Return the recording, with what the step has written."""
         for bits in self._generators:
             self._check_undisturbed(bits)
+        self._check_unchanged()
         writes = self.recording.writes
         for leaf, tensor in self._assigned.items():
-            if not self._is_inside(leaf):
+            if self._is_outside(leaf):
                 writes.append((StateRef(leaf, "_value"), tensor))
         for node, gradient in self._gradients.items():
             unchanged = node in self._old_gradients and self._old_gradients[node] is gradient
-            if not unchanged and not self._is_inside(node):
+            if not unchanged and self._is_outside(node):
                 writes.append((StateRef(node, "_grad"), gradient))
-        writes += [(ref, now) for ref, first, now in self._kept.values() if now is not first]
+        for ref, first, now in self._kept.values():
+            if now is not first and id(ref.owner) not in self._created:
+                writes.append((ref, now))
+        for ref, before in self._settings.values():
+            self._finish_setting(ref, ref, before)
+        for leaf, (required, _) in self._switches.items():
+            if self._is_outside(leaf):
+                ref = StateRef(leaf, "_requires_grad")
+                self._finish_setting(StateRef(leaf, "requires_grad"), ref, required)
+        self.recording.guards += self._guards.values()
+        self.recording.made |= {node.index for node in self._inputs}
+        self.recording.assigned = self._assigned
         self.recording.result = result
         return self.recording
+
+    def _is_outside(self, node: Node) -> bool:
+        return not self._is_inside(node) and node not in self._inputs
+
+    def _finish_setting(self, ref: StateRef, guarded: StateRef, before: Any) -> None:
+        """Let each call assign what the step has, unless it is that already."""
+        if not is_same(guarded.content, before):
+            self.recording.settings.append((ref, guarded.content))
+        elif guarded.identity not in self._guards:
+            self._guards[guarded.identity] = guarded, before
+
+    def _check_unchanged(self) -> None:
+        """Refuse a step that changes what its code names, or lists and dicts that it reads."""
+        changed = [ref.describe() for ref, before in self._named if ref.content is not before]
+        for container, before in self._containers:
+            if not is_same(container, before):
+                changed.append(f"a {type(container).__name__}")
+        if changed:
+            raise RecordingError(
+                f"the step changes {' and '.join(changed)} outside, and a replay would not: return "
+                "what it makes, and append or assign it after the call"
+            )
+
+
+class _Watch(Observer):
+    """Sees each node that a recorded step computes."""
+
+    def __init__(self, recorder: StepRecorder) -> None:
+        self.made = recorder.recording.made
+        self.recorder = recorder
+
+    def forward(self, node: Node, primitive: Primitive, arguments: Arguments) -> None:
+        """Keep its number, and look at the masks among its indices."""
+        self.made.add(node.index)
+        if primitive is getitem:
+            for mask in (node.inputs or ())[1:]:
+                if mask.dtype == bool:
+                    self.recorder.masking(mask)
 
 
 def _kept_argument(x: Any, arrays: list[Tensor]) -> Any:
@@ -347,7 +562,13 @@ class _Parameter:
         self._grad = gradient
 
 
-def record(step: Callable[..., Any], inputs: list[Tensor], args: Any, kwargs: Any) -> Recording:
+def record(
+    step: Callable[..., Any],
+    inputs: list[Tensor],
+    args: Any,
+    kwargs: Any,
+    borrowed: Sequence[Tensor] = (),
+) -> Recording:
     """Run a step on Tensors, and note what it did.
 
     Parameters
@@ -358,14 +579,17 @@ def record(step: Callable[..., Any], inputs: list[Tensor], args: Any, kwargs: An
         The Tensors among its arguments whose values will be others at the next call.
     args, kwargs
         Its arguments.
+    borrowed
+        The inputs that stand for Tensors of the caller.
 
     >>> x = Tensor([1.0, 2.0])
     >>> record(lambda x: (x * x).sum(), [x], (x,), {}).result
     Tensor(5., from sum)
     """
-    recorder = StepRecorder(inputs)
+    recorder = StepRecorder(inputs, borrowed)
+    recorder.name(named_by(step, [*args, *kwargs.values()]))
     try:
-        with recording_with(recorder):
+        with recording_with(recorder), observing(_Watch(recorder)), watching(recorder):
             return recorder.finish(step(*args, **kwargs))
     finally:
         recorder.put_back()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import builtins
 import linecache
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import count
 from keyword import iskeyword
+from operator import is_
 from threading import RLock
 from typing import Any
 from weakref import WeakSet, finalize
@@ -20,8 +21,9 @@ from ..engine.tensor import constant
 from .arguments import Made, Slot, rebuild
 from .codegen.literals import identifier
 from .codegen.printer import Source
+from .guards import MISSING, StateRef, condition, is_same
 from .ir import Op, Program
-from .recorder import StateRef
+from .primitives import check_count, verified
 
 _number = count(1).__next__
 
@@ -44,7 +46,16 @@ class Replay:
         finalize(self, linecache.cache.pop, file, None)
         code = builtins.compile(source.text, file, "exec")
         self._frozen = program.frozen_leaves
+        self._guards = program.guards
+        self.calls = 0  # after the first
+        self.net: Any = None  # what verifies the next calls, see verification.py
         self.call = _Driver(partial(_defined, code, source.name), turn).function(source, program)
+
+    def failing(self) -> list[str]:
+        """What is no longer as it was at the recording."""
+        refs = [(ref, x) for ref, x in self._guards if not isinstance(x, StateRef)]
+        found = [ref.describe() for ref, expected in refs if not is_same(ref.content, expected)]
+        return found + [f"the value of {leaf.label()}" for leaf in self.changed()]
 
     def changed(self) -> list[Node]:
         """The leaves that were taken for constants, and have been assigned since."""
@@ -54,12 +65,17 @@ class Replay:
 def _rebuilder(result: Any) -> Callable[[Any], Any]:
     """From the values that a replay returns, what the step returns, with new Tensors."""
     # One Tensor, or a tuple of them, is by far the most frequent (tests/benchmarks, 4-16-3).
-    if isinstance(result, Slot):
+    if isinstance(result, Slot) and not result.plain:
         return lambda values: constant(values[0])
     parts = result.example if isinstance(result, Made) else None
-    if type(parts) is tuple and [getattr(x, "number", None) for x in parts] == [*range(len(parts))]:
+    if type(parts) is tuple and _are_tensors_in_order(parts):
         return lambda values: tuple([constant(value) for value in values])
     return partial(rebuild, result)
+
+
+def _are_tensors_in_order(parts: Sequence[Any]) -> bool:
+    slots = [part for part in parts if isinstance(part, Slot) and not part.plain]
+    return [slot.number for slot in slots] == [*range(len(parts))]
 
 
 class _Driver:
@@ -73,6 +89,7 @@ class _Driver:
     def __init__(self, load: Callable[[], Callable[..., Any]], turn: Any) -> None:
         step = load()
         self.namespace: dict[str, Any] = {"GUARD_FAILED": GUARD_FAILED, "fits": _fits, "step": step}
+        self.namespace |= {"is_": is_, "is_same": is_same, "set_attribute": object.__setattr__}
         self.namespace |= {"load": load, "free": [step], "turn": turn}
         self.owners: dict[int, str] = {}
 
@@ -99,19 +116,31 @@ class _Driver:
                 self.namespace |= {f"op_{i}": op, f"k{i}": None}
                 lines += [f"    if v{i} is not k{i} and not fits(v{i}, op_{i}):"]
                 lines += ["        return GUARD_FAILED"]
+        if lines:
+            lines = ["    try:", *("    " + line for line in lines)]
+            lines += ["    except (AttributeError, LookupError, ValueError): return GUARD_FAILED"]
         out = "".join(f"{name}, " for name in [*results, *written.values()])
         given = ", ".join([*arguments, *read.values(), *generators])
         run = [f"    {out}= step({given})" if out else f"    step({given})"]
-        lines += _in_memory_of_its_own(run) if source.keeps else run
+        run = _in_memory_of_its_own(run) if source.keeps else run
+        masks = any(op.primitive is verified and op.params[0] is check_count for op in program.ops)
+        lines += _unless_a_mask_differs(run, list(generators)) if masks else run
         remembered = {}
         for ref, new in program.writes:
             w = "None" if new is None else written[id(new)]
             lines += [f"    {self.text(ref)} = {w}"]
             if ref.identity in read and new is not None and new.kind != "number":
                 remembered[read[ref.identity].replace("v", "k")] = w
+        for i, (ref, value) in enumerate(program.settings):
+            self.namespace[f"s{i}"] = value
+            owner = self.owner(ref.owner)
+            if isinstance(ref.owner, Node):
+                lines += [f"    {owner}.{ref.attribute} = s{i}"]
+            else:
+                lines += [f"    set_attribute({owner}, {ref.attribute!r}, s{i})"]
         lines += [f"    {k} = {w}" for k, w in remembered.items()]
         lines += [f"    return {''.join(f'{r}, ' for r in results) or '()'}"]
-        if program.writes:
+        if program.writes or program.settings:
             lines = ["    with turn:", *("    " + line for line in lines)]
         if remembered:
             lines = [f"    global {', '.join(remembered)}", *lines]
@@ -124,8 +153,14 @@ class _Driver:
         found = []
         for i, (ref, expected) in enumerate(program.guards):
             self.namespace[f"c{i}"] = expected
-            other = self.text(expected) if isinstance(expected, StateRef) else f"c{i}"
-            found.append(f"{self.text(ref)} {'is' if expected is None else '=='} {other}")
+            if isinstance(expected, StateRef):
+                found.append(f"{self.text(ref)} == {self.text(expected)}")
+            elif expected is MISSING:
+                found.append(f"not hasattr({self.owner(ref.owner)}, {ref.attribute!r})")
+            elif isinstance(ref.owner, Node):
+                found.append(f"{self.text(ref)} is c{i}")
+            else:
+                found.append(condition(self.text(ref), f"c{i}", expected))
         for op in program.reads:
             if op.state is not None and op.state.attribute == "_value":
                 leaf = op.state.owner
@@ -133,10 +168,13 @@ class _Driver:
         for i, (leaf, value) in enumerate(program.frozen_leaves):
             self.namespace[f"f{i}"] = value
             found.append(f"{self.owner(leaf)}._value is f{i}")
-        return found
+            found.append(f"{self.owner(leaf)}._requires_grad is {leaf._requires_grad}")
+        return list(dict.fromkeys(found))
 
     def text(self, ref: StateRef) -> str:
         """What is written to read it or to assign it."""
+        if not ref.attribute:
+            return f"{self.owner(ref.owner)}.get({ref.key!r})"
         owner = self.owner(ref.owner)
         plain = identifier(name := ref.attribute) == name.lstrip("_") and not iskeyword(name)
         text = f"{owner}.{name}" if plain else f"vars({owner})[{name!r}]"
@@ -170,6 +208,16 @@ def _in_memory_of_its_own(run: list[str]) -> list[str]:
     """A call by a module that no other thread uses, nor the call that a signal has interrupted."""
     lines = ["    try: step = free.pop()", "    except IndexError: step = load()"]
     return [*lines, "    try:", *("    " + line for line in run), "    finally: free.append(step)"]
+
+
+def _unless_a_mask_differs(run: list[str], generators: list[str]) -> list[str]:
+    """A call that fails like a guard where a mask has another number of True, and draws nothing."""
+    states = [f"{g}.bit_generator.state" for g in generators]
+    lines = [f"    before = [{', '.join(states)}]", "    try:", *("    " + line for line in run)]
+    lines += ["    except ValueError as error:"]
+    lines += ["        if not str(error).startswith('mask with'): raise"]
+    lines += [f"        {state} = before[{i}]" for i, state in enumerate(states)]
+    return [*lines, "        return GUARD_FAILED"]
 
 
 # ── Locks ─────────────────────────────────────────────────────────────────────────────────────────

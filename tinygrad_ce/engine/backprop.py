@@ -89,7 +89,8 @@ def backpropagate(
         if recorder is not None:
             recorder.passing(node, g)
         if create_graph:
-            y, arguments = node, node.current_arguments()
+            y: Any = node
+            arguments = recorder.arguments_of(node) if recorder else node.current_arguments()
         else:
             y, arguments = node._value, node._arguments
         primitive: Any = node.primitive

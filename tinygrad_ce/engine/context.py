@@ -245,4 +245,6 @@ class recording_with(ModeContext):
 
     def derive(self, parent: Mode) -> Mode:
         """Return the mode inside, with this recorder."""
+        if parent.recorder is not None:
+            parent.recorder.leaving(self.recorder)
         return parent.derive(recorder=self.recorder)

@@ -70,6 +70,16 @@ class Recorder:
         What is recorded until the next call belongs to this node.
         """
 
+    def leaving(self, inner: Recorder) -> None:
+        """Another recorder is about to take this one's place for a while, and is told instead."""
+
+    def switching(self, leaf: Node) -> None:
+        """Whether a leaf requires a gradient is about to be assigned."""
+
+    def arguments_of(self, node: Node) -> Arguments:
+        """Return the arguments of a node, nodes in place of values, for a graph of gradients."""
+        return node.current_arguments()
+
     # ── What a recorder may take over ─────────────────────────────────────────────────────────
 
     def assign(self, leaf: Node, value: Value) -> object:
@@ -84,7 +94,7 @@ class Recorder:
         """Let a node have this gradient, or None."""
         return NotImplemented
 
-    def backward(self, output: Node, gradient: Value) -> object:
+    def backward(self, output: Node, gradient: Value, retain_graph: bool) -> object:
         """Accumulate the gradients of an output, for a cotangent or None."""
         return NotImplemented
 

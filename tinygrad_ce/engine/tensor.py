@@ -206,6 +206,9 @@ class Tensor(Node):
     @property
     def requires_grad(self) -> bool:
         """Whether gradients flow to this Tensor. Can be set on leaves."""
+        recorder = active_recorder()
+        if recorder is not None:
+            recorder.depends_on(self, "_requires_grad")
         return self._requires_grad
 
     @requires_grad.setter
@@ -217,6 +220,9 @@ class Tensor(Node):
             )
         if wanted:
             _check_differentiable(self.dtype)
+        recorder = active_recorder()
+        if recorder is not None:
+            recorder.switching(self)
         if bool(wanted) != self._requires_grad:
             self._requires_grad = bool(wanted)
             self._tracked_since = _next_index() if wanted else NEVER
@@ -294,8 +300,10 @@ class Tensor(Node):
                 "or was computed under no_grad(); there is nothing to differentiate"
             )
         recorder = active_recorder()
-        if recorder is not None and recorder.backward(self, gradient) is not NotImplemented:
-            return
+        if recorder is not None:
+            done = recorder.backward(self, gradient, retain_graph)
+            if done is not NotImplemented:
+                return
         gradients = backpropagate(self, self.cotangent(gradient), free=not retain_graph)
         accumulate(gradients, _total)
 
@@ -427,6 +435,9 @@ class Tensor(Node):
         return format(self.item(), spec) if spec else str(self)
 
     def __repr__(self) -> str:
+        recorder = active_recorder()
+        if recorder is not None:
+            recorder.reading(self)
         value = _read_only_view(self._value)
         text = np.array2string(value, separator=", ", prefix="Tensor(", threshold=100)
         parts = [text]
@@ -626,6 +637,7 @@ def record(
     node.index = _next_index()
     node.scope = mode.scope
     if mode.observers:
+        node.inputs = inputs
         for observer in mode.observers:
             observer.forward(node, primitive, arguments)
     if mode.grad and primitive.differentiable:

@@ -16,11 +16,11 @@ from ...engine import kernels
 from ...engine import primitives as p
 from ...engine.kernels import ARRAY_SLOT
 from ...engine.names import printable
+from ..guards import StateRef
 from ..ir import Loop, Op, Program, is_range
 from ..memory import Plan, recycled
 from ..passes import adds_rows, upper_bound
 from ..primitives import add_at, add_at_flat, sampled, verified
-from ..recorder import StateRef
 from .bundled_helpers import collect_helpers, imports, strip_underscores
 from .expressions import expression, helper_name
 from .literals import (

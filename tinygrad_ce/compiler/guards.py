@@ -1,0 +1,241 @@
+"""What a step relies on outside of itself, and whether that is still as it was."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from ..engine.context import active_recorder
+from ..engine.graph import Node
+from ..nn import Module
+from ..optim import Optimizer
+
+MISSING = object()  # in place of a value where there is none
+PLAIN = (type(None), bool, int, float, complex, str, bytes, np.generic, np.dtype)
+CONTAINERS = (list, tuple, dict, set, deque)
+LONGEST = 1000  # of containers that are looked through for functions
+DEEPEST = 4  # containers in containers that are compared by what they hold
+
+Key = tuple[int, str, Any]
+attribute_of = object.__getattribute__  # which tells no recorder
+
+
+@dataclass(frozen=True, eq=False)
+class StateRef:
+    """What is kept outside of the step, and is read or written by each call."""
+
+    owner: Any  # a leaf, an optimizer, a Module, a closure's cell, the globals of a function
+    attribute: str  # nothing for what a dict holds
+    key: Any = None  # the number of a parameter, where the attribute is a list; a name in a dict
+    shared: bool = False  # whether it is read for others in the list too, that are the same number
+
+    @property
+    def identity(self) -> Key:
+        """Equal for two that refer to the same."""
+        return (id(self.owner), self.attribute, self.key)
+
+    @property
+    def content(self) -> Any:
+        """What is there now, or MISSING."""
+        if not self.attribute:
+            return self.owner.get(self.key, MISSING)
+        try:
+            found = attribute_of(self.owner, self.attribute)
+            return found if self.key is None else found[self.key]
+        except (AttributeError, IndexError, ValueError):  # ValueError: of an empty cell
+            return MISSING
+
+    def restore(self, value: Any) -> None:
+        """Put back what was there, or MISSING."""
+        if not self.attribute:
+            self.owner[self.key] = value
+        elif value is MISSING:
+            object.__delattr__(self.owner, self.attribute)
+        elif self.key is None:
+            object.__setattr__(self.owner, self.attribute, value)
+        else:
+            attribute_of(self.owner, self.attribute)[self.key] = value
+
+    def describe(self) -> str:
+        """Return what to call it in a message."""
+        if isinstance(self.owner, Node):
+            return f"{self.attribute.strip('_')} of {self.owner.label()}"
+        if not self.attribute:
+            return f"the global {self.key!r}"
+        if self.attribute == "cell_contents":
+            return f"a variable of an outer function, now {type(self.content).__name__}"
+        index = "" if self.key is None else f"[{self.key}]"
+        return f"{type(self.owner).__name__}.{self.attribute}{index}"
+
+
+def snapshot(value: Any, depth: int = 0) -> Any:
+    """Return a value as it is now: with copies of containers and of arrays."""
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    if type(value) in CONTAINERS and depth < DEEPEST:
+        if type(value) is dict:
+            return {key: snapshot(part, depth + 1) for key, part in value.items()}
+        return type(value)([snapshot(part, depth + 1) for part in value])
+    return value
+
+
+def is_same(value: Any, expected: Any, depth: int = 0) -> bool:
+    """Whether a value is as its snapshot: numbers and arrays by their bits, objects themselves."""
+    if type(value) is not type(expected):
+        return False
+    if isinstance(value, np.ndarray):
+        return same_bits(value, expected)
+    if type(value) in CONTAINERS and depth < DEEPEST:
+        if len(value) != len(expected):
+            return False
+        if type(value) is set:
+            return bool(value == expected)
+        if type(value) is dict:
+            if not is_same([*value], [*expected], depth + 1):
+                return False
+            value, expected = value.values(), expected.values()
+        return all(is_same(a, b, depth + 1) for a, b in zip(value, expected, strict=True))
+    if value is expected:
+        return True
+    if isinstance(value, float | complex):
+        return same_bits(value, expected)
+    return isinstance(value, PLAIN) and bool(value == expected)
+
+
+def same_bits(a: Any, b: Any) -> bool:
+    """Whether two arrays or numbers are the same, signs of zeros included; nan is nan."""
+    a, b = np.asarray(a), np.asarray(b)
+    if (a.dtype, a.shape) != (b.dtype, b.shape):
+        return False
+    if a.dtype.kind not in "fc":
+        return bool((a == b).all())
+    signs = np.signbit(a.real) == np.signbit(b.real)
+    return bool((((a == b) & signs) | (np.isnan(a) & np.isnan(b))).all())
+
+
+def condition(ref: str, expected: str, value: Any) -> str:
+    """Return Python's text for: what is there is as it was. The value is the one expected."""
+    if type(value) is list and value and all(isinstance(x, Node | Module) for x in value):
+        return f"len({ref}) == {len(value)} and all(map(is_, {ref}, {expected}))"
+    if isinstance(value, bool | None):
+        return f"{ref} is {expected}"
+    if isinstance(value, PLAIN):
+        return f"({ref} is {expected} or is_same({ref}, {expected}))"
+    mutable = isinstance(value, np.ndarray) or type(value) in CONTAINERS
+    return f"is_same({ref}, {expected})" if mutable else f"{ref} is {expected}"
+
+
+# ── What a step's code names ──────────────────────────────────────────────────────────────────────
+
+
+def named_by(step: Any, arguments: Iterable[Any] = ()) -> list[StateRef]:
+    """Return the globals, variables of outer functions and attributes that a step's code names.
+
+    Functions that it names, also in lists and dicts, are looked into in their turn, and so are the
+    attributes of objects; those of libraries are not.
+    """
+    found: dict[Key, StateRef] = {}
+    names: set[str] = set()
+    objects: list[Any] = []
+    seen: dict[int, Any] = {}
+    todo: list[Any] = [step, *arguments]
+    while todo:
+        while todo:
+            value = todo.pop()
+            if id(value) in seen:
+                continue
+            seen[id(value)] = value
+            refs: list[StateRef] = []
+            if isinstance(value, MethodType):
+                todo += [value.__func__, value.__self__]
+            elif type(value) in CONTAINERS and len(value) <= LONGEST:
+                todo += value.values() if isinstance(value, dict) else value
+            elif isinstance(function := getattr(value, "__wrapped__", value), FunctionType):
+                if not _is_library(function):
+                    own = _names(function.__code__)
+                    names |= own
+                    refs = [StateRef(cell, "cell_contents") for cell in function.__closure__ or ()]
+                    refs += [StateRef(function.__globals__, "", name) for name in sorted(own)]
+            elif getattr(value, "__dict__", None) is not None and not _is_library(value):
+                objects.append(value)
+            todo += _contents(refs, found)
+        for value in objects:
+            kind = type(value)
+            if not _is_library(kind):
+                todo += [getattr(kind, name, None) for name in sorted({*names, "forward"})]
+            if not isinstance(value, Module | Optimizer):  # of whom `watching` tells
+                plain = {x for x in names if isinstance(getattr(kind, x, value), PLAIN)}
+                known = plain | (names & attribute_of(value, "__dict__").keys())
+                todo += _contents([StateRef(value, name) for name in sorted(known)], found)
+        todo = [value for value in todo if id(value) not in seen]
+    return list(found.values())
+
+
+def _contents(refs: list[StateRef], found: dict[Key, StateRef]) -> list[Any]:
+    """What is there now, but for what belongs to libraries; the others are added to those found."""
+    refs = [ref for ref in refs if not (ref.content is MISSING or _is_library(ref.content))]
+    found.update((ref.identity, ref) for ref in refs)
+    return [ref.content for ref in refs]
+
+
+def _is_library(value: Any) -> bool:
+    """Whether it is a module, class or function, and none of the user's own functions."""
+    if isinstance(value, FunctionType):
+        return str(value.__module__).partition(".")[0] in ("tinygrad_ce", "numpy")
+    if isinstance(value, type):
+        return value.__module__.partition(".")[0] in ("tinygrad_ce", "numpy", "builtins")
+    return isinstance(value, ModuleType | BuiltinFunctionType | np.ufunc)
+
+
+def _names(code: CodeType) -> set[str]:
+    """The names in a code and in those inside of it, such as lambdas."""
+    inner = [_names(part) for part in code.co_consts if isinstance(part, CodeType)]
+    return set(code.co_names).union(*inner)
+
+
+# ── Attributes of Modules and optimizers ──────────────────────────────────────────────────────────
+
+
+@contextmanager
+def watching(recorder: Any) -> Iterator[None]:
+    """Tell a recorder which attributes of Modules and optimizers are read and assigned.
+
+    Their classes are changed meanwhile, since a method `__getattribute__` would cost each eager
+    step a third of its time. Steps of other threads go through it, and are not followed.
+    """
+
+    def read(self: Any, name: str) -> Any:
+        active: Any = active_recorder()
+        if active is not recorder:
+            return attribute_of(self, name)
+        try:
+            value = attribute_of(self, name)
+        except AttributeError:
+            active.depends_on(self, name)  # which it lacks
+            raise
+        return recorder.attribute_read(self, name, value)
+
+    def assigning(assign: Any) -> Any:
+        def assign_attribute(self: Any, name: str, value: Any) -> None:
+            active: Any = active_recorder()
+            if active is not recorder or recorder.may_assign(self, name, value):
+                assign(self, name, value)
+
+        return assign_attribute
+
+    before = {kind: kind.__setattr__ for kind in (Module, Optimizer)}
+    try:
+        for kind, assign in before.items():
+            setattr(kind, "__getattribute__", read)  # noqa: B010
+            setattr(kind, "__setattr__", assigning(assign))  # noqa: B010
+        yield
+    finally:
+        for kind, assign in before.items():
+            delattr(kind, "__getattribute__")
+            setattr(kind, "__setattr__", assign)  # noqa: B010
