@@ -309,7 +309,6 @@ def _check_finite(loss: float, epoch: int, optimizer: Optimizer) -> None:
 
 @contextmanager
 def _progress_bar(epochs: int, wanted: bool) -> Iterator[Callable[[History], Any]]:
-    """A function that shows an epoch on tqdm's bar, or does nothing."""
     try:
         tqdm = import_module("tqdm").tqdm if wanted else None
     except ImportError:

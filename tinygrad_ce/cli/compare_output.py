@@ -137,7 +137,6 @@ reference, to 50 digits, is in strings, and so are the numbers that JSON does no
 def as_json(
     problem: Problem, derivatives: Sequence[DerivativeCheck], chain: Sequence[GradientCheck]
 ) -> str:
-    """One object on one line; `SCHEMA` says what is in it."""
     z, t = problem.logits, problem.target
     result = {
         "logits": z,

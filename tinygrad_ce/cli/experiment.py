@@ -95,7 +95,6 @@ class Experiment:
         return data.standardize(self.raw_train, rows)[1]
 
     def weights_file(self) -> bytes:
-        """The content of a .npz file with the weights."""
         file = io.BytesIO()
         np.savez(file, **self.model.state_dict())  # type: ignore[arg-type]
         return file.getvalue()
@@ -158,7 +157,6 @@ def prepare(
 
 
 def train_network(experiment: Experiment, progress: bool = False) -> train.History:
-    """Train the experiment's network; see `train.fit`."""
     training = experiment.model, experiment.optimizer, experiment.X_train, experiment.y_train
     return train.fit(
         *training,
@@ -191,7 +189,6 @@ def loss_of_row(experiment: Experiment, row: int) -> tuple[Tensor, Tensor]:
 
 
 def named_loss(logits: Tensor, label: Array) -> Tensor:
-    """The cross-entropy of logits, with names for a drawing of its graph."""
     loss = F.cross_entropy(logits, Tensor(label, name="label"))
     loss.name = "loss"
     return loss

@@ -27,7 +27,6 @@ class Problem:
 
 
 def add_logits(parser: argparse.ArgumentParser) -> None:
-    """Add --logits and --target."""
     parser.add_argument(
         "--logits", type=_split_logits, metavar="Z,Z,...", help="logits, for instance 2,1,0.1"
     )

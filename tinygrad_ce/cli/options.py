@@ -42,7 +42,6 @@ def defaults(name: str) -> str:
 
 
 def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
-    """The type of an option whose value is a whole number in a range."""
     expected = f"a whole number from {least}" + (" on" if most is None else f" to {most}")
 
     def parse(text: str) -> int:

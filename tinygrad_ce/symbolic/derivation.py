@@ -21,7 +21,6 @@ LETTERS = "abcdfghknqrstuvwxyABCDFHKMPQRTUVWXY"
 def steps_of(
     z: Tensor, output: Tensor, gradients: dict[Tensor, Tensor], name: str
 ) -> tuple[Step, ...]:
-    """The derivation of the output from z, node by node."""
     graph = topological_order(output, *gradients.values())
     held = [node for node in graph if node.primitive is p.max_constant]
     nodes = sorted({z, *gradients, *held}, key=attrgetter("index"))

@@ -16,7 +16,6 @@ Expressions = NDArray[Any]  # of objects: SymPy expressions
 
 
 def require_sympy() -> Any:
-    """SymPy, which is an extra."""
     try:
         import sympy
     except ImportError as error:
@@ -65,7 +64,6 @@ def _exact_number(x: Any, dtype: np.dtype[Any]) -> Expression:
 
 
 def _simplest_fraction(x: float, rounded: Callable[[float], Any]) -> Fraction:
-    """A fraction with a small denominator that rounds to x."""
     itself = Fraction(x)
     simpler = (itself.limit_denominator(10**digits) for digits in range(1, 18))
     return next((f for f in simpler if rounded(float(f)) == rounded(x)), itself)

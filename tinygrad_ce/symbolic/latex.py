@@ -24,7 +24,6 @@ _CLAIMS = {
 
 
 def as_latex(proof: ProofData) -> str:
-    """The claim and the lines of each section, below one another at their signs."""
     lines = ["& " + _CLAIMS[proof.of].format(one_hot(proof))] if proof.of else []
     for words, block in sections(proof):
         lines += [rf"& \text{{{words}}}"] * bool(words) + [_line(line) for line in block]

@@ -22,7 +22,6 @@ class Line(NamedTuple):
 
 
 def sections(proof: ProofData) -> Iterator[tuple[str, list[Line]]]:
-    """The sections of a proof: words, and the lines to which they lead."""
     sums = _sums_of_exponentials(proof)
     if proof.steps:
         second = proof.of == "hessian"

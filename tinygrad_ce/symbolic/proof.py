@@ -157,7 +157,6 @@ def _gradients(z: Tensor, output: Tensor, cotangent: Any) -> dict[Tensor, Tensor
 
 
 def _closed_form(p: Expressions, target: int, of: Derivative) -> Expressions:
-    """The closed form, in p = softmax(z)."""
     if of == "gradient":
         return to_rational(p - np.eye(len(p), dtype=int)[target])
     return to_rational(np.diag(p) - np.outer(p, p))

@@ -87,7 +87,6 @@ def read_nodes(outputs: Iterable[Tensor], known: Known) -> Known:
 
 
 def expression_of(node: Tensor, known: Known) -> Expressions:
-    """The value of a node, computed from the expressions of its inputs."""
     primitive, inputs = node.primitive, node.inputs
     assert primitive is not None
     assert inputs is not None

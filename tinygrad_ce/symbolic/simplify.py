@@ -16,7 +16,6 @@ def simplify_difference(actual: Expressions, expected: Expressions) -> Expressio
 
 
 def _simplify(e: Expression, exponentials: Exponentials) -> Expression:
-    """The expression as one fraction; 0 if it is 0 everywhere."""
     s = require_sympy()
     rational = exponentials.replace(e)
     numerator, _ = s.fraction(s.together(rational))
@@ -28,7 +27,6 @@ def _simplify(e: Expression, exponentials: Exponentials) -> Expression:
 
 
 def _is_nonzero_somewhere(e: Expression) -> bool:
-    """Whether a few random numbers show that the expression is not 0."""
     s, random = require_sympy(), Random(0)
     symbols = sorted(e.free_symbols, key=str)
     for _ in range(5):

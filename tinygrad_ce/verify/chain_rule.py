@@ -1,14 +1,11 @@
 """The chain rule through cross-entropy: every gradient on the way, beside its closed form.
 
-The loss is written out from primitives, so that each intermediate has a name. What backprop finds
-for it is compared with what the textbook says, in plain arrays: each closed form follows from those
-before it, never from a result of backprop.
-
-With logits z of shape (N, C) and labels t of shape (N,):
+The loss is written out from primitives, so that each intermediate has a name. With logits z (N, C),
+labels t (N,), p = softmax(z) and y = one_hot(t), where the maximum m is held constant:
 
     m = max z    e = exp(z − m)    s = Σ e    L = mean(log s − (z_t − m))
 
-and p = softmax(z), y = one_hot(t). The maximum m is held constant, as in functional.py.
+Each closed form follows from those before it, never from a result of backprop.
 """
 
 from __future__ import annotations
@@ -155,7 +152,6 @@ def _check_loss(
 
 
 def _check_function(z: Tensor, t: Array) -> GradientCheck:
-    """∂L/∂z of the function that users call."""
     (actual,) = gradients(F.cross_entropy(z, t), [z])
     terms = (closed_form.softmax(z.data).max(initial=0) + 1) / len(t)
     expected = _Expected(closed_form.cross_entropy_grad(z.data, t), terms)

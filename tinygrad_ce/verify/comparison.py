@@ -1,7 +1,4 @@
-"""How far two arrays are apart: `compare` measures it, for one pair of arrays or a table of many.
-
-For users too, to test gradients that they have worked out by hand.
-"""
+"""How far two arrays are apart: `compare` measures it, for one pair or for a table of many."""
 
 from __future__ import annotations
 
@@ -27,7 +24,7 @@ COLUMNS = ("name", "shape", "exact", "close", "max |Δ|", "max rel", "max ulp")
 
 @dataclass(frozen=True)
 class Worst:
-    """The element with the largest difference: its index, and the two values in their own dtype."""
+    """The index of the element with the largest difference, and its two values."""
 
     index: tuple[int, ...]
     actual: Any
@@ -244,7 +241,6 @@ def _array(x: ArrayLike | Tensor) -> Array:
 
 
 def _why_not(a: Array, b: Array) -> str:
-    """Why two arrays cannot be compared, or ""."""
     if a.shape != b.shape:
         return f"shape {a.shape} against {b.shape}"
     if a.dtype != b.dtype:

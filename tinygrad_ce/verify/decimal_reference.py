@@ -1,8 +1,7 @@
-"""The derivatives of cross-entropy to 50 digits, to measure floating point against.
+"""The derivatives of cross-entropy of one row of logits to 50 digits, in decimal numbers.
 
-Of one row of logits, in Python's decimal numbers. No formula subtracts numbers of one sign, so that
-every digit is right: 1 − p_t is the sum of the other p_j. Exponents are as good as unlimited, and
-what underflows in floating point is a number here.
+No formula subtracts numbers of one sign, so that every digit is right: 1 − p_t is the sum of the
+other p_j. What underflows in floating point is a number here.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Autograd against differences: `gradcheck` tests a function, or a new primitive.
-
-The other check, against a closed form, is `compare` in comparison.py.
-"""
+"""Autograd against differences: `gradcheck` tests a function, or a new primitive."""
 
 from __future__ import annotations
 

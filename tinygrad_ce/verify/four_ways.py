@@ -1,13 +1,8 @@
 """The derivatives of cross-entropy, each computed in four ways that have little in common.
 
-For logits z, a label t, p = softmax(z), y = one_hot(t) and L = −log p_t:
-
-1. autograd: generic backprop through primitives;
-2. the closed form: the textbook's formula in plain arrays;
-3. central differences: of the value, or for the second derivative of the gradient;
-4. the reference: the closed form to 50 digits.
-
-Where all agree, a mistake would have to be in all of them.
+For logits z, a label t, p = softmax(z), y = one_hot(t) and L = −log p_t: by autograd; by the closed
+form in plain arrays; by central differences, for the second derivative of the gradient; and by the
+closed form to 50 digits. Where all agree, a mistake would have to be in all of them.
 """
 
 from __future__ import annotations
@@ -132,7 +127,6 @@ def _derivatives(z: Array, t: Array) -> Iterator[DerivativeCheck]:
 
 
 def _gradient(f: Callable[[Tensor], Tensor], x: Array) -> Array:
-    """The gradient of each row's value with respect to that row."""
     variable = Tensor(x, requires_grad=True)
     return np.asarray(gradients(f(variable).sum(), [variable])[0])
 

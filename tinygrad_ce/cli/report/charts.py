@@ -37,7 +37,6 @@ REGION_FEATURES = {"iris": (2, 3)}
 
 
 def require_matplotlib() -> None:
-    """Raise an ImportError that says how to get matplotlib, if it is not installed."""
     try:
         import matplotlib  # noqa: F401
     except ImportError:
@@ -48,12 +47,10 @@ def require_matplotlib() -> None:
 
 
 def loss_curves(history: History) -> str:
-    """The loss of the training set and of the test set over the epochs."""
     return _curves("loss", history.loss, history.test_loss, ".3f")
 
 
 def accuracy_curves(history: History) -> str:
-    """The accuracy on the training set and on the test set over the epochs."""
     return _curves("accuracy", history.accuracy, history.test_accuracy, ".1%")
 
 
