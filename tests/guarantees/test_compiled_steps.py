@@ -21,7 +21,7 @@ from tinygrad_ce.compiler.guards import same_bits
 
 pytestmark = pytest.mark.slow
 
-RUNS = max(300, int(os.environ.get("RANDOM_GRAPHS", 0)))
+RUNS = max(300, int(os.environ.get("RANDOM_GRAPHS") or 0))
 PHASES = [Phase.generate]
 REASONS = Counter()
 COUNTS = {"equal": 0, "refused": 0, "failed": 0, "runs": 0}
@@ -144,7 +144,16 @@ STATEMENTS = {
 
 TYPICAL = [
     ["loss a", "zero a", "back", "step a"],
-    ["loss of b alone", "loss b", "zero b", "back from first", "step b", "zero a", "back", "step a"],
+    [
+        "loss of b alone",
+        "loss b",
+        "zero b",
+        "back from first",
+        "step b",
+        "zero a",
+        "back",
+        "step a",
+    ],
     ["loss b", "back", "loss a", "back", "clip a", "step a", "zero a"],
     ["loss of target", "zero b", "back", "step b", "average"],
 ]

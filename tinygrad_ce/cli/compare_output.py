@@ -25,20 +25,12 @@ MAX_SHOWN = 12  # more logits than that are not printed one by one
 WIDTHS = (80, 120)  # of a terminal, as far as it is made use of
 
 WAYS = ("autograd", "closed form", "differences", "50 digits")
-NAMES = {
-    "∂L/∂p": "∂L/∂p[{i}]",
-    "∂p/∂z": "∂p[{t}]/∂z[{i}]",
-    "∂L/∂z": "∂L/∂z[{i}]",
-    "∂²L/∂z²": "∂²L/∂z[{t}]∂z[{i}]",
-}
+NAMES = {"∂L/∂p": "∂L/∂p[{i}]", "∂p/∂z": "∂p[{t}]/∂z[{i}]", "∂L/∂z": "∂L/∂z[{i}]"}
+NAMES["∂²L/∂z²"] = "∂²L/∂z[{t}]∂z[{i}]"
 
 
 def all_agree(derivatives: Sequence[DerivativeCheck], chain: Sequence[GradientCheck]) -> bool:
-    """Whether no row disagrees."""
     return all(d.agrees for d in derivatives) and all(c.comparison.close for c in chain)
-
-
-# ── For people ────────────────────────────────────────────────────────────────────────────────────
 
 
 def as_text(
@@ -105,11 +97,7 @@ def _vector(name: str, x: Array, width: int) -> list[str]:
 
 
 def _number(x: Any, digits: int) -> str:
-    """With so many digits, in the notation that is easier to read.
-
-    >>> _number(0.25, 8), _number(-1e-20, 8), _number(float("nan"), 8), _number(-0.0, 8)
-    ('0.25000000', '-1.0000000e-20', '–', '0')
-    """
+    """With so many digits, in the notation that is easier to read: 0.25000000, 1.0000000e-20."""
     if x != x:
         return "–"
     if x == 0 or math.isinf(x):
@@ -134,8 +122,6 @@ def _errors(derivatives: Sequence[DerivativeCheck]) -> str:
     )
 
 
-# ── For machines ──────────────────────────────────────────────────────────────────────────────────
-
 SCHEMA = """
 --json prints one object: "logits" (N rows of C), "target", "loss", "probabilities", "agree"
 (whether every row agrees), "derivatives" and "chain". A derivative has "name", "formula", "agree",
@@ -151,7 +137,6 @@ reference, to 50 digits, is in strings, and so are the numbers that JSON does no
 def as_json(
     problem: Problem, derivatives: Sequence[DerivativeCheck], chain: Sequence[GradientCheck]
 ) -> str:
-    """One object on one line; `SCHEMA` says what is in it."""
     z, t = problem.logits, problem.target
     result = {
         "logits": z,

@@ -7,29 +7,7 @@ logits. That is the derivation of the textbook, made by the machine:
 
 >>> print(prove(2, target=0))
 ∂L/∂z = p − y, with p = softmax(z) and y = (1, 0)
-<BLANKLINE>
-The values, from the logits to the loss:
-    z = (z₁, z₂)
-    m = max(z₁, z₂)         (max_constant, held constant: any number will do)
-    a = (z₁ − m, z₂ − m)    (subtract)
-    b = (exp(a₁), exp(a₂))  (exp)
-    c = b₁ + b₂             (sum)
-    d = log(c)              (log)
-    f = a₁                  (getitem)
-    g = d − f               (subtract)
-    L = g                   (mean)
-<BLANKLINE>
-The gradients, as backprop passed them back:
-    ∂L/∂L = 1
-    ∂L/∂g = 1
-    ∂L/∂f = −1
-    ∂L/∂d = 1
-    ∂L/∂c = 1/c
-    ∂L/∂b = (1/c, 1/c)
-    ∂L/∂a = (b₁/c − 1, b₂/c)
-    ∂L/∂z = (b₁/c − 1, b₂/c)
-<BLANKLINE>
-With all but c put in:
+...
     c = exp(z₁ − m) + exp(z₂ − m)
     ∂L/∂z₁ = exp(z₁ − m)/c − 1 = p₁ − 1
     ∂L/∂z₂ = exp(z₂ − m)/c = p₂
@@ -38,15 +16,9 @@ Proved: the difference simplifies to 0.
 
 Needs the extra `symbolic`: ``pip install "tinygrad-ce[symbolic]"``.
 
-How it is done, in the order of the work:
-
-* full_graph.py keeps in the graph what has no derivative as well: `recording`;
-* read_graph.py reads the graph: `expressions`. sympy_rules.py has the primitives' values for
-  symbols, and exact_numbers.py makes exact expressions of numbers and names;
-* derivation.py lists the nodes, each with its formula and its derivative;
-* simplify.py brings a difference to one fraction, which is 0 or not;
-* proof.py compares what was found with the closed form: `prove`, `prove_equal`;
-* result.py has the data of a proof, lines.py its text line by line, which text.py and latex.py set.
+In the order of the work: full_graph.py keeps in the graph what has no derivative; read_graph.py
+reads it by sympy_rules.py and exact_numbers.py; derivation.py lists the nodes; simplify.py brings a
+difference to one fraction; proof.py compares; lines.py is the text that text.py and latex.py set.
 """
 
 from .full_graph import recording

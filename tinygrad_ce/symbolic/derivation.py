@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from itertools import count
+from collections.abc import Sequence
+from itertools import chain, count
 from operator import attrgetter
 
 from ..engine import primitives as p
@@ -14,11 +14,13 @@ from .exact_numbers import symbol_array
 from .read_graph import expression_of, read_nodes
 from .result import Step
 
+# Without those that mean something in mathematics, or look like numbers.
+LETTERS = "abcdfghknqrstuvwxyABCDFHKMPQRTUVWXY"
+
 
 def steps_of(
     z: Tensor, output: Tensor, gradients: dict[Tensor, Tensor], name: str
 ) -> tuple[Step, ...]:
-    """The derivation of the output from z, node by node."""
     graph = topological_order(output, *gradients.values())
     held = [node for node in graph if node.primitive is p.max_constant]
     nodes = sorted({z, *gradients, *held}, key=attrgetter("index"))
@@ -43,7 +45,7 @@ def _names(nodes: Sequence[Tensor], names: dict[Tensor, str]) -> dict[Tensor, st
     """A name for each node: its own if it has one, m for what is held constant, else a letter."""
     names = dict(names)
     taken = {*names.values(), "p"}
-    letters = _letters()
+    letters = chain(LETTERS, (f"v{i}" for i in count(1)))
     for node in nodes:
         if node in names:
             continue
@@ -53,10 +55,3 @@ def _names(nodes: Sequence[Tensor], names: dict[Tensor, str]) -> dict[Tensor, st
         names[node] = own
         taken.add(own)
     return names
-
-
-def _letters() -> Iterator[str]:
-    """Without those that mean something in mathematics, or look like numbers."""
-    yield from "abcdfghknqrstuvwxy"
-    yield from "ABCDFHKMPQRTUVWXY"
-    yield from (f"v{i}" for i in count(1))

@@ -14,8 +14,8 @@ from ..engine.hooks import Recorder
 class recording(recording_with):
     """Keep in the graph what has no derivative as well: comparisons, or a maximum held constant.
 
-    Such a result is a leaf otherwise; inside, a reader of the graph finds what it was made from.
-    Backprop is the same. Reading a value inside is a RuntimeError, since it would be a constant.
+    Such a result is a leaf otherwise. Backprop is the same. Reading a value inside is a
+    RuntimeError, since it would be a constant.
 
     >>> import tinygrad_ce as tg
     >>> from tinygrad_ce.symbolic import expressions, recording
@@ -33,17 +33,15 @@ class recording(recording_with):
 
 
 def _refusal(what: str) -> Callable[..., Any]:
+    message = f"recording() is for computing values and gradients(); {what} is not recorded"
+
     def refuse(*_: Any) -> Any:
-        raise RuntimeError(
-            f"recording() is for computing values and gradients(); {what} is not recorded"
-        )
+        raise RuntimeError(message)
 
     return refuse
 
 
 class _Keeper(Recorder):
-    """Keeps in the graph what has no derivative, and refuses what an expression cannot show."""
-
     __slots__ = ()
 
     def copied(self, new: Node, source: Node) -> None:

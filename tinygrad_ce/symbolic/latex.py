@@ -24,7 +24,6 @@ _CLAIMS = {
 
 
 def as_latex(proof: ProofData) -> str:
-    """The claim and the lines of each section, below one another at their signs."""
     lines = ["& " + _CLAIMS[proof.of].format(one_hot(proof))] if proof.of else []
     for words, block in sections(proof):
         lines += [rf"& \text{{{words}}}"] * bool(words) + [_line(line) for line in block]
@@ -46,8 +45,7 @@ def _line(line: Line) -> str:
 def _array(side: Any) -> str:
     array = np.squeeze(to_rational(side))
     if not array.ndim:
-        latex: str = _printer().doprint(array[()])
-        return latex
+        return str(_printer().doprint(array[()]))
     if array.ndim == 1:
         return rf"\left({', '.join(map(_array, array))}\right)"
     rows = (" & ".join(map(_array, row)) for row in array.reshape(len(array), -1))

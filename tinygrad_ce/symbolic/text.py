@@ -24,7 +24,6 @@ _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def as_text(proof: ProofData) -> str:
-    """The claim, then each section: its words, and its lines with notes in a column."""
     blocks = [_CLAIMS[proof.of].format(one_hot(proof))] if proof.of else []
     for words, lines in sections(proof):
         indent = "    " if words else ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from typing import Literal
 
 import numpy as np
 
@@ -16,31 +15,17 @@ from ..options import UsageError, add_seed, any_path, positive_number, whole_num
 MAX_CLASSES = 1_000
 MAX_ELEMENTS = 10**6  # second derivatives that are compared
 MAX_PROVED = 5  # logits in a proof: what is derived grows with their square
-DERIVATIVES: tuple[Literal["gradient"], Literal["hessian"]] = ("gradient", "hessian")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Name the options of the command."""
     logits_input.add_logits(parser)
-    parser.add_argument(
-        "--csv",
-        type=any_path,
-        metavar="FILE",
-        help="rows of logits with the label in the last column; a header is skipped",
-    )
+    rows = "rows of logits with the label in the last column; a header is skipped"
+    parser.add_argument("--csv", type=any_path, metavar="FILE", help=rows)
     add_seed(parser, "of random logits, where none are given")
-    parser.add_argument(
-        "--classes",
-        type=whole_number(1, MAX_CLASSES),
-        metavar="C",
-        help=f"the number of random logits (default: {logits_input.CLASSES})",
-    )
-    parser.add_argument(
-        "--scale",
-        type=positive_number,
-        metavar="S",
-        help=f"the standard deviation of random logits (default: {logits_input.SCALE:g})",
-    )
+    number = f"the number of random logits (default: {logits_input.CLASSES})"
+    parser.add_argument("--classes", type=whole_number(1, MAX_CLASSES), metavar="C", help=number)
+    scale = f"the standard deviation of random logits (default: {logits_input.SCALE:g})"
+    parser.add_argument("--scale", type=positive_number, metavar="S", help=scale)
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print one JSON object; see below")
     form.add_argument(
@@ -79,7 +64,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _prove(problem: Problem, latex: bool) -> int:
-    """Print the derivation of gradient and Hessian for each label that occurs."""
     n_classes = problem.logits.shape[1]
     if n_classes > MAX_PROVED:
         raise UsageError(f"a proof is of up to {MAX_PROVED} logits, got {n_classes}")
@@ -88,7 +72,7 @@ def _prove(problem: Problem, latex: bool) -> int:
     proofs = [
         symbolic.prove(n_classes, label, of=of)
         for label in sorted(set(problem.target.tolist()))
-        for of in DERIVATIVES
+        for of in ("gradient", "hessian")
     ]
     shown = [f"\\[\n{proof.latex()}\n\\]" if latex else str(proof) for proof in proofs]
     print(("\n\n" if latex else f"\n\n{'─' * 80}\n\n").join(shown))
