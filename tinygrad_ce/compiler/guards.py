@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import is_
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -86,7 +87,9 @@ def snapshot(value: Any, depth: int = 0) -> Any:
     if type(value) in CONTAINERS and depth < DEEPEST:
         if type(value) is dict:
             return {key: snapshot(part, depth + 1) for key, part in value.items()}
-        return type(value)([snapshot(part, depth + 1) for part in value])
+        parts = [snapshot(part, depth + 1) for part in value]
+        unchanging = type(value) is tuple and all(map(is_, parts, value))
+        return value if unchanging else type(value)(parts)
     return value
 
 
@@ -131,6 +134,8 @@ def condition(ref: str, expected: str, value: Any) -> str:
     if isinstance(value, bool | None):
         return f"{ref} is {expected}"
     if isinstance(value, PLAIN):
+        return f"({ref} is {expected} or is_same({ref}, {expected}))"
+    if type(value) is tuple:  # the same one holds the same
         return f"({ref} is {expected} or is_same({ref}, {expected}))"
     mutable = isinstance(value, np.ndarray) or type(value) in CONTAINERS
     return f"is_same({ref}, {expected})" if mutable else f"{ref} is {expected}"

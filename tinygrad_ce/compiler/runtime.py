@@ -9,13 +9,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import count
 from keyword import iskeyword
-from operator import is_
+from operator import is_, setitem
 from threading import RLock
 from typing import Any
 from weakref import WeakSet, finalize
 
 import numpy as np
 
+from ..engine.commit import commit
 from ..engine.graph import Node
 from ..engine.tensor import constant
 from .arguments import Made, Slot, rebuild
@@ -90,6 +91,7 @@ class _Driver:
         step = load()
         self.namespace: dict[str, Any] = {"GUARD_FAILED": GUARD_FAILED, "fits": _fits, "step": step}
         self.namespace |= {"is_": is_, "is_same": is_same, "set_attribute": object.__setattr__}
+        self.namespace |= {"set_item": setitem, "commit": commit}
         self.namespace |= {"load": load, "free": [step], "turn": turn}
         self.owners: dict[int, str] = {}
 
@@ -127,17 +129,9 @@ class _Driver:
         lines += _unless_a_mask_differs(run, list(generators)) if masks else run
         remembered = {}
         for ref, new in program.writes:
-            w = "None" if new is None else written[id(new)]
-            lines += [f"    {self.text(ref)} = {w}"]
             if ref.identity in read and new is not None and new.kind != "number":
-                remembered[read[ref.identity].replace("v", "k")] = w
-        for i, (ref, value) in enumerate(program.settings):
-            self.namespace[f"s{i}"] = value
-            owner = self.owner(ref.owner)
-            if isinstance(ref.owner, Node):
-                lines += [f"    {owner}.{ref.attribute} = s{i}"]
-            else:
-                lines += [f"    set_attribute({owner}, {ref.attribute!r}, s{i})"]
+                remembered[read[ref.identity].replace("v", "k")] = written[id(new)]
+        lines += self.writes(program, written)
         lines += [f"    {k} = {w}" for k, w in remembered.items()]
         lines += [f"    return {''.join(f'{r}, ' for r in results) or '()'}"]
         if program.writes or program.settings:
@@ -161,15 +155,40 @@ class _Driver:
                 found.append(f"{self.text(ref)} is c{i}")
             else:
                 found.append(condition(self.text(ref), f"c{i}", expected))
+        known = {ref.identity for ref, _ in program.guards}
         for op in program.reads:
             if op.state is not None and op.state.attribute == "_value":
                 leaf = op.state.owner
-                found.append(f"{self.owner(leaf)}._requires_grad is {leaf._requires_grad}")
+                if StateRef(leaf, "_requires_grad").identity not in known:
+                    found.append(f"{self.owner(leaf)}._requires_grad is {leaf._requires_grad}")
         for i, (leaf, value) in enumerate(program.frozen_leaves):
             self.namespace[f"f{i}"] = value
             found.append(f"{self.owner(leaf)}._value is f{i}")
             found.append(f"{self.owner(leaf)}._requires_grad is {leaf._requires_grad}")
         return list(dict.fromkeys(found))
+
+    def writes(self, program: Program, written: dict[int, str]) -> list[str]:
+        """One call in C that leaves all that was made in its place, or nothing if interrupted."""
+        attributes: list[tuple[str, ...]] = []
+        items: list[tuple[str, ...]] = []
+        for ref, new in program.writes:
+            w = "None" if new is None else written[id(new)]
+            owner = self.owner(ref.owner)
+            if not ref.attribute:
+                items.append((owner, repr(ref.key), w))
+            elif ref.key is None:
+                attributes.append((owner, repr(ref.attribute), w))
+            else:
+                items.append((self.text(StateRef(ref.owner, ref.attribute)), repr(ref.key), w))
+        for i, (ref, value) in enumerate(program.settings):
+            self.namespace[f"s{i}"] = value
+            attributes.append((self.owner(ref.owner), repr(ref.attribute), f"s{i}"))
+        maps = []
+        for setter, rows in (("set_attribute", attributes), ("set_item", items)):
+            if rows:
+                columns = (f"({', '.join(column)},)" for column in zip(*rows, strict=True))
+                maps.append(f"map({setter}, {', '.join(columns)})")
+        return [f"    commit({', '.join(maps)})"] if maps else []
 
     def text(self, ref: StateRef) -> str:
         """What is written to read it or to assign it."""
