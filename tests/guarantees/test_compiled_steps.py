@@ -144,7 +144,16 @@ STATEMENTS = {
 
 TYPICAL = [
     ["loss a", "zero a", "back", "step a"],
-    ["loss of b alone", "loss b", "zero b", "back from first", "step b", "zero a", "back", "step a"],
+    [
+        "loss of b alone",
+        "loss b",
+        "zero b",
+        "back from first",
+        "step b",
+        "zero a",
+        "back",
+        "step a",
+    ],
     ["loss b", "back", "loss a", "back", "clip a", "step a", "zero a"],
     ["loss of target", "zero b", "back", "step b", "average"],
 ]

@@ -42,7 +42,9 @@ class StateRef:
 
     @property
     def content(self) -> Any:
-        """What is there now, or MISSING."""
+        """What is there now, or MISSING; of all attributes at once, their names."""
+        if self.attribute == "__dict__":
+            return [*attribute_of(self.owner, "__dict__")]
         if not self.attribute:
             return self.owner.get(self.key, MISSING)
         try:

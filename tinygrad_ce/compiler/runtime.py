@@ -173,6 +173,8 @@ class _Driver:
 
     def text(self, ref: StateRef) -> str:
         """What is written to read it or to assign it."""
+        if ref.attribute == "__dict__":
+            return f"[*vars({self.owner(ref.owner)})]"
         if not ref.attribute:
             return f"{self.owner(ref.owner)}.get({ref.key!r})"
         owner = self.owner(ref.owner)
