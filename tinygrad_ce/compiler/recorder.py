@@ -231,8 +231,8 @@ class StepRecorder(Recorder):
         is_property = isinstance(getattr(type(owner), name, None), property)
         attributes = attribute_of(owner, "__dict__")
         if name == "__dict__":
-            new = {ref.attribute for ref, old in self._settings.values() if old is MISSING}
-            names = [x for x in attributes if x not in new]
+            before = {x: self._settings.get((id(owner), x, None)) for x in attributes}
+            names = [x for x, set_ in before.items() if set_ is None or set_[1] is not MISSING]
             self._guards.setdefault((id(owner), name, None), (StateRef(owner, name), names))
             for each in names:
                 if each not in self._state_of(owner):
