@@ -332,3 +332,18 @@ def test_what_changes_at_once_and_a_recorder_inside_are_refused():
     assert not is_same((0.0, 1), (-0.0, 1))
     assert not is_same([1], [True])
     assert tg.compile(lambda x: x * 2)(X3).data.tolist() == [2, 4, 6]
+
+
+def test_a_gradient_that_is_cleared_before_the_second_call():
+    def make():
+        w = weights()
+        w.grad = X3
+
+        def step(x):
+            loss = (w * x).sum()
+            loss.backward()
+            return loss
+
+        return w, step, lambda: [w.grad]
+
+    assert_follows(make, lambda w, i: setattr(w, "grad", None if i % 2 == 0 else X3))

@@ -113,7 +113,7 @@ class _Driver:
                 self.namespace[f"type_{i}"] = type(op.state.content)
                 lines += [f"    if type(v{i}) is not type_{i}: return GUARD_FAILED"]
             else:
-                self.namespace |= {f"op_{i}": op, f"k{i}": None}
+                self.namespace |= {f"op_{i}": op, f"k{i}": MISSING}
                 lines += [f"    if v{i} is not k{i} and not fits(v{i}, op_{i}):"]
                 lines += ["        return GUARD_FAILED"]
         if lines:
