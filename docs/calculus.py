@@ -4,7 +4,7 @@
 
 Each group of primitives.py has a section in the page, with its table between two marks. The script
 renews what is between the marks; all else in the page is written by hand. The formulas are those
-that values and rules write themselves (tinygrad_ce/draw/formulas.py).
+that values and rules write themselves (tinygrad_ce/draw/formulas).
 tests/docs/test_calculus_page.py fails where page and primitives disagree.
 """
 
@@ -94,6 +94,7 @@ WRITTEN: dict[str, list[str]] = {
     "log": ["x.log()", "np.log(x)"],
     "log1p": ["x.log1p()", "np.log1p(x)"],
     "sqrt": ["x.sqrt()", "np.sqrt(x)"],
+    "root": ["x.std()", "np.std(x)", "tg.norm(x)"],
     "sin": ["x.sin()", "np.sin(x)"],
     "cos": ["x.cos()", "np.cos(x)"],
     "erf": ["x.erf()"],
@@ -146,6 +147,7 @@ WRITTEN: dict[str, list[str]] = {
     "isnan": ["np.isnan(x)"],
     "sign": ["np.sign(x)"],
     "stop_gradient": ["x.detach()"],
+    "rounding_error": [],
     "argmax": ["x.argmax(axis, keepdims)", "np.argmax(x, axis)"],
     "argmin": ["x.argmin(axis, keepdims)", "np.argmin(x, axis)"],
     "argsort": ["np.argsort(x, axis)"],

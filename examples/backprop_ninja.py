@@ -350,7 +350,7 @@ class Twins:
         descend(self.by_hand, gradients, lr)
         loss_by_autograd, gradients = gradients_by_autograd(self.by_autograd, Xb, Yb)
         descend(self.by_autograd, gradients, lr)
-        return float(loss_by_hand), float(loss_by_autograd)
+        return float(loss_by_hand), loss_by_autograd
 
 
 def descend(parameters: dict[str, Array], gradients: Gradients, lr: float) -> None:

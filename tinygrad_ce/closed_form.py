@@ -177,7 +177,7 @@ def cross_entropy_grad(
     array([-0.25,  0.25])
     """
     t = _terms(logits, target, weight, ignore_index, label_smoothing)
-    gradient = softmax(t.z) * t.q.sum(-1, keepdims=True) - t.q
+    gradient: Array = softmax(t.z) * t.q.sum(-1, keepdims=True) - t.q
     if reduction == "mean":  # what does not count is 0, also in a mean of nothing
         counts = (t.q != 0).any(-1, keepdims=True)
         gradient = np.divide(gradient, t.divisor, out=np.zeros_like(gradient), where=counts)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from . import functional
+from .engine.array_input import as_numbers
 from .engine.array_types import Array
 from .engine.context import active_recorder, scope
 from .engine.names import printable
@@ -133,7 +134,7 @@ class Module:
                 f"the state does not fit: missing {sorted(own.keys() - state.keys())}, "
                 f"unknown {sorted(state.keys() - own.keys())}"
             )
-        values = {name: np.array(state[name], dtype=own[name].dtype) for name in own}
+        values = {name: as_numbers(state[name], name, own[name].dtype) for name in own}
         for name, value in values.items():
             if value.shape != own[name].shape:
                 raise ValueError(

@@ -27,6 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import functional as F
 from .data import check_count, minibatches
+from .engine.array_input import as_numbers
 from .engine.context import no_grad
 from .engine.tensor import Tensor
 from .functional.validation import validate_cross_entropy
@@ -123,7 +124,7 @@ def fit(
     >>> fit(model, optimizer, X, y, epochs=3, batch_size=2, rng=0).accuracy
     [1.0, 1.0, 1.0]
     """
-    X, y = np.asarray(X), np.asarray(y)
+    X, y = as_numbers(X, "X", copy=None), as_numbers(y, "y", copy=None)
     test_set = _as_test_set(X_test, y_test)
     check_count("epochs", epochs)
     check_count("batch_size", batch_size)
@@ -246,7 +247,8 @@ def confusion_matrix(
            [0, 1, 0],
            [0, 0, 1]])
     """
-    y, predicted = np.asarray(y), np.asarray(predicted)
+    y = as_numbers(y, "y", copy=None)
+    predicted = as_numbers(predicted, "predicted", copy=None)
     _check_pair(y, predicted)
     n = max(y.max(initial=-1), predicted.max(initial=-1)) + 1 if n_classes is None else n_classes
     for name, labels in (("y", y), ("predicted", predicted)):
@@ -265,7 +267,7 @@ def confusion_matrix(
 
 
 def _compute_accuracy(y: ArrayLike, predicted: Array) -> float:
-    y = np.asarray(y)
+    y = as_numbers(y, "y", copy=None)
     _check_pair(y, predicted)
     if not y.size:
         raise ValueError("accuracy is a share of the rows, and there are none")
@@ -273,13 +275,20 @@ def _compute_accuracy(y: ArrayLike, predicted: Array) -> float:
 
 
 def _compute_logits(model: Module, X: ArrayLike) -> Tensor:
-    was_training = model.training
+    modes = [(module, module.training) for module in _modules(model)]
     model.eval()
     try:
         with no_grad():
-            return model(X if isinstance(X, Tensor) else Tensor(np.asarray(X)))
+            return model(X if isinstance(X, Tensor) else Tensor(as_numbers(X, "X", copy=None)))
     finally:
-        model.train(was_training)
+        for module, training in modes:  # a part may be in evaluation mode for good
+            module.training = training
+
+
+def _modules(model: Module) -> Iterator[Module]:
+    yield model
+    for _, child in model.named_children():
+        yield from _modules(child)
 
 
 # ── Validation ────────────────────────────────────────────────────────────────────────────────────
@@ -314,7 +323,7 @@ def _as_test_set(X: ArrayLike | None, y: ArrayLike | None) -> tuple[Array, Array
     if X is None or y is None:
         given, missing = ("y_test", "X_test") if X is None else ("X_test", "y_test")
         raise ValueError(f"{given} is given without {missing}: a test set needs both")
-    return np.asarray(X), np.asarray(y)
+    return as_numbers(X, "X_test", copy=None), as_numbers(y, "y_test", copy=None)
 
 
 def _check_finite(loss: float, epoch: int, optimizer: Optimizer) -> None:

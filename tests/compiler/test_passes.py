@@ -279,13 +279,13 @@ def test_sums_of_tall_matrices_have_the_bits_of_the_reduction(dtype):
 
 
 def test_a_large_argument_that_may_be_read_only_is_not_searched_by_argmax():
-    f = tg.compile(F.logsumexp)
+    f = tg.compile(F.log_softmax)
     for n in (10, 600):
         z = np.random.default_rng(0).normal(size=(n, 600))
-        assert_same_bits([f(z)], [F.logsumexp(z)])
+        assert_same_bits([f(z)], [F.log_softmax(z)])
         assert ("argmax" in f.source) == (n == 10)
         z.setflags(write=False)
-        assert_same_bits([f(z)], [F.logsumexp(z)])
+        assert_same_bits([f(z)], [F.log_softmax(z)])
 
 
 def test_means_are_sums_that_are_divided_in_place():

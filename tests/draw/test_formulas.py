@@ -51,6 +51,7 @@ AS_IN_A_BOOK = {
     "log": (r"\log x", r"\frac{g}{x}"),
     "log1p": (r"\log(1 + x)", r"\frac{g}{1 + x}"),
     "sqrt": (r"\sqrt{x}", r"\frac{g}{2\,y}"),
+    "root": (r"x^{\frac{1}{n}}", r"g\,\frac{y^{1 - n}}{n}"),
     "sin": (r"\sin x", r"g\,\cos x"),
     "cos": (r"\cos x", r"-g\,\sin x"),
     "erf": (r"\operatorname{erf} x", r"g\,\frac{2}{\sqrt{\pi}}\,e^{-x^2}"),
@@ -133,6 +134,7 @@ SHAPES = [
 ]
 PARAMS = {
     "scalar_power": (3,),
+    "root": (3,),
     "clip": (0.4, 1.2),
     "broadcast_to": ((4, 2, 3),),
     "astype": (np.dtype("float64"),),
@@ -202,7 +204,8 @@ def check_rule(name, place, shapes, tree):
 VALUES = [
     name
     for name, entry in TABLE.items()
-    if entry.elementwise and name not in ("astype", "identity", "stop_gradient", "isfinite")
+    if entry.elementwise
+    and name not in ("astype", "identity", "stop_gradient", "isfinite", "rounding_error")
 ]
 
 

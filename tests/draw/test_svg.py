@@ -107,3 +107,9 @@ def test_drawing_again_and_again_gives_the_same_labels():
     expected = texts(first.svg()), texts(second.svg())
     for _ in range(3):
         assert (texts(first.svg()), texts(second.svg())) == expected
+
+
+def test_boxes_without_value_and_gradient_are_drawn():
+    svg = draw(cross_entropy_by_hand(), values=False, grads=False).svg()
+    assert "z (3,)" in texts(svg)
+    assert 'class="number"' not in svg

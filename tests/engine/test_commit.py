@@ -252,3 +252,50 @@ def test_a_child_that_is_forked_while_another_thread_accumulates_goes_on():
     finally:
         stop.set()
         thread.join()
+
+
+# ── Modes ─────────────────────────────────────────────────────────────────────────────────────────
+
+SCOPED = nn.Sequential(nn.Linear(2, 2, rng=0), nn.Tanh())
+ROW = np.ones((1, 2), np.float32)
+
+
+@tg.no_grad()
+@tg.scope("decorated")
+def decorated():
+    return tg.Tensor(1.0) + 1
+
+
+def with_blocks():
+    with tg.no_grad(), tg.scope("outer"), tg.scope("inner"):
+        tg.Tensor(1.0)
+
+
+FORMS = {"with": with_blocks, "decorator": decorated, "module": lambda: SCOPED(ROW)}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer that sends signals")
+@pytest.mark.parametrize("form", FORMS)
+def test_no_interruption_leaves_a_mode_on(form):
+    work, mode = FORMS[form], MODE.get()
+    rng = np.random.default_rng(0)
+    interrupted = 0
+
+    def handler(*_):
+        raise Interrupted
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        for seconds in rng.uniform(2e-5, 4e-4, 500):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, seconds)
+                while True:
+                    work()
+            except Interrupted:
+                interrupted += 1
+            assert MODE.get() is mode, f"left on after interruption {interrupted}"
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert interrupted == 500

@@ -6,6 +6,7 @@ hide in a sum.
 """
 
 import inspect
+import time
 
 import numpy as np
 import pytest
@@ -360,12 +361,18 @@ def gradient(f, x, **dtype):
         ("x² at 0", lambda t: t**2, [0, 2], [0, 4]),
         ("xᵇ at 0", lambda t: t ** np.array([0, 1, 2]), [0, 0, 0], [0, 1, 0]),
         ("aᵇ at a = 0, by b", lambda t: np.zeros(2) ** t, [1, 2], [0, 0]),
+        ("aᵇ at a = 0, by negative and zero b", lambda t: np.zeros(2) ** t, [-1, 0], [-np.inf, 0]),
         ("x⁰ at infinity and nan", lambda t: t**0, [np.inf, -np.inf, np.nan], [0, 0, 0]),
         ("xᵇ at b = 0 and infinity", lambda t: t ** np.zeros(2), [np.inf, np.nan], [0, 0]),
         ("clip without an inside", lambda t: t.clip(2, 1), [1, 1.5, 2], [0, 0, 0]),
         ("clip with one bound", lambda t: t.clip(hi=1), [0, 1, 2], [1, 1, 0]),
         ("norm at 0", tg.norm, [0, 0], [0, 0]),
         ("norm of order 3 at 0", lambda t: tg.norm(t, 3), [0, 0], [0, 0]),
+        ("norm of order 1/2 with a 0", lambda t: tg.norm(t, 0.5), [0, 4], [0, 1]),
+        ("norm of a row of 0", lambda t: tg.norm(t, axis=1), [[0, 0], [0, 4]], [[0, 0], [0, 1]]),
+        ("std of equals", lambda t: t.std(), [2, 2, 2], [0, 0, 0]),
+        ("std of a row of equals", lambda t: t.std(1), [[2, 2], [1, 3]], [[0, 0], [-0.5, 0.5]]),
+        ("logaddexp of infinities", lambda t: tg.logaddexp(t, np.inf), [0, np.inf], [0, 0.5]),
         ("norm of order 0", lambda t: tg.norm(t, 0) + t.sum(), [0, 2], [1, 1]),
         ("sigmoid far out", lambda t: t.sigmoid(), [-1000, 1000], [0, 0]),
         ("the remedy of where's trap", lambda t: tg.where(t > 0, tg.where(t > 0, t, 1).log(), 0),
@@ -374,6 +381,134 @@ def gradient(f, x, **dtype):
 )  # fmt: skip
 def test_gradient_at_ties_kinks_and_edges(name, f, x, expected):
     assert gradient(f, x) == expected
+
+
+@pytest.mark.parametrize("a", [0.5, 2.0, 1e100])
+def test_the_mixed_derivative_of_a_power_at_b_0_is_1_over_a_in_either_order(a):
+    def f(a, b):
+        return a**b
+
+    by_a_then_b = tg.grad(tg.grad(f, 0), 1)(a, 0.0).item()
+    by_b_then_a = tg.grad(tg.grad(f, 1), 0)(a, 0.0).item()
+    assert by_a_then_b == by_b_then_a == 1 / a
+    hessian = tg.hessian(lambda v: v[0] ** v[1])([a, 0.0]).data
+    np.testing.assert_allclose(hessian, [[0, 1 / a], [1 / a, np.log(a) ** 2]], rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("f", "x"),
+    [
+        (tg.norm, [0.0, 0.0]),
+        (lambda t: tg.norm(t, 3), [0.0, 0.0]),
+        (lambda t: t.std(), [1.0, 1.0]),
+        (lambda t: t.std(ddof=1), [1.0, 1.0]),
+    ],
+)
+def test_at_a_kink_the_slope_is_0_along_every_direction_and_the_second_derivative_is_nan(f, x):
+    assert tg.grad(f)(x).data.tolist() == [0, 0]
+    assert tg.jvp(f, [x], [[1.0, 2.0]])[1].item() == 0
+    assert np.isnan(tg.hessian(f)(x).data).all()
+
+
+REDUCTIONS_OF_A_NUMBER = ("sum", "mean", "var", "std", "max", "min", "cumsum", "argmax", "argmin")
+
+
+@pytest.mark.parametrize("axis", [None, 0, -1, 1, (), (0,)])
+@pytest.mark.parametrize("name", REDUCTIONS_OF_A_NUMBER)
+def test_a_number_is_reduced_along_an_axis_as_numpy_does(name, axis):
+    reduce = getattr(np, name)
+    x = tg.Tensor(5.0, requires_grad=True)
+    try:
+        expected = reduce(np.float64(5), axis=axis)
+    except (ValueError, TypeError) as error:
+        with pytest.raises(TypeError if isinstance(error, TypeError) else ValueError):
+            reduce(x, axis=axis)
+        return
+    y = reduce(x, axis=axis)
+    assert y.shape == np.shape(expected)
+    np.testing.assert_array_equal(y.data, expected)
+    if y.requires_grad:
+        y.sum().backward()
+        assert x.grad == (name not in ("var", "std"))
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [(1.0, 2.0), (1.0, [2.0, 3.0], 4.0), ([1.0], 2.0), ([[1.0]], [[2.0]]), ([[1.0]], 2.0), (1.0,)],
+)
+@pytest.mark.parametrize("join", [np.hstack, np.vstack, np.stack, np.concatenate])
+def test_numbers_and_arrays_are_joined_as_numpy_does(join, parts):
+    tensors = [tg.Tensor(part, requires_grad=True) for part in parts]
+    try:
+        expected = join([np.array(part) for part in parts])
+    except ValueError:
+        with pytest.raises(ValueError):  # noqa: PT011  (whichever of them found it)
+            join(tensors)
+        return
+    y = join(tensors)
+    np.testing.assert_array_equal(y.data, expected)
+    (y * y).sum().backward()
+    for tensor in tensors:
+        np.testing.assert_array_equal(tensor.grad, 2 * tensor.data)
+
+
+@pytest.mark.parametrize("axis", [None, 0, -1])
+@pytest.mark.parametrize(
+    "indices",
+    [1, -1, [0, 1], (0, 1), ((0, 1), (1, 1)), [True, False], True, (), [], np.array([[2], [0]])],
+)
+@pytest.mark.parametrize("x", [np.arange(3.0), np.arange(9.0).reshape(3, 3), np.array(7.0)])
+def test_take_is_numpys(x, indices, axis):
+    t = tg.Tensor(x, requires_grad=True)
+    try:
+        expected = np.take(x, indices, axis=axis)
+    except IndexError:
+        with pytest.raises(IndexError):
+            np.take(t, indices, axis=axis)
+        return
+    y = np.take(t, indices, axis=axis)
+    np.testing.assert_array_equal(y.data, expected)
+    y.sum().backward()
+    places = np.take(np.arange(x.size).reshape(x.shape), indices, axis=axis)
+    counts = np.bincount(np.ravel(places).astype(int), minlength=x.size)
+    np.testing.assert_array_equal(t.grad, counts.reshape(x.shape))
+
+
+def test_take_refuses_what_is_no_index():
+    with pytest.raises(TypeError, match="integer indices, got float64"):
+        np.take(tg.Tensor([1.0, 2.0]), [0.5])
+
+
+@pytest.mark.parametrize("n", [5_000, 80_000])
+def test_halves_neither_overflow_in_reductions_nor_vanish_from_their_gradients(n):
+    x = np.tile(np.float16([0, 300]), n // 2)
+    for f, value, slopes in (
+        (lambda t: t.mean(), 150, [1 / n, 1 / n]),
+        (lambda t: t.std(), 150, [-1 / n, 1 / n]),
+        (lambda t: t.max(), 300, [0, 2 / n]),
+        (lambda t: tg.norm(t / 4096), 300 / 4096 * (n / 2) ** 0.5, [0, (2 / n) ** 0.5 / 4096]),
+    ):
+        t = tg.Tensor(x, requires_grad=True)
+        y = f(t)
+        y.backward()
+        assert y.dtype == t.grad.dtype == np.float16
+        np.testing.assert_allclose(y.data, value, rtol=1e-3)
+        np.testing.assert_allclose(t.grad[:2], slopes, rtol=0.05, atol=1e-7)
+    spread = tg.Tensor(x / np.float16(4)).var()
+    assert (spread.item(), spread.dtype) == (np.float16(37.5**2), np.float16)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("join", [tg.stack, np.hstack, tg.concatenate])
+def test_joining_many_parts_takes_linear_time(join):
+    def seconds():
+        shape = (1,) if join is tg.concatenate else ()
+        parts = [tg.Tensor(np.ones(shape), requires_grad=True) for _ in range(20_000)]
+        start = time.perf_counter()
+        join(parts).sum().backward()
+        return time.perf_counter() - start
+
+    assert min(seconds() for _ in range(3)) < 1.5  # where n rules of n arguments take 8
 
 
 def test_erf_of_integers_is_a_fraction():

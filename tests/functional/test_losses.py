@@ -431,6 +431,7 @@ def logits_with_gap(gap, dtype, rng):
 # dtype, the gap from which 1 + exp(-gap) rounds to 1, from which exp(-gap) is subnormal, and from
 # which it is 0.
 GAPS = [(np.float64, 37, 708, 746), (np.float32, 17, 87, 104)]
+MARGIN_ULPS = {np.float64: 3, np.float32: 8}
 
 
 @pytest.mark.parametrize(("dtype", "swallowed", "subnormal", "underflow"), GAPS)
@@ -441,8 +442,7 @@ def test_errors_of_the_forms_when_the_model_is_confident_and_right(
     eps = float(np.finfo(dtype).eps)
     for gap in range(min(subnormal, 700)):
         z = logits_with_gap(gap, dtype, rng)
-        # Rounding the distances of the logits costs half an epsilon of the gap.
-        assert max(relative_errors(F.margin_cross_entropy, z, 0)) <= (gap / 2 + 4) * eps
+        assert max(relative_errors(F.margin_cross_entropy, z, 0)) <= MARGIN_ULPS[dtype] * eps
         for form in (F.naive_cross_entropy, F.shifted_cross_entropy):
             errors = relative_errors(form, z, 0)
             if gap > swallowed:
@@ -467,6 +467,75 @@ def test_errors_of_the_forms_when_the_model_is_confident_and_wrong(
         elif gap > underflow:
             assert naive[0] == INF
             assert np.isnan(naive[1])
+
+
+def margin_ulps(z, t):
+    """The largest errors of losses and gradients of a batch, in epsilons of the exact numbers."""
+    x = T(z, requires_grad=True)
+    losses = F.margin_cross_entropy(x, t)
+    losses.sum().backward()
+    eps, smallest = float(np.finfo(z.dtype).eps), 2 * float(np.finfo(z.dtype).tiny)
+    worst = 0.0
+    for row, label, loss, g in zip(z, t, losses.data, x.grad, strict=True):
+        exact, p = exact_loss_and_gradient(row, label)
+        for got, e in zip((loss, *g), (exact, *p), strict=True):
+            if abs(e) > smallest:
+                worst = max(worst, float(abs(float(got) - e) / abs(e)) / eps)
+            else:
+                assert abs(got) <= 2 * smallest
+    return worst
+
+
+@pytest.mark.parametrize(("dtype", "farthest"), [(np.float64, 700), (np.float32, 85)])
+def test_the_margin_is_right_to_its_digits_at_every_gap_in_batches_of_both_kinds(dtype, farthest):
+    rng = np.random.default_rng(1)
+    for gap in [*np.linspace(-farthest, farthest, 71), *rng.uniform(-30, 30, 50)]:
+        n_classes = int(rng.integers(2, 9))
+        z = 10.0 ** rng.integers(-1, 2) * rng.normal(size=(4, n_classes))
+        t = rng.integers(n_classes, size=4)
+        z[range(4), t] += gap * np.array([1, -1, 1, 0])
+        assert margin_ulps(z.astype(dtype), t) <= MARGIN_ULPS[dtype]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_the_margin_is_right_at_ties_with_many_classes_and_where_others_are_impossible(dtype):
+    rng = np.random.default_rng(2)
+    many = rng.normal(size=(2, 500)) * 5
+    many[0, 7] = 60
+    for z, t in (
+        ([[0.0, 0.3, -690.0]], [2]) if dtype is np.float64 else ([[0.0, 0.3, -80.0]], [2]),
+        ([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 0.0]], [0, 2, 1]),
+        ([[0.1, -INF, 0.7], [30.3, -INF, 0.1], [0.1, -INF, -INF]], [0, 0, 0]),
+        (many, [7, 8]),
+    ):
+        assert margin_ulps(np.array(z, dtype), np.array(t)) <= MARGIN_ULPS[dtype]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_compiled_margin_has_the_bits_of_the_margin(dtype):
+    rng = np.random.default_rng(3)
+    derivative = tg.compile(tg.value_and_grad(lambda z, t: F.margin_cross_entropy(z, t).sum()))
+    for _ in range(4):
+        z, t = (20 * rng.normal(size=(6, 5))).astype(dtype), rng.integers(5, size=6)
+        x = T(z, requires_grad=True)
+        loss = F.margin_cross_entropy(x, t).sum()
+        loss.backward()
+        value, gradient = derivative(z, t)
+        assert value.item() == loss.item()
+        np.testing.assert_array_equal(gradient.data, x.grad)
+
+
+def test_all_forms_compute_halves_in_float32():
+    z = np.zeros((2, 60_000), np.float16)
+    for form in FORMS:
+        x = T(z, requires_grad=True)
+        losses = form(x, [0, 1])
+        losses.sum().backward()
+        assert losses.dtype == x.grad.dtype == np.float16
+        np.testing.assert_allclose(losses.data, np.log(60_000), rtol=1e-3)
+        np.testing.assert_allclose(x.grad[0, :2], [-1, 1 / 60_000], rtol=0.01)
+    half = F.calculate_cross_entropy(np.float16([1, 0]), np.float16([0, 1]))
+    assert (half.item(), half.dtype) == (np.float16(-math.log(1e-15)), np.float16)
 
 
 def test_the_margin_keeps_what_the_textbook_loses():

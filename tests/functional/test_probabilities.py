@@ -89,3 +89,55 @@ def test_a_read_only_array_is_not_copied_to_find_its_largest_logits():
     assert most < z.nbytes / 10
     np.testing.assert_array_equal(found, expected)
     np.testing.assert_array_equal(F.logsumexp(logits).data, loss)
+
+
+@pytest.mark.parametrize("n", [5_000, 70_000])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_halves_are_computed_in_float32_and_rounded_at_the_end(n, axis):
+    shape = (n, 2) if axis == 0 else (2, n)
+    z = np.random.default_rng(0).normal(size=shape).astype(np.float16)
+    g = np.random.default_rng(1).normal(size=shape)
+    for f in (F.softmax, F.log_softmax, F.logsumexp):
+        results, gradients = [], []
+        for dtype in (np.float16, np.float64):
+            x = T(z.astype(dtype), requires_grad=True)
+            y = f(x, axis)
+            y.backward((g if f is not F.logsumexp else g[0, :2]).astype(dtype))
+            results.append(y.data)
+            gradients.append(x.grad)
+        assert results[0].dtype == gradients[0].dtype == np.float16
+        np.testing.assert_allclose(results[0], results[1], rtol=2e-3, atol=1e-7)
+        np.testing.assert_allclose(gradients[0], gradients[1], rtol=5e-3, atol=5e-3)
+    sums = F.softmax(z, axis).data.astype(float).sum(axis)
+    np.testing.assert_allclose(sums, 1, atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("z", "value", "gradient"),
+    [
+        ([INF, 0.0, 5.0], INF, [1, 0, 0]),
+        ([INF, 0.0, INF], INF, [0.5, 0, 0.5]),
+        ([INF, -INF], INF, [1, 0]),
+        ([-INF, -INF], -INF, [0.5, 0.5]),
+        ([-INF, 0.0], 0, [0, 1]),
+        ([np.nan, INF], np.nan, [np.nan, np.nan]),
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.float64, np.float16])
+def test_logsumexp_at_infinity_is_the_limit_with_its_gradient(z, value, gradient, dtype):
+    # A second row, which is as it would be alone; and logaddexp, of two, is the same.
+    rows = np.array([z, [0.0] * len(z)], dtype)
+    x = T(rows, requires_grad=True)
+    with np.errstate(invalid="ignore"):
+        y = F.logsumexp(x)
+        y.sum().backward()
+    np.testing.assert_array_equal(y.data[0], value)
+    np.testing.assert_array_equal(x.grad[0], gradient)
+    np.testing.assert_allclose(x.grad[1], 1 / len(z), rtol=1e-3)
+    if len(z) == 2:
+        a, b = (T(v, requires_grad=True) for v in np.array(z))
+        with np.errstate(invalid="ignore"):
+            pair = tg.logaddexp(a, b)
+            pair.backward()
+        np.testing.assert_array_equal(pair.data, value)
+        np.testing.assert_array_equal([a.grad, b.grad], gradient)

@@ -87,6 +87,10 @@ def compile(
     that the step's code names, is another one, the step is recorded again. docs/compiling.md has
     the whole rule, and what cannot be seen: arrays that are changed in place, say.
 
+    Within a transform (`grad`, `vjp`, ...), the step itself runs, since its graph is needed. A copy
+    is one of the step, or of its owner where that is a method, and records by itself. NumPy's
+    floating point warnings are off in a replay.
+
     Also a decorator: ``@tg.compile`` or ``@tg.compile(fast=True)``.
 
     >>> import numpy as np, tinygrad_ce as tg
@@ -165,7 +169,7 @@ class Compiled:
     def __get__(self, owner: Any, kind: Any = None) -> Any:
         return self if owner is None else MethodType(self, owner)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Run the step: from its source, once it is recorded for arguments like these."""
         mode = MODE.get()
         if mode.recorder is not None or mode.observers or mode.transformed:
@@ -214,7 +218,7 @@ class Compiled:
             results = replay.call(*values)
         else:
             given, named = as_tensors(args, kwargs, [""] * len(args), None)
-            with _one_recording:
+            with self._turn, _one_recording:  # in this order, as a signal handler can need both
                 assert replay.net is not None
                 results = replay.net.call(
                     self._name, replay, values, lambda: self._step(*given, **named)

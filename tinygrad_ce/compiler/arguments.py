@@ -7,12 +7,12 @@ import inspect
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
-from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from ..engine.array_input import as_numbers
 from ..engine.names import printable
 from ..engine.tensor import Tensor, constant
 from .recorder import RecordingError
@@ -22,10 +22,9 @@ def describe(argument: Any, values: list[Any], parts: list[Any]) -> None:
     """Add the values of an argument to those that change, and to the key what does not."""
     kind = type(argument)
     if kind is np.ndarray and argument.ndim:
-        # An eager step would copy it, and the copy has its axes in order.
-        flags = argument.flags
-        values.append(argument if flags.c_contiguous and flags.aligned else argument.copy())
-        parts += (argument.dtype, argument.shape)
+        # An eager step would copy it, and the copy has no gaps, but its axes in the same order.
+        whole = argument.flags.c_contiguous and argument.flags.aligned
+        _add_array(argument if whole else np.array(argument), values, parts)
     elif kind is Tensor and not argument._requires_grad:
         value = argument._value
         values.append(value)
@@ -34,9 +33,8 @@ def describe(argument: Any, values: list[Any], parts: list[Any]) -> None:
             parts.append(value.strides)
     elif isinstance(argument, np.ndarray | np.generic):
         if isinstance(argument, np.ma.MaskedArray):
-            Tensor(argument)  # which refuses it
-        values.append(np.array(argument, order="C")[()])
-        parts += (argument.dtype, argument.shape)
+            as_numbers(argument, "an argument of a compiled step")  # raises
+        _add_array(np.array(argument)[()], values, parts)
     elif kind in (tuple, list):
         parts += (kind, len(argument))
         for part in argument:
@@ -52,6 +50,13 @@ def describe(argument: Any, values: list[Any], parts: list[Any]) -> None:
         )
     else:  # 0.0 == -0.0, and nan is not nan, but not so their digits
         parts += (kind, argument.hex() if kind is float else argument)
+
+
+def _add_array(value: Any, values: list[Any], parts: list[Any]) -> None:
+    values.append(value)
+    parts += (value.dtype, value.shape)
+    if value.shape and not value.flags.c_contiguous:
+        parts.append(value.strides)
 
 
 def as_tensors(
@@ -72,7 +77,7 @@ def _as_inputs(argument: Any, name: str, inputs: list[Tensor] | None) -> Any:
     if type(argument) is dict:
         return {k: _as_inputs(a, f"{name}_{k}", inputs) for k, a in argument.items()}
     if isinstance(argument, np.ndarray | np.generic):
-        array = np.array(argument, order="C")
+        array = np.array(argument)
         tensor = Tensor(array, copy=False) if array.dtype.kind in "biuf" else Tensor(argument)
     elif type(argument) is Tensor and not argument._requires_grad and inputs is not None:
         tensor = constant(argument._value)
@@ -120,7 +125,7 @@ def tensors_in(result: Any) -> Iterator[Tensor]:
     """Iterate over the Tensors in a result."""
     if isinstance(result, Tensor):
         yield result
-    for part in _parts_of(result) or ():
+    for part in (_parts_of(result) or {}).values():
         yield from tensors_in(part)
 
 
@@ -145,9 +150,9 @@ def result_template(result: Any, other: Any, slots: dict[Tensor, Slot]) -> Any:
         return result
     if result is not other and type(result) is type(other):
         parts, others = _parts_of(result), _parts_of(other)
-        if parts is not None and len(parts) == len(others or ()):
-            pairs = zip(parts, others or (), strict=True)
-            return Made(_with_parts(result, [result_template(*pair, slots) for pair in pairs]))
+        if parts is not None and others is not None and list(parts) == list(others):
+            made = {key: result_template(parts[key], others[key], slots) for key in parts}
+            return Made(_with_parts(result, made))
         if isinstance(result, np.ndarray | np.generic) and result.dtype.kind != "O":
             if (result.dtype, result.tobytes()) == (other.dtype, other.tobytes()):
                 return Made(result)
@@ -172,34 +177,31 @@ def rebuild(template: Any, values: Any) -> Any:
     parts = _parts_of(template.example)
     if parts is None:
         return copy.copy(template.example)
-    return _with_parts(template.example, [rebuild(part, values) for part in parts])
+    made = {key: rebuild(part, values) for key, part in parts.items()}
+    return _with_parts(template.example, made)
 
 
-def _parts_of(tree: Any) -> list[Any] | None:
-    """What is in a container."""
+def _parts_of(tree: Any) -> dict[Any, Any] | None:
+    """What is in a container, by index, key or attribute."""
     if isinstance(tree, list | tuple | deque):
-        return list(tree)
+        return dict(enumerate(tree))
     if isinstance(tree, dict):
-        return list(tree.values())
+        return dict(tree)
     if isinstance(tree, SimpleNamespace) or (is_dataclass(tree) and not isinstance(tree, type)):
-        return [getattr(tree, name) for name in _names_in(tree)]
+        names = [f.name for f in fields(tree)] if is_dataclass(tree) else []
+        names += getattr(tree, "__dict__", ())
+        return {name: getattr(tree, name) for name in names if hasattr(tree, name)}
     return None
 
 
-def _with_parts(tree: Any, parts: list[Any]) -> Any:
+def _with_parts(tree: Any, parts: dict[Any, Any]) -> Any:
     """A container of the same kind with other parts."""
     if isinstance(tree, tuple):
-        return tuple.__new__(type(tree), parts)
+        return tuple.__new__(type(tree), parts.values())
     new = copy.copy(tree)
-    if isinstance(new, list | deque | dict):
-        for key, part in zip(list(new) if isinstance(new, dict) else count(), parts, strict=False):
+    for key, part in parts.items():
+        if isinstance(new, list | deque | dict):
             new[key] = part
-    else:
-        for name, part in zip(_names_in(new), parts, strict=True):
-            object.__setattr__(new, name, part)
+        else:
+            object.__setattr__(new, key, part)
     return new
-
-
-def _names_in(tree: Any) -> list[str]:
-    names = [f.name for f in fields(tree)] if is_dataclass(tree) else []
-    return [x for x in dict.fromkeys([*names, *getattr(tree, "__dict__", ())]) if hasattr(tree, x)]

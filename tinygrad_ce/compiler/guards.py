@@ -41,11 +41,16 @@ class StateRef:
         return (id(self.owner), self.attribute, self.key)
 
     @property
+    def in_dict(self) -> bool:
+        """Whether it is what a dict holds; else an attribute, which may have any name."""
+        return not self.attribute and isinstance(self.owner, dict)
+
+    @property
     def content(self) -> Any:
         """What is there now, or MISSING; of all attributes at once, their names."""
         if self.attribute == "__dict__":
             return [*attribute_of(self.owner, "__dict__")]
-        if not self.attribute:
+        if self.in_dict:
             return self.owner.get(self.key, MISSING)
         try:
             found = attribute_of(self.owner, self.attribute)
@@ -55,7 +60,7 @@ class StateRef:
 
     def restore(self, value: Any) -> None:
         """Put back what was there, or MISSING."""
-        if not self.attribute:
+        if self.in_dict:
             self.owner[self.key] = value
         elif value is MISSING:
             object.__delattr__(self.owner, self.attribute)
@@ -68,7 +73,7 @@ class StateRef:
         """Return what to call it in a message."""
         if isinstance(self.owner, Node):
             return f"{self.attribute.strip('_')} of {self.owner.label()}"
-        if not self.attribute:
+        if self.in_dict:
             return f"the global {self.key!r}"
         if self.attribute == "cell_contents":
             return f"a variable of an outer function, now {type(self.content).__name__}"

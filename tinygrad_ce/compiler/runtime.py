@@ -175,7 +175,7 @@ class _Driver:
         """What is written to read it or to assign it."""
         if ref.attribute == "__dict__":
             return f"[*vars({self.owner(ref.owner)})]"
-        if not ref.attribute:
+        if ref.in_dict:
             return f"{self.owner(ref.owner)}.get({ref.key!r})"
         owner = self.owner(ref.owner)
         plain = identifier(name := ref.attribute) == name.lstrip("_") and not iskeyword(name)

@@ -6,7 +6,7 @@ import math
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from . import formatting as text
 from .diagram import Diagram, Kind, TensorBox
@@ -17,6 +17,7 @@ LINE = 15.0  # from one line of text to the next
 PAD = 7.0
 DIGIT = 6.05  # the width of a digit of size 10 in a monospaced font
 LABEL = 32.0  # the width of the words "value" and "grad" with the gap after them
+FIRST = PAD + LABEL - 6  # where numbers begin
 GAP = 8.0  # between columns
 CELL = 7.0  # a cell of a heat map
 SPAN = 88.0  # the width of "-0.123 … -0.123"
@@ -27,10 +28,9 @@ NONE = "none arrives"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BoxContent:
-    """What is to be written in a box; None is left out.
+    """What is written in a box: of a gradient that is expected, also that none arrives.
 
-    `expects_gradient` says whether there is to be a gradient, even where none arrives. Space is
-    left for the numbers of `reserved`, which the page shows in the place of the gradient.
+    Space is left for the numbers of `reserved`, which the page shows in place of the gradient.
     """
 
     name: str
@@ -42,18 +42,14 @@ class BoxContent:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """Where a value or a gradient is written.
-
-    `label` is where its word begins, `top` the first baseline, `columns` the right ends of the
-    numbers, `picture` the size of a heat map.
-    """
+    """Where a value or a gradient is written, `top` being the first baseline."""
 
     what: str
     label: tuple[float, float]
     top: float
-    columns: tuple[float, ...] = ()
+    columns: tuple[float, ...] = ()  # their right ends
     rows: int = 0
-    picture: tuple[float, float] | None = None
+    picture: tuple[float, float] | None = None  # the size of a heat map
     unreached: bool = False  # nothing arrives there, and a word says so
 
 
@@ -63,7 +59,7 @@ class BoxLayout:
 
     width: float
     height: float
-    head: tuple[str, str]
+    head: tuple[str, str]  # the name, and shape and dtype
     slots: tuple[Slot, ...]
 
 
@@ -79,15 +75,12 @@ def width_of(words: str, size: float) -> float:
 
 def contents_of(diagram: Diagram, values: bool) -> dict[str, BoxContent]:
     """Return what a static picture shows of each tensor."""
-    return {
-        box.id: BoxContent(
-            box.name,
-            box.tensor.data if values or is_plain_number(box) else None,
-            box.gradient,
-            diagram.differentiated and box.tensor.requires_grad,
-        )
-        for box in diagram.boxes
-    }
+    found = {}
+    for box in diagram.boxes:
+        value = box.tensor.data if values or is_plain_number(box) else None
+        expects = diagram.differentiated and box.tensor.requires_grad
+        found[box.id] = BoxContent(box.name, value, box.gradient, expects)
+    return found
 
 
 def is_plain_number(box: TensorBox) -> bool:
@@ -111,8 +104,9 @@ def lay_out(box: TensorBox, content: BoxContent) -> BoxLayout:
         shown.append(("grad", arrays))
     top = PAD + 8 + (LINE if any(head) else 0)
     if len(shape) == 1 and text.shown_in_numbers(shape):
-        row = sum(max(_widths(a, shape[0])[i] for _, a in shown) + GAP for i in range(shape[0]))
-        if shown and row > max(MAX_ROW, _head_width(head) - LABEL):
+        widths = [_widths(arrays, shape[0]) for _, arrays in shown]
+        row = sum(max(column) + GAP for column in zip(*widths, strict=True))
+        if row > max(MAX_ROW, _head_width(head) - LABEL):
             return _with_columns(head, shown, shape[0], top)
     slots = []
     for what, arrays in shown:
@@ -120,20 +114,25 @@ def lay_out(box: TensorBox, content: BoxContent) -> BoxLayout:
         if slot.rows or slot.picture:
             slots.append(slot)
             top += LINE * slot.rows + (slot.picture[1] + LINE if slot.picture else 0)
-    slots = _align(slots)
-    inner = [_head_width(head), *(_right_end(slot) for slot in slots)]
-    return BoxLayout(max(inner) + 2 * PAD, top - 3, head, tuple(slots))
+    if len(slots) == 2 and len(slots[0].columns) == len(slots[1].columns):
+        # The numbers of value and gradient are in the same columns.
+        widths = [[b - a for a, b in pairwise((FIRST, *slot.columns))] for slot in slots]
+        ends = tuple(accumulate(map(max, *widths), initial=FIRST))[1:]
+        slots = [replace(slot, columns=ends) for slot in slots]
+    pictures = [LABEL + max(slot.picture[0], SPAN) for slot in slots if slot.picture]
+    numbers = [slot.columns[-1] - PAD for slot in slots if slot.columns]
+    width = max([_head_width(head), *pictures, *numbers])
+    return BoxLayout(width + 2 * PAD, top - 3, head, tuple(slots))
 
 
 def _slot(what: str, shape: tuple[int, ...], arrays: Sequence[Array], top: float) -> Slot:
     label = (PAD, top)
     if what == "grad" and not arrays and 0 not in shape:
-        end = PAD + LABEL + _width([NONE]) - 6
-        return Slot(what, label, top, (end,), 1, unreached=True)
+        return Slot(what, label, top, (FIRST + _width([NONE]),), 1, unreached=True)
     rows = math.prod(shape[:-1])
     if text.shown_in_numbers(shape):
         columns = shape[-1] if shape else 1
-        ends = accumulate((w + GAP for w in _widths(arrays, columns)), initial=PAD + LABEL - 6)
+        ends = accumulate((w + GAP for w in _widths(arrays, columns)), initial=FIRST)
         return Slot(what, label, top, tuple(ends)[1:], rows)
     if 0 in shape:
         return Slot(what, label, top)
@@ -154,22 +153,6 @@ def _with_columns(
         right += width + 2 * GAP
     width = max(right - 2 * GAP - PAD, _head_width(head))
     return BoxLayout(width + 2 * PAD, top + LINE * (n + 1) - 3, head, tuple(slots))
-
-
-def _align(slots: list[Slot]) -> list[Slot]:
-    """Put the numbers of value and gradient into the same columns."""
-    if len({len(slot.columns) for slot in slots}) != 1 or len(slots) < 2:
-        return slots
-    start = PAD + LABEL - 6
-    widths = [[b - a for a, b in zip((start, *s.columns), s.columns, strict=False)] for s in slots]
-    ends = tuple(accumulate(map(max, *widths), initial=start))[1:]
-    return [replace(slot, columns=ends) for slot in slots]
-
-
-def _right_end(slot: Slot) -> float:
-    if slot.picture:
-        return LABEL + max(slot.picture[0], SPAN)
-    return slot.columns[-1] - PAD
 
 
 def _head_width(head: tuple[str, str]) -> float:

@@ -5,47 +5,27 @@ and 4.5:1 of text. No information is in a color alone: the kinds of tensors diff
 well (thick, thin, dashed, rounded, double), and gradients have a row of their own.
 """
 
-LIGHT = {
-    "ground": "#ffffff",
-    "ink": "#1a1a1a",
-    "muted": "#565c65",
-    "line": "#767c85",
-    "edge": "#767c85",
-    "scope-0": "#f3f4f7",  # in turns, so that nested scopes are distinct
-    "scope-1": "#e9ebf0",
-    "scope-line": "#aeb4be",
-    "primitive": "#e4e6ea",
-    "parameter": "#e3f0fa",
-    "parameter-line": "#0072b2",
-    "input": "#dff3ec",
-    "input-line": "#00785a",
-    "output": "#fdeede",
-    "output-line": "#c24e00",
-    "grad": "#a63a00",
+_COLORS = {
+    "ground": ("#ffffff", "#1e2227"),
+    "ink": ("#1a1a1a", "#eceef1"),
+    "muted": ("#565c65", "#a9b1bc"),
+    "line": ("#767c85", "#8b949f"),
+    "edge": ("#767c85", "#8b949f"),
+    "scope-0": ("#f3f4f7", "#262b31"),  # in turns, so that nested scopes are distinct
+    "scope-1": ("#e9ebf0", "#2f353d"),
+    "scope-line": ("#aeb4be", "#59626d"),
+    "primitive": ("#e4e6ea", "#3b424b"),
+    "parameter": ("#e3f0fa", "#17354a"),
+    "parameter-line": ("#0072b2", "#56b4e9"),
+    "input": ("#dff3ec", "#123a30"),
+    "input-line": ("#00785a", "#2fc596"),
+    "output": ("#fdeede", "#4a2c14"),
+    "output-line": ("#c24e00", "#f28c4b"),
+    "grad": ("#a63a00", "#ffab76"),
     # Of a step on the page:
-    "active": "#d04a00",
-    "from": "#0066a6",
-    "pending": "#7f858e",
+    "active": ("#d04a00", "#ff9a5c"),
+    "from": ("#0066a6", "#62b5ee"),
+    "pending": ("#7f858e", "#7d8690"),
 }
 
-DARK = {
-    "ground": "#1e2227",
-    "ink": "#eceef1",
-    "muted": "#a9b1bc",
-    "line": "#8b949f",
-    "edge": "#8b949f",
-    "scope-0": "#262b31",
-    "scope-1": "#2f353d",
-    "scope-line": "#59626d",
-    "primitive": "#3b424b",
-    "parameter": "#17354a",
-    "parameter-line": "#56b4e9",
-    "input": "#123a30",
-    "input-line": "#2fc596",
-    "output": "#4a2c14",
-    "output-line": "#f28c4b",
-    "grad": "#ffab76",
-    "active": "#ff9a5c",
-    "from": "#62b5ee",
-    "pending": "#7d8690",
-}
+LIGHT, DARK = ({name: pair[i] for name, pair in _COLORS.items()} for i in (0, 1))

@@ -1,6 +1,5 @@
-"""What is drawn: boxes of tensors, primitives and edges, before any thought of how they look.
+"""What is drawn: boxes of tensors, primitives and edges, in passes over the nodes of a graph.
 
-A `Diagram` is plain data, made in passes over the nodes in order of creation, without recursion.
 Its numbers (box t7, oval p7, scope s2) count the nodes and scopes of the whole graph, whatever is
 folded: they are the same from run to run, and the same however the graph is folded.
 
@@ -41,7 +40,7 @@ from .scopes import (
 # More tensors than this are refused: nobody could read them, and laying them out takes long.
 MAX_TENSORS = 2_000
 
-# With this many boxes and primitives, a layout need not be the best; with the second number, less.
+# With this many parts, a layout need not be the best; with the second number, less.
 LARGE = 150
 VERY_LARGE = 600
 
@@ -64,43 +63,33 @@ class TensorBox:
     weight each, and a Tensor does not know of which layer it is.
     """
 
-    number: int
+    id: str
     tensor: Tensor
     kind: Kind
     frame: ScopeFrame | None
     name: str
     gradient: NDArray[Any] | None = None
 
-    @property
-    def id(self) -> str:
-        """What it is called in DOT."""
-        return f"t{self.number}"
-
 
 @dataclass(eq=False, slots=True)
 class OpNode:
     """One application of a primitive, with the number of the tensor that it made."""
 
-    number: int
+    id: str
     primitive: Primitive
     params: tuple[Any, ...]
     frame: ScopeFrame | None
-
-    @property
-    def id(self) -> str:
-        """What it is called in DOT."""
-        return f"p{self.number}"
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
     """From a tensor to what uses it, or from what made a tensor to the tensor.
 
-    `argument` says which argument the tensor is, where that matters and is not plain to see;
-    `differentiable` tells whether a gradient can come back this way, `makes` whether the tensor is
-    the result, `enters` whether the edge leads into the frame of a scope. `uses` names the uses
-    that it represents: p3.0 is argument 0 of primitive p3, p3.y its result; into a folded scope,
-    there can be several.
+    `argument` says which argument the tensor is, where that matters and is not plain to see,
+    `differentiable` whether a gradient can come back this way, `makes` whether the tensor is the
+    result, `enters` whether the edge leads into the frame of a scope. `uses` names the uses that it
+    represents: p3.0 is argument 0 of primitive p3, p3.y its result; into a folded scope, there can
+    be several.
     """
 
     source: str
@@ -117,59 +106,42 @@ class Diagram:
     """All that is drawn.
 
     `size` counts the tensors of the graph, the folded ones too; `differentiated` tells whether
-    there are gradients of the outputs; `folded_into` in which folded scope a tensor or a primitive
-    is; `automatic_depth` is the depth at which it was folded unasked, or None.
+    there are gradients of the outputs, `folded_into` in which folded scope a tensor or a primitive
+    is, `automatic_depth` the depth at which it was folded unasked, or None.
     """
 
     outputs: list[Tensor]
     size: int
-    boxes: list[TensorBox] = field(default_factory=list)
-    ops: list[OpNode] = field(default_factory=list)
-    frames: list[ScopeFrame] = field(default_factory=list)
-    edges: list[Edge] = field(default_factory=list)
+    boxes: list[TensorBox]
+    ops: list[OpNode]
+    frames: list[ScopeFrame]
+    edges: list[Edge]
+    folded_into: dict[str, str]
+    automatic_depth: int | None
     differentiated: bool = False
-    folded_into: dict[str, str] = field(default_factory=dict)
-    automatic_depth: int | None = None
 
     @property
     def layout_limits(self) -> dict[str, str]:
-        """What Graphviz is told of a large diagram: limits to its search for the best layout.
+        """Limits to the search for the best layout of a large diagram, for Graphviz.
 
         `mclimit` is for the search for fewer crossings: without it, a tensor that a hundred layers
         use takes a minute to place. A lower `nslimit` would save nothing more, and tangle what is
         orderly.
         """
-        folds = sum(frame.folded for frame in self.frames)
-        parts = len(self.boxes) + len(self.ops) + folds
+        parts = len(self.boxes) + len(self.ops) + sum(frame.folded for frame in self.frames)
         if parts < LARGE:
             return {}
         return {"nslimit": "1", "nslimit1": "1", "mclimit": "0.1" if parts < VERY_LARGE else "0.03"}
 
 
 def diagram_of(
-    outputs: Sequence[Tensor],
-    depth: int | None = None,
-    *,
-    gradients: bool = True,
+    outputs: Sequence[Tensor], depth: int | None = None, *, gradients: bool = True
 ) -> Diagram:
-    """Return the diagram of the graph of some tensors, its scopes folded from level `depth` on.
+    """Return the diagram of the graph of some tensors, with gradients if these are wanted.
 
-    Parameters
-    ----------
-    outputs
-        The tensors.
-    depth
-        Scopes at this level are folded. By default none, unless there are more than
-        `scopes.MAX_OPEN` tensors; then those from the level on that it takes to come below.
-    gradients
-        Whether gradients are wanted.
-
-    Raises
-    ------
-    FreedGraphError
-        A part of the graph was freed by backward().
-    ValueError
-        There is more to draw than `MAX_TENSORS`.
+    Scopes at level `depth` are folded; by default none, unless there are more than
+    `scopes.MAX_OPEN` tensors. Where there is more to draw than `MAX_TENSORS`, raise a ValueError,
+    where backward() has freed a part of the graph, a FreedGraphError.
     """
     nodes = nodes_of(outputs)
     unasked = legible_depth(nodes) if depth is None else None
@@ -182,24 +154,20 @@ def diagram_of(
     )
     _refuse_too_many(outputs[0], len(nodes), certain, depth)
     placement = _Placement(nodes, made_in, outputs)
-    diagram = Diagram(list(outputs), len(nodes), automatic_depth=unasked)
-    diagram.frames = [frame for frame in frames.all if frame.size]
-    diagram.boxes = placement.boxes()
-    _refuse_too_many(outputs[0], len(nodes), len(diagram.boxes), depth)
-    diagram.ops = placement.ops()
-    diagram.edges = placement.edges()
-    diagram.folded_into = placement.folded_into()
+    boxes = placement.boxes()
+    _refuse_too_many(outputs[0], len(nodes), len(boxes), depth)
+    drawn_frames = [frame for frame in frames.all if frame.size]
+    parts = boxes, placement.ops(), drawn_frames, placement.edges(), placement.folded_into()
+    diagram = Diagram(list(outputs), len(nodes), *parts, unasked)
     if gradients and differentiable(outputs):
         diagram.differentiated = True
-        _add_gradients(outputs, diagram.boxes)
+        _add_gradients(outputs, boxes)
     return diagram
 
 
 def differentiable(outputs: Sequence[Tensor]) -> bool:
     """Whether gradients of these outputs can be drawn: of numbers, one of which requires one."""
-    return all(output.size == 1 for output in outputs) and any(
-        output.requires_grad for output in outputs
-    )
+    return all(t.size == 1 for t in outputs) and any(t.requires_grad for t in outputs)
 
 
 def nodes_of(outputs: Sequence[Tensor]) -> list[Tensor]:
@@ -226,26 +194,19 @@ def _add_gradients(outputs: Sequence[Tensor], boxes: Sequence[TensorBox]) -> Non
     """The gradients of the output, or of the sum of several: what backward() of each adds up."""
     wanted = [box for box in boxes if box.tensor.requires_grad]
     for output in outputs:
-        if not output.requires_grad:
-            continue
-        found = gradients_where_reached(output, [box.tensor for box in wanted])
-        for box, gradient in zip(wanted, found, strict=True):
-            if gradient is not None and box.gradient is not None:
-                gradient = box.gradient + gradient
-            box.gradient = box.gradient if gradient is None else gradient
-
-
-# ── Which tensor is drawn where ───────────────────────────────────────────────────────────────────
+        if output.requires_grad:
+            found = gradients_where_reached(output, [box.tensor for box in wanted])
+            for box, gradient in zip(wanted, found, strict=True):
+                if gradient is not None:
+                    before = box.gradient
+                    box.gradient = gradient if before is None else before + gradient
 
 
 class _Placement:
     """The nodes of a graph, each with the frame that it belongs to."""
 
     def __init__(
-        self,
-        nodes: list[Tensor],
-        made_in: list[ScopeFrame | None],
-        outputs: Sequence[Tensor],
+        self, nodes: list[Tensor], made_in: list[ScopeFrame | None], outputs: Sequence[Tensor]
     ) -> None:
         self.nodes = nodes
         number = {id(node): i for i, node in enumerate(nodes)}
@@ -259,7 +220,16 @@ class _Placement:
         for frame in self.frame:
             for around in enclosing(frame):
                 around.size += 1
-        self.hidden = self._hidden()
+        # The folded frame that a node belongs to, and the open one in which it is drawn.
+        self.fold = [frame if frame and frame.folded else None for frame in self.frame]
+        pairs = zip(self.frame, self.fold, strict=True)
+        self.open = [frame if fold is None else fold.outer for frame, fold in pairs]
+        self.hidden = [fold is not None for fold in self.fold]
+        for output in self.outputs:
+            self.hidden[output] = False
+        for source, user in self._uses():
+            if self.frame[source] is not self.frame[user]:
+                self.hidden[source] = False
 
     def _uses(self) -> Iterator[tuple[int, int]]:
         """The numbers of an input and of the node it is an input of, in order of arguments."""
@@ -280,10 +250,9 @@ class _Placement:
                     frame = innermost_common(self.frame[source], frame)
                 self.frame[source] = frame
                 placed.add(source)
-        self.frame = [
-            None if kind is Kind.INPUT else frame
-            for kind, frame in zip(self.kind, self.frame, strict=True)
-        ]
+        for i, kind in enumerate(self.kind):
+            if kind is Kind.INPUT:
+                self.frame[i] = None
 
     def _keep_leaves_in_sight(self) -> None:
         """Where no edge would come into a frame, its leaves move out of it.
@@ -300,51 +269,29 @@ class _Placement:
             if self._movable(i) and node.scope is None and not number:
                 self.frame[i] = next((r for r in enclosing(self.frame[i]) if r.has_input), None)
 
-    def _hidden(self) -> list[bool]:
-        """Which tensors are inside a folded frame, and used nowhere else."""
-        hidden = [frame is not None and frame.folded for frame in self.frame]
-        for output in self.outputs:
-            hidden[output] = False
-        for source, user in self._uses():
-            if self.frame[source] is not self.frame[user]:
-                hidden[source] = False
-        return hidden
-
     def folded_into(self) -> dict[str, str]:
         """In which folded frame each tensor and primitive is that is not drawn itself."""
         found = {}
-        for i, hidden in enumerate(self.hidden):
-            if (fold := self._fold(i)) is not None:
+        for i, fold in enumerate(self.fold):
+            if fold is not None:
                 found[f"p{i}"] = fold.id
-                if hidden:
+                if self.hidden[i]:
                     found[f"t{i}"] = fold.id
         return found
 
-    def _fold(self, i: int) -> ScopeFrame | None:
-        """The folded frame that the i-th node belongs to, if it belongs to one."""
-        frame = self.frame[i]
-        return frame if frame is not None and frame.folded else None
-
-    def _frame(self, i: int) -> ScopeFrame | None:
-        """The open frame in which the i-th node is drawn."""
-        fold = self._fold(i)
-        return self.frame[i] if fold is None else fold.outer
-
-    # ── What is drawn ─────────────────────────────────────────────────────────────────────────
-
     def boxes(self) -> list[TensorBox]:
-        names = text.number_duplicates([printable(node.name or "") for node in self.nodes])
+        names = text.number_duplicates([printable(str(t.name or "")) for t in self.nodes])
         return [
-            TensorBox(i, node, self.kind[i], self._frame(i), names[i])
+            TensorBox(f"t{i}", node, self.kind[i], self.open[i], names[i])
             for i, node in enumerate(self.nodes)
             if not self.hidden[i]
         ]
 
     def ops(self) -> list[OpNode]:
         return [
-            OpNode(i, node.primitive, node.params, self.frame[i])
+            OpNode(f"p{i}", node.primitive, node.params, self.frame[i])
             for i, node in enumerate(self.nodes)
-            if node.primitive is not None and self._fold(i) is None
+            if node.primitive is not None and self.fold[i] is None
         ]
 
     def edges(self) -> list[Edge]:
@@ -354,44 +301,28 @@ class _Placement:
         for i, node in enumerate(self.nodes):
             if node.primitive is None:
                 continue
-            fold = self._fold(i)
-            if fold is None:
-                drawn += self._arguments(i, node.primitive)
-            else:
-                for edge in self._into(fold, i):
+            fold, sources = self.fold[i], self.sources[i]
+            maker = f"p{i}" if fold is None else fold.id
+            distinct = fold is None and len(set(sources)) > 1
+            for place, source in enumerate(sources):
+                letter = _argument(node.primitive, place, len(sources)) if distinct else ""
+                back = self.nodes[source].requires_grad
+                enters = innermost_common(self.open[source], self.open[i]) is not self.open[i]
+                uses = f"p{i}.{place}"
+                edge = Edge(f"t{source}", maker, letter, back, enters=enters, uses=uses)
+                if fold is None:
+                    drawn.append(edge)
+                elif self.frame[source] is not fold:
                     if edge not in into_folds:
-                        into_folds[edge] = []
                         drawn.append(edge)
-                    into_folds[edge].append(edge.uses)
+                    into_folds.setdefault(edge, []).append(edge.uses)
             if not self.hidden[i]:
-                maker = f"p{i}" if fold is None else fold.id
                 made = Edge(maker, f"t{i}", "", node.requires_grad, makes=True, uses=f"p{i}.y")
                 drawn.append(made)
         return [
             replace(edge, uses=" ".join(into_folds[edge])) if edge in into_folds else edge
             for edge in drawn
         ]
-
-    def _arguments(self, i: int, primitive: Primitive) -> Iterator[Edge]:
-        """The edges into a primitive, one for each argument."""
-        sources = self.sources[i]
-        for place, source in enumerate(sources):
-            distinct = len(set(sources)) > 1
-            letter = _argument(primitive, place, len(sources)) if distinct else ""
-            yield self._use(source, f"p{i}", self.frame[i], f"p{i}.{place}", letter)
-
-    def _into(self, fold: ScopeFrame, i: int) -> Iterator[Edge]:
-        """The edges into a folded frame that a node in it brings along."""
-        for place, source in enumerate(self.sources[i]):
-            if self.frame[source] is not fold:
-                yield self._use(source, fold.id, fold.outer, f"p{i}.{place}")
-
-    def _use(
-        self, source: int, user: str, frame: ScopeFrame | None, uses: str, letter: str = ""
-    ) -> Edge:
-        enters = innermost_common(self._frame(source), frame) is not frame
-        differentiable = self.nodes[source].requires_grad
-        return Edge(f"t{source}", user, letter, differentiable, enters=enters, uses=uses)
 
 
 def kind_of(node: Tensor, is_output: bool) -> Kind:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from ..engine.names import printable
 from . import formatting as text
 from .boxes import NONE, BoxContent, is_plain_number
 from .colors import DARK, LIGHT
-from .diagram import Diagram, Edge, Kind, OpNode, TensorBox
+from .diagram import Diagram, Kind, OpNode, TensorBox
 from .legend import KINDS, kinds_in, notes_on
 from .scopes import ScopeFrame
 
@@ -18,143 +18,117 @@ if TYPE_CHECKING:
 
 FONT = "Helvetica,Arial,sans-serif"
 DIGITS = "DejaVu Sans Mono,Menlo,Consolas,monospace"
+# Space between the parts of a graph, here and in an SVG.
+GAPS = {"nodesep": "0.2", "ranksep": "0.32"}
 
-LINES = {
+_LINES = {
     Kind.PARAMETER: {"penwidth": "2.2"},
     Kind.CONSTANT: {"style": "filled,dashed"},
     Kind.INTERMEDIATE: {"style": "filled,rounded"},
     Kind.OUTPUT: {"peripheries": "2"},
 }
 
+Attributes = dict[str, str]
+
 
 def digraph_of(
-    diagram: Diagram,
-    contents: dict[str, BoxContent],
-    direction: str,
-    *,
-    dark: bool = False,
-    values: bool = True,
-    grads: bool = True,
-) -> Digraph:
+    diagram: Diagram, contents: dict[str, BoxContent], direction: str, *,
+    dark: bool, values: bool, grads: bool,
+) -> Digraph:  # fmt: skip
     """Return the diagram as a `graphviz.Digraph`, with a legend below it."""
     from graphviz import Digraph
 
     colors = DARK if dark else LIGHT
-    graph = Digraph(
-        "computation",
-        graph_attr={
-            "rankdir": direction,
-            "charset": "UTF-8",  # pygraphviz goes by the first one in the text
-            "bgcolor": colors["ground"],
-            "fontname": FONT,
-            "fontsize": "10",
-            "fontcolor": colors["muted"],
-            "nodesep": "0.2",
-            "ranksep": "0.32",
-            "pad": "0.15",
-            "label": _lines(_legend(diagram, values, grads)),
-            "labelloc": "b",
-            "labeljust": "l",
-            **diagram.layout_limits,
-        },
-        node_attr={
-            "shape": "box",
-            "style": "filled",
-            "fontname": DIGITS,
-            "fontsize": "10",
-            "fontcolor": colors["ink"],
-            "margin": "0.08,0.05",
-            "height": "0.25",
-            "width": "0.3",
-        },
-        edge_attr={
-            "color": colors["edge"],
-            "arrowsize": "0.6",
-            "fontname": FONT,
-            "fontsize": "9",
-            "fontcolor": colors["muted"],
-            "labeldistance": "1.5",
-        },
-    )
-    _add_nodes(graph, diagram, contents, colors)
-    for edge in diagram.edges:
-        graph.edge(edge.source, edge.target, **edge_attributes(edge))
+    gray = {"fillcolor": colors["primitive"], "color": colors["line"], "fontname": FONT}
+
+    def of_box(box: TensorBox) -> Attributes:
+        kind = box.kind.name.lower()
+        return {
+            "label": _box_label(box, contents[box.id]),
+            "fillcolor": colors.get(kind, colors["ground"]),
+            "color": colors.get(f"{kind}-line", colors["line"]),
+            **_LINES.get(box.kind, {}),
+        }
+
+    def of_op(op: OpNode) -> Attributes:
+        return {"label": _escape(op_words(op)), "shape": "oval", **gray}
+
+    def of_fold(frame: ScopeFrame) -> Attributes:
+        label = _lines([frame_words(frame), count_words(frame)], "n")
+        return {"label": label, "shape": "folder", **gray}
+
+    def of_cluster(frame: ScopeFrame) -> Attributes:
+        return {
+            "label": _escape(frame_words(frame)),
+            # Away from where edges come in, so that they do not cross it.
+            "labeljust": "l" if direction == "RL" else "r", "labelloc": "t",
+            "style": "filled,rounded", "color": colors["scope-line"], "margin": "10",
+            "fillcolor": colors[f"scope-{1 - frame.level % 2}"],
+        }  # fmt: skip
+
+    # pygraphviz goes by the first charset in the text.
+    graph_attr = {
+        "rankdir": direction, "charset": "UTF-8", **GAPS, "pad": "0.15", "labelloc": "b",
+        "label": _lines(_legend(diagram, values, grads)), "labeljust": "l", "fontname": FONT,
+        "fontsize": "10", "fontcolor": colors["muted"], "bgcolor": colors["ground"],
+        **diagram.layout_limits,
+    }  # fmt: skip
+    node_attr = {
+        "shape": "box", "style": "filled", "fontname": DIGITS, "fontsize": "10",
+        "fontcolor": colors["ink"], "margin": "0.08,0.05", "height": "0.25", "width": "0.3",
+    }  # fmt: skip
+    edge_attr = {
+        "color": colors["edge"], "arrowsize": "0.6", "fontname": FONT, "fontsize": "9",
+        "fontcolor": colors["muted"], "labeldistance": "1.5",
+    }  # fmt: skip
+    graph = Digraph("computation", graph_attr=graph_attr, node_attr=node_attr, edge_attr=edge_attr)
+    add_parts(graph, diagram, of_box, of_op, of_fold, of_cluster)
     return graph
 
 
-def _add_nodes(
-    graph: Digraph, diagram: Diagram, contents: dict[str, BoxContent], colors: dict[str, str]
-) -> None:
-    """Put each node into the cluster of its scope, and the inner clusters into the outer ones."""
+def add_parts(
+    graph: Digraph, diagram: Diagram,
+    of_box: Callable[[TensorBox], Attributes], of_op: Callable[[OpNode], Attributes],
+    of_fold: Callable[[ScopeFrame], Attributes], of_cluster: Callable[[ScopeFrame], Attributes],
+    *, edge_ids: bool = False,
+) -> None:  # fmt: skip
+    """Put each part into the cluster of its scope, the inner clusters into the outer, and edges."""
     from graphviz import Digraph
 
     clusters: dict[ScopeFrame | None, Digraph] = {None: graph}
     for frame in diagram.frames:
         if not frame.folded:
-            attributes = _cluster(frame, str(graph.graph_attr["rankdir"]), colors)
-            clusters[frame] = Digraph(f"cluster_{frame.id}", graph_attr=attributes)
+            clusters[frame] = Digraph(f"cluster_{frame.id}", graph_attr=of_cluster(frame))
     for box in diagram.boxes:
-        label = _box_label(box, contents[box.id])
-        clusters[box.frame].node(box.id, label, **_box_attributes(box.kind, colors))
-    gray = {"fillcolor": colors["primitive"], "color": colors["line"], "fontname": FONT}
+        clusters[box.frame].node(box.id, **of_box(box))
     for op in diagram.ops:
-        clusters[op.frame].node(op.id, _escape(op_words(op)), shape="oval", **gray)
+        clusters[op.frame].node(op.id, **of_op(op))
     for frame in sorted(diagram.frames, key=lambda frame: -frame.level):
         if frame.folded:
-            label = _lines([frame_words(frame), count_words(frame)], "n")
-            clusters[frame.outer].node(frame.id, label, shape="folder", **gray)
+            clusters[frame.outer].node(frame.id, **of_fold(frame))
         else:
             clusters[frame.outer].subgraph(clusters[frame])
-
-
-def _box_attributes(kind: Kind, colors: dict[str, str]) -> dict[str, str]:
-    name = kind.name.lower()
-    return {
-        "fillcolor": colors.get(name, colors["ground"]),
-        "color": colors.get(f"{name}-line", colors["line"]),
-        **LINES.get(kind, {}),
-    }
-
-
-def _cluster(frame: ScopeFrame, direction: str, colors: dict[str, str]) -> dict[str, str]:
-    return {
-        "label": _escape(frame_words(frame)),
-        # Away from where edges come in, so that they do not cross it.
-        "labeljust": "l" if direction == "RL" else "r",
-        "labelloc": "t",
-        "style": "filled,rounded",
-        "fillcolor": colors[f"scope-{1 - frame.level % 2}"],
-        "color": colors["scope-line"],
-        "margin": "10",
-    }
-
-
-def edge_attributes(edge: Edge) -> dict[str, str]:
-    """Return what Graphviz needs to know of an edge."""
-    attributes = {}
-    if edge.argument:
-        attributes["headlabel"] = edge.argument
-    if not edge.differentiable:
-        attributes["style"] = "dashed"
-    if edge.makes:
-        attributes["weight"] = "8"  # keeps a primitive and its result in one line
-    if edge.enters:
-        # Leaves inside a scope need a rank of their own before its first primitive. Without this
-        # one, the frame would overlap the ranks of what comes before, and be put aside.
-        attributes["minlen"] = "2"
-    return attributes
-
-
-# ── Words ─────────────────────────────────────────────────────────────────────────────────────────
+    for edge in diagram.edges:
+        attributes = {"id": edge.uses} if edge_ids else {}
+        if edge.argument:
+            attributes["headlabel"] = edge.argument
+        if not edge.differentiable:
+            attributes["style"] = "dashed"
+        if edge.makes:
+            attributes["weight"] = "8"  # keeps a primitive and its result in one line
+        if edge.enters:
+            # Leaves inside a scope need a rank of their own before its first primitive. Without
+            # this one, the frame would overlap the ranks before it, and be put aside.
+            attributes["minlen"] = "2"
+        graph.edge(edge.source, edge.target, **attributes)
 
 
 def op_words(op: OpNode) -> str:
     """Return the symbol of a primitive, and the parameters that matter."""
     params = text.params(op.primitive.params, op.params)
-    symbol = op.primitive.symbol
-    if symbol == "[ ]":  # with space for the index
+    if op.primitive.symbol == "[ ]":  # with space for the index
         return f"[{params}]"
-    return f"{symbol} {params}" if params else symbol
+    return f"{op.primitive.symbol} {params}".rstrip()
 
 
 def frame_words(frame: ScopeFrame) -> str:
@@ -165,29 +139,30 @@ def frame_words(frame: ScopeFrame) -> str:
 
 def count_words(frame: ScopeFrame) -> str:
     """Return how much is in a folded scope."""
-    return "1 tensor" if frame.size == 1 else f"{frame.size:,} tensors"
+    return text.count(frame.size, "tensor")
 
 
 def _box_label(box: TensorBox, content: BoxContent) -> str:
-    t = box.tensor
+    data = box.tensor.data
     if is_plain_number(box):
-        return text.number(t.data[()])
-    head = f"{content.name} {text.facts(t.data, bool(content.name))}".strip()
+        return text.number(data[()])
+    head = f"{content.name} {text.facts(data, bool(content.name))}".strip()
     lines = [head] if head else []
     if content.value is not None:
         lines += _numbers("value", content.value)
-    if content.expects_gradient:
-        missing = content.gradient is None
-        lines += [f"grad  {NONE}"] if missing else _numbers("grad", content.gradient)
+    if content.gradient is not None:
+        lines += _numbers("grad", content.gradient)
+    elif content.expects_gradient:
+        lines.append(f"grad  {NONE}")
     return _lines(lines)
 
 
-def _numbers(what: str, array: text.Array | None) -> list[str]:
+def _numbers(what: str, array: text.Array) -> list[str]:
     """Write a small array in rows, of a large one the smallest and the largest element."""
-    assert array is not None
     if not text.shown_in_numbers(array.shape):
         return [f"{what:<5} {text.span(array)}"] if array.size else []
-    rows = text.rows(array)
+    lines = array.reshape(-1, array.shape[-1] if array.ndim else 1)
+    rows = [list(map(text.number, line)) for line in lines]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     padded = (" ".join(n.rjust(w) for n, w in zip(row, widths, strict=True)) for row in rows)
     return [f"{'' if i else what:<5} {row}" for i, row in enumerate(padded)]
@@ -200,7 +175,7 @@ def _legend(diagram: Diagram, values: bool, grads: bool) -> list[str]:
 
 
 def _lines(lines: Iterable[str], end: str = "l") -> str:
-    r"""Return the lines as one label, each ended by the escape of Graphviz that aligns it."""
+    r"""The lines as one label, each ended by the escape of Graphviz that aligns it."""
     return "".join(f"{_escape(line)}\\{end}" for line in lines)
 
 

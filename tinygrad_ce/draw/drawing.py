@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,6 +15,7 @@ from ..engine.tensor import Tensor
 from .boxes import contents_of
 from .diagram import Diagram, diagram_of
 from .digraph import digraph_of
+from .formatting import count
 from .legend import notes_on
 from .render import HOW_TO_GET_A_RENDERER, render
 from .svg import svg_of
@@ -28,9 +28,6 @@ Direction = Literal["LR", "TB", "RL", "BT"]
 Theme = Literal["auto", "light", "dark"]
 THEMES = ("auto", "light", "dark")
 DIRECTIONS = ("LR", "TB", "RL", "BT")
-FORMATS = ("dot", "svg", "png", "pdf", "html")
-
-PNG_DPI = "144"  # sharp on dense screens too
 
 
 def draw(
@@ -96,25 +93,22 @@ def draw(
     ``drawing.page()``.
     """
     outputs = _validate_outputs(tensor)
-    if direction not in DIRECTIONS:
-        raise ValueError(f"direction is one of {', '.join(DIRECTIONS)}, got {direction!r}")
-    if theme not in THEMES:
-        raise ValueError(f"theme is one of {', '.join(THEMES)}, got {theme!r}")
+    choices = [("direction", direction, DIRECTIONS), ("theme", theme, THEMES)]
+    for option, value, known in choices:
+        if value not in known:
+            raise ValueError(f"{option} is one of {', '.join(known)}, got {value!r}")
     diagram = diagram_of(outputs, _validate_depth(depth), gradients=grads)
-    return Drawing(diagram, _Options(depth, direction, values, grads, theme))
+    return Drawing(diagram, depth, direction, values, grads, theme)
 
 
 def _validate_outputs(tensor: Any) -> list[Tensor]:
-    if isinstance(tensor, Tensor):
-        return [tensor]
+    expected = "draw() takes the Tensor to draw, or a list of them, got"
     outputs = list(tensor) if isinstance(tensor, list | tuple) else [tensor]
     for output in outputs:
         if not isinstance(output, Tensor):
-            raise TypeError(
-                f"draw() takes the Tensor to draw, or a list of them, got {type(output).__name__}"
-            )
+            raise TypeError(f"{expected} {type(output).__name__}")
     if not outputs:
-        raise ValueError("draw() takes the Tensor to draw, or a list of them, got an empty list")
+        raise ValueError(f"{expected} an empty list")
     return list(dict.fromkeys(outputs))
 
 
@@ -131,28 +125,13 @@ def _validate_depth(depth: Any) -> int | None:
 
 
 def _title(diagram: Diagram) -> str:
-    named = (printable(t.name) if t.name else t.label() for t in diagram.outputs)
-    counts = [_count(diagram.size, "tensor"), _count(len(diagram.ops), "primitive")]
+    named = (printable(str(t.name)) if t.name else t.label() for t in diagram.outputs)
+    counts = [count(diagram.size, "tensor"), count(len(diagram.ops), "primitive")]
     folded = sum(frame.folded for frame in diagram.frames)
     if folded:
         counts[0] = f"{len(diagram.boxes):,} of {counts[0]}"
-        counts.append(_count(folded, "folded scope"))
+        counts.append(count(folded, "folded scope"))
     return f"computation graph of {', '.join(named)}: {', '.join(counts)}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Options:
-    """What was asked for."""
-
-    depth: int | None
-    direction: str
-    values: bool
-    grads: bool
-    theme: str
 
 
 class Drawing:
@@ -165,20 +144,16 @@ class Drawing:
         .dot, .png or .pdf, follow.
     """
 
-    __slots__ = ("_contents", "_diagram", "_options", "_title", "graph")
-
-    def __init__(self, diagram: Diagram, options: _Options) -> None:
-        self._diagram = diagram
-        self._options = options
-        self._title = _title(diagram)
-        self._contents = contents_of(diagram, options.values)
+    def __init__(
+        self, diagram: Diagram, depth: int | None, direction: str, values: bool, grads: bool,
+        theme: str,
+    ) -> None:  # fmt: skip
+        self._diagram, self._title = diagram, _title(diagram)
+        self._contents = contents_of(diagram, values)
+        self._depth, self._direction, self._theme = depth, direction, theme
+        self._values, self._grads = values, grads
         self.graph: Digraph = digraph_of(
-            diagram,
-            self._contents,
-            options.direction,
-            dark=options.theme == "dark",
-            values=options.values,
-            grads=options.grads,
+            diagram, self._contents, direction, dark=theme == "dark", values=values, grads=grads
         )
 
     @property
@@ -197,34 +172,24 @@ class Drawing:
         RenderError
             Graphviz failed.
         """
-        options = self._options
-        return svg_of(
-            self._diagram,
-            self._contents,
-            options.direction,
-            self._title,
-            theme=options.theme,
-            notes=notes_on(self._diagram, options.values, options.grads, heat_maps=True),
-        )
+        notes = notes_on(self._diagram, self._values, self._grads, heat_maps=True)
+        layout = self._diagram, self._contents, self._direction
+        return svg_of(*layout, self._title, self._theme, notes)
 
     def text(self) -> str:
         """Return the graph as a tree of text, for terminals; it needs no renderer.
 
-        >>> import tinygrad_ce as tg
-        >>> from tinygrad_ce.draw import draw
-        >>> a = tg.Tensor(3.0, requires_grad=True, name="a")
+        >>> a = Tensor(3.0, requires_grad=True, name="a")
         >>> print(draw((a * a).exp()).text())
         t2 = exp  8103  grad 1
         t1 = multiply  9  grad 8103
         ├─ a (parameter)  3  grad 4.862e+04
         └─ a (parameter)  3  grad 4.862e+04
         """
-        return tree_of(self._diagram, self._options.values)
+        return tree_of(self._diagram, self._values)
 
     def html(self) -> str:
-        """Return the page that steps through the values and through backprop, as text in HTML.
-
-        It needs no other file, and no network.
+        """Return the page that steps through the values and through backprop: HTML for offline use.
 
         Raises
         ------
@@ -237,8 +202,8 @@ class Drawing:
         """
         from .interactive.page import page_of
 
-        outputs, options = self._diagram.outputs, self._options
-        return page_of(outputs, options.depth, options.direction, self._title, self.dot)
+        outputs = self._diagram.outputs
+        return page_of(outputs, self._depth, self._direction, self._title, self.dot)
 
     def page(self, height: int = 760) -> Page:
         """Return the page of `html` in a frame, for a notebook; its height is in pixels."""
@@ -261,39 +226,38 @@ class Drawing:
         ImportError, RenderError
             See `svg`.
 
-        >>> import tempfile, tinygrad_ce as tg
-        >>> from tinygrad_ce.draw import draw
+        >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     draw(tg.Tensor(1.0, name="x")).save(f"{folder}/x.dot").name
+        ...     draw(Tensor(1.0, name="x")).save(f"{folder}/x.dot").name
         'x.dot'
         """
         path = Path(path)
-        format = path.suffix.lower().removeprefix(".")
-        if format not in FORMATS:
+        makers: dict[str, Callable[[], str | bytes]] = {
+            ".dot": lambda: self.dot,
+            ".svg": self.svg,
+            ".png": self._png,
+            ".pdf": lambda: render(self.dot, "pdf"),
+            ".html": self.html,
+        }
+        make = makers.get(path.suffix.lower())
+        if make is None:
             raise ValueError(
-                f"the name of a drawing's file ends in .{', .'.join(FORMATS)}, got {path.name!r}"
+                f"the name of a drawing's file ends in {', '.join(makers)}, got {path.name!r}"
             )
-        write_file(path, self._bytes(format))
+        made = make()
+        write_file(path, made.encode() if isinstance(made, str) else made)
         return path
 
-    def _bytes(self, format: str) -> bytes:
-        if format == "dot":
-            return self.dot.encode()
-        if format == "svg":
-            return self.svg().encode()
-        if format == "html":
-            return self.html().encode()
-        if format == "pdf":
-            return render(self.dot, "pdf")
+    def _png(self) -> bytes:
         graph = self.graph.copy()
-        graph.attr(dpi=PNG_DPI)
-        return render(graph.source, format)
+        graph.attr(dpi="144")  # sharp on dense screens too
+        return render(graph.source, "png")
 
     def __repr__(self) -> str:
         return f"<Drawing: {self._title}>"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        """Return what a notebook shows; it never raises, since a notebook would hide that."""
+        # It never raises, since a notebook would hide that.
         try:
             return {"image/svg+xml": self.svg(), "text/plain": repr(self)}
         except ImportError:
@@ -306,12 +270,8 @@ class Drawing:
 class Page:
     """A page in a frame, as a notebook shows it; `html` is the page itself."""
 
-    __slots__ = ("_title", "height", "html")
-
     def __init__(self, html: str, height: int, title: str) -> None:
-        self.html = html
-        self.height = height
-        self._title = title
+        self.html, self.height, self._title = html, height, title
 
     def _repr_html_(self) -> str:
         # A frame of its own origin: what is in it cannot reach the notebook.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -47,9 +47,6 @@ def number_duplicates(names: Sequence[str]) -> list[str]:
     return found
 
 
-# ── Numbers ───────────────────────────────────────────────────────────────────────────────────────
-
-
 def number(value: Any, digits: int = 4) -> str:
     """Write a number with this many significant digits; an integer below a million as it is.
 
@@ -63,6 +60,15 @@ def number(value: Any, digits: int = 4) -> str:
     return f"{value + 0.0:.{digits}g}"  # -0.0 + 0.0 is 0.0
 
 
+def count(number: int, noun: str) -> str:
+    """Write how many there are.
+
+    >>> count(1, "tensor"), count(1200, "tensor")
+    ('1 tensor', '1,200 tensors')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def minus(number: str) -> str:
     """Put a minus sign in the place of each hyphen.
 
@@ -70,16 +76,6 @@ def minus(number: str) -> str:
     '−1e−05'
     """
     return number.replace("-", "−")
-
-
-def rows(array: Array) -> list[list[str]]:
-    """Write the elements of an array in rows along its last axis.
-
-    >>> rows(np.array([[1.0, 2.0], [3.0, 4.5]]))
-    [['1', '2'], ['3', '4.5']]
-    """
-    lines = array.reshape(-1, array.shape[-1] if array.ndim else 1)
-    return [[number(value) for value in line] for line in lines]
 
 
 # An array of at most this many elements, in rows of so many, is written out in its box.
@@ -120,9 +116,6 @@ def facts(array: Array, named: bool) -> str:
     return " ".join(filter(None, (shape, "" if array.dtype == "float64" else str(array.dtype))))
 
 
-# ── Parameters of a primitive ─────────────────────────────────────────────────────────────────────
-
-
 def params(names: tuple[str, ...], values: tuple[Any, ...]) -> str:
     """Write the parameters that say more than the symbol and the shapes already do.
 
@@ -131,17 +124,21 @@ def params(names: tuple[str, ...], values: tuple[Any, ...]) -> str:
     >>> params(("index_template",), ((slice(1, None), None, 0),))
     '1:, None, 0'
     """
-    shown = (_PARAM.get(n, _assigned)(n, v) for n, v in zip(names, values, strict=False))
+    shown = map(_param, names, values)
     return printable(", ".join(filter(None, shown)), PARAMS_LENGTH)
 
 
-def _assigned(name: str, value: Any) -> str:
+def _param(name: str, value: Any) -> str:
+    if value is None or name == "shape":  # the box of the result shows it
+        return ""
+    if name == "keepdims":
+        return name if value else ""
+    if name == "dtype":
+        return str(value)
+    if name == "index_template":
+        return ", ".join(map(index_part, value))
     shown = number(value) if isinstance(value, float) else str(value).replace(" ", "")
-    return "" if value is None else f"{name}={shown}"
-
-
-def _index(name: str, template: tuple[Any, ...]) -> str:
-    return ", ".join(map(index_part, template))
+    return f"{name}={shown}"
 
 
 def index_part(part: Any) -> str:
@@ -154,11 +151,3 @@ def index_part(part: Any) -> str:
         ends = [part.start, part.stop] if part.step is None else [part.start, part.stop, part.step]
         return ":".join("" if end is None else str(end) for end in ends)
     return "…" if part is Ellipsis else str(part)
-
-
-_PARAM: dict[str, Callable[[str, Any], str]] = {
-    "keepdims": lambda name, value: name if value else "",
-    "shape": lambda name, value: "",  # the box of the result shows it
-    "dtype": lambda name, value: str(value),
-    "index_template": _index,
-}

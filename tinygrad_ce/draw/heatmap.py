@@ -26,6 +26,7 @@ _POSITIVE = np.array([0xC8, 0x52, 0x00])
 _NOT_FINITE = np.array([0x00, 0x00, 0x00])
 
 
+@np.errstate(invalid="ignore")
 def cells(array: Array, most: int = MAX_CELLS) -> Array:
     """Return the array in rows along its last axis, shrunk to `most` cells along each side.
 
@@ -35,20 +36,13 @@ def cells(array: Array, most: int = MAX_CELLS) -> Array:
     array([[0., 1., 2.]])
     """
     grid = np.asarray(array, float).reshape(-1, array.shape[-1] if array.ndim else 1)
-    for axis in (0, 1):
-        grid = _shrink(grid, axis, most)
+    for axis, n in enumerate(grid.shape):
+        if n > most:
+            starts = np.arange(most) * n // most
+            high = np.maximum.reduceat(grid, starts, axis)  # nan, where there is one
+            low = np.minimum.reduceat(grid, starts, axis)
+            grid = np.where(np.abs(low) > np.abs(high), low, high)
     return grid
-
-
-@np.errstate(invalid="ignore")
-def _shrink(grid: Array, axis: int, most: int) -> Array:
-    n = grid.shape[axis]
-    if n <= most:
-        return grid
-    starts = np.arange(most) * n // most
-    high = np.maximum.reduceat(grid, starts, axis)  # nan, where there is one
-    low = np.minimum.reduceat(grid, starts, axis)
-    return np.where(np.abs(low) > np.abs(high), low, high)
 
 
 def colors(grid: Array) -> Array:
@@ -73,13 +67,9 @@ def png(pixels: Array) -> str:
     """
     rows, columns, _ = pixels.shape
     lines = b"".join(b"\0" + line.tobytes() for line in pixels)
-    picture = b"\x89PNG\r\n\x1a\n" + b"".join(
-        (
-            _chunk(b"IHDR", struct.pack(">IIBBBBB", columns, rows, 8, 2, 0, 0, 0)),
-            _chunk(b"IDAT", zlib.compress(lines, 9)),
-            _chunk(b"IEND", b""),
-        )
-    )
+    header = _chunk(b"IHDR", struct.pack(">IIBBBBB", columns, rows, 8, 2, 0, 0, 0))
+    data, end = _chunk(b"IDAT", zlib.compress(lines, 9)), _chunk(b"IEND", b"")
+    picture = b"\x89PNG\r\n\x1a\n" + header + data + end
     return "data:image/png;base64," + base64.b64encode(picture).decode()
 
 

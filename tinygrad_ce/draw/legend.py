@@ -27,13 +27,9 @@ def notes_on(diagram: Diagram, values: bool, grads: bool, heat_maps: bool) -> li
     notes = [_note_on_gradients(diagram)] if grads else []
     if (depth := diagram.automatic_depth) is not None:
         notes.append(f"folded to depth={depth}, since it has {diagram.size:,} tensors")
-    if (
-        heat_maps
-        and (values or diagram.differentiated)
-        and any(
-            box.tensor.size and not text.shown_in_numbers(box.tensor.shape) for box in diagram.boxes
-        )
-    ):
+    tensors = [box.tensor for box in diagram.boxes]
+    large = any(t.size and not text.shown_in_numbers(t.shape) for t in tensors)
+    if heat_maps and large and (values or diagram.differentiated):
         notes.append("heat map: blue below 0, white at 0, orange above; black is not finite")
     if any(not edge.differentiable for edge in diagram.edges):
         notes.append("dashed arrow: no gradient comes back along it")

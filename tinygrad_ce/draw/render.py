@@ -25,10 +25,7 @@ HOW_TO_GET_A_RENDERER = (
     "(apt install graphviz, brew install graphviz, winget install graphviz)"
 )
 
-
-HINT_SMALLER = "depth=1 folds its scopes, and an intermediate tensor has a smaller graph"
-
-# With more arrows than this, Graphviz runs in a process of its own, which can be stopped.
+# With more arrows than this, pygraphviz runs in a process of its own, which can be stopped.
 MANY_EDGES = 500
 SECONDS_BEFORE_WARNING = 4
 MAX_SECONDS = 30
@@ -43,21 +40,10 @@ class _NotInstalledError(Exception):
 
 
 def render(source: str, format: str) -> bytes:
-    """Lay out a graph in DOT and draw it.
+    """Lay out a graph in DOT and draw it, as "json0", "svg", "png" or "pdf".
 
-    Parameters
-    ----------
-    source
-        The graph, in DOT.
-    format
-        What Graphviz is to write: "json0", "svg", "png" or "pdf".
-
-    Raises
-    ------
-    ImportError
-        Neither `dot` nor pygraphviz is installed.
-    RenderError
-        Graphviz failed; the message holds what it wrote to stderr.
+    Without `dot` and pygraphviz, raise an ImportError, and where Graphviz fails a RenderError with
+    what it wrote to stderr.
     """
     failures = []
     for renderer in (_by_command, _in_process):
@@ -73,18 +59,9 @@ def render(source: str, format: str) -> bytes:
 
 
 def _by_command(source: str, format: str) -> bytes:
-    import graphviz
-
-    if source.count("->") > MANY_EDGES and (dot := shutil.which("dot")):
-        return _run_with_timeout([dot, f"-T{format}"], source)
-    try:
-        picture: bytes = graphviz.pipe("dot", format, source.encode(), quiet=True)
-    except graphviz.ExecutableNotFound:
-        raise _NotInstalledError from None
-    except graphviz.CalledProcessError as error:
-        stderr = (error.stderr or b"").decode(errors="replace").strip()
-        raise RenderError(f"dot failed: {stderr or error}") from error
-    return picture
+    if (dot := shutil.which("dot")) is None:
+        raise _NotInstalledError
+    return _run_with_timeout([dot, "-Kdot", f"-T{format}"], source)
 
 
 _IN_ANOTHER_PROCESS = """\
@@ -96,32 +73,27 @@ sys.stdout.buffer.write(AGraph(string=source).draw(format=sys.argv[1], prog="dot
 
 
 def _run_with_timeout(command: list[str], source: str) -> bytes:
-    """Run a renderer on a large graph: say so when it takes long, and stop it when too long."""
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
+    """Run a renderer: say so when it takes long, and stop it when too long."""
+    pipe = subprocess.PIPE
+    slow = (
+        f"laying out a graph with {source.count('->'):,} edges takes more than a few seconds; "
+        "depth=1 folds its scopes, and an intermediate tensor has a smaller graph"
+    )
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as process:
         try:
-            picture, stderr = _communicate(process, source.encode())
-        except BaseException:
+            try:
+                picture, stderr = process.communicate(source.encode(), SECONDS_BEFORE_WARNING)
+            except subprocess.TimeoutExpired:
+                warnings.warn(slow, stacklevel=2)
+                picture, stderr = process.communicate(timeout=MAX_SECONDS)
+        except BaseException as error:
             process.kill()
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise RenderError(f"{slow}; stopped after {MAX_SECONDS} seconds") from None
             raise
     if process.returncode:
         raise RenderError(f"{command[0]} failed: {stderr.decode(errors='replace').strip()}")
     return picture
-
-
-def _communicate(process: subprocess.Popen[bytes], source: bytes) -> tuple[bytes, bytes]:
-    try:
-        return process.communicate(source, timeout=SECONDS_BEFORE_WARNING)
-    except subprocess.TimeoutExpired:
-        edges = source.count(b"->")
-        slow = f"laying out a graph with {edges:,} edges takes more than a few seconds"
-        message = f"{slow}; {HINT_SMALLER}"
-        warnings.warn(message, stacklevel=2)
-    try:
-        return process.communicate(timeout=MAX_SECONDS)
-    except subprocess.TimeoutExpired:
-        raise RenderError(f"{message}; stopped after {MAX_SECONDS} seconds") from None
 
 
 # Graphviz keeps state in globals, and stderr belongs to the whole process.

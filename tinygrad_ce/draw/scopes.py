@@ -25,7 +25,7 @@ class ScopeFrame:
     `repeats` how many scopes that follow one another and are alike it represents.
     """
 
-    number: int
+    id: str
     name: str
     outer: ScopeFrame | None
     level: int
@@ -33,11 +33,6 @@ class ScopeFrame:
     size: int = 0
     has_input: bool = False
     repeats: int = 1
-
-    @property
-    def id(self) -> str:
-        """What it is called in DOT."""
-        return f"s{self.number}"
 
 
 class ScopeFrames:
@@ -56,15 +51,12 @@ class ScopeFrames:
             scope = scope.parent
         frame = None if scope is None else self._known[id(scope)]
         for scope in reversed(unknown):
-            frame = self._known[id(scope)] = self._inside(frame, scope)
-        return frame
-
-    def _inside(self, outer: ScopeFrame | None, scope: Scope) -> ScopeFrame:
-        if outer is not None and outer.folded:
-            return outer
-        level = 1 if outer is None else outer.level + 1
-        frame = ScopeFrame(len(self._known), scope.name, outer, level, level >= self.depth)
-        self.all.append(frame)
+            if frame is None or not frame.folded:
+                level = 1 if frame is None else frame.level + 1
+                name = f"s{len(self._known)}"
+                frame = ScopeFrame(name, scope.name, frame, level, level >= self.depth)
+                self.all.append(frame)
+            self._known[id(scope)] = frame
         return frame
 
 
@@ -107,16 +99,12 @@ def merge_repeats(
     for frame, made in runs:
         if frame is None or not frame.folded or entered[id(frame)] > 1:
             last = None
-        elif last is not None and _same_place(last[0], frame) and last[1] == made:
+        elif last and (last[0].name, last[0].outer, last[1]) == (frame.name, frame.outer, made):
             last[0].repeats += 1
             merged[id(frame)] = last[0]
         else:
             last = (frame, made)
     return [frame and merged.get(id(frame), frame) for frame in frames]
-
-
-def _same_place(a: ScopeFrame, b: ScopeFrame) -> bool:
-    return a.name == b.name and a.outer is b.outer
 
 
 def legible_depth(nodes: Sequence[Tensor]) -> int | None:

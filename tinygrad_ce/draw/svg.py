@@ -20,7 +20,7 @@ from . import heatmap
 from .boxes import LABEL, LINE, NONE, PAD, BoxContent, BoxLayout, Slot, lay_out, width_of
 from .colors import DARK, LIGHT
 from .diagram import Diagram, OpNode, TensorBox
-from .digraph import count_words, edge_attributes, frame_words, op_words
+from .digraph import GAPS, add_parts, count_words, frame_words, op_words
 from .legend import KINDS, kinds_in
 from .render import render
 from .scopes import ScopeFrame
@@ -33,14 +33,9 @@ Point = tuple[float, float]
 
 
 def svg_of(
-    diagram: Diagram,
-    contents: dict[str, BoxContent],
-    direction: str,
-    title: str,
-    *,
-    theme: str = "auto",
-    notes: list[str],
-) -> str:
+    diagram: Diagram, contents: dict[str, BoxContent], direction: str, title: str,
+    theme: str, notes: list[str],
+) -> str:  # fmt: skip
     """Return the diagram as an SVG element, for an HTML page or a file of its own.
 
     It has its natural size where there is room, and shrinks where there is not. Tensors, primitives
@@ -50,18 +45,14 @@ def svg_of(
     layout = _Layout(diagram, contents, direction)
     legend, width, height = _legend(diagram, notes, *layout.size)
     label = escape(title)
-    return "\n".join(
-        [
-            _tag(f"graph-{theme}", width, height, "pt", "img", label)
-            + ' style="max-width:100%;height:auto">',
-            f"<title>{label}</title>",
-            f"<style>\n{style_sheet(theme)}</style>",
-            f'<rect class="ground" x="{-MARGIN}" y="{-MARGIN}" width="100%" height="100%"/>',
-            *layout.parts(),
-            *legend,
-            "</svg>",
-        ]
-    )
+    tag = _tag(f"graph-{theme}", width, height, "pt", "img", label)
+    parts = [
+        f'{tag} style="max-width:100%;height:auto">',
+        f"<title>{label}</title>",
+        f"<style>\n{style_sheet(theme)}</style>",
+        f'<rect class="ground" x="{-MARGIN}" y="{-MARGIN}" width="100%" height="100%"/>',
+    ]
+    return "\n".join([*parts, *layout.parts(), *legend, "</svg>"])
 
 
 def interactive_svg_of(
@@ -81,9 +72,6 @@ def _tag(kind: str, width: float, height: float, unit: str, role: str, label: st
         f'viewBox="{-MARGIN} {-MARGIN} {wide} {high}" width="{wide}{unit}" '
         f'height="{high}{unit}" role="{role}" aria-label="{label}"'
     )
-
-
-# ── Looks ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 @cache
@@ -121,44 +109,34 @@ def color_variables() -> str:
     return f"{light}\n@media screen and (prefers-color-scheme: dark) {{\n  {dark}\n}}\n"
 
 
-# ── Layout ────────────────────────────────────────────────────────────────────────────────────────
+def _place(diagram: Diagram, boxes: dict[str, BoxLayout], direction: str) -> dict[str, Any]:
+    """Let Graphviz place the parts, of which it gets nothing but sizes and edges."""
+    from graphviz import Digraph
 
+    def part(width: float, height: float, shape: str = "box") -> dict[str, str]:
+        return {"width": f"{width / 72:.4f}", "height": f"{height / 72:.4f}", "shape": shape}
 
-def _dot(diagram: Diagram, boxes: dict[str, BoxLayout], direction: str) -> str:
-    """Return the graph in DOT: nothing but sizes and edges."""
-    lines = [
-        "digraph {",
-        *(f"{name}={value};" for name, value in diagram.layout_limits.items()),
-        f'rankdir={direction}; nodesep=0.2; ranksep=0.32; pad=0.1; charset="UTF-8";',
-        'node [shape=box fixedsize=true label=""]; edge [arrowsize=0.6 labeldistance=1.7];',
-    ]
-    inner: dict[ScopeFrame | None, list[str]] = {None: []}
-    inner |= {frame: [] for frame in diagram.frames}
-    for box in diagram.boxes:
-        inner[box.frame].append(_placeholder(box.id, boxes[box.id].width, boxes[box.id].height))
-    for op in diagram.ops:
-        inner[op.frame].append(_placeholder(op.id, _op_width(op), 22, "ellipse"))
-    for frame in sorted(diagram.frames, key=lambda frame: -frame.level):
-        if frame.folded:
-            inner[frame.outer].append(_placeholder(frame.id, _fold_width(frame), FOLD_HEIGHT))
-        else:
-            # Space for the name: a label of as many letters as it has.
-            label = "n" * round(width_of(frame_words(frame), 11) / 6)
-            inner[frame.outer] += [
-                f"subgraph cluster_{frame.id} {{",
-                f'label="{label}"; labeljust=l; fontsize=11; margin=9;',
-                *inner[frame],
-                "}",
-            ]
-    for edge in diagram.edges:
-        attributes = edge_attributes(edge) | {"id": f'"{edge.uses}"'}
-        shown = " ".join(f"{name}={value}" for name, value in attributes.items())
-        inner[None].append(f"{edge.source} -> {edge.target} [{shown}];")
-    return "\n".join([*lines, *inner[None], "}"])
+    def cluster(frame: ScopeFrame) -> dict[str, str]:
+        # Space for the name: a label of as many letters as it has.
+        label = "n" * round(width_of(frame_words(frame), 11) / 6)
+        return {"label": label, "labeljust": "l", "fontsize": "11", "margin": "9"}
 
-
-def _placeholder(id: str, width: float, height: float, shape: str = "box") -> str:
-    return f"{id} [width={width / 72:.4f} height={height / 72:.4f} shape={shape}];"
+    graph = Digraph(
+        graph_attr={**diagram.layout_limits, **GAPS, "rankdir": direction, "charset": "UTF-8"},
+        node_attr={"fixedsize": "true", "label": ""},
+        edge_attr={"arrowsize": "0.6", "labeldistance": "1.7"},
+    )
+    add_parts(
+        graph,
+        diagram,
+        lambda box: part(boxes[box.id].width, boxes[box.id].height),
+        lambda op: part(_op_width(op), 22, "ellipse"),
+        lambda frame: part(_fold_width(frame), FOLD_HEIGHT),
+        cluster,
+        edge_ids=True,
+    )
+    placed: dict[str, Any] = json.loads(render(graph.source, "json0"))
+    return placed
 
 
 def _op_width(op: OpNode) -> float:
@@ -173,17 +151,12 @@ class _Layout:
     """A diagram that Graphviz has laid out."""
 
     def __init__(
-        self,
-        diagram: Diagram,
-        contents: dict[str, BoxContent],
-        direction: str,
+        self, diagram: Diagram, contents: dict[str, BoxContent], direction: str,
         interactive: bool = False,
-    ) -> None:
-        self.diagram = diagram
-        self.contents = contents
-        self.interactive = interactive
+    ) -> None:  # fmt: skip
+        self.diagram, self.contents, self.interactive = diagram, contents, interactive
         self.boxes = {box.id: lay_out(box, contents[box.id]) for box in diagram.boxes}
-        placed = json.loads(render(_dot(diagram, self.boxes, direction), "json0"))
+        placed = _place(diagram, self.boxes, direction)
         x0, y0, x1, self.top = _numbers(placed["bb"])
         self.size = (x1 - x0, self.top - y0)
         objects = placed.get("objects", [])
@@ -203,141 +176,123 @@ class _Layout:
         yield from map(self._op, self.diagram.ops)
         yield from map(self._box, self.diagram.boxes)
 
-    def _group(self, kind: str, id: str, label: str = "", more: str = "") -> str:
-        """Begin a group: on the page a button, elsewhere no more than it looks."""
-        begin = f'<g class="{kind}" data-id="{id}"'
+    def _group(self, kind: str, id: str, inside: str, label: str = "", more: str = "") -> str:
+        """A group: on the page a button, elsewhere no more than it looks."""
+        role = ""
         if self.interactive and label:
-            begin += f' role="button" tabindex="-1" aria-label="{escape(label)}"'
-        return f"{begin}{more}>"
+            role = f' role="button" tabindex="-1" aria-label="{escape(label)}"'
+        return f'<g class="{kind}" data-id="{id}"{role}{more}>{inside}</g>'
 
-    def _fold_mark(self, sign: str) -> str:
-        return f'<tspan class="fold">{sign}</tspan> ' if self.interactive else ""
+    def _scope(self, frame: ScopeFrame, kind: str, label: str, outline: str, at: Point) -> str:
+        """A scope, which on the page can be folded or opened."""
+        mark = expanded = ""
+        if self.interactive:
+            mark = f'<tspan class="fold">{"+" if frame.folded else "−"}</tspan> '
+            expanded = f' aria-expanded="{"false" if frame.folded else "true"}"'
+        name = mark + escape(frame_words(frame))
+        outline += _text(name, *at, "name" if frame.folded else "")
+        if frame.folded:
+            outline += _text(count_words(frame), at[0], at[1] + 12, "facts")
+        label = f"scope {frame_words(frame)}, {label}"
+        return self._group(kind, frame.id, outline, label, expanded)
 
     def _cluster(self, frame: ScopeFrame) -> str:
         x0, y0, x1, y1 = self.bounds[f"cluster_{frame.id}"]
         y = self.top - y1
-        name = frame_words(frame)
-        expanded = ' aria-expanded="true"' if self.interactive else ""
+        size = f'width="{x1 - x0:.1f}" height="{y1 - y0:.1f}"'
+        outline = f'<rect x="{x0:.1f}" y="{y:.1f}" {size} rx="7"/>'
         kind = f"scope level{frame.level % 2}"
-        return (
-            self._group(kind, frame.id, f"scope {name}, open: fold it", expanded)
-            + f'<rect x="{x0:.1f}" y="{y:.1f}" width="{x1 - x0:.1f}" height="{y1 - y0:.1f}" '
-            f'rx="7"/><text x="{x0 + 9:.1f}" y="{y + 15:.1f}">{self._fold_mark("−")}'
-            f"{escape(name)}</text></g>"
-        )
+        return self._scope(frame, kind, "open: fold it", outline, (x0 + 9, y + 15))
 
     def _fold(self, frame: ScopeFrame) -> str:
         x, y = self.at[frame.id]
-        name, count = frame_words(frame), count_words(frame)
-        width, height = _fold_width(frame), FOLD_HEIGHT
-        left, top = x - width / 2, y - height / 2
-        expanded = ' aria-expanded="false"' if self.interactive else ""
-        return (
-            self._group("folded", frame.id, f"scope {name}, folded, {count}: open it", expanded)
-            + f'<path d="M{left:.1f} {top:.1f}h{width * 0.4:.1f}l4 5H{left + width:.1f}'
-            f'V{top + height:.1f}H{left:.1f}z"/>'
-            f'<text class="name" x="{x:.1f}" y="{y + 2:.1f}">{self._fold_mark("+")}'
-            f'{escape(name)}</text><text class="facts" x="{x:.1f}" y="{y + 14:.1f}">'
-            f"{count}</text></g>"
+        width = _fold_width(frame)
+        left, top, bottom = x - width / 2, y - FOLD_HEIGHT / 2, y + FOLD_HEIGHT / 2
+        outline = (
+            f'<path d="M{left:.1f} {top:.1f}h{width * 0.4:.1f}l4 5H{left + width:.1f}'
+            f'V{bottom:.1f}H{left:.1f}z"/>'
         )
+        label = f"folded, {count_words(frame)}: open it"
+        return self._scope(frame, "folded", label, outline, (x, y + 2))
 
     def _op(self, op: OpNode) -> str:
         x, y = self.at[op.id]
-        return (
-            f"{self._group('primitive', op.id)}"
-            f'<ellipse cx="{x:.1f}" cy="{y:.1f}" rx="{_op_width(op) / 2:.1f}" ry="11"/>'
-            f'<text x="{x:.1f}" y="{y + 3.8:.1f}">{escape(op_words(op))}</text></g>'
-        )
+        oval = f'<ellipse cx="{x:.1f}" cy="{y:.1f}" rx="{_op_width(op) / 2:.1f}" ry="11"/>'
+        return self._group("primitive", op.id, oval + _text(escape(op_words(op)), x, y + 3.8))
 
     def _edges(self) -> Iterator[str]:
-        for edge, placed in zip(self.diagram.edges, self._in_order(), strict=True):
-            path, tip, back = _spline(placed["pos"], self.top)
+        # Graphviz sorts edges by node; here they come as they were written.
+        by_id: dict[str, list[dict[str, Any]]] = {}
+        for placed in sorted(self.placed_edges, key=lambda placed: placed["_gvid"]):
+            by_id.setdefault(placed["id"], []).append(placed)
+        for edge in self.diagram.edges:
+            placed = by_id[edge.uses].pop(0)
             kind = "edge" if edge.differentiable else "edge constant"
             label = ""
             if edge.argument:
                 x, y = self._point(placed["head_lp"])
-                label = f'<text x="{x:.1f}" y="{y + 3:.1f}">{edge.argument}</text>'
-            yield (
-                f'<g class="{kind}" data-uses="{edge.uses}"><path d="{path}"/>'
-                f'<polygon points="{_arrow_head(tip, back)}"/>{label}</g>'
-            )
-
-    def _in_order(self) -> list[dict[str, Any]]:
-        """Graphviz sorts edges by node; we number them as they were written."""
-        by_id: dict[str, list[dict[str, Any]]] = {}
-        for placed in sorted(self.placed_edges, key=lambda placed: placed["_gvid"]):
-            by_id.setdefault(placed["id"], []).append(placed)
-        return [by_id[edge.uses].pop(0) for edge in self.diagram.edges]
+                label = _text(edge.argument, x, y + 3)
+            arrow = _arrow(placed["pos"], self.top)
+            yield f'<g class="{kind}" data-uses="{edge.uses}">{arrow}{label}</g>'
 
     def _box(self, box: TensorBox) -> str:
         x, y = self.at[box.id]
         layout, content = self.boxes[box.id], self.contents[box.id]
         kind = box.kind.name.lower()
-        width, height = layout.width, layout.height
-        move = f' transform="translate({x - width / 2:.1f} {y - height / 2:.1f})"'
-        parts = [
-            self._group(f"tensor {kind}", box.id, content.name or box.id, move),
-            _box_outline(kind, width, height),
-        ]
+        parts = [_box_outline(kind, layout.width, layout.height)]
         name, facts = layout.head
         if name or facts:
-            gap = " " if name else ""
-            parts.append(
-                f'<text class="name" x="{PAD}" y="{PAD + 8}">{escape(name)}{gap}'
-                f'<tspan class="facts">{escape(facts)}</tspan></text>'
-            )
+            shown = escape(name) + (" " if name else "")
+            shown += f'<tspan class="facts">{escape(facts)}</tspan>'
+            parts.append(f'<text class="name" x="{PAD}" y="{PAD + 8}">{shown}</text>')
         for slot in layout.slots:
             array = content.value if slot.what == "value" else content.gradient
             parts.append(_in_slot(slot, array, any(layout.head)))
-        return "".join([*parts, "</g>"])
+        move = f"translate({x - layout.width / 2:.1f} {y - layout.height / 2:.1f})"
+        label = content.name or box.id
+        more = f' transform="{move}"'
+        return self._group(f"tensor {kind}", box.id, "".join(parts), label, more)
+
+
+def _text(words: str, x: float, y: float, kind: str = "") -> str:
+    name = f' class="{kind}"' if kind else ""
+    return f'<text{name} x="{x:.1f}" y="{y:.1f}">{words}</text>'
 
 
 def _box_outline(kind: str, width: float, height: float) -> str:
     rounding = 6 if kind == "intermediate" else 1
     outline = f'<rect width="{width:.1f}" height="{height:.1f}" rx="{rounding}"/>'
     if kind == "output":
-        outline += (
-            f'<rect class="inner" x="3" y="3" width="{width - 6:.1f}" height="{height - 6:.1f}"/>'
-        )
+        inner = f'width="{width - 6:.1f}" height="{height - 6:.1f}"'
+        outline += f'<rect class="inner" x="3" y="3" {inner}/>'
     return outline
 
 
 def _in_slot(slot: Slot, array: text.Array | None, labelled: bool) -> str:
-    parts = [f'<g class="{slot.what}">']
-    if labelled:
-        x, y = slot.label
-        parts.append(f'<text class="label" x="{x:.1f}" y="{y:.1f}">{slot.what}</text>')
+    parts = [_text(slot.what, *slot.label, "label")] if labelled else []
     if slot.picture:
-        parts.append(_heat_map(slot, array))
+        parts.append(_heat_map(slot.picture, slot.top - 8, array))
     elif slot.unreached:
-        parts.append(_number(NONE, slot.columns[0], slot.top))
+        parts.append(_text(NONE, slot.columns[0], slot.top, "number"))
     else:
         columns = len(slot.columns)
         for i in range(slot.rows * columns):
             shown = "" if array is None else text.minus(text.number(array.flat[i]))
-            parts.append(
-                _number(shown, slot.columns[i % columns], slot.top + LINE * (i // columns))
-            )
-    return "".join([*parts, "</g>"])
+            y = slot.top + LINE * (i // columns)
+            parts.append(_text(shown, slot.columns[i % columns], y, "number"))
+    return f'<g class="{slot.what}">{"".join(parts)}</g>'
 
 
-def _number(shown: str, x: float, y: float) -> str:
-    return f'<text class="number" x="{x:.1f}" y="{y:.1f}">{shown}</text>'
-
-
-def _heat_map(slot: Slot, array: text.Array | None) -> str:
-    assert slot.picture is not None
-    (width, height), x, y = slot.picture, PAD + LABEL, slot.top - 8
-    source = "" if array is None else heatmap.thumbnail(array)
-    span = "" if array is None else escape(text.minus(text.span(array)))
+def _heat_map(size: tuple[float, float], y: float, array: text.Array | None) -> str:
+    (width, height), x = size, PAD + LABEL
+    source = span = ""
+    if array is not None:
+        source, span = heatmap.thumbnail(array), escape(text.minus(text.span(array)))
     place = f'x="{x}" y="{y:.1f}" width="{width}" height="{height}"'
     return (
         f'<rect class="empty" {place}/><image {place} preserveAspectRatio="none" href="{source}"/>'
-        f'<text class="span" x="{x}" y="{y + height + 10:.1f}">{span}</text>'
+        + _text(span, x, y + height + 10, "span")
     )
-
-
-# ── Legend ────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _legend(
@@ -352,18 +307,15 @@ def _legend(
     parts = ['<g class="legend">']
     for word, kind in words:
         wide = width_of(word, 9) + 18
+        half = wide / 2
         if x and x + wide > limit:
             x, y = 0.0, y + 24
+        group, shape = f"tensor {kind}", _box_outline(kind, wide, 17)
         if kind == "primitive":
-            middle = wide / 2
-            shape = f'<ellipse cx="{middle:.1f}" cy="8.5" rx="{middle:.1f}" ry="8.5"/>'
-        else:
-            shape = _box_outline(kind, wide, 17)
-        group = "primitive" if kind == "primitive" else f"tensor {kind}"
-        parts.append(
-            f'<g class="{group}" transform="translate({x:.1f} {y:.1f})">{shape}'
-            f'<text class="word" x="{wide / 2:.1f}" y="11.7">{word}</text></g>'
-        )
+            group = kind
+            shape = f'<ellipse cx="{half:.1f}" cy="8.5" rx="{half:.1f}" ry="8.5"/>'
+        shape += _text(word, half, 11.7, "word")
+        parts.append(f'<g class="{group}" transform="translate({x:.1f} {y:.1f})">{shape}</g>')
         x += wide + 8
         right = max(right, x - 8)
     y += 17 + 6
@@ -374,31 +326,23 @@ def _legend(
     return [*parts, "</g>"], right, y
 
 
-# ── Geometry ──────────────────────────────────────────────────────────────────────────────────────
-
-
 def _numbers(listed: str) -> list[float]:
     return [float(number) for number in listed.split(",")]
 
 
-def _spline(position: str, top: float) -> tuple[str, Point, Point]:
-    """Return the path of an edge in SVG, the tip of its arrow, and where its line ends."""
-    points = []
+def _arrow(position: str, top: float) -> str:
+    """The spline of an edge and the head at its end, from what Graphviz says of it."""
     tip: Point | None = None
+    points: list[Point] = []
     for part in position.split():
-        if part.startswith(("e,", "s,")):
-            x, y = _numbers(part[2:])
-            tip = (x, top - y) if part[0] == "e" else tip
-            continue
-        x, y = _numbers(part)
-        points.append((x, top - y))
+        x, y = _numbers(part.removeprefix("e,").removeprefix("s,"))
+        if part.startswith("e,"):
+            tip = (x, top - y)
+        elif not part.startswith("s,"):
+            points.append((x, top - y))
     written = [f"{x:.1f} {y:.1f}" for x, y in points]
-    return f"M{written[0]}C{' '.join(written[1:])}", tip or points[-1], points[-1]
-
-
-def _arrow_head(tip: Point, back: Point) -> str:
-    (x, y), (bx, by) = tip, back
-    dx, dy = (bx - x), (by - y)
-    wide = 0.42
-    corners = [(x, y), (bx - dy * wide, by + dx * wide), (bx + dy * wide, by - dx * wide)]
-    return " ".join(f"{cx:.1f},{cy:.1f}" for cx, cy in corners)
+    (bx, by), (x, y) = points[-1], tip or points[-1]
+    dx, dy = 0.42 * (bx - x), 0.42 * (by - y)
+    corners = [(x, y), (bx - dy, by + dx), (bx + dy, by - dx)]
+    head = " ".join(f"{cx:.1f},{cy:.1f}" for cx, cy in corners)
+    return f'<path d="M{written[0]}C{" ".join(written[1:])}"/><polygon points="{head}"/>'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from . import formatting as text
 from .boxes import NONE
@@ -22,89 +23,68 @@ def tree_of(diagram: Diagram, values: bool = True) -> str:
     A tensor that is used more than once is where it comes first; later ones refer to it by its
     name, or by a number such as t3, the one that it has in DOT.
     """
-    tree = _Tree(diagram, values)
-    lines: list[str] = []
-    for output in diagram.outputs:
-        for line in tree.lines(output):
-            if len(lines) == MAX_LINES:
-                hint = "depth=1 folds scopes"
-                return "\n".join([*lines, f"… cut after {MAX_LINES} lines: {hint}"])
-            lines.append(line)
+    lines = list(islice(_lines(diagram, values), MAX_LINES + 1))
+    if len(lines) > MAX_LINES:
+        lines[-1] = f"… cut after {MAX_LINES} lines: depth=1 folds scopes"
     return "\n".join(lines)
 
 
-class _Tree:
-    """Who was made from whom, among what is drawn."""
+def _lines(diagram: Diagram, values: bool) -> Iterator[str]:
+    """One line for each tensor, indented where there are several inputs, not for a chain."""
+    boxes = {box.id: box for box in diagram.boxes}
+    parts: dict[str, OpNode | ScopeFrame] = {op.id: op for op in diagram.ops}
+    parts |= {frame.id: frame for frame in diagram.frames}
+    makers = {edge.target: edge.source for edge in diagram.edges if edge.makes}
+    sources: dict[str, list[str]] = {}
+    for edge in diagram.edges:
+        if not edge.makes:
+            sources.setdefault(edge.target, []).append(edge.source)
+    ids = {id(box.tensor): box.id for box in diagram.boxes}
+    shown: set[str] = set()
+    # What is to come: a tensor, and what is before it on its line and on those below it.
+    todo = [(ids[id(output)], "", "") for output in reversed(diagram.outputs)]
+    while todo:
+        name, before, below = todo.pop()
+        box, maker = boxes[name], makers.get(name, "")
+        if maker and name in shown:
+            yield f"{before}{box.name or name}, see above"
+            continue
+        shown.add(name)
+        yield before + _line(box, parts.get(maker), values, diagram.differentiated)
+        inputs = sources.get(maker, [])
+        last = len(inputs) - 1
+        for i in range(last, -1, -1):
+            branch, bar = ("└─ ", "   ") if i == last else ("├─ ", "│  ")
+            if last == 0:
+                branch = bar = ""
+            todo.append((inputs[i], below + branch, below + bar))
 
-    def __init__(self, diagram: Diagram, values: bool) -> None:
-        self.values = values
-        self.differentiated = diagram.differentiated
-        self.boxes = {box.id: box for box in diagram.boxes}
-        self.of_tensor = {id(box.tensor): box for box in diagram.boxes}
-        self.makers: dict[str, OpNode | ScopeFrame] = {op.id: op for op in diagram.ops}
-        self.makers |= {frame.id: frame for frame in diagram.frames if frame.folded}
-        self.maker: dict[str, str] = {}
-        self.sources: dict[str, list[str]] = {}
-        for edge in diagram.edges:
-            if edge.makes:
-                self.maker[edge.target] = edge.source
-            else:
-                self.sources.setdefault(edge.target, []).append(edge.source)
 
-    def lines(self, output: object) -> Iterator[str]:
-        """One line for each tensor, indented where there are several inputs, not for a chain."""
-        shown: set[str] = set()
-        # What is to come: a tensor, and what is before it on its line and on those below it.
-        todo = [(self.of_tensor[id(output)].id, "", "")]
-        while todo:
-            id_, before, below = todo.pop()
-            again = id_ in shown and self.maker.get(id_) is not None
-            yield before + self._line(self.boxes[id_], again)
-            if again:
-                continue
-            shown.add(id_)
-            inputs = self.sources.get(self.maker.get(id_, ""), [])
-            last = len(inputs) - 1
-            for i in range(last, -1, -1):
-                if last == 0:
-                    todo.append((inputs[i], below, below))
-                elif i == last:
-                    todo.append((inputs[i], below + "└─ ", below + "   "))
-                else:
-                    todo.append((inputs[i], below + "├─ ", below + "│  "))
-
-    def _line(self, box: TensorBox, again: bool) -> str:
-        t = box.tensor
-        name = box.name or box.id
-        if again:
-            return f"{name}, see above"
-        if box.kind is Kind.CONSTANT and t.ndim == 0 and not t.name:
-            return text.number(t.data[()])
-        parts = [f"{name} {self._made(box)}".rstrip()]
-        if t.ndim:
-            parts.append("×".join(map(str, t.shape)))
-        if t.dtype != "float64":
-            parts.append(str(t.dtype))
-        if self.values:
-            parts.append(_numbers(t.data))
-        if self.differentiated and t.requires_grad:
-            gradient = NONE if box.gradient is None else _numbers(box.gradient)
-            parts.append(f"grad {gradient}")
-        return "  ".join(filter(None, parts))
-
-    def _made(self, box: TensorBox) -> str:
-        maker = self.makers.get(self.maker.get(box.id, ""))
-        if maker is None:
-            return f"({_WORDS.get(box.kind, 'given')})"
-        if isinstance(maker, ScopeFrame):
-            return f"= [{frame_words(maker)}: {maker.size:,} tensors]"
+def _line(
+    box: TensorBox, maker: OpNode | ScopeFrame | None, values: bool, differentiated: bool
+) -> str:
+    t = box.tensor
+    if box.kind is Kind.CONSTANT and t.ndim == 0 and not t.name:
+        return text.number(t.data[()])
+    if maker is None:
+        made = f"({_WORDS.get(box.kind, 'given')})"
+    elif isinstance(maker, ScopeFrame):
+        made = f"= [{frame_words(maker)}: {maker.size:,} tensors]"
+    else:
         params = text.params(maker.primitive.params, maker.params)
-        if maker.primitive.symbol == "[ ]":
-            return f"= [{params}]"
-        return f"= {maker.primitive.name}" + (f" {params}" if params else "")
+        is_index = maker.primitive.symbol == "[ ]"
+        made = f"= [{params}]" if is_index else f"= {maker.primitive.name} {params}".rstrip()
+    parts = [f"{box.name or box.id} {made}", "×".join(map(str, t.shape))]
+    if t.dtype != "float64":
+        parts.append(str(t.dtype))
+    if values:
+        parts.append(_numbers(t.data))
+    if differentiated and t.requires_grad:
+        parts.append(f"grad {NONE if box.gradient is None else _numbers(box.gradient)}")
+    return "  ".join(filter(None, parts))
 
 
 def _numbers(array: text.Array) -> str:
     if 0 < array.size <= MAX_NUMBERS:
-        return " ".join(number for row in text.rows(array) for number in row)
+        return " ".join(map(text.number, array.flat))
     return text.span(array)

@@ -52,6 +52,16 @@ def sign(x: Value) -> Value:
     return np.sign(np.real(x))
 
 
+def rounding_error(a: Value, b: Value) -> Value:
+    """a - b less the number that it is rounded to, itself a number: 0 where it is not finite."""
+    a, b = np.real(a), np.real(b)
+    with np.errstate(invalid="ignore"):
+        difference = a - b
+        back = difference - a
+        error = (a - (difference - back)) - (b + back)
+    return where(np.isfinite(error), error, 0)
+
+
 TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
 
 
@@ -63,11 +73,8 @@ def erf(x: Value) -> Value:
 
 def nth_root(x: Value, n: float) -> Value:
     """x to the power of 1/n."""
-    return _root(x) if n == 2 else _quiet_power(x, 1 / n)
-
-
-_root = ieee(np.sqrt)
-_quiet_power = ieee(operator.pow)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.sqrt(x) if isinstance(n, int | float) and n == 2 else x ** (1 / n)
 
 
 def where(c: Value, a: Value, b: Value) -> Value:

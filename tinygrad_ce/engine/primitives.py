@@ -28,7 +28,6 @@ clip has the slope of its inside at both ends; at 0⁰, where aᵇ has no limit,
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -148,12 +147,12 @@ scalar_power = elementwise("scalar_power", "xⁿ", ieee(operator.pow),
 # a ** b with b an array. The slope of a⁰ by a is 0 everywhere, but its slope by b in turn is 1/a.
 # At a = 0 the limit of aᵇ·log a is 0 for b > 0, and -∞ for b < 0.
 def _power_vjp(g: Value, y: Value, a: Value, b: Value) -> Value:
-    undefined = (b == 0) & ((a == 0) | (a != a))
-    return g * np.where(undefined, 0, b) * np.where(undefined, 1, a) ** (b - 1)
+    defined = (b != 0) | np.isfinite(1 / a)
+    return g * np.where(defined == 0, 0, b) * np.where(defined == 0, 1, a) ** (b - 1)
 
 power = elementwise("power", "aᵇ", ieee(operator.pow),
     _power_vjp,
-    lambda g, y, a, b: g * y * np.log(np.where((a == 0) & (b >= 0), 1, a)))
+    lambda g, y, a, b: g * y * np.log(np.where(((a == 0) & (b >= 0)) == 1, 1, a)))
 
 matmul = Primitive("matmul", "@", kernels.matmul,
     lambda g, y, a, b: kernels.matmul(g, b.mT),
@@ -210,13 +209,15 @@ clip = elementwise("clip", "clip", np.clip,
 
 # ── Functions of two variables ────────────────────────────────────────────────────────────────────
 
-def _log_share(a: Value, b: Value, y: Value) -> Value:
-    """a - y, and its limit where y is infinite with a: log ½ if b is too, else 0."""
-    return np.where(np.isfinite(y) | (a != y), a - y, np.where(a == b, math.log(0.5), 0))
+def _share(a: Value, b: Value, y: Value) -> Value:
+    """exp(a - y), and its limit where y is infinite with a: ½ if b is too, else 1."""
+    infinite = ~np.isfinite(y)
+    log_share = np.where(((a == y) & infinite) == 1, 0, a - y)
+    return np.where(((a == b) & infinite) == 1, 0.5, np.exp(log_share))
 
 logaddexp = elementwise("logaddexp", "logaddexp", np.logaddexp,
-    lambda g, y, a, b: g * np.exp(_log_share(a, b, y)),
-    lambda g, y, a, b: g * np.exp(_log_share(b, a, y)))
+    lambda g, y, a, b: g * _share(a, b, y),
+    lambda g, y, a, b: g * _share(b, a, y))
 
 # ── Choosing ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -248,7 +249,7 @@ sum_ = Primitive("sum", "Σ", kernels.sum_,
 
 def _mean_vjp(g: Value, y: Value, x: Value, axis: Axis, keepdims: bool) -> Value:
     n = max(count_along(x.shape, axis), 1)
-    if n > LARGEST_HALF and g.dtype == np.float16:
+    if g.dtype == np.float16 and n > LARGEST_HALF:
         g = g.astype(np.float32)
     return _sum_vjp(g / n, y, x, axis, keepdims)
 
@@ -280,7 +281,7 @@ cumsum: Primitive = Primitive("cumsum", "cumsum", np.cumsum,
 
 def _einsum_vjps(*arguments: Value) -> Iterator[Rule]:
     for i in range(len(arguments) - 1):
-        yield lambda g, y, i=i: _einsum_vjp(g, y, i, arguments)
+        yield lambda g, y, *_, i=i: _einsum_vjp(g, y, i, arguments)
 
 def _einsum_vjp(g: Value, y: Value, i: int, arguments: Arguments) -> Value:
     """The same contraction, with g in the place of the operand, and the operand as the result."""
@@ -327,7 +328,7 @@ def _concatenate_vjps(*arguments: Value) -> Iterator[Rule]:
     *parts, axis = arguments
     for start, end in pairwise(accumulate((x.shape[axis] for x in parts), initial=0)):
         piece = index_along(slice(start, end), axis)
-        yield lambda g, y, piece=piece: g[piece]
+        yield lambda g, y, *_, piece=piece: g[piece]
 
 concatenate = Primitive("concatenate", "concat", kernels.concatenate,
     _concatenate_vjps,
@@ -361,6 +362,8 @@ isfinite      = elementwise("isfinite", "finite?", np.isfinite)
 isnan         = elementwise("isnan", "nan?", np.isnan)
 sign          = elementwise("sign", "sign", kernels.sign)
 stop_gradient = elementwise("stop_gradient", "stop", np.real)
+rounding_error = elementwise("rounding_error", "ε", kernels.rounding_error,
+    latex=(r"\text{error of } a - b",))
 argmax        = Primitive("argmax", "argmax", kernels.argmax, params=("axis", "keepdims"))
 argmin        = Primitive("argmin", "argmin", kernels.argmin, params=("axis", "keepdims"))
 argsort       = Primitive("argsort", "argsort", kernels.argsort, params=("axis",))

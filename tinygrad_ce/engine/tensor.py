@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import operator
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count, repeat
 from typing import Union, final
@@ -26,6 +27,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from . import primitives as p
+from .array_input import as_numbers
 from .array_types import Arguments, Array, DType, Function, Value
 from .axes import Axis, as_shape, count_along, from_the_end
 from .backprop import backpropagate
@@ -193,7 +195,7 @@ class Tensor(Node):
         if type(gradient) is Tensor:
             gradient = gradient._value
         if gradient is not None:
-            gradient = np.array(gradient, dtype=self.dtype)[()]
+            gradient = as_numbers(gradient, "a gradient", self.dtype)[()]
             if np.shape(gradient) != self.shape:
                 raise ValueError(
                     f"a gradient has the shape of its tensor: {self.label()} has shape "
@@ -315,7 +317,9 @@ class Tensor(Node):
                     f"sum() or mean(), or give the gradient, an array of shape {self.shape}"
                 )
             return np.ones(self.shape, dtype) if self.shape else dtype.type(1)
-        g = np.array(gradient, dtype=dtype)[()]
+        if type(gradient) is Tensor:
+            gradient = gradient._value
+        g = as_numbers(gradient, "a gradient", dtype)[()]
         if g.shape != self.shape:
             raise ValueError(
                 f"the gradient of {self.label()} must have its shape {self.shape}, got {g.shape}"
@@ -398,10 +402,29 @@ class Tensor(Node):
         return bool(self.item())
 
     def __float__(self) -> float:
-        return float(self._number())
+        number = float(self._number())
+        self._warn_of_lost_gradient("float")
+        return number
 
     def __int__(self) -> int:
-        return int(self._number())
+        number = int(self._number())
+        self._warn_of_lost_gradient("int")
+        return number
+
+    def __complex__(self) -> complex:
+        number = complex(self._number())
+        self._warn_of_lost_gradient("complex")
+        return number
+
+    def _warn_of_lost_gradient(self, name: str) -> None:
+        # NumPy and math call these for a[0] = t, np.float64(t) and math.exp(t).
+        if self._requires_grad:
+            warnings.warn(
+                f"{name}() of {self.label()} drops its gradient; use t.item() if the number alone "
+                "is meant",
+                RuntimeWarning,
+                stacklevel=3,
+            )
 
     def __index__(self) -> int:
         if self.dtype.kind not in "iu":
@@ -479,8 +502,11 @@ class Tensor(Node):
                 "the bounds of clip get no gradient, so they are numbers or arrays: for bounds "
                 "that are Tensors, use tg.minimum(tg.maximum(x, lo), hi)"
             )
-        lo, hi = (np.array(b) if isinstance(b, np.ndarray | list) else b for b in (lo, hi))
-        return apply_unary(p.clip, self, lo, hi)
+        bounds = (
+            b if b is None or type(b) in _NUMBERS else as_numbers(b, "a bound of clip")[()]
+            for b in (lo, hi)
+        )
+        return apply_unary(p.clip, self, *bounds)
 
     # ── Reductions ────────────────────────────────────────────────────────────────────────────
 
@@ -729,16 +755,9 @@ def _numbers(data: ArrayLike | Tensor, dtype: DTypeLike | None, copy: bool) -> V
             "a list of Tensors as data would drop their gradients; join them with tg.stack "
             "or tg.concatenate"
         )
-    elif isinstance(data, np.ma.MaskedArray):
-        raise TypeError(
-            "a Tensor has no mask: fill a masked array's gaps with filled(value), or keep its mask "
-            "and choose with np.where"
-        )
-    array = np.array(data, dtype=dtype, copy=copy or None)
-    if array.dtype.kind not in "biuf":
-        raise TypeError(
-            f"a Tensor holds real numbers, got {array.dtype} from {type(data).__name__}"
-        )
+    if dtype is not None and np.dtype(dtype).kind not in "biuf":
+        raise TypeError(f"a Tensor holds real numbers, got {np.dtype(dtype)} as its dtype")
+    array = as_numbers(data, "a Tensor holds", dtype, copy or None)
     if array.dtype.kind in "iu" and dtype is None and isinstance(data, int | list | tuple):
         array = array.astype(np.float64)
     return array[()] if array.ndim == 0 else array if copy else _freeze(array)
@@ -802,7 +821,7 @@ def as_index(index: object) -> Tensor:
     """Return an index as a Tensor. Unlike in `as_tensor`, lists of integers stay integers."""
     if type(index) is Tensor:
         return index
-    array = np.array(index)
+    array = as_numbers(index, "an index")
     if not array.size and type(index) is list:  # an index of nothing, though NumPy takes floats
         array = array.astype(np.intp)
     return constant(array[()])

@@ -91,22 +91,19 @@ def margin_cross_entropy(logits: Any, target: Any) -> Tensor:
     Elsewhere, cross-entropy is computed so that its errors are small beside 1: once a model is
     confident and right, nothing is left of the loss, nor of the gradient at the label.
 
-    Parameters, result and errors are those of `naive_cross_entropy`. A logit of -inf gives a class
-    probability 0; a largest logit that is not finite makes the loss nan.
+    Parameters, result and errors are those of `naive_cross_entropy`. The label's logit has to be
+    finite, or the loss is nan; the others may be -inf.
 
     Notes
     -----
-    With m = max z, held constant, d_j = z_j - m, and ε_j the rounding error of d_j:
-
-    * Where the label is ahead, z_t = m, it is log1p Σ_{j≠t} exp(d_j) (1 + ε_j), where z_t is in
-      d_j in place of m. The label's own term, which is 1, is never added to a sum that it would
-      swallow. Nor is it in the gradient: backprop finds -Σ_{j≠t} p_j at the label, where the
-      textbook has p_t - 1.
-    * Where it is behind, it is (m - z_t) + log Σ exp(d_j) (1 + ε_j).
+    It is c + log1p(expm1(-c) + Σ_{j≠t} exp(z_j - m) (1 + ε_j)), with m = max z, and c = m - z_t
+    held constant: 0 where the label is ahead. The label's own term, exp(-c), is never added to a
+    sum that it would swallow. Nor is it in the gradient: as if m were z_t + c, z_t has a part in
+    all the other terms, and backprop finds -Σ_{j≠t} p_j where the textbook has p_t - 1.
 
     A difference of two floating point numbers is rounded by up to half an epsilon of its size, and
-    exp makes of it an error relative to exp(d_j) of up to 350 epsilons for d_j = 700. But that
-    rounding error is itself a floating point number, which additions and subtractions alone find.
+    exp makes of it an error of up to 350 epsilons for exp(-700). But that rounding error, ε_j, is
+    itself a floating point number, which additions and subtractions alone find.
 
     Examples
     --------
@@ -119,23 +116,11 @@ def margin_cross_entropy(logits: Any, target: Any) -> Tensor:
     z, t, dtype = _labelled(logits, target)
     label = _at_label(z, t).expand_dims(-1)
     m = max_constant(z, -1)
-    behind = label.detach() < m
-    # Of one value with m, but where the label is ahead, the gradient of m is the label's.
-    terms = (z - where(behind, m, label)).exp()
-    terms = terms + terms * _difference_error(z.detach(), m)
-    terms = where(behind, terms, where(is_label(t, z.shape[-1]), 0, terms))
-    behind, total = behind.squeeze(-1), terms.sum(-1)
-    ahead_loss = where(behind, 0, total).log1p()
-    behind_loss = (m - label).squeeze(-1) + where(behind, total, 1).log()
-    return round_to(where(behind, behind_loss, ahead_loss), dtype)
-
-
-def _difference_error(a: Tensor, b: Tensor) -> Tensor:
-    """(a - b) without rounding, minus a - b as it is rounded; 0 where that is not finite."""
-    difference = a - b
-    back = difference - a
-    error = (a - (difference - back)) - (b + back)
-    return where(np.isfinite(error), error, 0)
+    constant_label = label.detach()
+    terms = (z - m - (label - constant_label)).exp()
+    terms = where(is_label(t, z.shape[-1]), 0, terms + terms * apply(p.rounding_error, z, m))
+    c = (m - constant_label).squeeze(-1)
+    return round_to(c + ((-c).expm1() + terms.sum(-1)).log1p(), dtype)
 
 
 # ── Cross-entropy ─────────────────────────────────────────────────────────────────────────────────

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.array_input import as_numbers
 from ..engine.tensor import Tensor, as_tensor, run_check
 
 
@@ -123,7 +124,7 @@ def as_integers_or_floats(target: Any) -> Tensor:
     """Return a Tensor, in which a list of integers stays one of integers."""
     if type(target) in (np.ndarray, Tensor):
         return as_tensor(target)
-    array = np.asarray(target)
+    array = as_numbers(target, "a target", copy=None)
     # An empty list of labels holds no integers, but NumPy takes it for floats.
     empty = not array.size and isinstance(target, list | tuple)
     return as_tensor(array.astype(np.intp) if empty else array)

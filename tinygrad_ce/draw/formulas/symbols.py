@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache, reduce
 from itertools import islice
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from ...engine.kernels import ARRAY_SLOT, TWO_OVER_ROOT_PI
 from ...engine.primitives import Primitive
 from .trees import ONE, ZERO, Tree, frac, from_latex, neg, plus, replace, times, where
 
-_G, _Y, _E = ("var", "g"), ("var", "y"), ("sym", "e")
+_G, _Y = ("var", "g"), ("var", "y")
 # Numbers that read better as what they are.
 _CONSTANTS = {
     math.pi: ("sym", "π"),
@@ -39,17 +39,18 @@ def _tree(value: Any) -> Tree:
     return _CONSTANTS.get(number) or ("num", str(short))
 
 
+def _function(build: Callable[..., Tree]) -> Any:
+    """A function of symbols and numbers, from one of trees."""
+    return lambda *inputs: Symbol(build(*map(_tree, inputs)))
+
+
 def _operator(build: Callable[[Tree, Tree], Tree]) -> tuple[Any, Any]:
-    """An operator of symbols and numbers, and the same from the right."""
-
-    def apply(a: Any, b: Any) -> Symbol:
-        return Symbol(build(_tree(a), _tree(b)))
-
-    return apply, lambda a, b: apply(b, a)
+    """An operator, and the same from the right."""
+    return _function(build), _function(lambda a, b: build(b, a))
 
 
 def _relation(sign: str) -> Any:
-    return _operator(lambda a, b: ("rel", a, sign, b))[0]
+    return _function(lambda a, b: ("rel", a, sign, b))
 
 
 def _conjunction(a: Tree, b: Tree) -> Tree:
@@ -63,17 +64,12 @@ class Symbol:
     """Takes the place of an array of one axis in a rule, and notes what the rule does with it."""
 
     def __init__(self, tree: Tree, ndim: int = 1) -> None:
-        self.tree = tree
-        self.ndim = ndim
+        self.tree, self.ndim = tree, ndim
 
     dtype = np.dtype(float)
     __hash__ = object.__hash__
     __iter__ = None
-
-    @property
-    def shape(self) -> tuple[Symbol, ...]:
-        return (_SIZE,) * self.ndim
-
+    shape = property(lambda self: (_SIZE,) * self.ndim)
     size = property(lambda self: reduce(operator.mul, self.shape, 1))
 
     __add__, __radd__ = _operator(plus)
@@ -82,18 +78,12 @@ class Symbol:
     __truediv__, __rtruediv__ = _operator(frac)
     __pow__, __rpow__ = _operator(lambda a, b: ("pow", a, b))
     __matmul__, __rmatmul__ = _operator(lambda a, b: ("matmul", a, b))
-    __and__, __or__ = _operator(_conjunction)[0], _relation("∨")
+    __and__, __or__ = _function(_conjunction), _relation("∨")
     __lt__, __le__, __gt__, __ge__ = map(_relation, "<≤>≥")
     __eq__, __ne__ = map(_relation, "=≠")
-
-    def __neg__(self) -> Symbol:
-        return Symbol(neg(self.tree))
-
-    def __invert__(self) -> Symbol:
-        return Symbol(("call", "not", self.tree))
-
-    def __abs__(self) -> Symbol:
-        return Symbol(("abs", self.tree))
+    __neg__ = _function(neg)
+    __invert__ = _function(lambda a: ("call", "not", a))
+    __abs__ = _function(lambda a: ("abs", a))
 
     def __bool__(self) -> bool:
         if self.tree[0] == "rel":
@@ -105,8 +95,7 @@ class Symbol:
 
     # Shapes are not seen in a formula.
     real = property(lambda self: self)
-    T = property(lambda self: self.transpose())
-    mT = T  # noqa: N815
+    T = mT = property(lambda self: self.transpose())  # noqa: N815
 
     def reshape(self, *shape: Any) -> Symbol:
         return self
@@ -127,13 +116,12 @@ class Symbol:
         arrays = [part.tree for part in parts if isinstance(part, Symbol)]
         return Symbol(("at", self.tree, *arrays)) if arrays else self
 
-    def __primitive__(self, primitive: Primitive, arguments: tuple[Any, ...]) -> Symbol:
-        symbols = [a for a in arguments if isinstance(a, Symbol)]
+    def __primitive__(self, primitive: Primitive, arguments: tuple[Any, ...]) -> Any:
         if primitive is primitives.einsum:
-            return Symbol(_tree(primitive.value(*arguments)))
-        inputs = letters(primitive, len(symbols)).inputs
-        known = dict(zip(inputs, map(_tree, symbols), strict=False))
-        return Symbol(replace(value_formula(primitive, n_inputs=len(symbols)), known))
+            return primitive.value(*arguments)
+        trees = [a.tree for a in arguments if isinstance(a, Symbol)]
+        known = dict(zip(letters(primitive, len(trees)).inputs, trees, strict=False))
+        return Symbol(replace(value_formula(primitive, n_inputs=len(trees)), known))
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         name = ufunc.__name__
@@ -141,8 +129,7 @@ class Symbol:
             return inputs[0].sum() if name == "add" else _UFUNCS[name](inputs[0])
         if method != "__call__" or options:
             return NotImplemented
-        function = _UFUNCS.get(name) or _call(name)
-        return function(*(Symbol(_tree(x)) for x in inputs))
+        return (_UFUNCS.get(name) or _call(name))(*(Symbol(_tree(x)) for x in inputs))
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
         known = _FUNCTIONS.get(function.__name__)
@@ -159,7 +146,7 @@ class _Size(Symbol):
         return 2
 
 
-_SIZE = _Size(("var", "n"))
+_SIZE: _Size = _Size(("var", "n"))
 _FROM_THE_END = ("sym", "::-1")
 
 
@@ -171,8 +158,8 @@ def _reversed(tree: Tree) -> Tree:
     return ("at", tree, _FROM_THE_END)
 
 
-def _call(name: str) -> Callable[..., Symbol]:
-    return lambda *inputs: Symbol(("call", name, *map(_tree, inputs)))
+def _call(name: str) -> Any:
+    return _function(lambda *inputs: ("call", name, *inputs))
 
 
 def _cumsum(x: Symbol, axis: Any = None) -> Symbol:
@@ -196,9 +183,7 @@ def _clip(x: Symbol, lo: Any, hi: Any) -> Symbol:
     return above if hi is None else _call("min")(above, hi)
 
 
-def _exp(x: Symbol) -> Symbol:
-    return Symbol(("pow", _E, x.tree))
-
+_exp = _function(lambda x: ("pow", ("sym", "e"), x))
 
 _OPERATORS = {
     "add": "add", "subtract": "sub", "multiply": "mul", "divide": "truediv", "power": "pow",
@@ -206,36 +191,28 @@ _OPERATORS = {
     "greater": "gt", "greater_equal": "ge", "equal": "eq", "not_equal": "ne",
     "logical_and": "and_", "logical_or": "or_", "logical_not": "invert",
 }  # fmt: skip
-_UFUNCS: dict[str, Callable[..., Any]] = {
+_UFUNCS: dict[str, Any] = {
     **{ufunc: getattr(operator, name) for ufunc, name in _OPERATORS.items()},
     "maximum": _call("max"),
     "minimum": _call("min"),
-    "square": lambda x: x**2,
-    "reciprocal": lambda x: 1 / x,
-    "sqrt": lambda x: Symbol(("sqrt", x.tree)),
+    "sqrt": _function(lambda x: ("sqrt", x)),
     "exp": _exp,
     "expm1": lambda x: _exp(x) - 1,
     "log1p": lambda x: _call("log")(1 + x),
     "logaddexp": lambda a, b: _call("log")(_exp(a) + _exp(b)),
 }
-_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "where": lambda c, a, b: Symbol(where(_tree(c), _tree(a), _tree(b))),
+_FUNCTIONS: dict[str, Any] = {
+    "where": _function(where),
     "zeros_like": lambda x: Symbol(ZERO),
-    "ones_like": lambda x: Symbol(ONE),
     "real": lambda x: x,
-    "sum": Symbol.sum,
     "clip": _clip,
     "cumsum": _cumsum,
     "einsum": _einsum,
-    "concatenate": lambda parts, axis: Symbol(("bracket", *map(_tree, parts))),
+    "concatenate": lambda parts, axis: _function(lambda *trees: ("bracket", *trees))(*parts),
 }
 
-# ── The formulas of a primitive ───────────────────────────────────────────────────────────────────
-
-# Computed in pieces, so that nothing overflows: its name says more.
-_CALLED_BY_NAME = frozenset((primitives.sigmoid,))
 _DEFAULT = "abcdefhijklmnopqrstuvwxz"
-# What takes the place of parameters that no formula shows, and of those of no call.
+# What takes the place of parameters that no formula shows.
 _GENERIC: dict[str, Any] = {
     "axis": -1,
     "keepdims": True,
@@ -257,28 +234,16 @@ class Letters(NamedTuple):
 def letters(primitive: Primitive, n_inputs: int | None = None) -> Letters:
     """Return the variables of a primitive's formulas, beside g and y.
 
-    Parameters
-    ----------
-    primitive
-        An entry of the table, or one's own.
-    n_inputs
-        The number of inputs of one call, for a primitive that does not say it.
+    `n_inputs` is the number of inputs of one call, for a primitive that does not say it.
 
-    >>> letters(primitives.clip)
-    Letters(inputs=('x',), params=('l', 'h'))
-    >>> letters(primitives.less).inputs
-    ('a', 'b')
+    >>> letters(primitives.clip), letters(primitives.less).inputs
+    (Letters(inputs=('x',), params=('l', 'h')), ('a', 'b'))
     """
-    params = [name for name in primitive.params if name not in _GENERIC]
-    if primitive.variadic:
-        inputs = list(_DEFAULT[: n_inputs or 2])
-    else:
-        inputs = _input_names(primitive, n_inputs)
-    short = [name[0] for name in inputs + params]
-    unclear = {c for c in short if c in "gy" or short.count(c) > 1}
+    inputs = _input_names(primitive, n_inputs)
+    short = [name[0] for name in inputs + [p for p in primitive.params if p not in _GENERIC]]
+    long = {c for c in short if c in "gy" or short.count(c) > 1} | _GENERIC.keys()
 
-    def shorten(names: Iterable[str]) -> tuple[str, ...]:
-        long = unclear | _GENERIC.keys()
+    def shorten(names: Sequence[str]) -> tuple[str, ...]:
         return tuple(name if {name, name[0]} & long else name[0] for name in names)
 
     return Letters(shorten(inputs), shorten(primitive.params))
@@ -286,38 +251,26 @@ def letters(primitive: Primitive, n_inputs: int | None = None) -> Letters:
 
 def _input_names(primitive: Primitive, n_inputs: int | None) -> list[str]:
     """What the rules call the inputs; where they do not say it, a and b, or x."""
-    rule: Any = next(filter(None, primitive.rules), None)
-    hidden = len(primitive.params)
-    if rule is not None and (arguments := _parameters(rule)[2:]):
-        if arguments[-1].kind is not inspect.Parameter.VAR_POSITIONAL:
-            arguments = arguments[: len(arguments) - hidden]
-        return [argument.name for argument in arguments]
-    value: Any = primitive.value
-    if n_inputs is None:
-        n_inputs = value.nin if isinstance(value, np.ufunc) else len(_parameters(value)) - hidden
-    return ["x"] if n_inputs == 1 else list(_DEFAULT[:n_inputs])
-
-
-def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    if primitive.variadic:
+        return list(_DEFAULT[: n_inputs or 2])
+    rule = next(filter(None, primitive.rules), None)
     try:
-        return list(inspect.signature(function).parameters.values())
+        parameters = list(inspect.signature(rule or primitive.value).parameters.values())
     except (TypeError, ValueError):  # it is not written in Python
-        return []
+        parameters = []
+    names = [parameter.name for parameter in parameters][2 if rule else 0 :]
+    if names and parameters[-1].kind is not inspect.Parameter.VAR_POSITIONAL:
+        names = names[: len(names) - len(primitive.params)]
+    if rule and names:
+        return names
+    n = n_inputs or getattr(primitive.value, "nin", len(names))
+    return ["x"] if n == 1 else list(_DEFAULT[:n])
 
 
 def value_formula(
     primitive: Primitive, params: Sequence[Any] = (), n_inputs: int | None = None
 ) -> Tree:
-    """Return the formula of a primitive's value.
-
-    Parameters
-    ----------
-    primitive
-        An entry of the table, or one's own.
-    params
-        The parameters of one call, most of which change nothing.
-    n_inputs
-        The number of inputs of one call, for a primitive that does not say it.
+    """Return the formula of a primitive's value, as it is called with these parameters.
 
     >>> value_formula(primitives.exp)
     ('pow', ('sym', 'e'), ('var', 'x'))
@@ -328,23 +281,12 @@ def value_formula(
 def rule_formula(
     primitive: Primitive, place: int, params: Sequence[Any] = (), n_inputs: int | None = None
 ) -> Tree | None:
-    """Return the formula of a rule, in which g is the gradient of the value y.
+    """Return the formula of the rule of an input, in which g is the gradient of the value y.
 
-    Parameters
-    ----------
-    primitive, params, n_inputs
-        As for `value_formula`.
-    place
-        Which input the rule is for.
-
-    Returns
-    -------
-    tuple or None
-        None where there is no rule. Of a rule that symbols cannot run, g · ∂f/∂x.
+    It is None where there is no rule. Of a rule that symbols cannot run, it is g · ∂f/∂x.
 
     >>> rule_formula(primitives.exp, 0)
     ('times', ('var', 'g'), ('var', 'y'))
-    >>> rule_formula(primitives.where, 0)
     """
     return _rule_formula(primitive, place, _relevant(primitive, params), n_inputs)
 
@@ -365,7 +307,7 @@ def _value_formula(primitive: Primitive, params: tuple[Any, ...], n_inputs: int 
         return from_latex(primitive.latex[0])
     symbols, arguments = _arguments(primitive, params, n_inputs)
     found = None
-    if primitive not in _CALLED_BY_NAME:
+    if primitive is not primitives.sigmoid:  # computed in pieces: its name says more
         found = _run(primitive.value, [*symbols, *arguments])
     return found or ("call", primitive.name, *(symbol.tree for symbol in symbols))
 
@@ -374,32 +316,30 @@ def _value_formula(primitive: Primitive, params: tuple[Any, ...], n_inputs: int 
 def _rule_formula(
     primitive: Primitive, place: int, params: tuple[Any, ...], n_inputs: int | None
 ) -> Tree | None:
-    if primitive.rules[0 if primitive.variadic else place : place + 1] in ((), (None,)):
+    number = 0 if primitive.variadic else place
+    if primitive.rules[number : number + 1] in ((), (None,)):
         return None
     symbols, arguments = _arguments(primitive, params, n_inputs)
     x = symbols[place].tree if place < len(symbols) else ("text", f"argument {place + 1}")
-    number = 1 if primitive.variadic else place + 1
-    if latex := (primitive.latex or ())[number : number + 1]:
+    if latex := (primitive.latex or ())[number + 1 : number + 2]:
         known = {"a": x} if primitive.variadic else {}
         written: Tree = replace(from_latex(latex[0] or ""), known)
         return written
-    ndim = len(arguments[0].split("->")[-1]) if primitive is primitives.einsum else 1
     given = [*symbols, *arguments]
+    ndim = len(arguments[0].split("->")[-1]) if primitive is primitives.einsum else 1
 
     def rule(g: Symbol, y: Symbol) -> Any:
         rules: Any = primitive.rules_for(tuple(given))
         return next(islice(rules, place, None))(g, y, *given)
 
-    found = _run(rule, [Symbol(_G, ndim), Symbol(_Y, ndim)])
     slope = ("frac", ("seq", ("sym", "∂"), ("text", primitive.name)), ("seq", ("sym", "∂"), x))
-    return found or ("times", _G, slope)
+    return _run(rule, [Symbol(_G, ndim), Symbol(_Y, ndim)]) or ("times", _G, slope)
 
 
 def _arguments(
     primitive: Primitive, params: tuple[Any, ...], n_inputs: int | None
 ) -> tuple[list[Symbol], list[Any]]:
     """Symbols for the inputs, and what takes the place of the parameters."""
-    arguments: list[Any] = []
     if primitive is primitives.einsum:
         subscripts = params[0] if isinstance(params[0], str) else "ij,jk->ik"
         terms = subscripts.split("->")[0].split(",")
@@ -407,6 +347,7 @@ def _arguments(
         symbols = [Symbol(("var", c), len(t)) for c, t in zip(inputs, terms, strict=True)]
         return symbols, [subscripts]
     inputs, shorts = letters(primitive, n_inputs)
+    arguments = []
     for name, letter, value in zip(primitive.params, shorts, params, strict=False):
         shown = Symbol(("var", letter)) if value is ... else value
         arguments.append(_GENERIC.get(name, shown))

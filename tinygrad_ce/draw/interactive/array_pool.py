@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import heatmap
-from ..formatting import shown_in_numbers
+from ..formatting import minus, shown_in_numbers, span
 
 Array = NDArray[Any]
 
@@ -18,6 +18,8 @@ MAX_ELEMENTS = 10_000
 # Nor is what would come on top of this many in all, from this size on.
 MAX_IN_ALL = 1_000_000
 SMALL = 64
+# In words, more elements are summarized.
+MAX_LISTED = 6
 
 
 class Pool:
@@ -43,17 +45,16 @@ class Pool:
         return self._known[key]
 
     def _entry(self, array: Array) -> dict[str, Any]:
-        entry: dict[str, Any] = {
-            "shape": array.shape,
-            "dtype": str(array.dtype),
-            **_statistics(array),
-        }
+        entry: dict[str, Any] = {"shape": array.shape, "dtype": str(array.dtype)}
+        entry |= _statistics(array)
         fits = array.size <= SMALL or self._elements + array.size <= MAX_IN_ALL
         if array.size <= MAX_ELEMENTS and fits:
             self._elements += array.size
             entry |= _elements(array)
         if array.size and not shown_in_numbers(array.shape):
             entry["picture"] = heatmap.thumbnail(array)
+        if array.size > MAX_LISTED:
+            entry["span"] = minus(span(array))
         return entry
 
 
@@ -80,16 +81,9 @@ def _statistics(array: Array) -> dict[str, Any]:
         return {}
     numbers = array.astype(np.float64)
     finite = numbers[np.isfinite(numbers)]
-    found: dict[str, Any] = {
-        "nan": int(np.isnan(numbers).sum()),
-        "inf": int(np.isinf(numbers).sum()),
-    }
+    found = {"nan": int(np.isnan(numbers).sum()), "inf": int(np.isinf(numbers).sum())}
     if finite.size:
-        found |= {
-            "min": _number(float(finite.min())),
-            "max": _number(float(finite.max())),
-            "mean": _number(float(finite.mean())),
-            "std": _number(float(finite.std())),
-            "zeros": int((finite == 0).sum()),
-        }
+        for name in ("min", "max", "mean", "std"):
+            found[name] = _number(float(getattr(finite, name)()))
+        found["zeros"] = int((finite == 0).sum())
     return found

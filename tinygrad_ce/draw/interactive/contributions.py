@@ -9,7 +9,7 @@ the last sum at each tensor is the engine's gradient is checked.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,20 +25,11 @@ from ...engine.tensor import Tensor
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Contribution:
-    """What one use of a tensor adds to its gradient.
+    """What one use of a tensor adds to its gradient: as argument number `place` of `node`.
 
-    Attributes
-    ----------
-    node, place, source
-        Which use: argument number `place` of `node`, which is the tensor `source`.
-    gradient
-        ∂L/∂node, which the rule was given.
-    from_rule
-        What the rule returned, of the shape of the node where the source was broadcast.
-    added
-        The same in the shape and dtype of the source: what is added.
-    before, after
-        The gradient of the source before (None if this is the first contribution) and after it.
+    The rule was given `gradient`, which is ∂L/∂node, and returned `from_rule`; in the shape and
+    dtype of the source, that is `added`. The gradient of the source is `before` (None if this is
+    the first contribution) and `after` it.
     """
 
     node: Tensor
@@ -61,16 +52,11 @@ class _Notes(Observer):
         self.uses.append((node, place, gradient, contribution))
 
 
+@np.errstate(all="ignore")
 def contributions(output: Tensor, arrived: dict[Tensor, Any] | None = None) -> list[Contribution]:
-    """Return all contributions to gradients of the output, in backprop's order.
+    """Return all contributions to gradients of the output, a number, in backprop's order.
 
-    Parameters
-    ----------
-    output
-        A tensor with one element that requires a gradient.
-    arrived
-        Gradients from walks from other outputs, on top of which these are added; they become
-        those after this walk.
+    `arrived` has gradients of other outputs, on top of which these are added, in place too.
 
     >>> a = Tensor(3.0, requires_grad=True, name="a")
     >>> for c in contributions(a * a):
@@ -83,38 +69,29 @@ def contributions(output: Tensor, arrived: dict[Tensor, Any] | None = None) -> l
     with observing(notes):
         found = backpropagate(output, seed, wanted=topological_order(output, grad_only=True))
     sums: dict[Tensor, Any] = {output: seed}
-    walk = [_added(use, sums) for use in notes.uses]
+    walk = []
+    for node, place, g, d in notes.uses:
+        source = (node.inputs or ())[place]
+        added = d if d.shape == source.shape else unbroadcast(d, source.shape)
+        added = added if added.dtype == source.dtype else added.astype(source.dtype)
+        before = sums.get(source)
+        after = sums[source] = added if before is None else before + added
+        walk.append(Contribution(node, place, source, g, d, added, before, after))
     for node, gradient in found.items():
         assert np.array_equal(sums[node], gradient, equal_nan=True), node
-    return walk if arrived is None else list(_on_top(walk, arrived, output, sums))
-
-
-@np.errstate(all="ignore")
-def _added(use: tuple[Tensor, int, Value, Value], sums: dict[Tensor, Any]) -> Contribution:
-    node, place, g, d = use
-    source = (node.inputs or ())[place]
-    added = d if d.shape == source.shape else unbroadcast(d, source.shape)
-    added = added if added.dtype == source.dtype else added.astype(source.dtype)
-    before = sums.get(source)
-    after = sums[source] = added if before is None else before + added
-    return Contribution(node, place, source, g, d, added, before, after)
+    return walk if arrived is None else list(_on_top(walk, arrived, sums))
 
 
 @np.errstate(all="ignore")
 def _on_top(
-    walk: Sequence[Contribution],
-    arrived: dict[Tensor, Any],
-    output: Tensor,
-    sums: dict[Tensor, Any],
+    walk: Sequence[Contribution], arrived: dict[Tensor, Any], sums: dict[Tensor, Any]
 ) -> Iterator[Contribution]:
     """The walk from one of several outputs: it adds to what came from those before it."""
     earlier = dict(arrived)
     for c in walk:
-        base = earlier.get(c.source)
-        before = c.before if base is None else base if c.before is None else base + c.before
-        after = c.after if base is None else base + c.after
-        yield Contribution(
-            c.node, c.place, c.source, c.gradient, c.from_rule, c.added, before, after
-        )
+        if (base := earlier.get(c.source)) is not None:
+            before = base if c.before is None else base + c.before
+            c = replace(c, before=before, after=base + c.after)
+        yield c
     for node, total in sums.items():
         arrived[node] = total if node not in earlier else earlier[node] + total

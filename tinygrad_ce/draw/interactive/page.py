@@ -35,35 +35,28 @@ MAX_BOXES = 1_200
 def page_of(
     outputs: Sequence[Tensor], depth: int | None, direction: str, title: str, dot: str
 ) -> str:
-    """Return the page, as text in HTML.
+    """Return the page, as text in HTML; it is folded at first as `draw` would, and exports `dot`.
 
-    Parameters
-    ----------
-    outputs
-        The tensors whose graph is stepped through.
-    depth, direction
-        As in `draw`: how the graph is folded at first, and which way it goes.
-    title
-        What the graph is, in words.
-    dot
-        The graph in DOT, which the page exports.
-
-    Raises
-    ------
-    ValueError
-        There are more steps than anyone would follow.
-    ImportError, RenderError
-        There is no Graphviz, or it failed.
+    Raise a ValueError where there are more steps than anyone would follow.
     """
     nodes = nodes_of(outputs)
     if len(nodes) > MAX_STEPPED:
-        raise ValueError(
-            f"the graph has {len(nodes):,} tensors, and a page steps through {MAX_STEPPED:,} at "
-            "most: draw a smaller part (fewer steps, layers or rows), or save a .svg with depth=1"
-        )
+        most = f"a page steps through {MAX_STEPPED:,} at most"
+        remedy = "draw a smaller part (fewer steps, layers or rows), or save a .svg with depth=1"
+        raise ValueError(f"the graph has {len(nodes):,} tensors, and {most}: {remedy}")
     trace = Trace(nodes, outputs)
     steps = trace.data()
-    contents = {f"t{i}": _content(trace, node) for i, node in enumerate(nodes)}
+    # What is in the boxes at the last step, with space for those before.
+    contents = {
+        trace.id[node]: BoxContent(
+            trace.names[node],
+            trace.values[node],
+            trace.gradients.get(node),
+            bool(trace.seeds) and node.requires_grad,
+            [contribution.after for contribution in trace.walk_to(node)],
+        )
+        for node in nodes
+    }
     layouts = [
         {
             "folded": [frame.id for frame in diagram.frames if frame.folded],
@@ -74,12 +67,12 @@ def page_of(
     ]
     first = str(layouts[0]["svg"])
     layouts[0]["svg"] = ""  # it is in the page itself; the other one waits as text
-    data = {
-        "trace": steps,
-        "layouts": layouts,
-        "files": {"dot": dot, "name": _file_name(outputs[0])},
-        "no_gradients": _no_gradients(outputs),
-    }
+    kept = [c for c in str(outputs[0].name or "") if c.isascii() and (c.isalnum() or c in "_-")]
+    why = "There are no gradients: the output depends on no tensor that requires one."
+    if any(output.size != 1 for output in outputs):
+        why = "There are no gradients, which are of one number: the output has more elements."
+    download = {"dot": dot, "name": "".join(kept)[:40] or "graph"}
+    data = {"trace": steps, "layouts": layouts, "files": download, "no_gradients": why}
     return _put_together(title, outputs, first, data)
 
 
@@ -97,30 +90,16 @@ def _two_foldings(outputs: Sequence[Tensor], depth: int | None) -> list[Diagram]
     return [first, second] if fits else [first]
 
 
-def _content(trace: Trace, node: Tensor) -> BoxContent:
-    """Return what is in the box of a tensor at the last step, with space for those before."""
-    return BoxContent(
-        trace.names[node],
-        trace.values[node],
-        trace.gradients.get(node),
-        bool(trace.seeds) and node.requires_grad,
-        [contribution.after for contribution in trace.walk_to(node)],
-    )
-
-
 def _put_together(title: str, outputs: Sequence[Tensor], graph: str, data: dict[str, Any]) -> str:
     resources = files(__package__) / "assets"
 
     def file(name: str) -> str:
         return resources.joinpath(name).read_text(encoding="utf-8")
 
-    name = printable(outputs[0].name or "") or "a computation"
-    heading = (
-        f"Backprop through {name}" if data["trace"]["differentiated"] else f"The values of {name}"
-    )
+    name = printable(str(outputs[0].name or "")) or "a computation"
+    what = "Backprop through" if data["trace"]["differentiated"] else "The values of"
     return Template(file("page.html")).substitute(
-        title=escape(heading),
-        heading=escape(heading),
+        heading=escape(f"{what} {name}"),
         summary=escape(title[:1].upper() + title[1:]),
         shape=_shape(graph),
         palette=file("palette.css"),
@@ -146,14 +125,3 @@ def _shape(graph: str) -> str:
     """Return whether the graph is wide, and takes the whole width of the page, or tall."""
     _, _, width, height = graph.split('viewBox="', 1)[1].split('"', 1)[0].split()
     return "wide" if float(width) > 1.4 * float(height) else "tall"
-
-
-def _file_name(output: Tensor) -> str:
-    name = "".join(c for c in str(output.name or "") if c.isascii() and (c.isalnum() or c in "_-"))
-    return name[:40] or "graph"
-
-
-def _no_gradients(outputs: Sequence[Tensor]) -> str:
-    if all(output.size == 1 for output in outputs):
-        return "There are no gradients: the output depends on no tensor that requires one."
-    return "There are no gradients, which are of one number: the output has more elements."

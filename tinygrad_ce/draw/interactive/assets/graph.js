@@ -10,7 +10,8 @@ steps.forEach((step, i) => {
 });
 const firstBackward = steps.findIndex((step) => step.kind === "seed");
 const consumers = new Map(nodes.map((node) => [node.id, []]));
-for (const node of nodes) for (const input of new Set(node.inputs)) consumers.get(input).push(node.id);
+for (const node of nodes)
+  for (const input of new Set(node.inputs)) consumers.get(input).push(node.id);
 
 /** Of a tensor at a step: the number of its gradient so far, and how many contributions are in. */
 function gradientAt(id, step) {
@@ -23,40 +24,33 @@ function gradientAt(id, step) {
 /* ── The picture ────────────────────────────────────────────────────────────────────────────── */
 
 const view = $("view");
-const drawn = { svg: null, parts: new Map(), edges: new Map(), state: new Map(), scale: 1, layout: 0 };
+const drawn = { scale: 1, layout: 0 };
 const state = { step: -1, chosen: null, element: null, playing: 0 };
 
 function attachSvg(svg, layout) {
-  Object.assign(drawn, { svg, layout, obstacles: null, parts: new Map(), edges: new Map(), state: new Map() });
+  const [parts, edges] = [new Map(), new Map()];
+  Object.assign(drawn, { svg, layout, parts, edges, state: new Map(), obstacles: null });
   for (const part of svg.querySelectorAll("[data-id]")) {
-    drawn.parts.set(part.dataset.id, part);
+    parts.set(part.dataset.id, part);
     if (part.matches('[role="button"]')) part.setAttribute("tabindex", "0");
   }
   for (const edge of svg.querySelectorAll("[data-uses]"))
-    for (const use of edge.dataset.uses.split(" ")) drawn.edges.set(use, edge);
+    for (const use of edge.dataset.uses.split(" ")) edges.set(use, edge);
 }
 
 /** The part of the picture that shows a tensor or primitive: itself, or the scope it is in. */
-const partFor = (id) => drawn.parts.get(id) ?? drawn.parts.get(layouts[drawn.layout].folded_into[id]);
+const partFor = (id) =>
+  drawn.parts.get(id) ?? drawn.parts.get(layouts[drawn.layout].folded_into[id]);
 
 function showNumbers(group, array) {
+  const values = array == null ? [] : elements(array);
   const texts = group.querySelectorAll(".number");
-  if (texts.length) {
-    const values = array == null ? [] : elements(array);
-    texts.forEach((text, i) => { text.textContent = array == null ? "" : number(values[i]); });
-    return;
-  }
+  texts.forEach((text, i) => { text.textContent = array == null ? "" : number(values[i]); });
   const picture = group.querySelector("image");
   if (picture && array != null) {
     picture.setAttribute("href", arrays[array].picture);
-    group.querySelector(".span").textContent = span(arrays[array]);
+    group.querySelector(".span").textContent = arrays[array].span;
   }
-}
-
-function span(array) {
-  const parts = "min" in array ? [`${number(array.min, 3)} … ${number(array.max, 3)}`] : [];
-  for (const what of ["nan", "inf"]) if (array[what]) parts.push(`${array[what]} ${what}`);
-  return parts.join(", ");
 }
 
 /** Bring the boxes to a step; only those whose state differs are touched. */
@@ -87,47 +81,55 @@ function showBoxes(step) {
 function describe(node, known, array, arrived, of) {
   const parts = [`${node.name}, ${node.primitive ?? node.kind}, ${shapeText(node.shape)}`];
   parts.push(known ? `value ${brief(node.value)}` : "not computed yet");
-  if (array != null) parts.push(`gradient ${brief(array)}${arrived < of ? `, ${arrived} of ${of} contributions` : ""}`);
-  else if (node.wanted && trace.differentiated) parts.push(of ? "no gradient yet" : "no gradient reaches it");
+  if (array != null) {
+    parts.push(`gradient ${brief(array)}`);
+    if (arrived < of) parts.push(`${arrived} of ${of} contributions`);
+  } else if (node.wanted && trace.differentiated)
+    parts.push(of ? "no gradient yet" : "no gradient reaches it");
   return parts.join(", ");
 }
 
 function brief(array) {
   const values = elements(array);
-  return values && values.length <= 6 ? [...values].map((v) => number(v)).join(" ") : span(arrays[array]);
+  return values?.length <= 6 ? Array.from(values, (v) => number(v)).join(" ") : arrays[array].span;
 }
 
 const marked = [];
 
 function clearMarks() {
-  for (const [part, name] of marked.splice(0)) part.classList.remove(...name.split(" "));
+  for (const [part, names] of marked.splice(0)) part.classList.remove(...names);
   drawn.svg.querySelector(".callouts").replaceChildren();
 }
 
 /** Mark what a step is about, and write what it adds at the edge along which it comes. */
 function markStep(step) {
   clearMarks();
-  const mark = (part, name) => {
+  const mark = (part, ...names) => {
     if (!part) return;
-    part.classList.add(...name.split(" "));
-    marked.push([part, name]);
+    part.classList.add(...names);
+    marked.push([part, names]);
   };
   if (step.kind === "given") return;
   if (step.kind === "seed") return mark(partFor(step.to), "active");
   const forth = step.kind === "value";
   const maker = `p${(forth ? step.to : step.from).slice(1)}`;
-  const uses = forth ? byId.get(step.to).inputs.map((_, i) => `${maker}.${i}`) : [`${maker}.${step.place}`];
-  for (const use of [...uses, `${maker}.y`]) mark(drawn.edges.get(use), `active ${forth ? "forth" : "back"}`);
-  if (forth) for (const input of byId.get(step.to).inputs) mark(partFor(input), "from");
-  else mark(partFor(step.from), "from");
+  const inputs = byId.get(step.to).inputs;
+  const uses = forth ? inputs.map((_, i) => `${maker}.${i}`) : [`${maker}.${step.place}`];
+  for (const use of [...uses, `${maker}.y`])
+    mark(drawn.edges.get(use), "active", forth ? "forth" : "back");
+  for (const source of forth ? inputs : [step.from]) mark(partFor(source), "from");
   mark(partFor(maker), "active");
   mark(partFor(step.to), "active");
   if (!forth) addCallout(drawn.edges.get(uses[0]) ?? drawn.edges.get(`${maker}.y`), step);
 }
 
+const clamp = (value, least, most) => Math.min(Math.max(value, least), most);
+const viewBox = () => drawn.svg.getAttribute("viewBox").split(" ").map(Number);
+
 /** Where the boxes and ovals are, in the units of the picture. */
 function obstacles() {
-  drawn.obstacles ??= [...drawn.svg.querySelectorAll(".tensor, .primitive, .folded")].map((part) => {
+  const parts = drawn.svg.querySelectorAll(".tensor, .primitive, .folded");
+  drawn.obstacles ??= Array.from(parts, (part) => {
     const { x, y, width, height } = part.getBBox();
     const move = part.transform.baseVal.consolidate()?.matrix;
     return { x: x + (move?.e ?? 0), y: y + (move?.f ?? 0), width, height };
@@ -143,14 +145,19 @@ function overlap(a, b) {
 
 /** The place near a point where a label of some size hides least. */
 function freePlace(point, width, height) {
-  const [left, top, wide, high] = drawn.svg.getAttribute("viewBox").split(" ").map(Number);
+  const [left, top, wide, high] = viewBox();
   let best = null;
   for (const away of [16, 34, 56, 84, 120])
     for (const [dx, dy] of [[0, 1], [0, -1], [0.6, 1], [-0.6, 1], [0.6, -1], [-0.6, -1]]) {
-      const x = Math.min(Math.max(point.x + dx * width * 0.8 - width / 2, left + 2), left + wide - width - 2);
-      const y = Math.min(Math.max(point.y + dy * away + (dy < 0 ? -height : 0), top + 2), top + high - height - 2);
-      const box = { x, y, width, height };
-      const cost = away + Math.abs(dx) * 10 + obstacles().reduce((all, other) => all + overlap(box, other), 0);
+      const [x, y] = [point.x + dx * width * 0.8 - width / 2, point.y + dy * away];
+      const box = {
+        x: clamp(x, left + 2, left + wide - width - 2),
+        y: clamp(dy < 0 ? y - height : y, top + 2, top + high - height - 2),
+        width,
+        height,
+      };
+      const hidden = obstacles().reduce((all, other) => all + overlap(box, other), 0);
+      const cost = away + Math.abs(dx) * 10 + hidden;
       if (!best || cost < best.cost) best = { ...box, cost };
     }
   return best;
@@ -162,18 +169,18 @@ function addCallout(edge, step) {
   const middle = path.getPointAtLength(path.getTotalLength() / 2);
   const formula = inText(step.formula, named(step.vars, byId.get(step.from)));
   const { plain, total } = inNumbers(step, element(step));
-  const short = (text, end = "") => (text.length > 40 ? `${text.slice(0, 38 - end.length)}…${end}` : text);
+  const short = (text, end = "") =>
+    text.length > 40 ? `${text.slice(0, 38 - end.length)}…${end}` : text;
   const lines = [short(`+= ${formula}`), short(plain, ` = ${total}`)];
   const width = Math.max(...lines.map((line) => line.length)) * 5.6 + 14;
   const { x: left, y } = freePlace(middle, width, 34);
   const x = left + width / 2;
   const group = svgEl("g", { class: "callout" });
-  group.append(svgEl("path", { d: `M${middle.x} ${middle.y}L${x} ${y + 17}` }), svgEl("rect", { x: left, y, width, height: 34, rx: 4 }));
-  lines.forEach((line, i) => {
-    const text = svgEl("text", { x, y: y + 14 + 14 * i });
-    text.textContent = line;
-    group.append(text);
-  });
+  group.append(
+    svgEl("path", { d: `M${middle.x} ${middle.y}L${x} ${y + 17}` }),
+    svgEl("rect", { x: left, y, width, height: 34, rx: 4 }),
+    ...lines.map((line, i) => svgEl("text", { x, y: y + 14 + 14 * i }, line)),
+  );
   drawn.svg.querySelector(".callouts").replaceChildren(group);
 }
 
@@ -186,26 +193,24 @@ function follow() {
 function intoView(parts) {
   const boxes = parts.map((part) => part.getBoundingClientRect());
   const frame = view.getBoundingClientRect();
-  const side = (name, pick) => pick(...boxes.map((box) => box[name]));
-  const [left, right] = [side("left", Math.min), side("right", Math.max)];
-  const [top, bottom] = [side("top", Math.min), side("bottom", Math.max)];
-  const move = (low, high, from, to) => {
+  const move = (start, end) => {
+    const low = Math.min(...boxes.map((box) => box[start]));
+    const high = Math.max(...boxes.map((box) => box[end]));
+    const [from, to] = [frame[start], frame[end]];
     if (low >= from + 8 && high <= to - 8) return 0;
     return high - low > to - from - 16 ? low - from - 8 : (low + high - from - to) / 2;
   };
-  view.scrollLeft += move(left, right, frame.left, frame.right);
-  view.scrollTop += move(top, bottom, frame.top, frame.bottom);
+  view.scrollLeft += move("left", "right");
+  view.scrollTop += move("top", "bottom");
 }
 
 /* ── Zoom ───────────────────────────────────────────────────────────────────────────────────── */
 
-const natural = () => drawn.svg.getAttribute("viewBox").split(" ").slice(2).map(Number);
-
 function zoom(scale) {
-  const [width, height] = natural();
+  const [, , width, height] = viewBox();
   const across = (view.scrollLeft + view.clientWidth / 2) / (view.scrollWidth || 1);
   const down = (view.scrollTop + view.clientHeight / 2) / (view.scrollHeight || 1);
-  drawn.scale = Math.min(Math.max(scale, 0.05), 8);
+  drawn.scale = clamp(scale, 0.05, 8);
   drawn.svg.setAttribute("width", width * drawn.scale);
   drawn.svg.setAttribute("height", height * drawn.scale);
   view.scrollLeft = across * view.scrollWidth - view.clientWidth / 2;
@@ -213,8 +218,9 @@ function zoom(scale) {
 }
 
 function fitting(most = 1.6) {
-  const [width, height] = natural();
-  const available = document.body.classList.contains("wide") ? window.innerHeight * 0.52 : view.clientHeight;
+  const [, , width, height] = viewBox();
+  const wide = document.body.classList.contains("wide");
+  const available = wide ? window.innerHeight * 0.52 : view.clientHeight;
   return Math.min((view.clientWidth - 4) / width, (available - 4) / height, most);
 }
 
@@ -224,11 +230,13 @@ const zoomAtFirst = () => zoom(Math.max(fitting(), 0.8));
 /* ── Scopes ─────────────────────────────────────────────────────────────────────────────────── */
 
 const first = view.querySelector("svg");
-const parsed = (svg) => document.importNode(new DOMParser().parseFromString(svg, "image/svg+xml").documentElement, true);
+const parser = new DOMParser();
+const parse = (svg) =>
+  document.importNode(parser.parseFromString(svg, "image/svg+xml").documentElement, true);
 
 function showLayout(i, focus) {
   if (i === drawn.layout && drawn.svg) return;
-  const svg = i ? (layouts[i].drawn ??= parsed(layouts[i].svg)) : first;
+  const svg = i ? (layouts[i].drawn ??= parse(layouts[i].svg)) : first;
   clearMarks(); // the layout that is left is kept, and may come back
   markRelated(null);
   view.replaceChildren(svg);
@@ -253,26 +261,32 @@ function toggleScopes(focus) {
 function reach(id, next) {
   const found = new Set();
   const todo = [id];
-  while (todo.length) for (const other of next(todo.pop())) if (!found.has(other)) { found.add(other); todo.push(other); }
+  while (todo.length)
+    for (const other of next(todo.pop()).filter((other) => !found.has(other))) {
+      found.add(other);
+      todo.push(other);
+    }
   return found;
 }
 
 function markRelated(id = state.chosen) {
-  const svg = drawn.svg;
+  const { svg, edges } = drawn;
   svg.classList.toggle("related", id != null);
   const relations = ["is-related", "chosen", "ancestor", "descendant"];
-  for (const part of svg.querySelectorAll(".is-related, .chosen")) part.classList.remove(...relations);
+  const marked = svg.querySelectorAll(".is-related, .chosen");
+  for (const part of marked) part.classList.remove(...relations);
   if (id == null) return;
   const before = reach(id, (n) => byId.get(n).inputs);
-  const after = reach(id, (n) => consumers.get(n));
-  const all = new Set([...before, ...after, id]);
+  const all = new Set([...before, ...reach(id, (n) => consumers.get(n)), id]);
   for (const n of all) {
-    partFor(n)?.classList.add("is-related", n === id ? "chosen" : before.has(n) ? "ancestor" : "descendant");
+    const relation = n === id ? "chosen" : before.has(n) ? "ancestor" : "descendant";
+    partFor(n)?.classList.add("is-related", relation);
     const node = byId.get(n);
-    if (!node.primitive || (n !== id && after.has(n) === false && !before.has(n))) continue;
-    partFor(`p${n.slice(1)}`)?.classList.add("is-related");
-    drawn.edges.get(`p${n.slice(1)}.y`)?.classList.add("is-related");
-    node.inputs.forEach((input, i) => { if (all.has(input)) drawn.edges.get(`p${n.slice(1)}.${i}`)?.classList.add("is-related"); });
+    if (!node.primitive) continue;
+    const maker = `p${n.slice(1)}`;
+    const uses = node.inputs.map((input, i) => all.has(input) && edges.get(`${maker}.${i}`));
+    for (const part of [partFor(maker), edges.get(`${maker}.y`), ...uses])
+      if (part) part.classList.add("is-related");
   }
 }
 
@@ -282,12 +296,16 @@ function choosePart(id, focus = false) {
   showNode();
   const part = partFor(id);
   if (part) intoView([part]);
-  if (focus && part) part.focus({ preventScroll: true });
+  if (focus) part?.focus({ preventScroll: true });
 }
 
 function clearSelection() {
   state.chosen = null;
   markRelated(null);
   showNode();
+  clearMatches();
+}
+
+function clearMatches() {
   for (const part of drawn.svg.querySelectorAll(".match")) part.classList.remove("match");
 }

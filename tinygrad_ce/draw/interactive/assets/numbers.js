@@ -20,16 +20,16 @@ function el(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else if (value === true) element.setAttribute(name, "");
-    else if (value !== false && value != null) element.setAttribute(name, value);
+    else if (value != null) element.setAttribute(name, value);
   }
   element.append(...children.flat(Infinity).filter((child) => child != null && child !== false));
   return element;
 }
 
-function svgEl(tag, attributes) {
+function svgEl(tag, attributes, text = "") {
   const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.textContent = text;
   return element;
 }
 
@@ -39,7 +39,8 @@ function svgEl(tag, attributes) {
 function elements(number) {
   const array = arrays[number];
   if (array.elements === undefined) {
-    if (array.data) array.elements = array.data.map((v) => (typeof v === "string" ? Number(v.replace("inf", "Infinity")) : v));
+    const value = (v) => (typeof v === "string" ? Number(v.replace("inf", "Infinity")) : v);
+    if (array.data) array.elements = array.data.map(value);
     else if (array.float64) array.elements = new Float64Array(bytes(array.float64));
     else if (array.float32) array.elements = new Float32Array(bytes(array.float32));
     else array.elements = null;
@@ -55,15 +56,13 @@ function number(value, digits = 4) {
   if (Number.isNaN(value)) return "nan";
   if (!Number.isFinite(value)) return value > 0 ? "inf" : `${MINUS}inf`;
   if (value === 0) return "0";
-  if (Number.isInteger(value) && Math.abs(value) < 10 ** digits) return String(value).replace("-", MINUS);
-  let [mantissa, exponent] = value.toExponential(digits - 1).split("e");
-  exponent = Number(exponent);
-  const trimmed = (text) => (text.includes(".") ? text.replace(/\.?0+$/, "") : text);
+  const [mantissa, exponent] = value.toExponential(digits - 1).split("e");
+  const trim = (text) => (text.includes(".") ? text.replace(/\.?0+$/, "") : text);
   let text;
   if (exponent < -4 || exponent >= digits) {
     const size = String(Math.abs(exponent)).padStart(2, "0");
-    text = `${trimmed(mantissa)}e${exponent < 0 ? "-" : "+"}${size}`;
-  } else text = trimmed(value.toFixed(Math.max(0, digits - 1 - exponent)));
+    text = `${trim(mantissa)}e${exponent[0]}${size}`;
+  } else text = trim(value.toFixed(digits - 1 - exponent));
   return text.replaceAll("-", MINUS);
 }
 
@@ -90,108 +89,90 @@ const across = (flat, from, to) => ravel(unravel(flat, from), to);
 const place = (flat, shape) => (shape.length ? `[${unravel(flat, shape).join(", ")}]` : "");
 
 /* ── Formulas ───────────────────────────────────────────────────────────────────────────────────
-   A formula is a tree, ["times", ["var", "g"], …]. It is written out twice: as HTML for the page,
-   and as plain text for labels. `look` says what to write for a variable. */
+   A formula is a tree, ["times", ["var", "g"], …]. It is written as a list of texts, of variables
+   {plain, html}, and of {mark, parts}; and this as HTML for the page, or as text for labels. `look`
+   says what to write for a variable. */
 
-class Text {
-  parts = [];
-  add(text) { this.parts.push(text); }
-  variable(shown) { this.add(shown.plain); }
-  around(tag, write) { this.add(tag === "sup" ? "^" : tag === "sub" ? "_" : ""); write(); }
-  fraction(over, under) { this.group(over); this.add(" / "); this.group(under); }
-  group(write) {
-    const start = this.parts.length;
-    write();
-    const inside = this.parts.splice(start).join("");
-    this.add(/ [+−·×/] /.test(inside) ? `(${inside})` : inside);
-  }
-  root(write) { this.add("√("); write(); this.add(")"); }
-  get done() { return this.parts.join(""); }
-}
-
-class Html {
-  stack = [el("span")];
-  add(text) { this.stack.at(-1).append(text); }
-  variable(shown) { this.stack.at(-1).append(shown.html()); }
-  around(tag, write, attributes) {
-    const element = el(tag, attributes);
-    this.stack.at(-1).append(element);
-    this.stack.push(element);
-    write();
-    this.stack.pop();
-  }
-  fraction(over, under) {
-    this.around("span", () => { this.around("span", over); this.around("span", under); }, { class: "frac" });
-  }
-  root(write) { this.add("√"); this.around("span", write, { class: "root" }); }
-  get done() { return this.stack[0]; }
-}
-
-// As in formulas.py: what binds weaker than what is around it gets parentheses.
-const PRECEDENCE = { choice: 0, rel: 1, plus: 2, neg: 2, seq: 2, times: 3, matmul: 3, sum: 3.6, call: 4, pow: 5, frac: 5.5 };
+// As in trees.py: what binds weaker than what is around it gets parentheses.
+const PRECEDENCE = {
+  choice: 0, rel: 1, plus: 2, neg: 2, seq: 2, times: 3, matmul: 3, sum: 3.6, call: 4, pow: 5,
+  frac: 5.5,
+};
+const precedence = (tree) => PRECEDENCE[tree[0]] ?? 9;
 const FUNCTIONS = { sigmoid: "σ", not: "¬" };
 const TEX = { "\\sum": "Σ", "\\top": "⊤", "\\cdot": "·", "{": "", "}": "", " ": "" };
 
-function write(tree, out, look, outer = 0) {
+function write(tree, look, outer = 0) {
   const [kind, ...parts] = tree;
-  const own = PRECEDENCE[kind] ?? 9;
-  const listed = (from = 0) => parts.slice(from).forEach((part, i) => { if (i) out.add(", "); write(part, out, look); });
-  if (own < outer) out.add("(");
-  switch (kind) {
-    case "num": case "sym": out.add(parts[0]); break;
-    case "text": out.add(parts[0]); break;
-    case "tex": out.add(TEX[parts[0]] ?? parts[0].replace("\\", "")); break;
-    case "seq": parts.forEach((part) => write(part, out, look)); break;
-    case "var": variable(parts[0], out, look, outer); break;
-    case "times": case "matmul": // a function that is not the last factor would seem to be of all that follow
-      parts.forEach((part, i) => {
-        if (i) out.add(look.times);
-        write(part, out, look, i < parts.length - 1 ? 4.5 : 3.5);
-      });
-      break;
-    case "plus":
-      parts.forEach((part, i) => {
-        const minus = part[0] === "neg";
-        if (i) out.add(minus ? ` ${MINUS} ` : " + ");
-        write(i && minus ? part[1] : part, out, look, i ? 2.5 : 2);
-      });
-      break;
-    case "neg": out.add(MINUS); write(parts[0], out, look, 2.75); break;
-    case "frac": out.fraction(() => write(parts[0], out, look), () => write(parts[1], out, look)); break;
-    case "pow": write(parts[0], out, look, 6); out.around("sup", () => write(parts[1], out, look, out instanceof Text ? 6 : 0)); break;
-    case "sub": write(parts[0], out, look, 6); out.around("sub", () => write(parts[1], out, look)); break;
-    case "transposed": write(parts[0], out, look, 6); out.add("ᵀ"); break;
-    case "sqrt": out.root(() => write(parts[0], out, look)); break;
-    case "abs": out.add("|"); write(parts[0], out, look); out.add("|"); break;
-    case "call": {
-      const simple = parts.length === 2 && (PRECEDENCE[parts[1][0]] ?? 9) > 5 && parts[0] !== "sigmoid";
-      out.add(FUNCTIONS[parts[0]] ?? parts[0]);
-      if (simple && parts[0] !== "not") out.add("\u2009");
-      if (simple) write(parts[1], out, look, 4.5);
-      else { out.add("("); listed(1); out.add(")"); }
-      break;
-    }
-    case "sum":
-      out.add("Σ");
-      if (parts[0]) out.around("sub", () => write(parts[0], out, look));
-      out.add("\u2009");
-      write(parts[1], out, look, 3);
-      break;
-    case "bracket": out.add("["); listed(); out.add("]"); break;
-    case "at": write(parts[0], out, look, 6); out.add("["); listed(1); out.add("]"); break;
-    case "rel": parts.forEach((part, i) => (i % 2 ? out.add(` ${part} `) : write(part, out, look, 1.5))); break;
-    case "choice": write(parts[1], out, look, 1); out.add(" where "); write(parts[0], out, look, 1); out.add(", else "); write(parts[2], out, look, 1); break;
-    default: out.add("?");
-  }
-  if (own < outer) out.add(")");
+  const at = (part, outer = 0) => write(part, look, outer);
+  const shown = WRITERS[kind]?.(at, parts, look) ?? ["?"];
+  const negative = kind === "var" && shown[0].plain.startsWith(MINUS) && outer > 3;
+  return precedence(tree) < outer || negative ? ["(", ...shown, ")"] : shown;
 }
 
-function variable(letter, out, look, outer) {
-  const shown = look.of(letter);
-  const parenthesize = shown.plain.startsWith(MINUS) && outer > 3;
-  if (parenthesize) out.add("(");
-  out.variable(shown);
-  if (parenthesize) out.add(")");
+const list = (lists, sign = ", ") => lists.flatMap((parts, i) => (i ? [sign, ...parts] : parts));
+const verbatim = (at, [text]) => [text];
+
+const WRITERS = {
+  num: verbatim,
+  sym: verbatim,
+  text: verbatim,
+  tex: (at, [text]) => [TEX[text] ?? text.replace("\\", "")],
+  seq: (at, parts) => parts.flatMap((part) => at(part)),
+  var: (at, [letter], look) => [look.of(letter)],
+  // A function that is not the last factor would seem to be of all that follow.
+  times: (at, parts, look) =>
+    list(parts.map((part, i) => at(part, i < parts.length - 1 ? 4.5 : 3.5)), look.times),
+  matmul: (at, parts, look) => WRITERS.times(at, parts, look),
+  plus: (at, [first, ...others]) => [...at(first, 2), ...others.flatMap((part) =>
+    part[0] === "neg" ? [` ${MINUS} `, ...at(part[1], 2.5)] : [" + ", ...at(part, 2.5)])],
+  neg: (at, [a]) => [MINUS, ...at(a, 2.75)],
+  frac: (at, [a, b]) => [{ mark: "frac", parts: [at(a), at(b)] }],
+  pow: (at, [a, n], look) => [...at(a, 6), { mark: "sup", parts: at(n, look.inText ? 6 : 0) }],
+  sub: (at, [a, i]) => [...at(a, 6), { mark: "sub", parts: at(i) }],
+  transposed: (at, [a]) => [...at(a, 6), "ᵀ"],
+  sqrt: (at, [a]) => [{ mark: "root", parts: at(a) }],
+  abs: (at, [a]) => ["|", ...at(a), "|"],
+  call: (at, [name, ...inputs]) => {
+    const shown = FUNCTIONS[name] ?? name;
+    if (inputs.length > 1 || precedence(inputs[0]) <= 5 || name === "sigmoid")
+      return [shown, "(", ...list(inputs.map((part) => at(part))), ")"];
+    return [shown, name === "not" ? "" : "\u2009", ...at(inputs[0], 4.5)];
+  },
+  sum: (at, [index, terms]) =>
+    ["Σ", ...(index ? [{ mark: "sub", parts: at(index) }] : []), "\u2009", ...at(terms, 3)],
+  bracket: (at, parts) => ["[", ...list(parts.map((part) => at(part))), "]"],
+  at: (at, [a, ...index]) => [...at(a, 6), ...WRITERS.bracket(at, index)],
+  rel: (at, parts) => parts.flatMap((part, i) => (i % 2 ? [` ${part} `] : at(part, 1.5))),
+  choice: (at, [c, a, b]) => [...at(a, 1), " where ", ...at(c, 1), ", else ", ...at(b, 1)],
+};
+
+const inText = (tree, look) => textOf(write(tree, { ...look, inText: true }));
+const inHtml = (tree, look) => el("span", {}, htmlOf(write(tree, look)));
+
+function textOf(parts) {
+  const group = (part) => {
+    const text = textOf(part);
+    return / [+−·×/] /.test(text) ? `(${text})` : text;
+  };
+  const marks = {
+    sup: (inner) => `^${textOf(inner)}`,
+    sub: (inner) => `_${textOf(inner)}`,
+    root: (inner) => `√(${textOf(inner)})`,
+    frac: (inner) => inner.map(group).join(" / "),
+  };
+  return parts.map((part) => part.plain ?? marks[part.mark]?.(part.parts) ?? part).join("");
+}
+
+function htmlOf(parts) {
+  const marks = {
+    sup: (inner) => el("sup", {}, htmlOf(inner)),
+    sub: (inner) => el("sub", {}, htmlOf(inner)),
+    root: (inner) => ["√", el("span", { class: "root" }, htmlOf(inner))],
+    frac: (sides) =>
+      el("span", { class: "frac" }, sides.map((side) => el("span", {}, htmlOf(side)))),
+  };
+  return parts.map((part) => part.html?.() ?? marks[part.mark]?.(part.parts) ?? part);
 }
 
 const plainly = (text) => ({ plain: text, html: () => text });
@@ -199,10 +180,9 @@ const italic = (text) => ({ plain: text, html: () => el("i", {}, text) });
 
 /** ∂L/∂name, as a fraction. */
 function derivative(name) {
-  return {
-    plain: `∂L/∂${name}`,
-    html: () => el("span", { class: "frac gradient" }, el("span", {}, "∂L"), el("span", {}, "∂", el("i", {}, name))),
-  };
+  const under = () => el("span", {}, "∂", el("i", {}, name));
+  const html = () => el("span", { class: "frac gradient" }, el("span", {}, "∂L"), under());
+  return { plain: `∂L/∂${name}`, html };
 }
 
 /** Variables by name. */
@@ -234,27 +214,18 @@ function numbered(vars, flat, shape) {
   };
 }
 
-function inText(tree, look) {
-  const out = new Text();
-  write(tree, out, look);
-  return out.done;
-}
-
-function inHtml(tree, look) {
-  const out = new Html();
-  write(tree, out, look);
-  return out.done;
-}
-
 /* ── The numbers of one element ─────────────────────────────────────────────────────────────── */
 
-const product = (factors) => factors.map((f, i) => (i && f < 0 ? `(${number(f)})` : number(f))).join(" × ");
-const sum = (terms, least = 1) => {
-  if (terms.length < least) return "0";
+const product = (factors) =>
+  factors.map((f, i) => (i && f < 0 ? `(${number(f)})` : number(f))).join(" × ");
+
+function sum(terms) {
+  if (!terms.length) return "0";
   const shown = terms.length > MOST_TERMS + 1 ? terms.slice(0, MOST_TERMS) : terms;
-  const text = shown.map((t, i) => (i ? (t.startsWith(MINUS) ? ` ${MINUS} ${t.slice(1)}` : ` + ${t}`) : t)).join("");
+  const signed = (t) => (t.startsWith(MINUS) ? ` ${MINUS} ${t.slice(1)}` : ` + ${t}`);
+  const text = shown.map((t, i) => (i ? signed(t) : t)).join("");
   return shown.length < terms.length ? `${text} + … (${terms.length} terms)` : text;
-};
+}
 
 /** Which elements of a broadcast result belong to one element of what was broadcast. */
 function sharing(flat, shape, full) {
@@ -265,59 +236,54 @@ function sharing(flat, shape, full) {
 }
 
 /** The products that an element of a matrix product is the sum of. */
-function matrixTerms(form, vars, flat, shape) {
-  const left = form === "matmul1" ? vars.a : form === "matmul0" ? vars.g : vars.a;
-  const right = form === "matmul0" ? vars.b : form === "matmul1" ? vars.g : vars.b;
+function matrixTerms({ form, vars }, flat, shape) {
+  const left = form === "matmul0" ? vars.g : vars.a;
+  const right = form === "matmul1" ? vars.g : vars.b;
   const [l, r] = [elements(left.array), elements(right.array)];
   if (!l || !r) return null;
   const index = unravel(flat, shape);
   const [i, j] = index.slice(-2);
   const batch = index.slice(0, -2);
-  const inner = form === "matmul1" ? left.shape.at(-2) : left.shape.at(-1);
-  const terms = [];
-  for (let k = 0; k < inner; k++) {
+  return Array.from({ length: left.shape.at(form === "matmul1" ? -2 : -1) }, (_, k) => {
     const at = form === "matmul1" ? [k, i] : [i, k];
     const to = form === "matmul0" ? [j, k] : [k, j];
-    terms.push(product([l[ravel([...batch, ...at], left.shape)], r[ravel([...batch, ...to], right.shape)]]));
-  }
-  return terms;
+    const places = [ravel([...batch, ...at], left.shape), ravel([...batch, ...to], right.shape)];
+    return product([l[places[0]], r[places[1]]]);
+  });
 }
 
 /** The terms that make up one element of what a step computes, in numbers, or null. */
 function terms(step, flat) {
-  const vars = step.vars;
+  const { vars, form } = step;
+  const { shape } = byId.get(step.to);
+  const filled = (i, full) => inText(step.in_numbers, numbered(vars, i, full));
   if (step.kind === "value") {
-    const shape = byId.get(step.to).shape;
-    if (step.form === "moves") return [elements(vars.x.array)?.[elements(step.moves)?.[flat]]].map((v) => (v === undefined ? "…" : number(v)));
-    if (step.form === "matmul") return matrixTerms("matmul", vars, flat, shape);
-    if (step.form === "reduce") {
-      const values = elements(vars.x.array);
-      return values && sharing(flat, vars.y.shape, vars.x.shape).map((i) => number(values[i]));
+    const values = vars.x && elements(vars.x.array);
+    if (form === "moves") {
+      const value = values?.[elements(step.moves)?.[flat]];
+      return [value === undefined ? "…" : number(value)];
     }
-    return step.filled ? [inText(step.in_numbers, numbered(vars, flat, shape))] : null;
+    if (form === "reduce")
+      return values && sharing(flat, vars.y.shape, vars.x.shape).map((i) => number(values[i]));
+    if (form) return matrixTerms(step, flat, shape);
+    return step.filled ? [filled(flat, shape)] : null;
   }
   const full = arrays[step.from_rule].shape;
-  if (step.form === "moves") {
+  if (form === "moves") {
     const [moves, g] = [elements(step.moves), elements(vars.g.array)];
     if (!moves || !g) return null;
-    const found = [];
-    moves.forEach((to, from) => { if (to === flat) found.push(number(g[from])); });
-    return found;
+    return [...moves.keys()].filter((from) => moves[from] === flat).map((from) => number(g[from]));
   }
-  const places = sharing(flat, byId.get(step.to).shape, full);
-  if (step.form) {
-    if (places.length > 1) return null;
-    return matrixTerms(step.form, vars, places[0], full);
-  }
-  return step.filled ? places.map((i) => inText(step.in_numbers, numbered(vars, i, full))) : null;
+  const places = sharing(flat, shape, full);
+  if (form) return places.length > 1 ? null : matrixTerms(step, places[0], full);
+  return step.filled ? places.map((i) => filled(i, full)) : null;
 }
 
 /** "= −0.21 × 1.65 = −0.35" for one element of what a step computes. */
 function inNumbers(step, flat) {
-  const result = step.kind === "value" ? byId.get(step.to).value : step.added;
-  const values = elements(result);
+  const values = elements(step.kind === "value" ? byId.get(step.to).value : step.added);
   const total = values ? number(values[flat]) : "…";
-  let found = values && terms(step, flat);
+  const found = values && terms(step, flat);
   if (!found) return { plain: `= ${total}`, total };
   let text = sum(found);
   if (step.form === "reduce") {
