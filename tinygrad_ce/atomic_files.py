@@ -1,12 +1,4 @@
-"""Files that appear as a whole or not at all.
-
->>> with tempfile.TemporaryDirectory() as folder:
-...     path = Path(folder, "new", "a.txt")
-...     with ensure_writable([path]):  # before the work that makes the content
-...         write_file(path, b"text")
-...     path.read_text()
-'text'
-"""
+"""Files that appear as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -32,13 +24,8 @@ def write_file(path: Path, content: bytes) -> None:
 def write_files(files: Mapping[Path, bytes | None]) -> None:
     """Write files, all of them or none; a file whose content is None is removed.
 
-    A symbolic link is followed to its file. A file that exists keeps its permissions.
-
-    Raises
-    ------
-    OSError
-        A file cannot be written, or its path leads to a folder, a device or a pipe. Then nothing
-        has changed.
+    A symbolic link is followed to its file. A file that exists keeps its permissions. An OSError
+    says which cannot be written, or is a folder, a device or a pipe; then nothing has changed.
     """
     replaced: dict[Path, bytes | None] = {}
     with ExitStack() as temporary_files:
@@ -66,20 +53,18 @@ def write_files(files: Mapping[Path, bytes | None]) -> None:
 def ensure_writable(paths: Iterable[Path]) -> Iterator[None]:
     """Find out whether files can be written, before the work of the block that makes them.
 
-    Folders that do not exist are made. They are removed again if the block fails and they are
-    still empty.
-
-    Raises
-    ------
-    OSError
-        A file cannot be written; the message says which and why, in one line.
+    Folders that do not exist are made, and removed again if the block fails and they are still
+    empty. An OSError says in one line which file cannot be written, and why.
     """
     with ExitStack() as new_folders:
         try:
             for path in paths:
                 target = _target(path)
                 _make_folder(target.parent, new_folders)
-                _try_folder(target.parent)
+                try:
+                    tempfile.TemporaryFile(dir=target.parent).close()
+                except OSError as error:
+                    raise OSError(error.errno, error.strerror, str(target.parent)) from error
         except OSError as error:
             raise OSError(f"cannot write to {error.filename}: {error.strerror}") from error
         yield
@@ -87,7 +72,6 @@ def ensure_writable(paths: Iterable[Path]) -> Iterator[None]:
 
 
 def _target(path: Path) -> Path:
-    """The file that a path leads to, which need not exist."""
     with suppress(FileNotFoundError, NotADirectoryError):
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
@@ -100,8 +84,7 @@ def _target(path: Path) -> Path:
 
 def _stage(target: Path, content: bytes, temporary_files: ExitStack) -> Path:
     """Write the content beside the target, where it can replace the target in one step."""
-    name = f".{os.getpid()}-{threading.get_ident()}-{secrets.token_hex(4)}.part"
-    part = target.with_name(name)
+    part = target.with_name(f".{os.getpid()}-{threading.get_ident()}-{secrets.token_hex(4)}.part")
     temporary_files.callback(part.unlink, missing_ok=True)
     with part.open("xb") as file:
         file.write(content)
@@ -123,11 +106,3 @@ def _make_folder(folder: Path, new_folders: ExitStack) -> None:
 def _remove_if_empty(folder: Path) -> None:
     with suppress(OSError):
         folder.rmdir()
-
-
-def _try_folder(folder: Path) -> None:
-    try:
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(folder)) from error

@@ -24,15 +24,8 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "DATASETS",
-    "digits",
-    "feature_names",
-    "iris",
-    "minibatches",
-    "standardize",
-    "train_test_split",
-]
+__all__ = ["DATASETS", "digits", "feature_names", "iris"]
+__all__ += ["minibatches", "standardize", "train_test_split"]
 
 
 def __dir__() -> list[str]:
@@ -50,14 +43,9 @@ def iris() -> Dataset:
 
     Returns
     -------
-    X
-        (150, 4) float32, the lengths in centimeters that `feature_names("iris")` lists.
-    y
-        (150,) int64, the species as an index into `names`.
-    names
-        The three species.
-
-    The arrays are new at each call and may be changed.
+    X, y, names
+        New arrays: (150, 4) float32, the lengths in centimeters that `feature_names("iris")` lists,
+        and (150,) int64, the species as an index into `names`.
 
     Source: R. A. Fisher (1936), "The use of multiple measurements in taxonomic problems",
     Annals of Eugenics 7(2), 179-188.
@@ -76,15 +64,10 @@ def digits() -> Dataset:
 
     Returns
     -------
-    X
-        (1797, 64) float32, the rows of each image one after another; `X.reshape(-1, 8, 8)`
-        are the images. A value counts the inked dots, 0 to 16, under that pixel.
-    y
-        (1797,) int64, the digit, which is also its index in `names`.
-    names
-        "0" to "9".
-
-    The arrays are new at each call and may be changed.
+    X, y, names
+        New arrays: (1797, 64) float32, of which `X.reshape(-1, 8, 8)` are the images, and (1797,)
+        int64, the digit and its index in `names`. A value of X counts the inked dots, 0 to 16,
+        under that pixel.
 
     Source: E. Alpaydin and C. Kaynak (1998), "Optical Recognition of Handwritten Digits", the
     test set.
@@ -148,10 +131,8 @@ def train_test_split(
 
     Parameters
     ----------
-    X
-        (n, ...) the examples.
-    y
-        (n,) their classes, of any dtype.
+    X, y
+        (n, ...) the examples and (n,) their classes, of any dtype.
     test_size
         The share of the test set, between 0 and 1, both exclusive.
     rng
@@ -188,7 +169,13 @@ def train_test_split(
         raise ValueError("X and y have no rows: expected at least two of each class")
     classes, members = np.unique(y, return_inverse=True)
     counts = np.bincount(members)
-    _check_class_sizes(classes, members, counts)
+    if counts.min() < 2:
+        lone = int(counts.argmin())
+        row = int(np.flatnonzero(members == lone)[0])
+        raise ValueError(
+            f"class {classes.tolist()[lone]!r} has a single row, row {row}: expected at least two "
+            "of each class, one for each set; drop the row or add another"
+        )
 
     rng = np.random.default_rng(rng)
     test_counts = np.clip(np.rint(counts * test_size).astype(int), 1, counts - 1)
@@ -211,10 +198,8 @@ def minibatches(
 
     Parameters
     ----------
-    X
-        (n, ...) the examples.
-    y
-        (n, ...) their targets.
+    X, y
+        (n, ...) the examples and (n, ...) their targets.
     batch_size
         The rows of a batch; the last one has what is left.
     rng
@@ -230,12 +215,9 @@ def minibatches(
 
     Raises
     ------
-    ValueError
-        X and y differ in length, or batch_size is below 1.
-    TypeError
-        batch_size is not an integer.
-
-    Errors are raised by the call itself, not by the first iteration.
+    ValueError, TypeError
+        X and y differ in length, or batch_size is not an integer of at least 1. The call itself
+        raises, not the first iteration.
 
     >>> X, y = np.arange(5) * 10, np.arange(5)
     >>> [y_batch.tolist() for X_batch, y_batch in minibatches(X, y, batch_size=2)]
@@ -344,18 +326,6 @@ def _paired(X: NDArray[DX], y: NDArray[DY]) -> tuple[NDArray[DX], NDArray[DY]]:
             "check that both were cut from the same rows"
         )
     return X, y
-
-
-def _check_class_sizes(
-    classes: NDArray[Any], members: NDArray[np.intp], counts: NDArray[np.intp]
-) -> None:
-    if counts.min() < 2:
-        lone = int(counts.argmin())
-        row = int(np.flatnonzero(members == lone)[0])
-        raise ValueError(
-            f"class {classes.tolist()[lone]!r} has a single row, row {row}: expected at least two "
-            "of each class, one for each set; drop the row or add another"
-        )
 
 
 def _check_part(position: int, array: NDArray[Any], columns: tuple[int, ...]) -> None:

@@ -23,6 +23,8 @@ def __dir__() -> list[str]:
     return __all__
 
 
+_VALUE = repeat("_value")
+
 # The lists of state, by name; one entry for each parameter.
 States = dict[str, list[Any]]
 
@@ -97,7 +99,9 @@ class Optimizer:
         All parameters and their state are assigned at once, when all new values are there: an
         interruption leaves all or none updated.
         """
-        states = {name: list(getattr(self, name)) for name in self.per_parameter_state}
+        states: States = {}
+        for name in self.per_parameter_state:
+            states[name] = [*getattr(self, name)]
         updated, values = [], []
         for i, parameter in enumerate(self.params):
             g = parameter._grad
@@ -105,7 +109,7 @@ class Optimizer:
                 updated.append(parameter)
                 values.append(self.update(states, i, parameter._value, g))
         commit(
-            map(setattr, updated, repeat("_value"), values),
+            map(setattr, updated, _VALUE, values),
             map(object.__setattr__, repeat(self), states, states.values()),
         )
 

@@ -48,12 +48,7 @@ Array = NDArray[Any]
 class History:
     """Losses and accuracies: one number an epoch, measured at its end.
 
-    Attributes
-    ----------
-    loss, accuracy
-        The mean cross-entropy in nats and the accuracy on the training set.
-    test_loss, test_accuracy
-        The same on the test set; empty without one.
+    The losses are the mean cross-entropy in nats. Without a test set, its lists are empty.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -87,16 +82,14 @@ def fit(
 
     Parameters
     ----------
-    model
-        Maps rows (n, ...) to logits (n, C). It is left in training mode.
-    optimizer
-        Holds the model's parameters.
+    model, optimizer
+        Maps rows (n, ...) to logits (n, C), and is left in training mode; and what holds its
+        parameters.
     X, y
         The training set: rows of shape (n, ...), and integer labels of shape (n,).
-    epochs
-        The number of passes over the training set, at least 1.
-    batch_size
-        The number of rows of a minibatch; the last one has what is left.
+    epochs, batch_size
+        The number of passes over the training set, and of rows in a minibatch; the last one has
+        what is left.
     rng
         A Generator or a seed for the order of the rows, which are shuffled in each epoch.
     X_test, y_test
@@ -153,18 +146,13 @@ def fit(
     return history
 
 
-# ── Metrics ───────────────────────────────────────────────────────────────────────────────────────
-
-
 def evaluate(model: Module, X: ArrayLike, y: ArrayLike) -> tuple[float, float]:
     """Return the mean cross-entropy, in nats, and the accuracy of a model in evaluation mode.
 
     Parameters
     ----------
-    model
-        Maps rows (n, ...) to logits (n, C).
-    X, y
-        Rows of shape (n, ...), and integer labels of shape (n,).
+    model, X, y
+        Maps rows (n, ...) to logits (n, C); the rows; and integer labels of shape (n,).
 
     Raises
     ------
@@ -186,10 +174,8 @@ def predict(model: Module, X: ArrayLike) -> NDArray[np.int64]:
 
     Parameters
     ----------
-    model
-        Maps rows (n, ...) to logits (n, C).
-    X
-        Rows of shape (n, ...). The result has shape (n,).
+    model, X
+        Maps rows (n, ...) to logits (n, C); and the rows. The result has shape (n,).
 
     >>> from tinygrad_ce import nn
     >>> predict(nn.Tanh(), [[1.0, 0.0], [0.0, 1.0]])
@@ -204,10 +190,8 @@ def accuracy(model: Module, X: ArrayLike, y: ArrayLike) -> float:
 
     Parameters
     ----------
-    model
-        Maps rows (n, ...) to logits (n, C).
-    X, y
-        Rows of shape (n, ...), and integer labels of shape (n,).
+    model, X, y
+        Maps rows (n, ...) to logits (n, C); the rows; and integer labels of shape (n,).
 
     Raises
     ------
@@ -235,12 +219,8 @@ def confusion_matrix(
 
     Raises
     ------
-    TypeError
-        Labels that are not integers.
-    ValueError
-        y and predicted differ in shape, or are not one label a row.
-    IndexError
-        A label is out of range.
+    TypeError, ValueError, IndexError
+        Labels that are not integers, not one a row in both, or out of range.
 
     >>> confusion_matrix([0, 0, 1, 2], [0, 1, 1, 2])
     array([[1, 1, 0],
@@ -291,15 +271,8 @@ def _modules(model: Module) -> Iterator[Module]:
         yield from _modules(child)
 
 
-# ── Validation ────────────────────────────────────────────────────────────────────────────────────
-
-
 def _check_set(model: Module, X: Array, y: Array) -> None:
-    """Raise what `evaluate` would, from the logits of two rows where they are enough.
-
-    Whether floating point rows fit depends on their shape alone; integers may be indices, whose
-    range only the model knows.
-    """
+    """Raise what `evaluate` would, from two rows where they are enough: integers may be indices."""
     if X.dtype.kind != "f" or X.shape[:1] < (2,):
         evaluate(model, X, y)
         return
@@ -332,9 +305,6 @@ def _check_finite(loss: float, epoch: int, optimizer: Optimizer) -> None:
             f"the loss is {loss} in epoch {epoch + 1}: lower the learning rate "
             f"(now {optimizer.lr:g}), or look for nan and inf in the training set"
         )
-
-
-# ── Progress ──────────────────────────────────────────────────────────────────────────────────────
 
 
 @contextmanager

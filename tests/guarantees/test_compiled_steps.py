@@ -21,7 +21,7 @@ from tinygrad_ce.compiler.guards import same_bits
 
 pytestmark = pytest.mark.slow
 
-RUNS = max(300, int(os.environ.get("RANDOM_GRAPHS", 0)))
+RUNS = max(300, int(os.environ.get("RANDOM_GRAPHS") or 0))
 PHASES = [Phase.generate]
 REASONS = Counter()
 COUNTS = {"equal": 0, "refused": 0, "failed": 0, "runs": 0}

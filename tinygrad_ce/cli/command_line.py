@@ -11,7 +11,7 @@ import argparse
 import io
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NoReturn
 
 from .. import __version__
@@ -24,24 +24,16 @@ COMMANDS = {"demo": demo, "train": train, "compile": compile, "graph": graph, "c
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command.
+    """Run the command with the arguments behind its name, by default those of the process.
 
-    Parameters
-    ----------
-    argv
-        The arguments behind the command's name; by default those of the process.
-
-    Returns
-    -------
-    int
-        The exit status: 0; 1 if a comparison disagrees or the work fails; 2 for wrong use; 130
-        when interrupted; 141 when nobody reads the output any more.
+    Returns the exit status: 0; 1 if a comparison disagrees or the work fails; 2 for wrong use; 130
+    when interrupted; 141 when nobody reads the output any more.
     """
-    _print_anywhere()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # print ? where a terminal or a pipe knows no ∂
+        sys.stdout.reconfigure(errors="replace")
     try:
         arguments = _parser().parse_args(_with_logits(sys.argv[1:] if argv is None else argv))
-        run: Callable[[argparse.Namespace], int] = arguments.run
-        status = run(arguments)
+        status: int = arguments.run(arguments)
         print(end="", flush=True)
         return status
     except SystemExit as done:  # --help and --version
@@ -49,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
     except BrokenPipeError:
-        _stop_printing()
+        # Python's last flush goes nowhere, instead of complaining.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except (UsageError, OSError, ImportError, MemoryError) as error:
         return _fail(f"error: {error}", 2)
@@ -72,22 +65,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"{PROG} {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, module in COMMANDS.items():
-        description = module.run.__doc__ or ""
-        summary = description.split("\n", 1)[0].rstrip(".")
-        command = subparsers.add_parser(
-            name, help=summary, description=description, allow_abbrev=False
-        )
+        text = module.run.__doc__ or ""
+        summary = text.split("\n", 1)[0].rstrip(".")
+        command = subparsers.add_parser(name, help=summary, description=text, allow_abbrev=False)
         command.set_defaults(run=module.run)
         module.add_arguments(command)
     return parser
 
 
 def _with_logits(argv: Sequence[str]) -> list[str]:
-    """The arguments with ``--logits -1,2`` made one: argparse takes -1,2 for an option.
-
-    >>> _with_logits(["compare", "--logits", "-1,2", "--target", "0"])
-    ['compare', '--logits=-1,2', '--target', '0']
-    """
+    """The arguments with ``--logits -1,2`` made one: argparse takes -1,2 for an option."""
     joined: list[str] = []
     for argument in argv:
         if joined and joined[-1] == "--logits":
@@ -100,14 +87,3 @@ def _with_logits(argv: Sequence[str]) -> list[str]:
 def _fail(message: str, status: int) -> int:
     print(f"{PROG}: {' '.join(message.split())}", file=sys.stderr)
     return status
-
-
-def _print_anywhere() -> None:
-    """Let a terminal or a pipe that knows no ∂ print a question mark instead of failing."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
-
-
-def _stop_printing() -> None:
-    """Nobody reads on: let Python's last flush go nowhere, instead of complaining."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

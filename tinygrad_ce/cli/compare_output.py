@@ -25,20 +25,12 @@ MAX_SHOWN = 12  # more logits than that are not printed one by one
 WIDTHS = (80, 120)  # of a terminal, as far as it is made use of
 
 WAYS = ("autograd", "closed form", "differences", "50 digits")
-NAMES = {
-    "∂L/∂p": "∂L/∂p[{i}]",
-    "∂p/∂z": "∂p[{t}]/∂z[{i}]",
-    "∂L/∂z": "∂L/∂z[{i}]",
-    "∂²L/∂z²": "∂²L/∂z[{t}]∂z[{i}]",
-}
+NAMES = {"∂L/∂p": "∂L/∂p[{i}]", "∂p/∂z": "∂p[{t}]/∂z[{i}]", "∂L/∂z": "∂L/∂z[{i}]"}
+NAMES["∂²L/∂z²"] = "∂²L/∂z[{t}]∂z[{i}]"
 
 
 def all_agree(derivatives: Sequence[DerivativeCheck], chain: Sequence[GradientCheck]) -> bool:
-    """Whether no row disagrees."""
     return all(d.agrees for d in derivatives) and all(c.comparison.close for c in chain)
-
-
-# ── For people ────────────────────────────────────────────────────────────────────────────────────
 
 
 def as_text(
@@ -105,11 +97,7 @@ def _vector(name: str, x: Array, width: int) -> list[str]:
 
 
 def _number(x: Any, digits: int) -> str:
-    """With so many digits, in the notation that is easier to read.
-
-    >>> _number(0.25, 8), _number(-1e-20, 8), _number(float("nan"), 8), _number(-0.0, 8)
-    ('0.25000000', '-1.0000000e-20', '–', '0')
-    """
+    """With so many digits, in the notation that is easier to read: 0.25000000, 1.0000000e-20."""
     if x != x:
         return "–"
     if x == 0 or math.isinf(x):
@@ -133,8 +121,6 @@ def _errors(derivatives: Sequence[DerivativeCheck]) -> str:
         "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows
     )
 
-
-# ── For machines ──────────────────────────────────────────────────────────────────────────────────
 
 SCHEMA = """
 --json prints one object: "logits" (N rows of C), "target", "loss", "probabilities", "agree"

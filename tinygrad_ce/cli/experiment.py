@@ -30,8 +30,6 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How a data set is split, and how the network is trained on it."""
-
     test_fraction: float
     hidden: int
     epochs: int
@@ -74,7 +72,6 @@ class Experiment:
 
     @property
     def n_parameters(self) -> int:
-        """The number of weights and biases."""
         return sum(parameter.size for parameter in self.model.parameters())
 
     @property
@@ -91,37 +88,24 @@ class Experiment:
         )
 
     def accuracy_line(self, accuracy: float) -> str:
-        """The test accuracy, as the commands print it."""
         n = len(self.y_test)
         return f"test accuracy: {accuracy:.3f} ({round(accuracy * n)} of {n})"
 
     def standardize(self, rows: Array) -> Array:
-        """Standardize rows of the raw features, as the network expects them."""
         return data.standardize(self.raw_train, rows)[1]
 
     def weights_file(self) -> bytes:
         """The content of a .npz file with the weights."""
         file = io.BytesIO()
-        arrays: dict[str, Any] = self.model.state_dict()
-        np.savez(file, **arrays)
+        np.savez(file, **self.model.state_dict())  # type: ignore[arg-type]
         return file.getvalue()
 
 
 @dataclass
 class Results:
-    """What came out.
+    """What came out, with the gradients of the first weights and of the last.
 
-    Attributes
-    ----------
-    history
-        Loss and accuracy of each epoch.
-    before, after
-        The gradients of the loss over the training set and their closed forms, with the first
-        weights and with the last.
-    random_logits
-        The gradient of cross-entropy on random logits, and its closed form.
-    probabilities
-        Of the test set, (n, C).
+    `random_logits` is the check on random logits; `probabilities` are those of the test set (n, C).
     """
 
     experiment: Experiment
@@ -133,18 +117,14 @@ class Results:
 
     @property
     def predicted(self) -> Array:
-        """The predicted class of each row of the test set."""
-        predicted: Array = self.probabilities.argmax(-1)
-        return predicted
+        return np.asarray(self.probabilities.argmax(-1))
 
     @property
     def accuracy(self) -> float:
-        """The test accuracy."""
         return self.history.test_accuracy[-1]
 
     @property
     def n_correct(self) -> int:
-        """The number of rows of the test set that are classified correctly."""
         return int(np.sum(self.predicted == self.experiment.y_test))
 
     @property
@@ -159,14 +139,7 @@ def prepare(
 ) -> Experiment:
     """Load a data set, split it, standardize it, and make a network for it.
 
-    Parameters
-    ----------
-    name
-        One of `CONFIGS`, which holds the defaults of what is left out.
-    hidden, epochs
-        The number of hidden units, and of passes over the training set.
-    seed
-        Of the split, the first weights and the order of the rows: it decides everything.
+    `CONFIGS` has the defaults. The seed decides the split, the first weights and the order of rows.
     """
     given = {"hidden": hidden, "epochs": epochs}
     config = replace(CONFIGS[name], **{k: v for k, v in given.items() if v is not None})
@@ -178,31 +151,17 @@ def prepare(
     rng = np.random.default_rng(seed)
     sizes = [X.shape[1], config.hidden, len(classes)]
     model = MLP(sizes, activation="tanh", rng=rng, dtype=np.float64)
-    return Experiment(
-        name=name,
-        seed=seed,
-        config=config,
-        features=data.feature_names(name),
-        classes=classes,
-        raw_train=raw_train,
-        raw_test=raw_test,
-        X_train=X_train,
-        y_train=y_train,
-        X_test=X_test,
-        y_test=y_test,
-        model=model,
-        optimizer=SGD(model.parameters(), config.lr, config.momentum, config.weight_decay),
-        rng=rng,
-    )
+    optimizer = SGD(model.parameters(), config.lr, config.momentum, config.weight_decay)
+    names = data.feature_names(name), classes
+    rows = raw_train, raw_test, X_train, y_train, X_test, y_test
+    return Experiment(name, seed, config, *names, *rows, model, optimizer, rng)
 
 
 def train_network(experiment: Experiment, progress: bool = False) -> train.History:
     """Train the experiment's network; see `train.fit`."""
+    training = experiment.model, experiment.optimizer, experiment.X_train, experiment.y_train
     return train.fit(
-        experiment.model,
-        experiment.optimizer,
-        experiment.X_train,
-        experiment.y_train,
+        *training,
         epochs=experiment.config.epochs,
         batch_size=experiment.config.batch_size,
         rng=experiment.rng,
@@ -225,10 +184,14 @@ def run_experiment(experiment: Experiment, progress: bool = False) -> Results:
 
 def loss_of_row(experiment: Experiment, row: int) -> tuple[Tensor, Tensor]:
     """The loss of one row of the test set, with its graph, and the logits (1, C) in it."""
-    x = Tensor(experiment.X_test[row : row + 1], name="x")
-    label = Tensor(experiment.y_test[row : row + 1], name="label")
-    logits = experiment.model(x)
+    at = slice(row, row + 1)
+    logits = experiment.model(Tensor(experiment.X_test[at], name="x"))
     logits.name = "logits"
-    loss = F.cross_entropy(logits, label)
+    return named_loss(logits, experiment.y_test[at]), logits
+
+
+def named_loss(logits: Tensor, label: Array) -> Tensor:
+    """The cross-entropy of logits, with names for a drawing of its graph."""
+    loss = F.cross_entropy(logits, Tensor(label, name="label"))
     loss.name = "loss"
-    return loss, logits
+    return loss

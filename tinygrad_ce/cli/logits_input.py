@@ -31,12 +31,8 @@ def add_logits(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--logits", type=_split_logits, metavar="Z,Z,...", help="logits, for instance 2,1,0.1"
     )
-    parser.add_argument(
-        "--target",
-        type=whole_number(0),
-        metavar="T",
-        help="with --logits: the label, counted from 0",
-    )
+    label = "with --logits: the label, counted from 0"
+    parser.add_argument("--target", type=whole_number(0), metavar="T", help=label)
 
 
 def read_problem(arguments: argparse.Namespace) -> Problem:
@@ -44,10 +40,9 @@ def read_problem(arguments: argparse.Namespace) -> Problem:
     typed = given_logits(arguments)
     if typed and arguments.csv is not None:
         raise UsageError("--logits and --csv are two sources of logits: give one of them")
-    if typed or arguments.csv is not None:
-        for name in ("classes", "scale"):
-            if getattr(arguments, name) is not None:
-                raise UsageError(f"--{name} is of random logits: leave --logits and --csv out")
+    for name in ("classes", "scale"):
+        if (typed or arguments.csv is not None) and getattr(arguments, name) is not None:
+            raise UsageError(f"--{name} is of random logits: leave --logits and --csv out")
     if typed:
         z, t = typed_logits(arguments)
         return Problem(z[None], t[None])
@@ -74,14 +69,9 @@ def typed_logits(arguments: argparse.Namespace) -> tuple[Array, Array]:
 
 
 def read_csv(path: Path) -> Problem:
-    """Rows of logits with the label in the last column.
+    """Rows of logits with the label in the last column, without blank lines and a header.
 
-    Blank lines are skipped, and so is a header: a first line with no number in it.
-
-    Raises
-    ------
-    UsageError
-        The file cannot be read; or a row is wrong, and the message names file and line.
+    A UsageError says why the file cannot be read, or which line is wrong.
     """
     rows: list[list[float]] = []
     labels: list[int] = []
@@ -115,11 +105,7 @@ def _split_logits(text: str) -> list[float]:
 
 
 def _parse_logits(cells: Sequence[str]) -> list[float]:
-    """Logits from text: finite, or -inf, but not all of them.
-
-    >>> _parse_logits(["2", "1", "-inf"])
-    [2.0, 1.0, -inf]
-    """
+    """Logits from text: finite, or -inf, but not all of them."""
     logits = [_parse_number(cell) for cell in cells]
     for cell, z in zip(cells, logits, strict=True):
         if math.isnan(z) or z == math.inf:
@@ -167,8 +153,7 @@ def _parse_row(cells: list[str], n_classes: int | None) -> tuple[list[float], in
     return logits, label
 
 
-def _parse_number(text: str) -> float:
-    """The number, or nan for what is none."""
+def _parse_number(text: str) -> float:  # nan for what is none
     try:
         return float(text)
     except ValueError:

@@ -22,35 +22,22 @@ def add_experiment(parser: argparse.ArgumentParser, epochs: bool = False) -> Non
     parser.add_argument(
         "--data", choices=list(CONFIGS), default="iris", help="the data set (default: iris)"
     )
-    parser.add_argument(
-        "--hidden",
-        type=whole_number(1, MAX_HIDDEN),
-        metavar="N",
-        help=f"the number of hidden units (default: {defaults('hidden')})",
-    )
+    hidden = f"the number of hidden units (default: {defaults('hidden')})"
+    parser.add_argument("--hidden", type=whole_number(1, MAX_HIDDEN), metavar="N", help=hidden)
     add_seed(parser, "of the split into training and test set, the weights and the order of rows")
     if epochs:
-        parser.add_argument(
-            "--epochs",
-            type=whole_number(1),
-            metavar="N",
-            help=f"passes over the training set (default: {defaults('epochs')})",
-        )
+        passes = f"passes over the training set (default: {defaults('epochs')})"
+        parser.add_argument("--epochs", type=whole_number(1), metavar="N", help=passes)
 
 
 def add_seed(parser: argparse.ArgumentParser, what: str) -> None:
-    """Add --seed, the seed of what is said."""
     parser.add_argument(
         "--seed", type=whole_number(0), default=0, metavar="S", help=f"seed {what} (default: 0)"
     )
 
 
 def defaults(name: str) -> str:
-    """The defaults of an option that depend on the data set, for its help.
-
-    >>> defaults("hidden")
-    '16 for iris, 64 for digits'
-    """
+    """The defaults of an option, for its help: 16 for iris, 64 for digits."""
     return ", ".join(f"{getattr(config, name)} for {data}" for data, config in CONFIGS.items())
 
 
@@ -71,7 +58,6 @@ def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
 
 
 def positive_number(text: str) -> float:
-    """The type of an option whose value is a finite number above 0."""
     try:
         number = float(text)
     except ValueError:
@@ -82,14 +68,12 @@ def positive_number(text: str) -> float:
 
 
 def any_path(text: str) -> Path:
-    """The type of an option whose value is a path, of a file or a folder."""
     if not text.strip() or "\0" in text:
         raise argparse.ArgumentTypeError(f"expected a path, got {text!r}")
     return Path(text)
 
 
 def file_path(text: str) -> Path:
-    """The type of an option whose value is the path of a file."""
     path = any_path(text)
     if text[-1] in (os.sep, os.altsep) or path.name in ("", ".."):
         raise argparse.ArgumentTypeError(f"expected a file, got the folder {text!r}")

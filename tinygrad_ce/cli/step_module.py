@@ -24,14 +24,8 @@ from .experiment import Experiment
 def step_module(experiment: Experiment, batch_size: int | None = None, name: str = "step") -> str:
     """The text of a module with a function `step`, and a docstring that shows how to call it.
 
-    Parameters
-    ----------
-    experiment
-        Whose network and optimizer to write out. It is left as it is.
-    batch_size
-        The number of rows that the function takes, by default that of the experiment.
-    name
-        Of the module, for the docstring.
+    The function takes `batch_size` rows, by default those of the experiment, which is left as it
+    is. The name is that of the module, for its docstring.
     """
     n = experiment.config.batch_size if batch_size is None else batch_size
     model, optimizer = copy.deepcopy((experiment.model, experiment.optimizer))
@@ -65,10 +59,8 @@ def _docstring(experiment: Experiment, n: int, name: str, source: str) -> str:
         if len(shape) == 2:
             bound = float(1 / np.sqrt(shape[0]))
         begin.append(f"{weight} = rng.uniform({-bound}, {bound}, {shape})")
-    begin += [
-        f"{velocity} = np.zeros({parameter.shape})"
-        for velocity, parameter in zip(velocities, parameters, strict=True)
-    ]
+    zeros = (f"np.zeros({parameter.shape})" for parameter in parameters)
+    begin += map(" = ".join, zip(velocities, zeros, strict=True))
     example = [
         "import numpy as np",
         f"from {name} import step",

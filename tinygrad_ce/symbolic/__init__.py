@@ -38,15 +38,9 @@ Proved: the difference simplifies to 0.
 
 Needs the extra `symbolic`: ``pip install "tinygrad-ce[symbolic]"``.
 
-How it is done, in the order of the work:
-
-* full_graph.py keeps in the graph what has no derivative as well: `recording`;
-* read_graph.py reads the graph: `expressions`. sympy_rules.py has the primitives' values for
-  symbols, and exact_numbers.py makes exact expressions of numbers and names;
-* derivation.py lists the nodes, each with its formula and its derivative;
-* simplify.py brings a difference to one fraction, which is 0 or not;
-* proof.py compares what was found with the closed form: `prove`, `prove_equal`;
-* result.py has the data of a proof, lines.py its text line by line, which text.py and latex.py set.
+In the order of the work: full_graph.py keeps in the graph what has no derivative; read_graph.py
+reads it by sympy_rules.py and exact_numbers.py; derivation.py lists the nodes; simplify.py brings a
+difference to one fraction; proof.py compares; lines.py is the text that text.py and latex.py set.
 """
 
 from .full_graph import recording

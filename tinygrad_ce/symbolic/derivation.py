@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from itertools import count
+from collections.abc import Sequence
+from itertools import chain, count
 from operator import attrgetter
 
 from ..engine import primitives as p
@@ -13,6 +13,9 @@ from ..engine.tensor import Tensor
 from .exact_numbers import symbol_array
 from .read_graph import expression_of, read_nodes
 from .result import Step
+
+# Without those that mean something in mathematics, or look like numbers.
+LETTERS = "abcdfghknqrstuvwxyABCDFHKMPQRTUVWXY"
 
 
 def steps_of(
@@ -43,7 +46,7 @@ def _names(nodes: Sequence[Tensor], names: dict[Tensor, str]) -> dict[Tensor, st
     """A name for each node: its own if it has one, m for what is held constant, else a letter."""
     names = dict(names)
     taken = {*names.values(), "p"}
-    letters = _letters()
+    letters = chain(LETTERS, (f"v{i}" for i in count(1)))
     for node in nodes:
         if node in names:
             continue
@@ -53,10 +56,3 @@ def _names(nodes: Sequence[Tensor], names: dict[Tensor, str]) -> dict[Tensor, st
         names[node] = own
         taken.add(own)
     return names
-
-
-def _letters() -> Iterator[str]:
-    """Without those that mean something in mathematics, or look like numbers."""
-    yield from "abcdfghknqrstuvwxy"
-    yield from "ABCDFHKMPQRTUVWXY"
-    yield from (f"v{i}" for i in count(1))

@@ -20,14 +20,12 @@ def require_sympy() -> Any:
     try:
         import sympy
     except ImportError as error:
-        raise ImportError(
-            'symbolic expressions need SymPy: pip install "tinygrad-ce[symbolic]"'
-        ) from error
+        reason = 'symbolic expressions need SymPy: pip install "tinygrad-ce[symbolic]"'
+        raise ImportError(reason) from error
     return sympy
 
 
 def elementwise(function: Callable[..., Any], n_arguments: int = 1, identity: Any = None) -> Any:
-    """The function as a ufunc, element by element."""
     return np.frompyfunc(function, n_arguments, 1, identity=identity)
 
 
@@ -69,11 +67,8 @@ def _exact_number(x: Any, dtype: np.dtype[Any]) -> Expression:
 def _simplest_fraction(x: float, rounded: Callable[[float], Any]) -> Fraction:
     """A fraction with a small denominator that rounds to x."""
     itself = Fraction(x)
-    for digits in range(1, 18):
-        fraction = itself.limit_denominator(10**digits)
-        if rounded(float(fraction)) == rounded(x):
-            return fraction
-    return itself
+    simpler = (itself.limit_denominator(10**digits) for digits in range(1, 18))
+    return next((f for f in simpler if rounded(float(f)) == rounded(x)), itself)
 
 
 @cache

@@ -33,10 +33,10 @@ class recording(recording_with):
 
 
 def _refusal(what: str) -> Callable[..., Any]:
+    message = f"recording() is for computing values and gradients(); {what} is not recorded"
+
     def refuse(*_: Any) -> Any:
-        raise RuntimeError(
-            f"recording() is for computing values and gradients(); {what} is not recorded"
-        )
+        raise RuntimeError(message)
 
     return refuse
 

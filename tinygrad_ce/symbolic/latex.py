@@ -46,8 +46,7 @@ def _line(line: Line) -> str:
 def _array(side: Any) -> str:
     array = np.squeeze(to_rational(side))
     if not array.ndim:
-        latex: str = _printer().doprint(array[()])
-        return latex
+        return str(_printer().doprint(array[()]))
     if array.ndim == 1:
         return rf"\left({', '.join(map(_array, array))}\right)"
     rows = (" & ".join(map(_array, row)) for row in array.reshape(len(array), -1))

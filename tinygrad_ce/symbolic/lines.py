@@ -38,7 +38,9 @@ def sections(proof: ProofData) -> Iterator[tuple[str, list[Line]]]:
     if proof.holds:
         yield "Proved: the difference simplifies to 0.", []
     else:
-        yield "Not proved. What is left of the difference:", list(_differences(proof))
+        left = [(left, proof.difference[place]) for place, left in _places(proof)]
+        lines = [Line(names, [("=", difference)]) for names, difference in left if difference != 0]
+        yield "Not proved. What is left of the difference:", lines
 
 
 def _value(step: Step) -> Line:
@@ -58,8 +60,7 @@ def _derivative(step: Step, second: bool) -> Iterator[Line]:
     of = symbol_array("G", values.shape[:1]) if second else symbol_array("L", ())
     by = symbol_array(step.name, step.formula.shape)
     for place in np.ndindex(values.shape):
-        n = of.ndim
-        names = (str(of[place[:n]]), str(by[place[n:]]))
+        names = str(of[place[: of.ndim]]), str(by[place[of.ndim :]])
         yield Line(names, [("=", values[place])])
 
 
@@ -83,12 +84,6 @@ def _results(proof: ProofData, sums: dict[Expression, Expression]) -> Iterator[L
         yield Line(left, [("=", actual), (sign, expected)][: 1 + (actual != expected)])
 
 
-def _differences(proof: ProofData) -> Iterator[Line]:
-    for place, left in _places(proof):
-        if proof.difference[place] != 0:
-            yield Line(left, [("=", proof.difference[place])])
-
-
 def _places(proof: ProofData) -> Iterator[tuple[tuple[int, ...], tuple[str, ...]]]:
     """The places of the elements that are compared, and what to call each."""
     shape = proof.actual.shape
@@ -98,14 +93,10 @@ def _places(proof: ProofData) -> Iterator[tuple[tuple[int, ...], tuple[str, ...]
 
 
 def one_hot(proof: ProofData) -> tuple[int, ...]:
-    """The target y of the proof."""
     return tuple(int(i == proof.target) for i in range(len(proof.actual)))
 
 
 def in_order(printer: Any, e: Expression, order: Any = None) -> list[Expression]:
-    """The terms of a sum in the order in which people write them: z − m, p − 1.
-
-    Printers of SymPy take it as a method.
-    """
+    """Order terms as people write them, z − m or p − 1; printers of SymPy take it as a method."""
     by_name = e.as_ordered_terms("lex")
     return sorted(by_name, key=lambda term: (term.could_extract_minus_sign(), term.is_number))

@@ -32,8 +32,7 @@ Loss = Callable[[Tensor, int], Tensor]
 class Proof(ProofData):
     """Whether what was read from a graph and a closed form are the same, and why.
 
-    Printed, it is the derivation as text; `latex` gives it as LaTeX, in which notebooks show it.
-    `ProofData` describes its attributes.
+    Printed, it is the derivation as text; notebooks show its `latex`. See `ProofData` for the rest.
     """
 
     def __str__(self) -> str:
@@ -48,10 +47,7 @@ class Proof(ProofData):
 
 
 def prove(
-    n_classes: int,
-    target: int = 0,
-    of: Derivative = "gradient",
-    loss: Loss = F.cross_entropy,
+    n_classes: int, target: int = 0, of: Derivative = "gradient", loss: Loss = F.cross_entropy
 ) -> Proof:
     """Prove what generic backprop finds for the cross-entropy of one row of logits.
 
@@ -60,10 +56,8 @@ def prove(
 
     Parameters
     ----------
-    n_classes
-        The number of logits.
-    target
-        The label, counted from 0.
+    n_classes, target
+        The number of logits, and the label, counted from 0.
     of
         "gradient", or "hessian": the second derivatives.
     loss
@@ -76,14 +70,10 @@ def prove(
 
     Raises
     ------
-    ValueError
-        Another `of`, or less than one class.
-    IndexError
-        A target that is no class.
-    TypeError
-        A loss that returns no Tensor, or has a primitive that cannot be read.
-    RuntimeError
-        A loss that is no single number, or reads a value on the way.
+    ValueError, IndexError
+        Another `of`, less than one class, or a target that is no class.
+    TypeError, RuntimeError
+        A loss that returns no single number in a Tensor, or that cannot be read.
 
     >>> prove(3, target=1).holds, prove(3, target=1, of="hessian").holds
     (True, True)
@@ -92,7 +82,15 @@ def prove(
     >>> prove(3, loss=lambda z, t: z.exp().sum() - z[t]).holds
     False
     """
-    _check(n_classes, target, of)
+    if of not in ("gradient", "hessian"):
+        raise ValueError(f"of is gradient or hessian, got {of!r}")
+    if n_classes < 1:
+        raise ValueError(f"n_classes is 1 or more, got {n_classes}")
+    if not 0 <= target < n_classes:
+        raise IndexError(
+            f"target {target} is out of range for {n_classes} classes: "
+            f"labels run from 0 to {n_classes - 1}"
+        )
     steps = _derive(n_classes, target, of, loss)
     actual = next(step.gradient for step in steps if step.name == "z")
     assert actual is not None
@@ -111,11 +109,6 @@ def prove_equal(actual: Any, expected: Any) -> Proof:
     actual, expected
         SymPy expressions, in arrays of one shape. Symbols are real numbers, and symbols of one
         name are the same.
-
-    Returns
-    -------
-    Proof
-        Its `holds` is False if the difference is not 0 everywhere.
 
     Raises
     ------
@@ -139,18 +132,6 @@ def prove_equal(actual: Any, expected: Any) -> Proof:
     if left.shape != right.shape:
         raise ValueError(f"actual has shape {left.shape}, expected has shape {right.shape}")
     return Proof(None, None, (), left, right, simplify_difference(left, right), right)
-
-
-def _check(n_classes: int, target: int, of: str) -> None:
-    if of not in ("gradient", "hessian"):
-        raise ValueError(f"of is gradient or hessian, got {of!r}")
-    if n_classes < 1:
-        raise ValueError(f"n_classes is 1 or more, got {n_classes}")
-    if not 0 <= target < n_classes:
-        raise IndexError(
-            f"target {target} is out of range for {n_classes} classes: "
-            f"labels run from 0 to {n_classes - 1}"
-        )
 
 
 def _derive(n_classes: int, target: int, of: Derivative, loss: Loss) -> tuple[Step, ...]:

@@ -34,21 +34,15 @@ def expressions(output: Tensor, symbols: Mapping[Tensor, Any]) -> Any:
 
     Raises
     ------
-    TypeError
-        A primitive cannot be read.
-    ValueError
-        Symbols of another shape than their Tensor, or an expression too deep for SymPy.
-    FreedGraphError
-        The graph was freed by backward().
+    TypeError, ValueError, FreedGraphError
+        A primitive cannot be read; symbols of another shape than their Tensor, or an expression too
+        deep for SymPy; a graph that was freed by backward().
 
     Notes
     -----
     What has no symbol is constant. A floating point number is read as the simplest fraction that
-    rounds to it, 0.1 as 1/10.
-
-    What has no derivative, such as a comparison, is a constant in a graph. With the slope of relu
-    read so, the expressions hold where all elements have the signs that they had. A graph made
-    inside of `recording` has the comparison itself, and can be read for all numbers.
+    rounds to it, 0.1 as 1/10. What has no derivative, such as the comparison in relu's slope, is a
+    constant in a graph, unless it was made inside of `recording`.
 
     >>> import tinygrad_ce as tg
     >>> z = tg.Tensor([2.0, 1.0], requires_grad=True)
@@ -64,12 +58,9 @@ def expressions(output: Tensor, symbols: Mapping[Tensor, Any]) -> Any:
 
 
 def _given(t: Tensor, given: Any) -> Expressions:
-    """The symbols of a Tensor, as an array of its shape."""
     if not isinstance(t, Tensor):
         raise TypeError(f"symbols stand for Tensors, got {type(t).__name__}")
-    if isinstance(given, str):
-        return symbol_array(given, t.shape)
-    symbols = to_rational(given)
+    symbols = symbol_array(given, t.shape) if isinstance(given, str) else to_rational(given)
     if symbols.shape != t.shape:
         raise ValueError(
             f"{t.label()} needs symbols of its shape {t.shape}, got shape {symbols.shape}"
@@ -79,14 +70,6 @@ def _given(t: Tensor, given: Any) -> Expressions:
 
 def read_nodes(outputs: Iterable[Tensor], known: Known) -> Known:
     """The expressions of the outputs, and of all from which they were made, and the known ones."""
-    read = dict(known)
-    for node in _nodes_to_read(outputs, known):
-        read[node] = expression_of(node, read) if node.inputs else to_rational(node._value)
-    return read
-
-
-def _nodes_to_read(outputs: Iterable[Tensor], known: Known) -> list[Tensor]:
-    """The nodes that must be read, in the order in which they were made."""
     found: set[Tensor] = set()
     todo = list(outputs)
     while todo:
@@ -97,7 +80,10 @@ def _nodes_to_read(outputs: Iterable[Tensor], known: Known) -> list[Tensor]:
         if node.inputs is None:
             raise FreedGraphError(node)
         todo += node.inputs
-    return sorted(found, key=attrgetter("index"))
+    read = dict(known)
+    for node in sorted(found, key=attrgetter("index")):
+        read[node] = expression_of(node, read) if node.inputs else to_rational(node._value)
+    return read
 
 
 def expression_of(node: Tensor, known: Known) -> Expressions:

@@ -16,8 +16,6 @@ class Step:
 
     Attributes
     ----------
-    name
-        What it is called in the derivation.
     primitive
         The name of the primitive that made it; "" for the logits.
     formula, value
@@ -43,12 +41,8 @@ class ProofData:
     ----------
     of, target
         Which derivative, and the label; None for expressions of a user's own.
-    steps
-        The nodes on the way, from the logits to what is differentiated.
-    actual, expected
-        The expressions to compare: read from the graph, and the closed form.
-    difference
-        actual − expected, simplified: zeros if the proof holds.
+    actual, expected, difference
+        What was read from the graph, the closed form, and the one minus the other, simplified.
     closed_form_in_p
         The closed form in p = softmax(z), or `expected` where there is no p.
     """

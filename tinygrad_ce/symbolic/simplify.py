@@ -11,9 +11,8 @@ from .exact_numbers import Expression, Expressions, elementwise, require_sympy, 
 def simplify_difference(actual: Expressions, expected: Expressions) -> Expressions:
     """actual − expected, element by element: 0 where they are the same for all numbers."""
     exponentials = Exponentials()
-    return to_rational(
-        elementwise(lambda a, b: _simplify(a - b, exponentials), 2)(actual, expected)
-    )
+    simplify = elementwise(lambda difference: _simplify(difference, exponentials))
+    return to_rational(simplify(actual - expected))
 
 
 def _simplify(e: Expression, exponentials: Exponentials) -> Expression:
@@ -42,8 +41,8 @@ def _is_nonzero_somewhere(e: Expression) -> bool:
 class Exponentials:
     """Symbols in the place of exponentials, so that expressions become rational functions.
 
-    With A for exp(a) and B for exp(b), exp(2a - b) is A²/B. A rational function that is 0 has a
-    numerator whose terms cancel once it is multiplied out, and nothing cleverer is needed.
+    With A for exp(a) and B for exp(b), exp(2a - b) is A²/B. A rational function is 0 if the terms
+    of its numerator cancel once it is multiplied out.
     """
 
     def __init__(self) -> None:
@@ -51,7 +50,6 @@ class Exponentials:
         self.done: dict[Expression, Expression] = {}
 
     def replace(self, e: Expression) -> Expression:
-        """The expression in these symbols."""
         if e.is_Atom or e.is_Boolean or e.is_Relational:
             return e
         if e not in self.done:
@@ -59,7 +57,6 @@ class Exponentials:
         return self.done[e]
 
     def put_back(self, e: Expression) -> Expression:
-        """The expression with the exponentials again."""
         for exponent, symbol in reversed(self.symbols.items()):
             e = e.xreplace({symbol: require_sympy().exp(exponent)})
         return e

@@ -16,29 +16,26 @@ from .exact_numbers import Expressions, elementwise, require_sympy, to_rational
 # A maximum that is never below these is never below -∞, as far as real numbers go.
 _LOWEST = frozenset(float(np.finfo(dtype).min) for dtype in (np.float16, np.float32, np.float64))
 
+# By SymPy's name of what they compute.
+_UNARY = {"exp": p.exp, "log": p.log, "sqrt": p.sqrt, "sin": p.sin, "cos": p.cos, "tanh": p.tanh}
+_UNARY |= {"erf": p.erf, "Abs": p.abs_, "sign": p.sign, "Not": p.logical_not}
+_BINARY = {"Lt": p.less, "Le": p.less_equal, "Gt": p.greater, "Ge": p.greater_equal}
+_BINARY |= {"Eq": p.equal, "Ne": p.not_equal, "And": p.logical_and, "Or": p.logical_or}
+
 
 @cache
 def sympy_rules() -> dict[Primitive, Callable[..., Any]]:
-    """The values of primitives for arrays of expressions, where their own are for numbers only."""
+    """The values of primitives for expressions, where their own are for numbers only."""
     s = require_sympy()
     larger, smaller = elementwise(s.Max, 2, -s.oo), elementwise(s.Min, 2, s.oo)
     return {
         p.scalar_power: lambda x, n: x ** to_rational(n)[()],
-        p.exp: elementwise(s.exp),
         p.expm1: elementwise(lambda x: s.exp(x) - 1),
-        p.log: elementwise(s.log),
         p.log1p: elementwise(lambda x: s.log(1 + x)),
-        p.sqrt: elementwise(s.sqrt),
         p.root: lambda x, n: x ** to_rational(1 / n)[()],
-        p.sin: elementwise(s.sin),
-        p.cos: elementwise(s.cos),
-        p.erf: elementwise(s.erf),
-        p.tanh: elementwise(s.tanh),
         p.sigmoid: elementwise(lambda x: 1 / (1 + s.exp(-x))),
         p.logaddexp: elementwise(lambda a, b: s.log(s.exp(a) + s.exp(b)), 2),
         p.relu: elementwise(lambda x: s.Max(x, 0)),
-        p.abs_: elementwise(s.Abs),
-        p.sign: elementwise(s.sign),
         p.clip: lambda x, lo, hi: smaller(
             larger(x, to_rational(-math.inf if lo is None else lo)),
             to_rational(math.inf if hi is None else hi),
@@ -56,15 +53,8 @@ def sympy_rules() -> dict[Primitive, Callable[..., Any]]:
         p.getitem: _getitem,
         p.scatter: _scatter,
         p.rounding_error: elementwise(lambda a, b: s.S.Zero, 2),
-        p.less: elementwise(s.Lt, 2),
-        p.less_equal: elementwise(s.Le, 2),
-        p.greater: elementwise(s.Gt, 2),
-        p.greater_equal: elementwise(s.Ge, 2),
-        p.equal: elementwise(s.Eq, 2),
-        p.not_equal: elementwise(s.Ne, 2),
-        p.logical_and: elementwise(s.And, 2),
-        p.logical_or: elementwise(s.Or, 2),
-        p.logical_not: elementwise(s.Not),
+        **{primitive: elementwise(getattr(s, name)) for name, primitive in _UNARY.items()},
+        **{primitive: elementwise(getattr(s, name), 2) for name, primitive in _BINARY.items()},
         # Symbols are for real numbers, not for infinities.
         p.isfinite: elementwise(lambda x: s.true),
         p.isnan: elementwise(lambda x: s.false),

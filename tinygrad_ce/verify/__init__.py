@@ -7,12 +7,7 @@
 * decimal_reference.py is one of the four, to 50 digits, and knows nothing of the engine.
 """
 
-from .chain_rule import (
-    GradientCheck,
-    check_cross_entropy,
-    check_network,
-    check_random_logits,
-)
+from .chain_rule import GradientCheck, check_cross_entropy, check_network, check_random_logits
 from .comparison import Comparison, Comparisons, Worst, compare, table
 from .finite_differences import GradcheckError, gradcheck
 from .four_ways import DerivativeCheck, check_four_ways

@@ -34,15 +34,8 @@ from .comparison import Comparison, compare
 class GradientCheck:
     """One gradient of the chain, compared with its closed form.
 
-    Attributes
-    ----------
-    name, formula
-        Which gradient, and its closed form, to be read by people.
-    comparison
-        How far what backprop found is from the closed form.
-    roundings
-        The largest difference in units of rounding: the dtype's epsilon times the largest term of
-        the formula. Up to `comparison.TOLERANCE_EPS` of them are close.
+    `roundings` is the largest difference in units of rounding: the dtype's epsilon times the
+    largest term of the formula. Up to `comparison.TOLERANCE_EPS` of them are close.
     """
 
     name: str
@@ -52,11 +45,7 @@ class GradientCheck:
 
 
 class _Expected(NamedTuple):
-    """The value of a closed form, and the size of its terms: its formula with every minus a plus.
-
-    Where terms cancel, as in p − y for a confident model, rounding is relative to them, not to the
-    little that is left.
-    """
+    """The value of a closed form, and the size of its terms, to which rounding is relative."""
 
     value: Array
     terms: Any
@@ -67,15 +56,8 @@ def check_cross_entropy(logits: ArrayLike, target: ArrayLike) -> list[GradientCh
 
     Parameters
     ----------
-    logits
-        Floating point, of shape (N, C).
-    target
-        Labels of shape (N,).
-
-    Returns
-    -------
-    list of GradientCheck
-        From the loss to the logits.
+    logits, target
+        Floating point, of shape (N, C), and labels of shape (N,).
 
     >>> checks = check_cross_entropy(np.array([[2.0, 1.0, 0.1]]), [0])
     >>> [(check.name, check.formula) for check in checks][-2:]
@@ -93,15 +75,9 @@ def check_network(model: Sequential, X: ArrayLike, y: ArrayLike) -> list[Gradien
 
     Parameters
     ----------
-    model
-        Linear layers with Tanh between them, as in an `MLP`.
-    X, y
-        A batch: rows (N, n_in) of the dtype of the model, and labels (N,).
-
-    Returns
-    -------
-    list of GradientCheck
-        From the loss to the first layer.
+    model, X, y
+        Linear layers with Tanh between them; and a batch: rows (N, n_in) of the dtype of the model,
+        and labels (N,).
 
     Raises
     ------
@@ -122,14 +98,9 @@ def check_network(model: Sequential, X: ArrayLike, y: ArrayLike) -> list[Gradien
 
 
 def check_random_logits(n_sets: int = 1000, seed: int = 0) -> GradientCheck:
-    """Check ∂L/∂z for random sets of logits in float64, with a reduction of sum, all in one.
+    """Check ∂L/∂z of random float64 logits, with a reduction of sum: `n_sets` sets, all in one.
 
-    Parameters
-    ----------
-    n_sets
-        A set is two rows of C logits, C from 2 to 1000, on a scale from 1e-3 to 1e4.
-    seed
-        Of the random numbers.
+    A set is two rows of C logits, C from 2 to 1000, on a scale from 1e-3 to 1e4.
 
     >>> check_random_logits(10).comparison.max_abs <= 4e-16
     True
@@ -138,8 +109,7 @@ def check_random_logits(n_sets: int = 1000, seed: int = 0) -> GradientCheck:
     actual, expected = [], []
     for _ in range(n_sets):
         n_classes = int(rng.integers(2, 1001))
-        scale = 10 ** rng.uniform(-3, 4)
-        logits = scale * rng.standard_normal((2, n_classes))
+        logits = 10 ** rng.uniform(-3, 4) * rng.standard_normal((2, n_classes))
         target = rng.integers(0, n_classes, 2)
         z = Tensor(logits, requires_grad=True)
         (gradient,) = gradients(F.cross_entropy(z, target, reduction="sum"), [z])
@@ -149,41 +119,35 @@ def check_random_logits(n_sets: int = 1000, seed: int = 0) -> GradientCheck:
     return _check(f"∂L/∂z of {n_sets:,} sets", "p − y", np.concatenate(actual), closed)
 
 
-# ── The loss ──────────────────────────────────────────────────────────────────────────────────────
-
-
 def _check_loss(
     z: Tensor, t: Array, model: Sequential | None = None, outputs: Sequence[Tensor] = ()
 ) -> list[GradientCheck]:
-    """Check from the loss back to the logits, and on through the model that made them."""
     n = len(t)
-    rows = np.arange(n)
-
     shifted = z - z.max(-1, keepdims=True).detach()
     e = shifted.exp()
     s = e.sum(-1)
     log_s = s.log()
-    shifted_t = shifted[rows, t]
+    shifted_t = shifted[np.arange(n), t]
     losses = log_s - shifted_t
-    loss = losses.mean()
 
     p, y = closed_form.softmax(z.data), np.eye(z.shape[-1], dtype=z.dtype)[t]
     s_expected = np.exp(z.data - z.data.max(-1, keepdims=True)).sum(-1)
-    each_row = np.full(n, 1 / n, z.dtype)
-    each_term = np.broadcast_to((1 / (n * s_expected))[:, None], z.shape)
+    of_loss = np.full(n, 1 / n, z.dtype)
+    of_sum = 1 / (n * s_expected)
+    of_term = np.broadcast_to(of_sum[:, None], z.shape)
     result = _Expected((p - y) / n, (p + y) / n)
     chain = [
-        ("losses", "1 / N", losses, _single_term(each_row)),
-        ("log s", "1 / N", log_s, _single_term(each_row)),
-        ("(z_t − m)", "−1 / N", shifted_t, _single_term(-each_row)),
-        ("s", "1 / (N s)", s, _single_term(1 / (n * s_expected))),
-        ("e", "1 / (N s)", e, _single_term(each_term)),
+        ("losses", "1 / N", losses, _Expected(of_loss, of_loss)),
+        ("log s", "1 / N", log_s, _Expected(of_loss, of_loss)),
+        ("(z_t − m)", "−1 / N", shifted_t, _Expected(-of_loss, of_loss)),
+        ("s", "1 / (N s)", s, _Expected(of_sum, of_sum)),
+        ("e", "1 / (N s)", e, _Expected(of_term, of_term)),
         ("(z − m)", "(p − y) / N", shifted, result),
         ("z", "(p − y) / N", z, result),
     ]
     if model is not None:
         chain += _layers(model, outputs, result)
-    actual = gradients(loss, [tensor for _, _, tensor, _ in chain])
+    actual = gradients(losses.mean(), [tensor for _, _, tensor, _ in chain])
     return [
         _check(f"∂L/∂{name}", formula, gradient, expected)
         for (name, formula, _, expected), gradient in zip(chain, actual, strict=True)
@@ -198,16 +162,10 @@ def _check_function(z: Tensor, t: Array) -> GradientCheck:
     return _check("∂L/∂z of F.cross_entropy", "(p − y) / N", actual, expected)
 
 
-# ── The layers before it ──────────────────────────────────────────────────────────────────────────
-
-
 def _layers(
     model: Sequential, outputs: Sequence[Tensor], at_logits: _Expected
 ) -> Iterator[tuple[str, str, Tensor, _Expected]]:
-    """Name, formula, tensor and closed form of the gradients, from the last layer to the first.
-
-    `outputs` are the input of the first layer and the output of each.
-    """
+    """Name, formula, tensor and closed form, from the last layer to the first."""
     g, G = at_logits, "∂L/∂z"
     number = sum(isinstance(layer, Linear) for layer in model.layers)
     for i in reversed(range(len(model.layers))):
@@ -234,10 +192,6 @@ def _layers(
                 f"the closed form of {printable(type(layer).__name__)} is not known here: "
                 "check_network is for Linear and Tanh"
             )
-
-
-def _single_term(value: Array) -> _Expected:
-    return _Expected(value, np.abs(value))
 
 
 def _check(name: str, formula: str, actual: Any, expected: _Expected) -> GradientCheck:

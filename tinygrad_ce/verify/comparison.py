@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from html import escape
-from typing import Any, overload
+from typing import Any, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,6 +19,8 @@ from ..engine.tensor import Tensor
 
 # Of the largest entry, in units of the dtype's epsilon: room for a few dozen roundings.
 TOLERANCE_EPS = 64.0
+
+Scale: TypeAlias = ArrayLike | None
 
 COLUMNS = ("name", "shape", "exact", "close", "max |Δ|", "max rel", "max ulp")
 
@@ -38,17 +40,14 @@ class Comparison:
 
     Attributes
     ----------
-    name, shape
-        What was compared.
     exact
         Whether all values are equal, with nan at the same places.
     close
-        Whether no element differs by more than the tolerance, which is relative to the largest
-        entry. False for arrays of different shapes or dtypes.
+        Whether no element differs by more than the tolerance. False for arrays of different shapes
+        or dtypes.
     max_abs, max_rel, max_ulp
-        The largest difference: absolute, relative to the expected element, and in units in the
-        last place, that is, how many floating point numbers lie between the two. nan where the
-        arrays cannot be compared.
+        The largest difference: absolute, relative to the expected element, and in how many
+        floating point numbers lie between the two. nan where the arrays cannot be compared.
     note
         Why they cannot be compared, or "".
     worst
@@ -83,8 +82,7 @@ class Comparison:
 class Comparisons(tuple[Comparison, ...]):
     """A tuple of comparisons, shown as a table with a row for each.
 
-    As text, it ends with the worst elements of the rows that are not close. As HTML, in a notebook,
-    it has those of all rows that are not exact, with the digits marked in which the values differ.
+    It has the worst elements: in text of the rows that are not close, in HTML of those not exact.
     """
 
     __slots__ = ()
@@ -105,10 +103,7 @@ class Comparisons(tuple[Comparison, ...]):
 
 @overload
 def compare(
-    actual: Mapping[str, tuple[Any, Any]],
-    *,
-    tolerance: float | None = None,
-    scale: ArrayLike | None = None,
+    actual: Mapping[str, tuple[Any, Any]], *, tolerance: float | None = None, scale: Scale = None
 ) -> Comparisons: ...
 
 
@@ -119,7 +114,7 @@ def compare(
     name: str = "",
     *,
     tolerance: float | None = None,
-    scale: ArrayLike | None = None,
+    scale: Scale = None,
 ) -> Comparison: ...
 
 
@@ -129,7 +124,7 @@ def compare(
     name: str = "",
     *,
     tolerance: float | None = None,
-    scale: ArrayLike | None = None,
+    scale: Scale = None,
 ) -> Comparison | Comparisons:
     """Compare gradients with what they should be, element by element, without broadcasting.
 
@@ -212,9 +207,6 @@ def table(comparisons: Iterable[Comparison]) -> str:
     return "\n".join([*lines, "", *worst] if worst else lines)
 
 
-# ── How two arrays are compared ───────────────────────────────────────────────────────────────────
-
-
 def _pair(name: str, pair: Any) -> tuple[Any, Any]:
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise TypeError(f"compare: {name!r} needs (actual, expected), got {type(pair).__name__}")
@@ -222,15 +214,13 @@ def _pair(name: str, pair: Any) -> tuple[Any, Any]:
 
 
 def _compare(
-    actual: Any, expected: Any, name: str, tolerance: float | None, scale: ArrayLike | None
+    actual: Any, expected: Any, name: str, tolerance: float | None, scale: Scale
 ) -> Comparison:
     a, b = _array(actual), _array(expected)
     if note := _why_not(a, b):
-        nan = float("nan")
-        return Comparison(name, a.shape, False, False, nan, nan, nan, note)
-    exact = bool(np.array_equal(a, b, equal_nan=a.dtype.kind == "f"))
-    if exact:
-        return Comparison(name, a.shape, exact, exact, 0.0, 0.0, 0.0)
+        return Comparison(name, a.shape, False, False, np.nan, np.nan, np.nan, note)
+    if np.array_equal(a, b, equal_nan=a.dtype.kind == "f"):
+        return Comparison(name, a.shape, True, True, 0.0, 0.0, 0.0)
     x, y = (a, b) if a.dtype.kind == "f" else (a.astype(np.float64), b.astype(np.float64))
     with np.errstate(all="ignore"):
         same = (a == b) | (np.isnan(x) & np.isnan(y))
@@ -243,16 +233,10 @@ def _compare(
         # nan, where a nan is held against a number, is the largest; so argmax has it.
         excess = np.where(same, -1, difference / np.where(limit > 0, limit, np.finfo(float).tiny))
     index = np.unravel_index(int(np.argmax(excess)), x.shape)
-    return Comparison(
-        name,
-        a.shape,
-        exact,
-        bool(np.all(difference <= limit)),
-        float(np.max(difference)),
-        float(np.max(relative)),
-        _max_ulp(x, y),
-        worst=Worst(tuple(map(int, index)), a[index], b[index]),
-    )
+    close = bool(np.all(difference <= limit))
+    largest = float(np.max(difference)), float(np.max(relative)), _max_ulp(x, y)
+    worst = Worst(tuple(map(int, index)), a[index], b[index])
+    return Comparison(name, a.shape, False, close, *largest, worst=worst)
 
 
 def _array(x: ArrayLike | Tensor) -> Array:
@@ -271,7 +255,6 @@ def _why_not(a: Array, b: Array) -> str:
 
 
 def _max_ulp(a: Array, b: Array) -> float:
-    """The largest number of steps from one floating point number to the next between a and b."""
     if np.any(np.isnan(a) != np.isnan(b)):
         return float("inf")
     numbers = ~np.isnan(a)
@@ -288,26 +271,17 @@ def _ordinal(x: Array) -> Array:
     return ordinal
 
 
-# ── How it is shown ───────────────────────────────────────────────────────────────────────────────
-
-
 def _cells(c: Comparison) -> tuple[str, ...]:
-    """A row of the table but for the name; no figures where there is a note in their place."""
     figures = (f"{c.max_abs:.3g}", f"{c.max_rel:.3g}", f"{c.max_ulp:.3g}")
     verdicts = ("yes" if c.exact else "no", "yes" if c.close else "no")
     return (str(c.shape), *verdicts, *(("", "", "") if c.note else figures))
 
 
 def _html(comparisons: Iterable[Comparison]) -> str:
-    """A table for notebooks, without a style of its own."""
-    head = "".join(
-        f'<th scope="col">{title}</th>' for title in (*COLUMNS, "worst at", "actual", "expected")
-    )
-    rows = "\n".join(map(_html_row, comparisons))
-    return (
-        f'<table class="comparisons">\n<thead><tr>{head}</tr></thead>\n'
-        f"<tbody>\n{rows}\n</tbody>\n</table>"
-    )
+    titles = (*COLUMNS, "worst at", "actual", "expected")
+    head = "".join(f'<th scope="col">{title}</th>' for title in titles)
+    rows = "\n".join(["<tbody>", *map(_html_row, comparisons), "</tbody>"])
+    return f'<table class="comparisons">\n<thead><tr>{head}</tr></thead>\n{rows}\n</table>'
 
 
 def _html_row(c: Comparison) -> str:
@@ -328,8 +302,7 @@ def _html_worst(worst: Worst | None) -> tuple[str, str, str]:
     if worst is None:
         return "", "", ""
     values = str(worst.actual), str(worst.expected)
-    same = next((i for i, (x, y) in enumerate(zip(*values, strict=False)) if x != y), None)
-    if same is None:
-        same = min(map(len, values))
+    pairs = enumerate(zip(*values, strict=False))
+    same = next((i for i, (x, y) in pairs if x != y), min(map(len, values)))
     one, other = (f"{v[:same]}<mark>{v[same:]}</mark>" for v in values)
     return str(list(worst.index)), one, other

@@ -59,14 +59,17 @@ def cross_entropy(logits: ArrayLike, label: int) -> Any:
     others = np.exp(np.delete(z, label) - z[label]).sum() if z.size > 1 else Decimal(0)
     # log(1 + x) of a small x loses as many digits as 1 + x does: its series does not.
     small = Decimal(10) ** -(DIGITS // 2)
-    return others - others**2 / 2 + others**3 / 3 if others < small else _log1p(others)
+    if others < small:
+        return others - others**2 / 2 + others**3 / 3
+    with decimal.localcontext(prec=2 * (DIGITS + GUARD)):
+        return (1 + others).ln()
 
 
 @_to_50_digits
 def nll_grad(logits: ArrayLike, label: int) -> Decimals:
     """∂L/∂p of L = −log p_t, at p = softmax(z): −1/p_t at the label, 0 elsewhere."""
     p = _softmax(logits)
-    gradient = _zeros(p.shape)
+    gradient = np.full(p.shape, Decimal(0), object)
     gradient[label] = -1 / p[label]
     return gradient
 
@@ -98,37 +101,20 @@ def cross_entropy_hessian(logits: ArrayLike) -> Decimals:
     return softmax_jacobian(logits)
 
 
-# ── Parts ─────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _decimals(logits: ArrayLike) -> Decimals:
-    """A decimal number for each binary one, exactly."""
-    z = np.asarray(logits, np.float64)
-    return np.array([Decimal(x) for x in z.tolist()], object)
+    return np.array([Decimal(x) for x in np.asarray(logits, np.float64).tolist()], object)
 
 
 def _softmax(logits: ArrayLike) -> Decimals:
     z = _decimals(logits)
     e = np.exp(z - z.max())
-    p: Decimals = e / e.sum()
-    return p
+    return np.asarray(e / e.sum())
 
 
 def _others(p: Decimals) -> Decimals:
     """1 − p_i as the sum of all the others: sums from the left and from the right of i."""
     left, right = np.cumsum(p), np.cumsum(p[::-1])[::-1]
-    others = _zeros(p.shape)
+    others = np.full(p.shape, Decimal(0), object)
     others[1:] += left[:-1]
     others[:-1] += right[1:]
     return others
-
-
-def _log1p(x: Decimal) -> Decimal:
-    """log(1 + x), with as many digits more as 1 + x loses of x."""
-    with decimal.localcontext() as context:
-        context.prec = 2 * (DIGITS + GUARD)
-        return (1 + x).ln()
-
-
-def _zeros(shape: tuple[int, ...]) -> Decimals:
-    return np.full(shape, Decimal(0), object)

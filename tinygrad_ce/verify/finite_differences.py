@@ -26,16 +26,8 @@ STEP = 1e-5  # of central differences: its square is the error of a smooth funct
 class GradcheckError(AssertionError):
     """A derivative that backprop found disagrees with differences.
 
-    Attributes
-    ----------
-    function
-        The name of the function.
-    order, argument, index
-        Of which derivative, with respect to which argument, at which of its elements.
-    actual, expected
-        What backprop found, and the difference quotient.
-    method
-        "complex step" or "central differences".
+    It has the `function` by name, the `order` of the derivative, the `argument` and the `index` of
+    its element, the values `actual` and `expected`, and the `method` of the difference quotient.
     """
 
     def __init__(
@@ -48,13 +40,8 @@ class GradcheckError(AssertionError):
         expected: float,
         method: str,
     ) -> None:
-        self.function = function
-        self.order = order
-        self.argument = argument
-        self.index = index
-        self.actual = actual
-        self.expected = expected
-        self.method = method
+        self.function, self.order, self.argument, self.index = function, order, argument, index
+        self.actual, self.expected, self.method = actual, expected, method
         super().__init__(
             f"{function}: derivative of order {order} with respect to argument {argument} at index "
             f"{index}: expected {expected!r} ({method}), got {actual!r}"
@@ -83,8 +70,8 @@ def gradcheck(
     order
         1, or 2 to check the derivative of the derivative too.
     method
-        "complex": Im f(x + ih) / h with h = 1e-20. Nothing is subtracted, so nothing is lost, and
-        the error is that of f itself. For functions that are analytic where they are smooth.
+        "complex": Im f(x + ih) / h with h = 1e-20, where nothing is lost to a difference. For
+        functions that are analytic where they are smooth.
         "central": (f(x + h) - f(x - h)) / 2h with h near 1e-5, whose error is near 1e-10.
         "auto": the complex step where all primitives of f take complex numbers, else differences.
         The second derivative is always checked by differences of the first.
@@ -92,25 +79,17 @@ def gradcheck(
         The error allowed, relative to the largest derivative with respect to the same argument;
         by default 1e-10 for the complex step and 1e-6 for differences.
 
-    Returns
-    -------
-    bool
-        True.
-
     Raises
     ------
     GradcheckError
         A derivative is wrong.
     TypeError
         An input in float32 or float16, whose rounding would drown the differences; no input in
-        float64; an output that is no Tensor; or a function that does not allow the complex step
-        that was asked for.
+        float64; an output that is no Tensor; or the complex step of a function that has none.
     ValueError
         Another `order` or `method`.
 
-    References
-    ----------
-    Squire and Trapp, Using complex variables to estimate derivatives of real functions, 1998.
+    Source: Squire and Trapp (1998), Using complex variables to estimate derivatives.
 
     >>> gradcheck(lambda a, b: a * b.exp(), [1.0, 2.0], [0.5, -0.5], order=2)
     True
@@ -146,7 +125,6 @@ def gradcheck(
 
 
 def _checkable(i: int, x: Any) -> Any:
-    """An input as an array, if the function can be differentiated with respect to it."""
     if not isinstance(x, Tensor | np.ndarray | np.generic | float | list | tuple):
         return x
     array = np.array(x.data if isinstance(x, Tensor) else x)
@@ -165,7 +143,6 @@ def _is_real(x: Any) -> bool:
 def _weighted(
     f: Callable[..., Tensor], values: list[Any], rng: np.random.Generator
 ) -> Callable[..., Tensor]:
-    """f's output times random weights, summed up."""
     y = f(*map(_argument, values))
     if not isinstance(y, Tensor):
         raise TypeError(f"the function must return a Tensor, got {type(y).__name__}: {y!r}")
@@ -180,22 +157,11 @@ def _argument(x: Any) -> Any:
 def central_differences(
     f: Callable[[Array], Array], x: Array, step: ArrayLike
 ) -> tuple[Array, Array]:
-    """Return (f(x + h) − f(x − h)) / 2h of each row, element by element, for an x of rows.
+    """Return (f(x + h) − f(x − h)) / 2h of each row of x, and the size of f, element by element.
 
-    Parameters
-    ----------
-    f
-        Takes the N rows of an array (N, C) to N values: numbers, or arrays of one shape.
-    x
-        The rows.
-    step
-        h, a number or an array that broadcasts to x.
-
-    Returns
-    -------
-    quotients, sizes
-        Of shape (N, ..., C): the derivatives with respect to x in the last axis, and the larger of
-        |f(x + h)| and |f(x − h)|, to which rounding in f is relative.
+    `f` takes the N rows of an array (N, C) to N values: numbers, or arrays of one shape. The
+    results have the shape (N, ..., C): the derivatives with respect to x in the last axis, and the
+    larger of |f(x + h)| and |f(x − h)|, to which rounding in f is relative.
     """
     h = np.broadcast_to(step, x.shape)
     quotients, sizes = [], []
@@ -231,9 +197,8 @@ def _check(
         wrong = ~(np.abs(actual - expected) <= limit)
         if wrong.any():
             index = tuple(int(k) for k in np.argwhere(wrong)[0])
-            raise GradcheckError(
-                name, order, i, index, float(actual[index]), float(expected[index]), used
-            )
+            values_at = float(actual[index]), float(expected[index])
+            raise GradcheckError(name, order, i, index, *values_at, used)
 
 
 def _differences(

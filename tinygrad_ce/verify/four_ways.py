@@ -37,8 +37,6 @@ class DerivativeCheck:
 
     Attributes
     ----------
-    name, formula
-        Which derivative, and the equation of its closed form, to be read by people.
     autograd, closed_form, differences, reference
         Arrays of one shape, N in front: three in float64, and one of Decimals. Differences are nan
         where there are none, as for a loss that is inf.
@@ -68,15 +66,9 @@ def check_four_ways(logits: ArrayLike, target: ArrayLike) -> list[DerivativeChec
 
     Parameters
     ----------
-    logits
-        In float64, of shape (N, C). Each row has a finite maximum; others may be -inf.
-    target
-        Labels of shape (N,).
-
-    Returns
-    -------
-    list of DerivativeCheck
-        One for each of the four derivatives.
+    logits, target
+        In float64, of shape (N, C), each row with a finite maximum, others may be -inf; and the
+        labels of shape (N,).
 
     >>> checks = check_four_ways([[2.0, 1.0, 0.1]], [0])
     >>> [(c.name, c.agrees) for c in checks]
@@ -90,7 +82,7 @@ def check_four_ways(logits: ArrayLike, target: ArrayLike) -> list[DerivativeChec
 
 
 def _derivatives(z: Array, t: Array) -> Iterator[DerivativeCheck]:
-    rows = np.arange(len(z))
+    rows, pairs = np.arange(len(z)), list(zip(z, t, strict=True))
     p = F.softmax(z).data
 
     def neg_log_prob(p: Any) -> Any:
@@ -106,7 +98,7 @@ def _derivatives(z: Array, t: Array) -> Iterator[DerivativeCheck]:
         _gradient(neg_log_prob, p),
         closed_form.nll_grad(closed_form.softmax(z), t, "none"),
         _quotients(neg_log_prob, p, np.where(p > 0, STEP * p, STEP)),
-        [reference.nll_grad(*row) for row in zip(z, t, strict=True)],
+        [reference.nll_grad(*row) for row in pairs],
         terms[:, None],
     )
     yield _check(
@@ -127,12 +119,12 @@ def _derivatives(z: Array, t: Array) -> Iterator[DerivativeCheck]:
         _gradient(losses, z),
         closed_form.cross_entropy_grad(z, t, "none"),
         _quotients(losses, z, STEP),
-        [reference.cross_entropy_grad(*row) for row in zip(z, t, strict=True)],
+        [reference.cross_entropy_grad(*row) for row in pairs],
     )
     yield _check(
         "∂²L/∂z²",
         "∂²L/∂z_i∂z_j = p_i (1 − p_i) for i = j, −p_i p_j for i ≠ j",
-        np.stack([hessian(F.cross_entropy)(*row).data for row in zip(z, t, strict=True)]),
+        np.stack([hessian(F.cross_entropy)(*row).data for row in pairs]),
         np.stack([closed_form.cross_entropy_hessian(row) for row in z]),
         _quotients(lambda x: Tensor(_gradient(losses, x.data)), z, STEP),
         [reference.cross_entropy_hessian(row) for row in z],
@@ -142,8 +134,7 @@ def _derivatives(z: Array, t: Array) -> Iterator[DerivativeCheck]:
 def _gradient(f: Callable[[Tensor], Tensor], x: Array) -> Array:
     """The gradient of each row's value with respect to that row."""
     variable = Tensor(x, requires_grad=True)
-    gradient: Array = gradients(f(variable).sum(), [variable])[0]
-    return gradient
+    return np.asarray(gradients(f(variable).sum(), [variable])[0])
 
 
 def _quotients(f: Callable[[Tensor], Tensor], x: Array, step: ArrayLike) -> tuple[Array, Array]:
@@ -174,17 +165,11 @@ def _check(
     # Where there is no difference quotient, it does not disagree.
     allowed = DIFFERENCES_RTOL * np.broadcast_to(terms, quotients.shape) + noise
     measured = np.where(np.isnan(quotients), rounded, quotients)
-    return DerivativeCheck(
-        name,
-        formula,
-        autograd,
-        closed_form,
-        quotients,
-        exactly,
-        compare(autograd, closed_form, name, scale=terms),
-        (
-            compare(autograd, rounded, name, scale=terms),
-            compare(closed_form, rounded, name, scale=terms),
-            compare(measured, rounded, name, tolerance=1.0, scale=allowed),
-        ),
+    ways = autograd, closed_form, quotients, exactly
+    comparison = compare(autograd, closed_form, name, scale=terms)
+    errors = (
+        compare(autograd, rounded, name, scale=terms),
+        compare(closed_form, rounded, name, scale=terms),
+        compare(measured, rounded, name, tolerance=1.0, scale=allowed),
     )
+    return DerivativeCheck(name, formula, *ways, comparison, errors)

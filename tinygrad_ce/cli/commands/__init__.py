@@ -1,6 +1,5 @@
-"""The commands, a module for each: its options, what it does, and what it prints.
+"""The commands, a module for each.
 
-A module has `add_arguments(parser)`, which names the options, and `run(arguments)`, which does the
-work and returns the exit status; the docstring of `run` is the text of ``--help``. Results go to
-stdout, progress and remarks to stderr.
+`add_arguments(parser)` names the options; `run(arguments)` does the work and returns the exit
+status; its docstring is the text of ``--help``. Results go to stdout, remarks to stderr.
 """

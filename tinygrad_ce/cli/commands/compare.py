@@ -20,27 +20,14 @@ DERIVATIVES: tuple[Literal["gradient"], Literal["hessian"]] = ("gradient", "hess
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Name the options of the command."""
     logits_input.add_logits(parser)
-    parser.add_argument(
-        "--csv",
-        type=any_path,
-        metavar="FILE",
-        help="rows of logits with the label in the last column; a header is skipped",
-    )
+    rows = "rows of logits with the label in the last column; a header is skipped"
+    parser.add_argument("--csv", type=any_path, metavar="FILE", help=rows)
     add_seed(parser, "of random logits, where none are given")
-    parser.add_argument(
-        "--classes",
-        type=whole_number(1, MAX_CLASSES),
-        metavar="C",
-        help=f"the number of random logits (default: {logits_input.CLASSES})",
-    )
-    parser.add_argument(
-        "--scale",
-        type=positive_number,
-        metavar="S",
-        help=f"the standard deviation of random logits (default: {logits_input.SCALE:g})",
-    )
+    number = f"the number of random logits (default: {logits_input.CLASSES})"
+    parser.add_argument("--classes", type=whole_number(1, MAX_CLASSES), metavar="C", help=number)
+    scale = f"the standard deviation of random logits (default: {logits_input.SCALE:g})"
+    parser.add_argument("--scale", type=positive_number, metavar="S", help=scale)
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print one JSON object; see below")
     form.add_argument(

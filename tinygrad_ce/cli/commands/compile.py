@@ -13,14 +13,9 @@ MAX_BATCH = 100_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Name the options of the command."""
     add_experiment(parser)
-    parser.add_argument(
-        "--batch",
-        type=whole_number(1, MAX_BATCH),
-        metavar="N",
-        help=f"the number of rows that the function takes (default: {defaults('batch_size')})",
-    )
+    rows = f"the number of rows that the function takes (default: {defaults('batch_size')})"
+    parser.add_argument("--batch", type=whole_number(1, MAX_BATCH), metavar="N", help=rows)
     parser.add_argument(
         "-o", "--out", type=file_path, metavar="FILE.py", help="write a file (default: print it)"
     )

@@ -19,7 +19,6 @@ FILES = {"index.html": "page", "loss.svg": "graph", "loss.dot": "", "weights.npz
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Name the options of the command."""
     add_experiment(parser, epochs=True)
     parser.add_argument(
         "--out",

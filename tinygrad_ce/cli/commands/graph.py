@@ -6,25 +6,19 @@ import argparse
 import webbrowser
 from pathlib import Path
 
-from ... import functional as F
 from ...atomic_files import ensure_writable
 from ...engine.tensor import Tensor
-from ..experiment import loss_of_row, prepare
+from ..experiment import loss_of_row, named_loss, prepare
 from ..logits_input import add_logits, given_logits, typed_logits
 from ..options import UsageError, add_experiment, file_path, whole_number
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Name the options of the command."""
     add_experiment(parser)
     parser.set_defaults(data=None)  # which distinguishes --data iris from no --data
     add_logits(parser)
-    parser.add_argument(
-        "--depth",
-        type=whole_number(1),
-        metavar="N",
-        help="fold scopes from this level on (default: none)",
-    )
+    depth = "fold scopes from this level on (default: none)"
+    parser.add_argument("--depth", type=whole_number(1), metavar="N", help=depth)
     parser.add_argument(
         "--out",
         type=file_path,
@@ -57,11 +51,6 @@ def _loss(arguments: argparse.Namespace) -> Tensor:
         if arguments.data is not None:
             raise UsageError("--data and --logits are two things to draw: give one of them")
         z, t = typed_logits(arguments)
-        loss = F.cross_entropy(
-            Tensor(z, requires_grad=True, name="logits"), Tensor(t, name="label")
-        )
-        loss.name = "loss"
-        return loss
-    data = arguments.data or "iris"
-    experiment = prepare(data, arguments.hidden, seed=arguments.seed)
+        return named_loss(Tensor(z, requires_grad=True, name="logits"), t)
+    experiment = prepare(arguments.data or "iris", arguments.hidden, seed=arguments.seed)
     return loss_of_row(experiment, 0)[0]

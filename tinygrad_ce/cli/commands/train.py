@@ -10,7 +10,6 @@ from ..options import add_experiment, file_path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Name the options of the command."""
     add_experiment(parser, epochs=True)
     parser.add_argument("--save", type=file_path, metavar="FILE.npz", help="save the weights")
 

@@ -22,14 +22,8 @@ if TYPE_CHECKING:
 # is light on a light page and dark on a dark one.
 INK, MUTED, RULE, SURFACE, ACCENT = "#010101", "#010102", "#010103", "#010104", "#010105"
 CLASSES = ("#010106", "#010107", "#010108")
-_VARIABLES = {
-    INK: "--ink",
-    MUTED: "--muted",
-    RULE: "--rule",
-    SURFACE: "--surface",
-    ACCENT: "--accent",
-    **{color: f"--class-{i}" for i, color in enumerate(CLASSES)},
-}
+_VARIABLES = {INK: "--ink", MUTED: "--muted", RULE: "--rule", SURFACE: "--surface"}
+_VARIABLES |= {ACCENT: "--accent"} | {color: f"--class-{i}" for i, color in enumerate(CLASSES)}
 _FONT = re.compile(r"font: ([\d.]+px) [^;\"]*")
 _GROUP_ID = re.compile(r'<g id="[^"]*"')
 _COLOR = re.compile("|".join(_VARIABLES))
@@ -55,33 +49,36 @@ def require_matplotlib() -> None:
 
 def loss_curves(history: History) -> str:
     """The loss of the training set and of the test set over the epochs."""
-    with _looks():
-        axes = _axes(2.5)
-        _curves(axes, history.loss, history.test_loss)
-        axes.set_ylim(bottom=0)
-        axes.legend(loc="upper right")
-        return _svg(
-            axes,
-            f"Line chart of the loss over the epochs. Training set: from {history.loss[0]:.3f} to "
-            f"{history.loss[-1]:.3f}. Test set: from {history.test_loss[0]:.3f} to "
-            f"{history.test_loss[-1]:.3f}.",
-        )
+    return _curves("loss", history.loss, history.test_loss, ".3f")
 
 
 def accuracy_curves(history: History) -> str:
     """The accuracy on the training set and on the test set over the epochs."""
-    training, test = history.accuracy, history.test_accuracy
+    return _curves("accuracy", history.accuracy, history.test_accuracy, ".1%")
+
+
+def _curves(what: str, training: list[float], test: list[float], form: str) -> str:
+    from matplotlib.ticker import MaxNLocator
+
+    epochs = np.arange(1, len(training) + 1)
+    both: dict[str, Any] = {"marker": "o" if len(epochs) == 1 else "", "clip_on": False}
     with _looks():
         axes = _axes(2.5)
-        _curves(axes, training, test)
-        axes.set_ylim(top=1)
-        axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:g}\u202f%")
-        axes.legend(loc="lower right")
+        axes.plot(epochs, training, color=MUTED, dashes=(3, 1.5), label="training set", **both)
+        axes.plot(epochs, test, color=ACCENT, label="test set", **both)
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(axis="y")
+        if what == "loss":
+            axes.set_ylim(bottom=0)
+        else:
+            axes.set_ylim(top=1)
+            axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:g}\u202f%")
+        axes.legend(loc="upper right" if what == "loss" else "lower right")
         return _svg(
             axes,
-            "Line chart of the accuracy over the epochs. Training set: from "
-            f"{training[0]:.1%} to {training[-1]:.1%}. "
-            f"Test set: from {test[0]:.1%} to {test[-1]:.1%}.",
+            f"Line chart of the {what} over the epochs. Training set: from {training[0]:{form}} to "
+            f"{training[-1]:{form}}. Test set: from {test[0]:{form}} to {test[-1]:{form}}.",
         )
 
 
@@ -114,19 +111,6 @@ def decision_regions(results: Results) -> str:
         )
 
 
-def _curves(axes: Axes, training: list[float], test: list[float]) -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    epochs = np.arange(1, len(training) + 1)
-    marker = "o" if len(epochs) == 1 else ""
-    both: dict[str, Any] = {"marker": marker, "clip_on": False}
-    axes.plot(epochs, training, color=MUTED, dashes=(3, 1.5), label="training set", **both)
-    axes.plot(epochs, test, color=ACCENT, label="test set", **both)
-    axes.set_xlabel("epoch")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.grid(axis="y")
-
-
 def _span(values: Any) -> Any:
     margin = 0.08 * np.ptp(values)
     return np.linspace(values.min() - margin, values.max() + margin, 80)
@@ -146,35 +130,21 @@ def _points(axes: Axes, results: Results, i: int, j: int) -> None:
         axes.scatter(x[wrong], y[wrong], label="wrong", **looks)
 
 
-# ── From matplotlib to the page ───────────────────────────────────────────────────────────────────
-
-
 @contextmanager
 def _looks() -> Iterator[None]:
     import matplotlib
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(
-            {
-                "svg.fonttype": "none",
-                "font.size": 9,
-                "text.color": INK,
-                "axes.labelcolor": MUTED,
-                "axes.edgecolor": RULE,
-                "xtick.color": RULE,
-                "ytick.color": RULE,
-                "xtick.labelcolor": MUTED,
-                "ytick.labelcolor": MUTED,
-                "grid.color": RULE,
-                "grid.linewidth": 0.5,
-                "lines.linewidth": 1.7,
-                "legend.framealpha": 0.8,
-                "legend.facecolor": SURFACE,
-                "legend.edgecolor": "none",
-                "legend.labelcolor": INK,
-            }
-        )
+        matplotlib.rc("svg", fonttype="none")
+        matplotlib.rc("font", size=9)
+        matplotlib.rc("text", color=INK)
+        matplotlib.rc("axes", labelcolor=MUTED, edgecolor=RULE)
+        matplotlib.rc("xtick", color=RULE, labelcolor=MUTED)
+        matplotlib.rc("ytick", color=RULE, labelcolor=MUTED)
+        matplotlib.rc("grid", color=RULE, linewidth=0.5)
+        matplotlib.rc("lines", linewidth=1.7)
+        matplotlib.rc("legend", framealpha=0.8, facecolor=SURFACE, edgecolor="none", labelcolor=INK)
         yield
 
 

@@ -29,37 +29,31 @@ MAX_DIGITS = 15
 
 
 def render_page(results: Results, row: int, gradient: Any, drawing: str | None) -> str:
-    """Render the page, as text in HTML.
+    """Render the results of the demo as HTML.
 
-    Parameters
-    ----------
-    results
-        What came out of the demo.
-    row, gradient
-        The row of the test set whose loss is drawn, and the gradient of that loss with respect to
-        the logits (C,), as backprop found it.
-    drawing
-        The graph of the loss as an SVG element, or None where there is no renderer.
+    Drawn is the loss of a row of the test set, as an SVG element, or None where there is no
+    renderer; the gradient (C,) is that of this loss with respect to the logits.
     """
     experiment, config = results.experiment, results.experiment.config
-    epochs = "1 epoch" if config.epochs == 1 else f"{config.epochs} epochs"
     worst = results.random_logits.comparison
-    resources = files(__package__)
-    skeleton = Template(resources.joinpath("page.html").read_text(encoding="utf-8"))
-    return skeleton.substitute(
-        palette=files("tinygrad_ce").joinpath(PALETTE).read_text(encoding="utf-8"),
-        css=resources.joinpath("page.css").read_text(encoding="utf-8"),
+    image = ""
+    if experiment.name == "digits":
+        digit = _digit(experiment.raw_test[row], "The digit of this row")
+        image = f'<p class="digit">{digit}</p>'
+    return Template(_file("cli/report/page.html")).substitute(
+        palette=_file(PALETTE),
+        css=_file("cli/report/page.css"),
         title=escape(f"{experiment.name}: test accuracy {results.accuracy:.1%} · tinygrad_ce"),
         data=escape(experiment.name),
         things=THINGS[experiment.name],
-        accuracy=percent(results.accuracy),
+        accuracy=f"{100 * results.accuracy:.1f}\u202f%",
         n_correct=results.n_correct,
         n_test=len(experiment.y_test),
         n_train=f"{len(experiment.y_train):,}",
         n_inputs=experiment.X_train.shape[1],
         n_classes=len(experiment.classes),
         hidden=config.hidden,
-        epochs=epochs,
+        epochs="1 epoch" if config.epochs == 1 else f"{config.epochs} epochs",
         n_parameters=f"{experiment.n_parameters:,}",
         test_loss=f"{results.history.test_loss[-1]:.3f}",
         guessing=f"{math.log(len(experiment.classes)):.3f}",
@@ -70,7 +64,7 @@ def render_page(results: Results, row: int, gradient: Any, drawing: str | None) 
         gradients=_gradients(results),
         random_verdict="✓" if worst.close else "✗",
         row=row,
-        image=_image(results, row),
+        image=image,
         at_logits=_at_logits(results, row, gradient),
         graph=_graph(drawing),
         files=_files(drawing),
@@ -84,13 +78,8 @@ def render_page(results: Results, row: int, gradient: Any, drawing: str | None) 
     )
 
 
-def percent(share: float) -> str:
-    """Write a share as people do.
-
-    >>> percent(0.96)
-    '96.0\u202f%'
-    """
-    return f"{100 * share:.1f}\u202f%"
+def _file(path: str) -> str:
+    return files("tinygrad_ce").joinpath(path).read_text(encoding="utf-8")
 
 
 def scientific(value: float) -> str:
@@ -104,9 +93,6 @@ def scientific(value: float) -> str:
     mantissa, exponent = f"{value:.1e}".split("e")
     sign = "−" if int(exponent) < 0 else ""
     return f"{mantissa} × 10<sup>{sign}{abs(int(exponent))}</sup>".replace(" ", "\u00a0")
-
-
-# ── What it has learned ───────────────────────────────────────────────────────────────────────────
 
 
 def _figure(caption: str, content: str = "") -> str:
@@ -151,7 +137,7 @@ def _confusion(results: Results) -> str:
 
 
 def _misread_digits(results: Results) -> str:
-    """The images of the test set that the network misclassified, the surest mistakes first."""
+    """The images that the network misclassified, the surest mistakes first."""
     experiment = results.experiment
     wrong = np.flatnonzero(results.predicted != experiment.y_test)
     surest = wrong[np.argsort(-results.probabilities[wrong].max(-1), kind="stable")]
@@ -174,7 +160,6 @@ def _misread_digits(results: Results) -> str:
 
 
 def _digit(row: Any, label: str) -> str:
-    """The image of 8 by 8 pixels that is in a row of the data."""
     pixels = "".join(
         f'<rect x="{column}" y="{line}" width="1" height="1" fill-opacity="{ink / 16:.2f}"/>'
         for (line, column), ink in np.ndenumerate(row.reshape(8, 8))
@@ -184,9 +169,6 @@ def _digit(row: Any, label: str) -> str:
         f'<svg viewBox="-1 -1 10 10" role="img" aria-label="{escape(label)}" '
         f'shape-rendering="crispEdges" fill="currentColor">{pixels}</svg>'
     )
-
-
-# ── The gradient ──────────────────────────────────────────────────────────────────────────────────
 
 
 def _gradients(results: Results) -> str:
@@ -215,16 +197,6 @@ def _verdict(check: GradientCheck) -> str:
     how = "exact" if comparison.exact else f"{check.roundings:.2g}\u202fε"
     difference = scientific(comparison.max_abs)
     return f'<td{kind}>{difference} <span class="roundings">{mark} {how}</span></td>'
-
-
-# ── The graph ─────────────────────────────────────────────────────────────────────────────────────
-
-
-def _image(results: Results, row: int) -> str:
-    if results.experiment.name != "digits":
-        return ""
-    image = _digit(results.experiment.raw_test[row], "The digit of this row")
-    return f'<p class="digit">{image}</p>'
 
 
 def _at_logits(results: Results, row: int, gradient: Any) -> str:
