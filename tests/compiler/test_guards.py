@@ -267,7 +267,7 @@ FACTOR = 2.0
 def test_globals_cells_and_attributes_that_the_code_names_are_followed(monkeypatch):
     class Options:
         power = 2
-        scale = [1.0, 3.0]
+        scale = (1.0, 3.0)
 
     def make():
         options, function = Options(), np.exp
