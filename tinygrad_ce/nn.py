@@ -15,7 +15,7 @@ from numpy.typing import DTypeLike
 from . import functional
 from .engine.array_input import as_numbers
 from .engine.array_types import Array
-from .engine.context import active_recorder, scope
+from .engine.context import scope
 from .engine.names import printable
 from .engine.tensor import Tensor, as_tensor, run_check, set_values
 from .functional import validation
@@ -145,19 +145,11 @@ class Module:
     @property
     def training(self) -> bool:
         """Whether it is in training mode, as at first, or in evaluation mode."""
-        self._depends_on("_training")
         return self._training
 
     @training.setter
     def training(self, training: bool) -> None:
         self._training = training
-
-    def _depends_on(self, *attributes: str) -> None:
-        """Let a compiled step be recorded again once one of these has changed."""
-        recorder = active_recorder()
-        if recorder is not None:
-            for attribute in attributes:
-                recorder.depends_on(self, attribute)
 
     def train(self, training: bool = True) -> Self:
         """Set the mode of this Module and its children to training, and return the Module."""
@@ -306,7 +298,6 @@ class BatchNorm1d(Module):
 
     def forward(self, x: Any) -> Tensor:
         """Map x of shape (N, n) to the same shape."""
-        self._depends_on("eps", "momentum")
         batch = as_tensor(x)
         if batch.shape[1:] != self.weight.shape:
             raise ValueError(
@@ -431,7 +422,6 @@ class Dropout(Module):
 
     def forward(self, x: Any) -> Tensor:
         """Map x, floating point of any shape, to the same shape and dtype."""
-        self._depends_on("p", "rng")
         return functional.dropout(x, self.p, rng=self.rng, training=self.training)
 
     def extra_repr(self) -> str:

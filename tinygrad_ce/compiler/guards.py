@@ -20,7 +20,7 @@ from ..optim import Optimizer
 MISSING = object()  # in place of a value where there is none
 PLAIN = (type(None), bool, int, float, complex, str, bytes, np.generic, np.dtype)
 CONTAINERS = (list, tuple, dict, set, deque)
-LONGEST = 1000  # of containers that are looked through for functions
+LONGEST = 1000  # elements of arrays that are compared, and of containers looked through
 DEEPEST = 4  # containers in containers that are compared by what they hold
 
 Key = tuple[int, str, Any]
@@ -48,7 +48,9 @@ class StateRef:
 
     @property
     def content(self) -> Any:
-        """What is there now, or MISSING."""
+        """What is there now, or MISSING; of all attributes at once, their names."""
+        if self.attribute == "__dict__":
+            return [*attribute_of(self.owner, "__dict__")]
         if self.in_dict:
             return self.owner.get(self.key, MISSING)
         try:
@@ -81,9 +83,9 @@ class StateRef:
 
 
 def snapshot(value: Any, depth: int = 0) -> Any:
-    """Return a value as it is now: with copies of containers and of arrays."""
+    """Return a value as it is now: with copies of containers and of arrays that are not large."""
     if isinstance(value, np.ndarray):
-        return value.copy()
+        return value.copy() if value.size <= LONGEST else value
     if type(value) in CONTAINERS and depth < DEEPEST:
         if type(value) is dict:
             return {key: snapshot(part, depth + 1) for key, part in value.items()}
@@ -98,7 +100,7 @@ def is_same(value: Any, expected: Any, depth: int = 0) -> bool:
     if type(value) is not type(expected):
         return False
     if isinstance(value, np.ndarray):
-        return same_bits(value, expected)
+        return value is expected or (value.size <= LONGEST and same_bits(value, expected))
     if type(value) in CONTAINERS and depth < DEEPEST:
         if len(value) != len(expected):
             return False

@@ -202,7 +202,7 @@ class StepRecorder(Recorder):
         if not isinstance(owner, Node):
             if id(owner) not in self._created:
                 self._guards[ref.identity] = ref, snapshot(content)
-                if type(content) in (list, dict, set, deque) and ref.attribute != "__dict__":
+                if type(content) in (list, dict, set, deque):
                     self._containers.append((content, snapshot(content)))
         elif self._is_outside(owner) and ref.identity not in self._switched:
             self._guards[ref.identity] = ref, content
@@ -213,6 +213,13 @@ class StepRecorder(Recorder):
         self._switches.setdefault(leaf, (leaf._requires_grad, leaf._tracked_since))
         self._switched.add(StateRef(leaf, "_requires_grad").identity)
 
+    def _state_of(self, owner: Any) -> tuple[str, ...]:
+        """The attributes that are read at each call."""
+        kind = type(owner)
+        if not issubclass(kind, Optimizer):
+            return ()
+        return (*kind.scalar_state, *kind.per_parameter_state)
+
     def attribute_read(self, owner: Any, name: str, value: Any) -> Any:
         """Return an attribute of a Module or optimizer: what changes, as Tensors."""
         if id(owner) in self._created or (name[:2] == "__" and name != "__dict__"):
@@ -222,7 +229,15 @@ class StepRecorder(Recorder):
         if isinstance(owner, Optimizer) and name in type(owner).per_parameter_state:
             return tuple(self._read_list(owner, name))
         is_property = isinstance(getattr(type(owner), name, None), property)
-        if name in attribute_of(owner, "__dict__") or name == "__dict__":
+        attributes = attribute_of(owner, "__dict__")
+        if name == "__dict__":
+            before = {x: self._settings.get((id(owner), x, None)) for x in attributes}
+            names = [x for x, set_ in before.items() if set_ is None or set_[1] is not MISSING]
+            self._guards.setdefault((id(owner), name, None), (StateRef(owner, name), names))
+            for each in names:
+                if each not in self._state_of(owner):
+                    self.depends_on(owner, each)
+        elif name in attributes:
             self.depends_on(owner, name)
         elif isinstance(value, PLAIN) and not is_property:
             self.depends_on(owner, name)  # which the class has, as long as the object does not
@@ -231,10 +246,11 @@ class StepRecorder(Recorder):
     def may_assign(self, owner: Any, name: str, value: Any) -> bool:
         """Take note of what is assigned to a Module or optimizer; say whether to assign it now."""
         attributes = attribute_of(owner, "__dict__")
+        if isinstance(getattr(type(owner), name, None), property):
+            return True  # which assigns in its turn
         if not attributes and name != "_training":
             self._created[id(owner)] = owner  # nothing has been assigned to it before
-        is_property = isinstance(getattr(type(owner), name, None), property)
-        if id(owner) in self._created or is_property:  # a property assigns in its turn
+        if id(owner) in self._created:
             return True
         if isinstance(owner, Optimizer) and name in type(owner).scalar_state:
             value = self.current(value) if isinstance(value, Tensor) else constant(value)

@@ -115,7 +115,7 @@ class _Driver:
                 self.namespace[f"type_{i}"] = type(op.state.content)
                 lines += [f"    if type(v{i}) is not type_{i}: return GUARD_FAILED"]
             else:
-                self.namespace |= {f"op_{i}": op, f"k{i}": None}
+                self.namespace |= {f"op_{i}": op, f"k{i}": MISSING}
                 lines += [f"    if v{i} is not k{i} and not fits(v{i}, op_{i}):"]
                 lines += ["        return GUARD_FAILED"]
         if lines:
@@ -192,6 +192,8 @@ class _Driver:
 
     def text(self, ref: StateRef) -> str:
         """What is written to read it or to assign it."""
+        if ref.attribute == "__dict__":
+            return f"[*vars({self.owner(ref.owner)})]"
         if ref.in_dict:
             return f"{self.owner(ref.owner)}.get({ref.key!r})"
         owner = self.owner(ref.owner)

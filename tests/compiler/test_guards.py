@@ -1,0 +1,349 @@
+"""What a step reads, writes and relies on outside: followed, or recorded again, or refused."""
+
+import numpy as np
+import pytest
+from bits import assert_same_bits
+from compiler_helpers import X3
+
+import tinygrad_ce as tg
+from tinygrad_ce import nn, optim
+from tinygrad_ce.compiler import RecordingError
+from tinygrad_ce.compiler.guards import is_same, snapshot
+
+
+def weights():
+    return tg.Tensor([1.0, 2.0, 3.0], requires_grad=True, name="w")
+
+
+def assert_follows(make, change=lambda world, i: None, calls=5):
+    """Check that a compiled step and the step itself agree after each call, without the net.
+
+    `make` returns a world, a step of it, and a function of its state.
+    """
+    (one, eager, state), (other, step, other_state) = make(), make()
+    compiled = tg.compile(step, verify=0)
+    for i in range(calls):
+        expected, got = eager(tg.Tensor(X3 + i)), compiled(X3 + i)
+        assert_same_bits([got, *other_state()], [expected, *state()])
+        change(one, i)
+        change(other, i)
+    return compiled
+
+
+def training(kind=optim.SGD, after=lambda o: None, **options):
+    def make():
+        w = weights()
+        o = kind([w], lr=0.5, **options)
+
+        def step(x):
+            o.zero_grad()
+            loss = (w * x).sum()
+            loss.backward()
+            o.step()
+            after(o)
+            return loss
+
+        return o, step, lambda: [w.data, np.array(o.lr)]
+
+    return make
+
+
+# ── Optimizers ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_schedule_inside_is_followed_without_recording_again():
+    def halve(o):
+        o.lr *= 0.5
+
+    assert len(assert_follows(training(after=halve))._reasons) == 1
+
+
+def test_hyper_parameters_that_change_inside_or_outside_are_followed():
+    def decay(o):
+        o.momentum = o.momentum * 0.5
+
+    def change(o, i):
+        o.lr, o.weight_decay, o.momentum = 0.1 * i, 0.01 * i, 0.5
+
+    assert_follows(training(after=decay, momentum=0.9))
+    assert_follows(training(momentum=0.9), change)
+
+
+def test_a_rate_that_is_returned_is_a_number_and_one_that_is_compared_is_refused():
+    o = optim.SGD([weights()], lr=0.5)
+    rate = tg.compile(lambda: o.lr)
+    assert rate() == 0.5
+    o.lr = 0.25
+    assert type(rate()) is float
+    assert rate() == 0.25
+    with pytest.raises(RecordingError, match="was read while"):
+        tg.compile(lambda: max(0.1, o.lr))()
+
+
+def test_state_that_is_assigned_inside_is_refused_and_outside_followed():
+    def forget(o):
+        o.velocity = [0 * v for v in o.velocity]
+
+    with pytest.raises(RecordingError, match=r"SGD\.velocity was assigned list"):
+        assert_follows(training(after=forget, momentum=0.9))
+    assert_follows(training(momentum=0.9), lambda o, i: forget(o))
+
+
+def test_an_optimizer_of_the_users_with_arrays_and_a_counter():
+    class Signs(optim.Optimizer):
+        def __init__(self, params, lr):
+            super().__init__(params, lr)
+            self.mask, self.count = np.array([1.0, 0.0, 1.0]), 0
+
+        def update(self, states, i, value, g):
+            self.count += 1
+            return value - self.lr * self.count * np.sign(g) * self.mask
+
+    def change(o, i):
+        o.mask[:] = i
+
+    assert_follows(training(Signs), change)
+
+
+def test_an_optimizer_that_is_made_inside_starts_anew_at_each_call():
+    def make():
+        w = weights()
+
+        def step(x):
+            o = optim.SGD([w], lr=0.1, momentum=0.9)
+            for _ in range(2):
+                o.zero_grad()
+                (w * x).sum().backward()
+                o.step()
+            return w * 1
+
+        return w, step, lambda: [w.data]
+
+    assert_follows(make)
+
+
+# ── Leaves ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_was_assigned_is_read_where_it_is_used_later():
+    def make():
+        w, target = weights(), tg.Tensor([0.0, 0.0, 0.0], name="target")
+
+        def step(x):
+            w.data = w * x
+            before = target * 1
+            target.data = w
+            return (before + target).sum()
+
+        return w, step, lambda: [w.data, target.data]
+
+    assert_follows(make)
+
+
+def test_a_loss_from_before_an_update_goes_back_through_the_old_values():
+    def make():
+        w = weights()
+        o = optim.SGD([w], lr=0.1)
+
+        def step(x):
+            loss = (w * x).sum() ** 2
+            loss.backward(retain_graph=True)
+            o.step()
+            loss.backward()
+            o.step()
+            return loss
+
+        return o, step, lambda: [w.data, w.grad]
+
+    assert_follows(make)
+
+
+def test_a_graph_that_is_freed_inside_cannot_be_walked_again():
+    w = weights()
+
+    def step(x):
+        loss = (w * x).sum()
+        loss.backward()
+        loss.exp().backward()
+
+    with pytest.raises(RuntimeError, match="has been freed"):
+        tg.compile(lambda x: [step(x * w), step(x)])(X3)
+
+
+@pytest.mark.parametrize("name", [None, "b"])
+def test_a_leaf_that_is_unfrozen_gets_its_gradient(name):
+    def make():
+        w, b = weights(), tg.Tensor(X3, name=name)
+
+        def step(x):
+            loss = (w * x + b).sum()
+            loss.backward()
+            return loss
+
+        return b, step, lambda: [w.grad, np.zeros(3) if b.grad is None else b.grad]
+
+    assert_follows(make, lambda b, i: setattr(b, "requires_grad", i % 2 == 0))
+
+
+def test_requires_grad_can_be_switched_inside():
+    def make():
+        w = weights()
+
+        def step(x):
+            w.requires_grad = not w.requires_grad
+            return (w * x).sum()
+
+        return w, step, lambda: [w.data, np.array(w.requires_grad)]
+
+    assert_follows(make)
+
+
+@pytest.mark.parametrize("attribute", ["data", "grad", "requires_grad"])
+def test_a_tensor_of_the_caller_is_not_assigned_to(attribute):
+    values = {"data": lambda x: x * 2, "grad": lambda x: x * 2, "requires_grad": lambda x: True}
+
+    def step(x):
+        setattr(x, attribute, values[attribute](x))
+
+    with pytest.raises(RecordingError, match="an argument, was assigned"):
+        tg.compile(step)(tg.Tensor(X3))
+
+
+def test_masks_with_another_number_of_elements():
+    w = weights()
+    f = tg.compile(lambda x: tg.gradients((w * x)[x > 2].mean(), [w])[0], verify=0)
+    for x in (X3, X3 + 1, X3 + 2, X3):
+        assert_same_bits(f(x), tg.gradients((w * x)[x > 2].mean(), [w])[0])
+    assert len(f._reasons) == 3
+
+
+def test_a_draw_before_a_mask_is_made_once():
+    def make():
+        rng = np.random.default_rng(0)
+        return rng, lambda x: x[tg.sample(rng.normal, size=3) > 0].sum(), lambda: [rng.normal()]
+
+    assert_follows(make)
+
+
+# ── Modules ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_layers_tensors_and_modes_that_are_replaced_are_followed():
+    def make():
+        model = nn.Sequential(nn.Linear(3, 2, rng=0, dtype=float), nn.Dropout(0.5, rng=1))
+
+        def step(x):
+            loss = (model(x) ** 2).sum()
+            model.train(not model.training)
+            return loss
+
+        return model, step, lambda: [np.array(model.training), np.array(model.layers[1].training)]
+
+    def change(model, i):
+        if i == 1:
+            model.layers = (nn.Linear(3, 4, rng=i, dtype=float), *model.layers[1:])
+        if i == 2:
+            model.layers[0].bias = None
+        if i == 3:
+            model.layers[0].weight = tg.Tensor(np.ones((3, 1)), requires_grad=True)
+
+    assert_follows(make, change)
+
+
+def test_a_parameter_that_is_added_is_seen_by_a_step_that_lists_them():
+    def make():
+        model = nn.Linear(3, 2, rng=0, dtype=float)
+        sums = [p.sum() for p in model.parameters()]
+        return model, lambda x: sum(p.sum() for p in model.parameters()) * x, lambda: sums
+
+    assert_follows(make, lambda model, i: setattr(model, f"w{i}", tg.Tensor(X3, True)))
+
+
+# ── What the code names, and side effects ─────────────────────────────────────────────────────────
+
+FACTOR = 2.0
+
+
+def test_globals_cells_and_attributes_that_the_code_names_are_followed(monkeypatch):
+    class Options:
+        power = 2
+        scale = (1.0, 3.0)
+
+    def make():
+        options, function = Options(), np.exp
+
+        def step(x):
+            return function(x) * FACTOR * options.scale[0] ** options.power
+
+        def change(kind, i):
+            nonlocal function
+            function = np.tanh if i % 2 else np.exp
+            options.power, options.scale = i, [0.5 * i]
+
+        return change, step, list
+
+    assert_follows(make, lambda change, i: change(None, i))
+    f = tg.compile(lambda x: x * FACTOR)
+    f(X3)
+    monkeypatch.setitem(globals(), "FACTOR", 3.0)
+    assert_same_bits(f(X3), tg.Tensor(X3 * 3))
+
+
+class Owner:
+    count, last = 0, None
+
+
+def appends(x, log, owner):
+    log.append(x * 2)
+
+
+def counts(x, log, owner):
+    owner.count += 1
+
+
+def keeps(x, log, owner):
+    owner.last = x * 2
+
+
+def keeps_deep_inside(x, log, owner):
+    vars(owner)["hidden"] = (x * 2,)
+
+
+def prints(x, log, owner):
+    print(x)
+
+
+@pytest.mark.parametrize("effect", [appends, counts, keeps, keeps_deep_inside, prints])
+def test_side_effects_are_refused_and_leave_nothing(effect):
+    log, owner = [], Owner()
+    with pytest.raises(RecordingError, match="return"):
+        tg.compile(lambda x: effect(x, log, owner))(X3)
+    assert (log, owner.count, owner.last) == ([], 0, None)
+
+
+def test_what_changes_at_once_and_a_recorder_inside_are_refused():
+    class Changing:
+        @property
+        def value(self):
+            return object()
+
+    assert is_same(snapshot([1.0, {"a": X3}]), [1.0, {"a": X3.copy()}])
+    assert not is_same([1.0, {"a": X3}], [1.0, {"a": X3 + 1}])
+    assert not is_same((0.0, 1), (-0.0, 1))
+    assert not is_same([1], [True])
+    assert tg.compile(lambda x: x * 2)(X3).data.tolist() == [2, 4, 6]
+
+
+def test_a_gradient_that_is_cleared_before_the_second_call():
+    def make():
+        w = weights()
+        w.grad = X3
+
+        def step(x):
+            loss = (w * x).sum()
+            loss.backward()
+            return loss
+
+        return w, step, lambda: [w.grad]
+
+    assert_follows(make, lambda w, i: setattr(w, "grad", None if i % 2 == 0 else X3))
