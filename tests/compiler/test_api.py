@@ -125,15 +125,15 @@ def test_a_constant_outside_that_is_assigned_is_seen():
 def test_the_number_of_recordings_is_bounded():
     f = tg.compile(lambda x, n: x * n)
     x = np.ones(2)
-    with pytest.warns(RuntimeWarning, match="8th time.*Numbers.*as np.float64"):  # noqa: PT031
-        for n in range(100):
-            assert f(x, n).data.tolist() == [n, n]
+    with pytest.warns(RuntimeWarning, match="8th time.*Numbers.*as np.float64"):
+        found = [f(x, n).data.tolist() for n in range(100)]
+    assert found == [[n, n] for n in range(100)]
     assert len(f._found) == 64
     optimizer = optim.SGD([tg.Tensor([1.0], requires_grad=True)], lr=0.1)
     g = tg.compile(optimizer.step)
-    with pytest.warns(RuntimeWarning, match="8th time.*SGD._momentum"):  # noqa: PT031
-        for optimizer.momentum in np.linspace(0.1, 0.9, 20).tolist():
-            g()
+    momenta = np.linspace(0.1, 0.9, 20).tolist()
+    with pytest.warns(RuntimeWarning, match="8th time.*SGD._momentum"):
+        [(setattr(optimizer, "momentum", momentum), g()) for momentum in momenta]
     assert [len(alike) for alike in g._found.values()] == [8]
 
 

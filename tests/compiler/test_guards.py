@@ -347,3 +347,29 @@ def test_a_gradient_that_is_cleared_before_the_second_call():
         return w, step, lambda: [w.grad]
 
     assert_follows(make, lambda w, i: setattr(w, "grad", None if i % 2 == 0 else X3))
+
+
+def test_a_target_that_shares_the_array_that_it_is_assigned_again():
+    def make():
+        w, target = weights(), tg.Tensor([0.0, 0.0, 0.0], name="target")
+
+        def step(x):
+            before = (target * x).sum()
+            target.data = w
+            return before
+
+        return target, step, lambda: [target.data]
+
+    def change(target, i):
+        if i > 1:
+            target.data = X3 * i
+
+    step = assert_follows(make)
+    assert len(step._reasons) == 1
+
+    def shared():
+        target, step, state = make()
+        step(tg.Tensor(X3))
+        return target, step, state
+
+    assert_follows(shared, change)

@@ -162,6 +162,9 @@ class StepRecorder(Recorder):
             )
         self._refuse_borrowed(leaf, "data")
         value = self.current(value)
+        old = self._old_values.get(leaf, leaf._value)
+        if value._value is old or (id(leaf), id(value._value)) in self.recording.versions:
+            value = _same_in_another_array(value)  # so that it is known which of the two is used
         self._old_values.setdefault(leaf, leaf._value)
         leaf._value = value._value
         self._assigned[leaf] = value
@@ -539,6 +542,13 @@ class _Watch(Observer):
             for mask in (node.inputs or ())[1:]:
                 if mask.dtype == bool:
                     self.recorder.masking(mask)
+
+
+def _same_in_another_array(tensor: Tensor) -> Tensor:
+    value = tensor._value.copy("K") if tensor.ndim else tensor._value.copy()
+    other = constant(value)
+    other.primitive, other.inputs, other._arguments = stop_gradient, (tensor,), (tensor._value,)
+    return other
 
 
 def _kept_argument(x: Any, arrays: list[Tensor]) -> Any:
