@@ -193,6 +193,8 @@ class StepRecorder(Recorder):
         """Let a node have another gradient, or None."""
         if gradient is not None and not isinstance(gradient, Tensor):
             gradient = Tensor(gradient, dtype=node.dtype)
+        elif gradient is not None and gradient.dtype != node.dtype:
+            gradient = gradient.astype(node.dtype)
         if gradient is not None and gradient.shape != node.shape:
             raise ValueError(
                 f"a gradient has the shape of its tensor: {node.label()} has shape "
@@ -214,6 +216,8 @@ class StepRecorder(Recorder):
                 f"the gradient of {output.label()} must have its shape {output.shape}, "
                 f"got {seed.shape}"
             )
+        if seed.dtype != output.dtype:
+            seed = seed.astype(output.dtype)
         with no_grad():
             for node, g in backpropagate(output, seed, create_graph=True).items():
                 before = self.gradient_of(node)
