@@ -325,6 +325,8 @@ def _shift(z: Array) -> Array:
 
 def _as_floating(x: ArrayLike) -> Array:
     array = np.asarray(x)
+    if array.dtype.kind not in "biuf" or isinstance(x, np.ma.MaskedArray):
+        raise TypeError(f"real numbers without a mask, got {array.dtype} from {type(x).__name__}")
     return array if array.dtype.kind == "f" else array.astype(np.float64)
 
 

@@ -107,7 +107,10 @@ class Optimizer:
             g = parameter._grad
             if g is not None:
                 updated.append(parameter)
-                values.append(self.update(states, i, parameter._value, g))
+                value = self.update(states, i, parameter._value, g)
+                if value.dtype != parameter._value.dtype:  # the state was restored from another
+                    value = value.astype(parameter._value.dtype)
+                values.append(value)
         commit(
             map(setattr, updated, _VALUE, values),
             map(object.__setattr__, repeat(self), states, states.values()),

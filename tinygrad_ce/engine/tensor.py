@@ -422,7 +422,7 @@ class Tensor(Node):
             warnings.warn(
                 f"{name}() of {self.label()} drops its gradient; use t.item() if the number alone "
                 "is meant",
-                RuntimeWarning,
+                UserWarning,
                 stacklevel=3,
             )
 
