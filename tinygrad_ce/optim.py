@@ -53,8 +53,8 @@ class Optimizer:
     -----
     While a step is recorded, `update_parameters` runs on Tensors: a recorder calls it on a copy of
     the optimizer in which parameters, gradients and the attributes that `scalar_state` and
-    `per_parameter_state` name are Tensors, and reads what it has assigned to them. All other
-    attributes are constant: once one has changed, the step is recorded again.
+    `per_parameter_state` name are Tensors, and reads what it has assigned to them. Once one of the
+    other attributes has changed, the step is recorded again.
     """
 
     scalar_state: ClassVar[tuple[str, ...]] = ("lr",)

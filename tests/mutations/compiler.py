@@ -145,12 +145,6 @@ MUTATIONS = [
         "f'{self.owner(leaf)}._value is f{i}'",
         "f'{self.owner(leaf)}._value is not None'",
     ),
-    runtime(
-        "_Driver.guards",
-        "whoever needs one",
-        "f'{self.owner(leaf)}._requires_grad is {leaf._requires_grad}'",
-        "f'{self.owner(leaf)}._requires_grad is not None'",
-    ),
     # ── compiler/recorder.py ──────────────────────────────────────────────────────────────────────
     recorder(
         "StepRecorder._read_list",

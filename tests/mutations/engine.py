@@ -9,6 +9,8 @@ backprop = of("engine/backprop.py", "engine/test_backprop.py")
 graph = of("engine/graph.py", "engine/test_backprop.py", "guarantees")
 mode = of("engine/context.py", "guarantees", "engine/test_tensor.py")
 tensor = of("engine/tensor.py", "engine/test_tensor.py", "guarantees")
+commit = of("engine/commit.py", "engine/test_commit.py", "guarantees")
+gate = of("engine/array_input.py", "engine/test_array_input.py")
 protocol = of("engine/numpy_protocol.py", "engine/test_tensor.py")
 numpy_function = of(
     "engine/numpy_functions.py", "engine/test_primitives.py", "engine/test_tensor.py"
@@ -30,14 +32,9 @@ MUTATIONS = [
         "g * (n * x ** (n - 1)) if n else np.zeros_like(g)",
         "g * (n * x ** (n - 1)) if True else g",
     ),
-    table("power", "at b = 0", "np.where(b == 0, 1, b - 1)", "b - 1"),
-    table(
-        "power",
-        "slope at 0⁰",
-        "np.where(b == 0, 0, g * b * a ** np.where(b == 0, 1, b - 1))",
-        "np.where(b != b, 0, g * b * a ** np.where(b == 0, 1, b - 1))",
-    ),
-    table("power", "log 0", "np.where(a == 0, 1, a)", "a"),
+    table("_power_vjp", "at 0⁰", "np.where(defined == 0, 1, a)", "a"),
+    table("_power_vjp", "slope at 0⁰", "np.where(defined == 0, 0, b)", "b"),
+    table("power", "log 0", "np.where(((a == 0) & (b >= 0)) == 1, 1, a)", "a"),
     table("expm1", "as exp", "y + 1", "y"),
     table("log1p", "as log", "1 + x", "x"),
     table("sqrt", "factor", "2 * y", "y"),
@@ -48,7 +45,7 @@ MUTATIONS = [
     table("relu", "slope at 0", "x > 0", "x >= 0"),
     table("relu", "mask inverted", "x > 0", "x < 0"),
     table("abs_", "slope at 0", "np.sign(x)", "np.where(x < 0, -1, 1)"),
-    table("logaddexp", "arguments", "a - y", "b - y"),
+    table("logaddexp", "arguments", "_share(a, b, y)", "_share(b, a, y)"),
     table("where", "branches swapped", "np.where(c, g, 0)", "np.where(c, 0, g)"),
     table("where", "mask ignored", "np.where(c, 0, g)", "g"),
     table(
@@ -60,10 +57,10 @@ MUTATIONS = [
     table(
         "_max_vjp",
         "ties counted over all axes",
-        "ties.astype(g.dtype).sum(axis, keepdims=True)",
-        "ties.astype(g.dtype).sum(keepdims=True)",
+        "ties.astype(np.result_type(g.dtype, np.float32)).sum(axis, keepdims=True)",
+        "ties.astype(np.result_type(g.dtype, np.float32)).sum(keepdims=True)",
     ),
-    table("_mean_vjp", "no divisor", "g / max(count_along(x.shape, axis), 1)", "g"),
+    table("_mean_vjp", "no divisor", "g / n", "g"),
     table("_mean_vjp", "divisor of all axes", "count_along(x.shape, axis)", "x.size"),
     table(
         "_cumsum_vjp",
@@ -113,8 +110,8 @@ MUTATIONS = [
     table(
         "_concatenate_vjps",
         "pieces bound late",
-        "lambda g, y, *arguments, piece=piece: g[piece]",
-        "lambda g, y, *arguments: g[piece]",
+        "lambda g, y, *_, piece=piece: g[piece]",
+        "lambda g, y, *_: g[piece]",
     ),
     # ── engine/kernels.py ─────────────────────────────────────────────────────────────────────────
     kernel("TWO_OVER_ROOT_PI", "factor", "2 / math.sqrt(math.pi)", "1 / math.sqrt(math.pi)"),
@@ -158,8 +155,8 @@ MUTATIONS = [
     axes(
         "count_along",
         "only the first of the axes",
-        "[shape[a] for a in axis]",
-        "[shape[a] for a in axis[:1]]",
+        "[count_along(shape, a) for a in axis]",
+        "[count_along(shape, a) for a in axis[:1]]",
     ),
     axes("with_axes_kept", "wrong axis put back", "kept[a] = 1", "kept[a - 1] = 1"),
     # ── engine/backprop.py ────────────────────────────────────────────────────────────────────────
@@ -263,21 +260,16 @@ MUTATIONS = [
         "engine/test_tensor.py",
     ),
     # ── engine/context.py ─────────────────────────────────────────────────────────────────────────
-    mode("ModeContext.__call__", "generators are decorated", "_suspends(function)", "False"),
-    mode("ModeContext.__call__", "generators are decorated", "_suspends(function)", "False"),
-    mode("ModeContext.__exit__", "never left", "MODE.set(parent)", "pass"),
-    mode(
-        "ModeContext.__exit__",
-        "not left by an exception",
-        "MODE.set(parent)",
-        "if exception[0] is None:\n    MODE.set(parent)",
-    ),
-    mode("ModeContext.__exit__", "left for good", "MODE.set(parent)", "MODE.set(Mode())"),
+    mode("suspends", "generators are decorated", "isgeneratorfunction(function)", "False"),
+    mode("_Exit.__get__", "never left", "MODE.set", "MODE.get"),
+    mode("_Exit.leave", "never left by a stack", "MODE.set(parent)", "pass"),
     mode(
         "ModeContext.run",
         "not left by a function that raises",
-        "try:\n    return function(*args, **kwargs)\nfinally:\n    MODE.set(parent)",
-        "result = function(*args, **kwargs)\nMODE.set(parent)\nreturn result",
+        "try:\n    MODE.set(self.derive(parent))\n    return function(*args, **kwargs)\n"
+        "finally:\n    MODE.set(parent)",
+        "MODE.set(self.derive(parent))\nresult = function(*args, **kwargs)\n"
+        "MODE.set(parent)\nreturn result",
     ),
     mode(
         "no_grad.derive",
@@ -332,14 +324,6 @@ MUTATIONS = [
         "False",
     ),
     tensor("as_tensor", "an operand is not copied", "data.copy()", "data"),
-    tensor("as_index", "an index is not copied", "np.array", "np.asarray"),
-    tensor(
-        "Tensor.cotangent",
-        "a cotangent is not copied",
-        "np.array",
-        "np.asarray",
-        "engine/test_backprop.py",
-    ),
     tensor("Tensor.cotangent", "a cotangent of another shape", "g.shape != self.shape", "False"),
     tensor(
         "Tensor.cotangent",
@@ -347,7 +331,6 @@ MUTATIONS = [
         "self._value.size != 1",
         "self._value.size == 0",
     ),
-    tensor("Tensor.grad", "an assigned gradient is not copied", "np.array", "np.asarray"),
     tensor(
         "Tensor.grad",
         "a gradient of another shape is assigned",
@@ -362,27 +345,21 @@ MUTATIONS = [
         "_freeze(np.asarray(value)).view()",
         "_freeze(np.asarray(value))",
     ),
-    tensor("Tensor.backward", "gradients overwritten", "_total(node._grad, g)", "g"),
-    tensor(
-        "Tensor.backward",
-        "gradients added up in place",
-        "_total(node._grad, g)",
-        "np.add(node._grad, g, out=np.asarray(node._grad))",
-        "guarantees",
-    ),
-    tensor(
-        "Tensor.backward",
+    commit("accumulate", "gradients overwritten", "add(old, g)", "g"),
+    commit("accumulate", "what others add is lost", "all", "list"),
+    commit(
+        "accumulate",
         "gradients assigned one by one",
-        "deque(map(_set_grad, gradients, totals), maxlen=0)",
-        "for node, total in zip(gradients, totals):\n    node._grad = total",
-        "guarantees",
+        "done = [*map(_set_grad, compress(gradients, all_are), sums)]",
+        "done = [_set_grad(node, total) for node, total in zip(gradients, sums)]",
     ),
-    tensor(
-        "Tensor.clip",
-        "bounds are not copied",
-        "(np.array(b) if isinstance(b, np.ndarray | list) else b for b in (lo, hi))",
-        "(lo, hi)",
-        "guarantees",
+    commit("clear_gradients", "gradients are not cleared", "_set_grad", "_get_grad"),
+    gate(
+        "as_numbers",
+        "the array is not copied",
+        "np.array(data, copy=copy)",
+        "np.asarray(data)",
+        "engine",
     ),
     tensor(
         "record",
@@ -422,10 +399,8 @@ MUTATIONS = [
         "operator(other, self)",
         "operator(self, other)",
     ),
-    tensor("Tensor.set_value", "assignment of another dtype", "value.dtype != self.dtype", "False"),
-    tensor(
-        "Tensor.set_value", "assignment of another shape", "np.shape(value) != self.shape", "False"
-    ),
+    tensor("set_values", "assignment of another dtype", "array.dtype != leaf.dtype", "False"),
+    tensor("set_values", "assignment of another shape", "np.shape(array) != leaf.shape", "False"),
     tensor("Tensor.__array__", "an array drops the gradient", "self._requires_grad", "False"),
     tensor(
         "_check_differentiable", "integers can require a gradient", "dtype.kind != 'f'", "False"
@@ -440,8 +415,8 @@ MUTATIONS = [
     tensor(
         "Tensor.std",
         "std is var",
-        "self.var(axis, keepdims, ddof=ddof).sqrt()",
-        "self.var(axis, keepdims, ddof=ddof)",
+        "apply_unary(p.root, wide.var(axis, keepdims, ddof=ddof), 2)",
+        "wide.var(axis, keepdims, ddof=ddof)",
     ),
     tensor(
         "Tensor.argmin", "argmin is argmax", "p.argmin", "p.argmax", "engine/test_primitives.py"
@@ -468,13 +443,6 @@ MUTATIONS = [
     tensor("matmul", "wrong axis dropped", "a.ndim > 1", "b.ndim > 1", "engine/test_primitives.py"),
     tensor("Tensor.__bool__", "a boolean of many elements", "self.size != 1", "False"),
     tensor("Tensor.__index__", "floats can be an index", "self.dtype.kind not in 'iu'", "False"),
-    tensor(
-        "_ACCUMULATING",
-        "gradients added up without a lock",
-        "Lock()",
-        "__import__('contextlib').nullcontext()",
-        "guarantees/test_threads.py",
-    ),
     # ── engine/numpy_protocol.py ──────────────────────────────────────────────────────────────────
     protocol(
         "call_ufunc",
@@ -484,7 +452,7 @@ MUTATIONS = [
     ),
     # ── engine/numpy_functions.py ─────────────────────────────────────────────────────────────────
     numpy_function(
-        "", "hstack: along the first axis", "min(1, as_tensor(next(iter(tensors))).ndim - 1)", "0"
+        "_hstack", "along the first axis", "int(bool(parts) and parts[0].ndim > 1)", "0"
     ),
     # ── engine/operations.py ──────────────────────────────────────────────────────────────────────
     operation("minimum", "minimum is maximum", "p.minimum", "p.maximum"),
@@ -509,9 +477,14 @@ MUTATIONS = [
         "take_along_axis(whole, argsort(whole, axis), axis)",
         "take_along_axis(whole, argsort(whole, axis), -1)",
     ),
-    operation("norm", "slope at 0", "where(zero, 1, total)", "total", "guarantees"),
+    table("root", "slope at 0", "np.where(y == 0, 0, y ** (1 - n) / n)", "y ** (1 - n) / n"),
     operation("norm", "least is largest", "v.abs().min", "v.abs().max"),
-    operation("norm", "no root", "positive ** (1 / power)", "positive"),
+    operation(
+        "norm",
+        "no root",
+        "apply_unary(p.root, terms.sum(axis, keepdims), power)",
+        "terms.sum(axis, keepdims)",
+    ),
     operation(
         "_spelled_out",
         "implicit result not in order",

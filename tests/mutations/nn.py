@@ -19,12 +19,12 @@ MUTATIONS = [
         "Module.load_state_dict", "a state that does not fit", "own.keys() != state.keys()", "False"
     ),
     # ── optim.py ──────────────────────────────────────────────────────────────────────────────────
-    optimizer("SGD._update_value", "up the slope", "value - self.lr * g", "value + self.lr * g"),
+    optimizer("SGD.update", "up the slope", "value - self.lr * g", "value + self.lr * g"),
     optimizer(
-        "SGD._update_value",
+        "SGD.update",
         "momentum",
-        "self._momentum * self.velocity[i] + g",
-        "self.momentum * (self.velocity[i] + g)",
+        "self._momentum * velocity[i] + g",
+        "self._momentum * (velocity[i] + g)",
     ),
     optimizer(
         "Optimizer._add_decay",
@@ -40,16 +40,18 @@ MUTATIONS = [
         "guarantees",
     ),
     optimizer(
-        "Adam._update_value",
+        "Adam.update",
         "no bias correction of m",
         "self.lr * root / (1 - beta1 ** t)",
         "self.lr * root",
     ),
-    optimizer("Adam._update_value", "no bias correction of v", "(1 - beta2 ** t) ** 0.5", "1.0"),
-    optimizer("Adam._update_value", "no bias correction of ε", "self.eps * root", "self.eps"),
-    optimizer("Adam._update_value", "step not counted", "t = self.t[i] = self.t[i] + 1", "t = 1"),
-    optimizer("Adam._update_value", "g for g²", "g * g", "g"),
-    optimizer("Adam._update_value", "ε in the root", "np.sqrt(v) + eps", "np.sqrt(v + eps)"),
+    optimizer("Adam.update", "no bias correction of v", "(1 - beta2 ** t) ** 0.5", "1.0"),
+    optimizer("Adam.update", "no bias correction of ε", "self.eps * root", "self.eps"),
+    optimizer(
+        "Adam.update", "step not counted", "t = states['t'][i] = states['t'][i] + 1", "t = 1"
+    ),
+    optimizer("Adam.update", "g for g²", "g * g", "g"),
+    optimizer("Adam.update", "ε in the root", "np.sqrt(v) + eps", "np.sqrt(v + eps)"),
     optimizer(
         "AdamW._shrink",
         "decay not decoupled from lr",
@@ -57,5 +59,7 @@ MUTATIONS = [
         "self.weight_decay",
     ),
     optimizer("Optimizer.__init__", "a parameter twice", "len(self.params)", "0"),
-    optimizer("Optimizer.zero_grad", "gradients are not cleared", "parameter._grad = None", "pass"),
+    optimizer(
+        "Optimizer.zero_grad", "gradients are not cleared", "clear_gradients(self.params)", "pass"
+    ),
 ]
