@@ -44,6 +44,7 @@ def interrupted_at(k, action):
         return trace
 
     mode = MODE.get()
+    sys._getframe().f_trace_opcodes = True  # Python 3.12 looks at it when tracing begins
     sys.settrace(trace)
     try:
         action()

@@ -22,6 +22,7 @@ from ..engine.names import printable
 from ..engine.tensor import Tensor
 from .arguments import Slot, argument_names, as_tensors, describe, result_template, tensors_in
 from .codegen.printer import generate_source
+from .guards import bits_of
 from .ir import Op, Program, lower
 from .memory import plan_memory
 from .passes import simplify
@@ -341,9 +342,9 @@ def _check_same(name: str, one: Program, other: Program) -> None:
     place = {id(op): i for p in (one, other) for i, op in enumerate(p.ops)}
 
     def spelled(op: Op) -> Any:
-        data = np.asarray(op.data).tobytes() if op.is_constant else None
+        data = bits_of(op.data) if op.is_constant else None
         if op.state is not None and op.state.attribute == "value":
-            data = np.asarray(op.state.content).tobytes()
+            data = bits_of(op.state.content)
         return op.primitive, [place[id(x)] for x in op.inputs], repr(op.params), op.shape, data
 
     same = len(one.ops) == len(other.ops)

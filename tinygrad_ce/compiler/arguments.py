@@ -15,6 +15,7 @@ import numpy as np
 from ..engine.array_input import as_numbers
 from ..engine.names import printable
 from ..engine.tensor import Tensor, constant
+from .guards import bits_of
 from .recorder import RecordingError
 
 
@@ -154,7 +155,7 @@ def result_template(result: Any, other: Any, slots: dict[Tensor, Slot]) -> Any:
             made = {key: result_template(parts[key], others[key], slots) for key in parts}
             return Made(_with_parts(result, made))
         if isinstance(result, np.ndarray | np.generic) and result.dtype.kind != "O":
-            if (result.dtype, result.tobytes()) == (other.dtype, other.tobytes()):
+            if (result.dtype, bits_of(result)) == (other.dtype, bits_of(other)):
                 return Made(result)
         elif getattr(result, "__hash__", None) and (
             result == other or repr(result) == repr(other) == "nan"

@@ -118,6 +118,12 @@ def is_same(value: Any, expected: Any, depth: int = 0) -> bool:
     return isinstance(value, PLAIN) and bool(value == expected)
 
 
+def bits_of(value: Any) -> bytes | str:
+    """Return what only equal bits share; a long double has bytes besides that hold anything."""
+    array = np.asarray(value)
+    return repr(array.tolist()) if array.dtype.char == "g" else array.tobytes()
+
+
 def same_bits(a: Any, b: Any) -> bool:
     """Whether two arrays or numbers are the same, signs of zeros included; nan is nan."""
     a, b = np.asarray(a), np.asarray(b)
