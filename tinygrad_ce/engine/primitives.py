@@ -20,10 +20,9 @@ again. On symbols, it writes its own formula.
 broadcast, casts to the argument's dtype, skips arguments that need no gradient, adds up, and maps
 rules over a batch of cotangents.
 
-**Ties and kinks.** max and min share the gradient equally among ties, maximum(a, a),
-minimum(a, a) and logaddexp(a, a) give half to each, also at infinity; relu, abs and sign have slope
-0 at 0, and so have norms and standard deviations (the root), whose second derivative there is nan;
-clip has the slope of its inside at both ends; at 0⁰, where aᵇ has no limit, all slopes are 0.
+**Ties and kinks.** max and min share the gradient equally among ties; maximum, minimum and
+logaddexp of equals give half to each. relu, abs, sign and root have slope 0 at 0; clip has its
+inside slope at both ends; at 0⁰, where aᵇ has no limit, all slopes are 0.
 """
 
 from __future__ import annotations
@@ -43,8 +42,6 @@ from .kernels import ieee
 Rule = Callable[..., Value]
 
 _ARRAYS = (np.ndarray, np.generic, int, float, complex)
-
-LARGEST_HALF = 65504  # the largest number of float16
 
 
 class Primitive:
@@ -249,7 +246,7 @@ sum_ = Primitive("sum", "Σ", kernels.sum_,
 
 def _mean_vjp(g: Value, y: Value, x: Value, axis: Axis, keepdims: bool) -> Value:
     n = max(count_along(x.shape, axis), 1)
-    if g.dtype == np.float16 and n > LARGEST_HALF:
+    if g.dtype == np.float16 and n > 65504:  # the largest number of float16
         g = g.astype(np.float32)
     return _sum_vjp(g / n, y, x, axis, keepdims)
 
