@@ -341,7 +341,7 @@ MUTATIONS = [
     tensor("_freeze", "only the view is locked", "owner = owner.base", "break"),
     tensor(
         "_read_only_view",
-        "an array is handed out, not a view",
+        "an array is returned, not a read-only view",
         "_freeze(np.asarray(value)).view()",
         "_freeze(np.asarray(value))",
     ),
