@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from . import functional
-from .engine.array_input import as_numbers
+from .arguments import as_numbers
 from .engine.array_types import Array
 from .engine.context import scope
 from .engine.names import printable

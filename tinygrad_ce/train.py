@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import functional as F
 from .data import check_count, minibatches
-from .engine.array_input import as_numbers
+from .arguments import as_numbers
 from .engine.context import no_grad
 from .engine.tensor import Tensor
 from .functional.validation import validate_cross_entropy

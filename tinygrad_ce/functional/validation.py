@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.array_input import as_numbers
+from ..arguments import as_numbers
 from ..engine.tensor import Tensor, as_tensor, run_check
 
 
