@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import functional as F
+from ..arguments import check_callable, check_choice, check_integer
 from ..engine.backprop import backpropagate
 from ..engine.graph import nodes_between
 from ..engine.tensor import Tensor, constant
@@ -82,10 +83,9 @@ def prove(
     >>> prove(3, loss=lambda z, t: z.exp().sum() - z[t]).holds
     False
     """
-    if of not in ("gradient", "hessian"):
-        raise ValueError(f"of is gradient or hessian, got {of!r}")
-    if n_classes < 1:
-        raise ValueError(f"n_classes is 1 or more, got {n_classes}")
+    check_choice("of", of, ("gradient", "hessian"))
+    check_callable("loss", loss)
+    n_classes, target = check_integer("n_classes", n_classes, 1), check_integer("target", target)
     if not 0 <= target < n_classes:
         raise IndexError(
             f"target {target} is out of range for {n_classes} classes: "
