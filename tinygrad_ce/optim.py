@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .arguments import check_kind, check_real, check_sequence, shown
+from .arguments import check_iterable, check_kind, check_real, check_sequence, shown
 from .engine.commit import clear_gradients, commit
 from .engine.context import active_recorder
 from .engine.tensor import Tensor
@@ -67,7 +67,7 @@ class Optimizer:
 
     def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float = 0.0) -> None:
         self.params = []
-        for parameter in check_kind("params", params, Iterable, "the parameters, in a list"):
+        for parameter in check_iterable("parameters", params):
             check_kind("a parameter", parameter, Tensor)
             if not parameter.requires_grad or parameter.primitive is not None:
                 raise ValueError(
@@ -177,6 +177,7 @@ class SGD(Optimizer):
     """
 
     per_parameter_state = ("velocity",)
+    _checks = Optimizer._checks | {"momentum": partial(check_real, "momentum", least=0)}
 
     def __init__(
         self,
@@ -196,8 +197,8 @@ class SGD(Optimizer):
 
     @momentum.setter
     def momentum(self, momentum: float) -> None:
-        self._momentum = check_real("momentum", momentum, 0)
-        if self._momentum and not self.velocity:
+        self._momentum = momentum
+        if momentum and not self.velocity:
             self.velocity = self._zeros()
 
     def update(self, states: States, i: int, value: Any, g: Any) -> Any:

@@ -193,7 +193,7 @@ def split(x: TensorLike, sections: int | Sequence[int], axis: int = 0) -> list[T
     """
     whole = as_tensor(x)
     n = whole.shape[from_the_end(axis, whole.ndim)]
-    if isinstance(sections, Sequence) or np.ndim(sections):
+    if isinstance(sections, Sequence | np.ndarray | Tensor):
         cuts = [check_integer("sections", i) for i in check_sequence("sections", sections)]
     else:
         parts = check_integer("sections", sections)
@@ -299,7 +299,10 @@ def norm(x: TensorLike, ord: Value = None, axis: Axis = None, keepdims: bool = F
     v = as_tensor(x)
     if ord is not None and not isinstance(ord, str):
         ord = check_real("ord", ord, -math.inf, math.inf)
-    matrix = ord == "fro" or (ord is not None and (v.ndim if axis is None else np.size(axis)) == 2)
+    matrix = ord == "fro" or (
+        ord is not None
+        and (v.ndim if axis is None else (len(axis) if isinstance(axis, tuple) else 1)) == 2
+    )
     if (matrix and ord not in ("fro", None)) or (isinstance(ord, str) and not matrix):
         raise ValueError(
             f"norm: of matrices only the Frobenius norm is supported, not ord={ord!r}; "
