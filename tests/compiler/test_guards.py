@@ -225,6 +225,51 @@ def test_a_draw_before_a_mask_is_made_once():
     assert_follows(make)
 
 
+def made_by_copying(x, w):
+    return tg.Tensor(x * w, requires_grad=True)
+
+
+def made_by_detaching(x, w):
+    made = (x * w).detach()
+    made.requires_grad = True
+    return made
+
+
+def made_of_what_needs_no_gradient(x, w):
+    made = x[::-1] * 2
+    made.data = made * x
+    made.requires_grad = True
+    return made
+
+
+@pytest.mark.parametrize(
+    "make_leaf", [made_by_copying, made_by_detaching, made_of_what_needs_no_gradient]
+)
+def test_a_leaf_that_is_made_inside_gets_its_gradient(make_leaf):
+    def make():
+        w = weights()
+
+        def step(x):
+            made = make_leaf(x, w)
+            o = optim.SGD([made], lr=0.1, momentum=0.5)
+            for _ in range(2):
+                o.zero_grad()
+                (made**2 * w).sum().backward()
+                o.step()
+            (made**3).sum().backward()
+            return made * 1 + made.grad
+
+        return w, step, lambda: [w.grad]
+
+    assert_follows(make)
+
+    def reads(x):
+        return x * make_leaf(x, weights()).sum().item()
+
+    with pytest.raises(RecordingError, match="was read"):
+        tg.compile(reads)(X3)
+
+
 # ── Modules ───────────────────────────────────────────────────────────────────────────────────────
 
 

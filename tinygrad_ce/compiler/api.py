@@ -70,8 +70,8 @@ def compile(
     Returns
     -------
     Compiled
-        Takes what the step takes and returns what it returns, Tensors without a graph. Parameters,
-        gradients and the state of optimizers are afterwards, bit for bit, what the step itself
+        Takes what the step takes and returns what it returns, Tensors without their graph: passing
+        a gradient back through one is a FreedGraphError, as after backward(). Parameters, gradients and the state of optimizers are afterwards, bit for bit, what the step itself
         would have made of them. `source` is the text, `save(path)` writes it to a file.
 
     Raises
@@ -105,7 +105,7 @@ def compile(
     ...     optimizer.step()
     ...     return loss
     >>> step(np.array([1.0, 1.0])), step(np.array([1.0, 1.0]))
-    (Tensor(3.), Tensor(2.8))
+    (Tensor(3., from sum), Tensor(2.8, from sum))
     >>> p.data
     array([0.8, 1.8])
     >>> "p = np.subtract(p, step, out=step)" in step.source
@@ -269,7 +269,10 @@ class Compiled:
         _check_same(self._name, program, again)
         made |= recording.made
         slots = {
-            tensor: Slot(i, program.results[i].kind == "number") for i, tensor in enumerate(results)
+            tensor: Slot(
+                i, program.results[i].kind == "number" or tensor in recording.arrays, tensor
+            )
+            for i, tensor in enumerate(results)
         }
         result = result_template(recording.result, other, slots)
         del again, recording, other, results, slots
@@ -313,6 +316,12 @@ class Compiled:
             for tensor in dict.fromkeys(tensors_in(recording.result))
             if tensor in own or tensor.primitive is not None or tensor.index >= recording.start
         ]
+        for tensor in recording.accumulated.intersection(results):
+            raise RecordingError(
+                f"{self._name} returned {tensor.label()}, which it has made and given a gradient, "
+                "and a replay would return it without: return its .grad too, and assign None to "
+                "that, or return its detach()"
+            )
         computed = [recording.assigned.get(tensor, tensor) for tensor in results]
         return lower(recording, computed, is_frozen), results
 

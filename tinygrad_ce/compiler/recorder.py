@@ -38,6 +38,7 @@ from .guards import (
     watching,
 )  # fmt: skip
 from .primitives import check_count, sampled, verified
+from .primitives import copied as in_memory_of_its_own
 
 
 class RecordingError(RuntimeError):
@@ -51,7 +52,9 @@ class Recording:
     `gradients` has, for each step of a backward pass, the index at which it began, the node and its
     gradient, with None at the end; `versions` the Tensors that a leaf was assigned, by leaf and
     value; `assigned` the last of them; `made` the indices of all nodes that were computed, and
-    `start` the index from which on nodes are the step's own.
+    `start` the index from which on nodes are the step's own. `arrays` has the nodes that are arrays
+    where nothing is recorded: gradients, the state of optimizers, and what is computed of these;
+    `accumulated` those that the step has made and that have a gradient in the end.
     """
 
     inputs: list[Tensor]
@@ -65,6 +68,8 @@ class Recording:
     versions: dict[tuple[int, int], Node] = field(default_factory=dict)
     assigned: dict[Node, Tensor] = field(default_factory=dict)
     made: set[int] = field(default_factory=set)
+    arrays: set[Node] = field(default_factory=set)
+    accumulated: set[Node] = field(default_factory=set)
     start: int = 0
 
     def source_of(self, source: Node, value: Any) -> Node:
@@ -100,7 +105,8 @@ class StepRecorder(Recorder):
 
     def reading(self, node: Node) -> None:
         """Refuse to give out a value that will be another one at the next call."""
-        if node.primitive is None and self._is_inside(node):
+        is_leaf = node.primitive is None and node not in self._assigned
+        if is_leaf and self._is_inside(node):
             return  # a constant, which the step has made itself
         raise RecordingError(
             f"the value of {node.label()} was read while the step is recorded, and would stay "
@@ -121,15 +127,29 @@ class StepRecorder(Recorder):
     def copied(self, new: Node, source: Node) -> None:
         """Remember that the value of a leaf has been copied from a Tensor."""
         assert isinstance(source, Tensor)
+        source = self.current(source)
         with no_grad():
-            detached = source.detach()
-            if detached.dtype != new.dtype:
-                detached = detached.astype(new.dtype)
-        new.primitive = stop_gradient
-        new.inputs = (detached,)
-        new._arguments = (detached._value,)
-        new.index = constant(0).index
+            if isinstance(source._value, np.ndarray) and not source._value.flags.c_contiguous:
+                source = apply(in_memory_of_its_own, source)
+            value = source.detach() if source.dtype == new.dtype else source.astype(new.dtype)
+        self._let_be(new, value)
         self.recording.made.add(new.index)
+
+    def becoming_leaf(self, node: Node) -> None:
+        """Part a node that needs no gradient, and would be a leaf, from what has computed it."""
+        if node.primitive is not None and not node._requires_grad:
+            computed = constant(node._value)
+            computed.primitive, computed._arguments = node.primitive, node._arguments
+            setattr(computed, "inputs", node.inputs)  # noqa: B010
+            computed.index, computed.scope = node.index, node.scope
+            node.primitive, node.inputs, node._arguments = None, (), ()
+            self._let_be(node, computed)
+
+    def _let_be(self, leaf: Node, value: Tensor) -> None:
+        """Remember which Tensor has computed what a leaf holds from here on."""
+        leaf._value = value._value
+        self._assigned[leaf] = value
+        self.recording.versions[id(leaf), id(value._value)] = value
 
     def current(self, tensor: Tensor) -> Tensor:
         """What has computed the value that a Tensor has now: a leaf may have been assigned."""
@@ -166,9 +186,7 @@ class StepRecorder(Recorder):
         if value._value is old or (id(leaf), id(value._value)) in self.recording.versions:
             value = _same_in_another_array(value)  # so that it is known which of the two is used
         self._old_values.setdefault(leaf, leaf._value)
-        leaf._value = value._value
-        self._assigned[leaf] = value
-        self.recording.versions[id(leaf), id(value._value)] = value
+        self._let_be(leaf, value)
 
     def checking(self, check: Any, x: Node, args: Any, options: Any) -> None:
         """Repeat a check of a value at each call."""
@@ -230,7 +248,9 @@ class StepRecorder(Recorder):
         if isinstance(owner, Optimizer) and name in type(owner).scalar_state:
             return self._read(StateRef(owner, name))
         if isinstance(owner, Optimizer) and name in type(owner).per_parameter_state:
-            return tuple(self._read_list(owner, name))
+            found = tuple(self._read_list(owner, name))
+            self.returning([x for x in found if type(x._value) is np.ndarray])
+            return found
         is_property = isinstance(getattr(type(owner), name, None), property)
         attributes = attribute_of(owner, "__dict__")
         if name == "__dict__":
@@ -325,7 +345,14 @@ class StepRecorder(Recorder):
                 else:
                     before = self._read(StateRef(node, "_grad"))
             self._gradients[node] = self._old_gradients[node] = before
-        return self._gradients[node]
+        gradient = self._gradients[node]
+        if gradient is not None:
+            self.returning([gradient])
+        return gradient
+
+    def returning(self, nodes: Sequence[Node]) -> None:
+        """Remember that without a recorder these are arrays."""
+        self.recording.arrays.update(nodes)
 
     def set_gradient(self, node: Node, gradient: Any) -> None:
         """Let a node have another gradient, or None."""
@@ -353,7 +380,9 @@ class StepRecorder(Recorder):
     def backward(self, output: Node, gradient: Any, retain_graph: bool) -> None:
         """Pass Tensors back from the output, and accumulate them."""
         assert isinstance(output, Tensor)
-        seed = gradient if isinstance(gradient, Tensor) else constant(output.cotangent(gradient))
+        with no_grad():
+            given = isinstance(gradient, Tensor)
+            seed = gradient.detach() if given else constant(output.cotangent(gradient))
         if seed.shape != output.shape:
             raise ValueError(
                 f"the gradient of {output.label()} must have its shape {output.shape}, "
@@ -502,6 +531,8 @@ class StepRecorder(Recorder):
         self.recording.guards += self._guards.values()
         self.recording.made |= {node.index for node in self._inputs}
         self.recording.assigned = self._assigned
+        accumulated = {node for node, g in self._gradients.items() if g is not None}
+        self.recording.accumulated = {node for node in accumulated if self._is_inside(node)}
         self.recording.result = result
         return self.recording
 
@@ -538,6 +569,11 @@ class _Watch(Observer):
     def forward(self, node: Node, primitive: Primitive, arguments: Arguments) -> None:
         """Keep its number, and look at the masks among its indices."""
         self.made.add(node.index)
+        arrays = self.recorder.recording.arrays
+        if not arrays.isdisjoint(node.inputs or ()):
+            rest = arrays.symmetric_difference(node.inputs or ()) - arrays
+            if all(type(x._value) in (bool, int, float) for x in rest):
+                arrays.add(node)
         if primitive is getitem:
             for mask in (node.inputs or ())[1:]:
                 if mask.dtype == bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import linecache
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from itertools import count
 from keyword import iskeyword
@@ -18,8 +18,7 @@ import numpy as np
 
 from ..engine.commit import commit
 from ..engine.graph import Node
-from ..engine.tensor import constant
-from .arguments import Made, Slot, rebuild
+from .arguments import Slot, rebuild
 from .codegen.literals import identifier
 from .codegen.printer import Source
 from .guards import MISSING, StateRef, condition, is_same
@@ -66,17 +65,10 @@ class Replay:
 def _rebuilder(result: Any) -> Callable[[Any], Any]:
     """From the values that a replay returns, what the step returns, with new Tensors."""
     # One Tensor, or a tuple of them, is by far the most frequent (tests/benchmarks, 4-16-3).
-    if isinstance(result, Slot) and not result.plain:
-        return lambda values: constant(values[0])
-    parts = result.example if isinstance(result, Made) else None
-    if type(parts) is tuple and _are_tensors_in_order(parts):
-        return lambda values: tuple([constant(value) for value in values])
+    if isinstance(result, Slot):
+        fill = result.fill
+        return lambda values: fill(values[0])
     return partial(rebuild, result)
-
-
-def _are_tensors_in_order(parts: Sequence[Any]) -> bool:
-    slots = [part for part in parts if isinstance(part, Slot) and not part.plain]
-    return [slot.number for slot in slots] == [*range(len(parts))]
 
 
 class _Driver:
