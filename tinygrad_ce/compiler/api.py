@@ -70,9 +70,10 @@ def compile(
     Returns
     -------
     Compiled
-        Takes what the step takes and returns what it returns, Tensors without their graph: passing
-        a gradient back through one is a FreedGraphError, as after backward(). Parameters, gradients and the state of optimizers are afterwards, bit for bit, what the step itself
-        would have made of them. `source` is the text, `save(path)` writes it to a file.
+        Takes what the step takes and returns what it returns, Tensors without their graph: to pass
+        a gradient back through one is a FreedGraphError, as after backward(). Parameters, gradients
+        and the state of optimizers are afterwards, bit for bit, what the step itself would have
+        made of them. `source` is the text, `save(path)` writes it to a file.
 
     Raises
     ------

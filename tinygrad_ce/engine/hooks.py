@@ -77,7 +77,7 @@ class Recorder:
         """Another recorder is about to take this one's place for a while, and is told instead."""
 
     def becoming_leaf(self, node: Node) -> None:
-        """A node is about to be assigned to, which is for leaves: without a recorder it may be one."""
+        """A node is about to be assigned to as a leaf, which it may be without a recorder."""
 
     def switching(self, leaf: Node) -> None:
         """Whether a leaf requires a gradient is about to be assigned."""
