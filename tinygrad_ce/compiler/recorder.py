@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -99,7 +99,13 @@ class StepRecorder(Recorder):
         self._created: dict[int, Any] = {}  # Modules and optimizers that the step has made
         self._freed: set[int] = set()  # the indices of nodes whose graph backward() has freed
         self._passed: list[int] = []
+        self._refusal: RecordingError | None = None
         self._generators: dict[Any, tuple[Any, Any]] = {}  # the states before and after its draws
+
+    def refuse(self, message: str) -> NoReturn:
+        """Raise an error, and once more in the end, if the step goes on after it."""
+        self._refusal = self._refusal or RecordingError(message)
+        raise self._refusal
 
     # ── Reading and assigning ─────────────────────────────────────────────────────────────────
 
@@ -108,7 +114,7 @@ class StepRecorder(Recorder):
         is_leaf = node.primitive is None and node not in self._assigned
         if is_leaf and self._is_inside(node):
             return  # a constant, which the step has made itself
-        raise RecordingError(
+        self.refuse(
             f"the value of {node.label()} was read while the step is recorded, and would stay "
             "what it is now at all later calls: return the tensor from the step and read it "
             "there, and choose by np.where(condition, a, b) in place of an if"
@@ -119,7 +125,7 @@ class StepRecorder(Recorder):
 
     def leaving(self, inner: Recorder) -> None:
         """Refuse another recorder: what it is told of, a replay would not know."""
-        raise RecordingError(
+        self.refuse(
             f"{type(inner).__name__} cannot record inside of a step that is recorded: "
             "enter it around the call of the compiled step, or call the step uncompiled"
         )
@@ -176,7 +182,7 @@ class StepRecorder(Recorder):
     def assign(self, leaf: Node, value: Any) -> None:
         """Let a leaf have a new value from here on."""
         if not isinstance(value, Tensor):
-            raise RecordingError(
+            self.refuse(
                 f"{leaf.label()} was assigned an array while the step is recorded, which would be "
                 "the same at all later calls: assign a Tensor that the step has computed"
             )
@@ -197,7 +203,7 @@ class StepRecorder(Recorder):
 
     def _refuse_borrowed(self, leaf: Node, attribute: str) -> None:
         if leaf in self._borrowed:
-            raise RecordingError(
+            self.refuse(
                 f".{attribute} of {leaf.label()}, an argument, was assigned while the step is "
                 "recorded, and a replay would leave the caller's Tensor as it is: assign to a "
                 "Tensor that is made outside of the step, or to a copy, tg.Tensor(x)"
@@ -245,6 +251,8 @@ class StepRecorder(Recorder):
         """Return an attribute of a Module or optimizer: what changes, as Tensors."""
         if id(owner) in self._created or (name[:2] == "__" and name != "__dict__"):
             return value
+        if name == "forward":
+            self.guard(StateRef(owner, name, own=True))
         if isinstance(owner, Optimizer) and name in type(owner).scalar_state:
             return self._read(StateRef(owner, name))
         if isinstance(owner, Optimizer) and name in type(owner).per_parameter_state:
@@ -296,7 +304,7 @@ class StepRecorder(Recorder):
         return True
 
     def _refuse_attribute(self, owner: Any, name: str, value: Any) -> None:
-        raise RecordingError(
+        self.refuse(
             f"{type(owner).__name__}.{name} was assigned {type(value).__name__} while the step is "
             "recorded, which a replay would not repeat: return it from the step and assign it "
             "there; or keep it in a Tensor made outside, and assign its .data"
@@ -328,7 +336,7 @@ class StepRecorder(Recorder):
     def _check_undisturbed(self, bits: Any) -> None:
         """Refuse numbers that were drawn beside `sample`: they would be the same at all calls."""
         if not _equal_states(bits.state, self._generators[bits][1]):
-            raise RecordingError(
+            self.refuse(
                 "a generator has been drawn from both by tg.sample and directly while the step is "
                 "recorded, and a replay would repeat only the former: draw all by tg.sample"
             )
@@ -435,15 +443,21 @@ class StepRecorder(Recorder):
         traced.update(attributes)
         params = attributes["params"]
         parameters = traced["params"] = [_Parameter(p, self.gradient_of(p)) for p in params]
+        created = id(optimizer) in self._created  # whose state nobody knows but the step
         for name in kind.scalar_state:
-            traced[name] = self._read(StateRef(optimizer, name))
+            value = attributes[name]
+            traced[name] = _as_node(value) if created else self._read(StateRef(optimizer, name))
         for name in kind.per_parameter_state:
-            traced[name] = self._read_list(optimizer, name)
+            listed = attributes[name]
+            traced[name] = [*map(_as_node, listed)] if created else self._read_list(optimizer, name)
         with no_grad():
             traced_copy.update_parameters()
         for parameter, p in zip(parameters, params, strict=True):
             if parameter._value is not p:
                 p.set_value(parameter._value)
+        if created:
+            attributes.update((name, traced[name]) for name in traced.keys() - {"params"})
+            return
         for name in kind.scalar_state:
             self._write(StateRef(optimizer, name), traced[name])
         for name in kind.per_parameter_state:
@@ -458,8 +472,7 @@ class StepRecorder(Recorder):
         """What is kept outside, as a Tensor."""
         if ref.identity not in self._kept:
             leaf = constant(ref.content)
-            if id(ref.owner) not in self._created:
-                self.recording.reads[leaf] = ref
+            self.recording.reads[leaf] = ref
             self._kept[ref.identity] = (ref, leaf, leaf)
         return self._kept[ref.identity][2]
 
@@ -508,6 +521,8 @@ class StepRecorder(Recorder):
 
     def finish(self, result: Any) -> Recording:
         """Return the recording, with what the step has written."""
+        if self._refusal is not None:
+            raise self._refusal
         for bits in self._generators:
             self._check_undisturbed(bits)
         self._check_unchanged()
@@ -520,7 +535,7 @@ class StepRecorder(Recorder):
             if not unchanged and self._is_outside(node):
                 writes.append((StateRef(node, "_grad"), gradient))
         for ref, first, now in self._kept.values():
-            if now is not first and id(ref.owner) not in self._created:
+            if now is not first:
                 writes.append((ref, now))
         for ref, before in self._settings.values():
             self._finish_setting(ref, ref, before)
@@ -553,7 +568,7 @@ class StepRecorder(Recorder):
             if not is_same(container, before):
                 changed.append(f"a {type(container).__name__}")
         if changed:
-            raise RecordingError(
+            self.refuse(
                 f"the step changes {' and '.join(changed)} outside, and a replay would not: return "
                 "what it makes, and append or assign it after the call"
             )
@@ -585,6 +600,10 @@ def _same_in_another_array(tensor: Tensor) -> Tensor:
     other = constant(value)
     other.primitive, other.inputs, other._arguments = stop_gradient, (tensor,), (tensor._value,)
     return other
+
+
+def _as_node(x: Any) -> Tensor:
+    return x if isinstance(x, Tensor) else constant(x)
 
 
 def _kept_argument(x: Any, arrays: list[Tensor]) -> Any:

@@ -19,7 +19,6 @@ import numpy as np
 from ..engine.commit import commit
 from ..engine.graph import Node
 from .arguments import Slot, rebuild
-from .codegen.literals import identifier
 from .codegen.printer import Source
 from .guards import MISSING, StateRef, condition, is_same
 from .ir import Op, Program
@@ -141,6 +140,8 @@ class _Driver:
             self.namespace[f"c{i}"] = expected
             if isinstance(expected, StateRef):
                 found.append(f"{self.text(ref)} == {self.text(expected)}")
+            elif expected is MISSING and ref.own:
+                found.append(f"{ref.attribute!r} not in {self.owner(vars(ref.owner))}")
             elif expected is MISSING:
                 found.append(f"not hasattr({self.owner(ref.owner)}, {ref.attribute!r})")
             elif isinstance(ref.owner, Node):
@@ -189,7 +190,10 @@ class _Driver:
         if ref.in_dict:
             return f"{self.owner(ref.owner)}.get({ref.key!r})"
         owner = self.owner(ref.owner)
-        plain = identifier(name := ref.attribute) == name.lstrip("_") and not iskeyword(name)
+        if ref.own:
+            return f"vars({owner}).get({ref.attribute!r})"
+        name = ref.attribute
+        plain = name.isascii() and name.isidentifier() and not iskeyword(name)
         text = f"{owner}.{name}" if plain else f"vars({owner})[{name!r}]"
         return text if ref.key is None else f"{text}[{ref.key}]"
 

@@ -463,6 +463,9 @@ class Tensor(Node):
         return f"Tensor({', '.join(parts)})"
 
     def __reduce__(self) -> Arguments:
+        recorder = active_recorder()
+        if recorder is not None:
+            recorder.reading(self)
         leaf_grad = self._requires_grad and self.primitive is None
         grad = self._grad if leaf_grad else None
         return _restored, (np.array(self._value), leaf_grad, self.name, grad)
