@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import update_wrapper
-from operator import attrgetter
+from operator import attrgetter, is_
 from pathlib import Path
 from types import MethodType
 from typing import Any, overload
@@ -20,7 +20,15 @@ from ..engine.context import MODE, suspends
 from ..engine.graph import Node
 from ..engine.names import printable
 from ..engine.tensor import Tensor
-from .arguments import Slot, argument_names, as_tensors, describe, result_template, tensors_in
+from .arguments import (
+    Slot,
+    argument_names,
+    as_tensors,
+    describe,
+    objects_in,
+    result_template,
+    tensors_in,
+)
 from .codegen.printer import generate_source
 from .guards import bits_of
 from .ir import Op, Program, lower
@@ -303,7 +311,15 @@ class Compiled:
         given, named = as_tensors(args, kwargs, argument_names(self._step, args, kwargs), inputs)
         theirs = [*tensors_in([*args, *kwargs.values()])]
         borrowed = [x for x in inputs if any(x._value is t._value for t in theirs)]
-        return record(self._step, inputs, given, named, borrowed)
+        before = objects_in([given, named])
+        recording = record(self._step, inputs, given, named, borrowed)
+        after = objects_in([given, named])
+        if len(after) != len(before) or not all(map(is_, after[1:], before[1:])):
+            raise RecordingError(
+                f"{self._name} changes a list or dict that is an argument, and a replay would "
+                "leave the caller's as it is: return what it makes"
+            )
+        return recording
 
     def _lower(self, recording: Recording) -> tuple[Program, list[Tensor]]:
         """Return the program of a recording, and the Tensors that it returns and has computed."""

@@ -91,6 +91,15 @@ def _as_inputs(argument: Any, name: str, inputs: list[Tensor] | None) -> Any:
     return tensor
 
 
+def objects_in(argument: Any) -> list[Any]:
+    """Return an argument and all that is in it, lists, tuples and dicts included."""
+    found = [argument]
+    if type(argument) in (list, tuple, dict):
+        parts = [*argument, *argument.values()] if type(argument) is dict else argument
+        found += [x for part in parts for x in objects_in(part)]
+    return found
+
+
 def argument_names(step: Callable[..., Any], args: Any, kwargs: Any) -> list[str]:
     """Return what the step calls its positional arguments."""
     try:

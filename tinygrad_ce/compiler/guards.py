@@ -11,8 +11,13 @@ from operator import is_
 from sys import builtin_module_names, modules
 from sysconfig import get_paths
 from types import (
-    BuiltinFunctionType, CodeType, FunctionType, MemberDescriptorType, MethodType, ModuleType,
-)  # fmt: skip
+    BuiltinFunctionType,
+    CodeType,
+    FunctionType,
+    MemberDescriptorType,
+    MethodType,
+    ModuleType,
+)
 from typing import Any
 
 import numpy as np
@@ -176,9 +181,12 @@ def named_by(step: Any, arguments: Iterable[Any] = ()) -> list[StateRef]:
     while todo:
         while todo:
             value = todo.pop()
-            if id(value) in seen or _is_library(value):
+            if id(value) in seen:
                 continue
             seen[id(value)] = value
+            todo.append(_attributes(value).get("__wrapped__"))
+            if _is_library(value):
+                continue
             refs: list[StateRef] = []
             if isinstance(value, MethodType):
                 todo += [value.__func__, value.__self__]
@@ -193,7 +201,6 @@ def named_by(step: Any, arguments: Iterable[Any] = ()) -> list[StateRef]:
                     todo += value.values() if isinstance(value, dict) else value
             else:
                 objects.append(value)
-                todo.append(_attributes(value).get("__wrapped__"))
                 if isinstance(value, FunctionType):
                     own = _names(value.__code__)
                     names |= own

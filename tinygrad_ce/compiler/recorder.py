@@ -39,6 +39,7 @@ from .guards import (
 )  # fmt: skip
 from .primitives import check_count, sampled, verified
 from .primitives import copied as in_memory_of_its_own
+from .side_effects import refusing_side_effects
 
 
 class RecordingError(RuntimeError):
@@ -670,7 +671,12 @@ def record(
     recorder = StepRecorder(inputs, borrowed)
     recorder.name(named_by(step, [*args, *kwargs.values()]))
     try:
-        with recording_with(recorder), observing(_Watch(recorder)), watching(recorder):
+        with (
+            recording_with(recorder),
+            observing(_Watch(recorder)),
+            watching(recorder),
+            refusing_side_effects(recorder.refuse),
+        ):
             return recorder.finish(step(*args, **kwargs))
     finally:
         recorder.put_back()
