@@ -75,7 +75,7 @@ def draw(
         The direction or the theme is unknown, the depth less than 1, or the graph too large to be
         legible.
     FreedGraphError
-        backward() has freed the graph.
+        backward() has freed the graph, which it does where that takes more than 2 MB.
 
     Examples
     --------
@@ -196,7 +196,7 @@ class Drawing:
         ValueError
             There are more than 3,000 tensors to step through.
         FreedGraphError
-            backward() has freed the graph since it was drawn.
+            backward() has freed the graph, a large one, since it was drawn.
         ImportError, RenderError
             See `svg`.
         """

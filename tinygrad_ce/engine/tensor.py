@@ -33,11 +33,12 @@ from .axes import Axis, as_shape, count_along, from_the_end
 from .backprop import backpropagate
 from .commit import accumulate, commit
 from .context import MODE, active_recorder
-from .graph import Node
+from .graph import FreedGraphError, Node
 from .hooks import Options
 from .kernels import ARRAY_SLOT
 from .numpy_protocol import call_function, call_ufunc
 from .primitives import Primitive
+from .read_only import ReadOnlyArray
 
 TensorLike = Union[ArrayLike, "Tensor"]
 
@@ -71,6 +72,30 @@ def _reflected(primitive: Primitive) -> Callable[[Tensor, TensorLike], Tensor]:
         return NotImplemented if other is NotImplemented else operator(other, self)
 
     return reflected
+
+
+def _in_place(operator: Callable[[Tensor, TensorLike], Tensor]) -> Callable[..., Tensor]:
+    """The in-place form of an operator: it assigns to a leaf that needs a gradient, under no_grad.
+
+    Of all other Tensors, the name is bound to the result, as Python does for numbers.
+    """
+
+    def in_place(self: Tensor, other: TensorLike) -> Tensor:
+        if not self._requires_grad or self.primitive is not None:
+            return operator(self, other)
+        if MODE.get().grad:
+            raise RuntimeError(
+                f"{self.label()} is a leaf that needs a gradient, and does not change while the "
+                "graph is recorded: to update it, use `with tg.no_grad():` around the in-place "
+                "operator; to compute with it, write w = w - x in place of w -= x"
+            )
+        result = operator(self, other)
+        if result is not NotImplemented:
+            self.set_value(result if result.dtype == self.dtype else result.astype(self.dtype))
+            result = self
+        return result
+
+    return in_place
 
 
 def _unary(primitive: Primitive, doc: str | None = None) -> Callable[[Tensor], Tensor]:
@@ -270,6 +295,8 @@ class Tensor(Node):
         """Ask backward() to store `.grad` here too, though this Tensor is no leaf."""
         if not self._requires_grad:
             raise RuntimeError(f"{self.label()} needs no gradient, so none can be retained")
+        if self._retains_grad is None:
+            raise FreedGraphError(self, "call retain_grad() before it")
         self._retains_grad = True
 
     # ── As a node of the graph ────────────────────────────────────────────────────────────────
@@ -378,6 +405,10 @@ class Tensor(Node):
         other = as_operand(other)
         return NotImplemented if other is NotImplemented else matmul(other, self)
 
+    __iadd__, __isub__, __imul__ = _in_place(__add__), _in_place(__sub__), _in_place(__mul__)
+    __itruediv__, __ipow__ = _in_place(__truediv__), _in_place(__pow__)
+    __imatmul__ = _in_place(__matmul__)
+
     def __getitem__(self, index: object) -> Tensor:
         arrays, template = _split_index(index)
         return apply(p.getitem, self, *arrays, params=(template,))
@@ -481,6 +512,14 @@ class Tensor(Node):
         if copy is False and dtype not in (None, self.dtype):
             raise ValueError(f"{self.dtype} cannot be viewed as {np.dtype(dtype)} without a copy")
         return np.array(self.data, dtype=dtype) if copy or dtype is not None else self.data
+
+    def __dlpack__(self, *, copy: bool | None = None, **options: Value) -> Value:
+        if copy is False:
+            raise BufferError("a Tensor shares its memory with nobody: use copy=None or True")
+        return self.__array__(copy=True).__dlpack__(**options)
+
+    def __dlpack_device__(self) -> Arguments:
+        return np.empty(0).__dlpack_device__()
 
     def __array_ufunc__(
         self, ufunc: np.ufunc, method: str, *inputs: object, **kwargs: object
@@ -794,7 +833,7 @@ def _freeze(array: Array) -> Array:
 
 def _read_only_view(value: Value) -> Array:
     """A read-only array that cannot be made writeable again."""
-    return _freeze(np.asarray(value)).view()
+    return _freeze(np.asarray(value)).view(ReadOnlyArray)
 
 
 # ── Helpers of methods ────────────────────────────────────────────────────────────────────────────

@@ -77,7 +77,7 @@ def read_nodes(outputs: Iterable[Tensor], known: Known) -> Known:
         if node in found or node in known:
             continue
         found.add(node)
-        if node.inputs is None:
+        if node.inputs is None or node._retains_grad is None:
             raise FreedGraphError(node)
         todo += node.inputs
     read = dict(known)
