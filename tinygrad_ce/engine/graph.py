@@ -171,8 +171,8 @@ class FreedGraphError(RuntimeError):
     Traceback (most recent call last):
         ...
     tinygrad_ce.engine.graph.FreedGraphError: the graph behind the multiply result of shape () has
-    been freed by an earlier backward(); call backward(retain_graph=True) the first time to walk it
-    again, or compute the output again
+    been freed by an earlier backward(), or a compiled step has kept none; call
+    backward(retain_graph=True) the first time to walk it again, or compute the output again
     """
 
     def __init__(
@@ -182,8 +182,8 @@ class FreedGraphError(RuntimeError):
     ) -> None:
         self.node = node
         super().__init__(
-            f"the graph behind {node.label()} has been freed by an earlier backward(); {remedy}, "
-            "or compute the output again"
+            f"the graph behind {node.label()} has been freed by an earlier backward(), or a "
+            f"compiled step has kept none; {remedy}, or compute the output again"
         )
 
 

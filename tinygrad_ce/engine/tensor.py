@@ -186,6 +186,9 @@ class Tensor(Node):
 
     @data.setter
     def data(self, data: ArrayLike | Tensor) -> None:
+        recorder = active_recorder()
+        if recorder is not None:
+            recorder.becoming_leaf(self)
         if self.primitive is not None:
             raise RuntimeError(
                 f"cannot assign to the data of {self.label()}, which was computed; "
@@ -238,6 +241,9 @@ class Tensor(Node):
 
     @requires_grad.setter
     def requires_grad(self, wanted: bool) -> None:
+        recorder = active_recorder()
+        if recorder is not None:
+            recorder.becoming_leaf(self)
         if self.primitive is not None:
             raise RuntimeError(
                 f"requires_grad can be set on leaves only, not on {self.label()}, which was "
@@ -245,7 +251,6 @@ class Tensor(Node):
             )
         if wanted:
             _check_differentiable(self.dtype)
-        recorder = active_recorder()
         if recorder is not None:
             recorder.switching(self)
         if bool(wanted) != self._requires_grad:
@@ -449,13 +454,17 @@ class Tensor(Node):
 
     def _warn_of_lost_gradient(self, name: str) -> None:
         # NumPy and math call these for a[0] = t, np.float64(t) and math.exp(t).
-        if self._requires_grad:
+        if self._passes_gradient():
             warnings.warn(
                 f"{name}() of {self.label()} drops its gradient; use t.item() if the number alone "
                 "is meant",
                 UserWarning,
                 stacklevel=3,
             )
+
+    def _passes_gradient(self) -> bool:
+        """Whether a gradient can still be asked for: one is required, and no graph is freed."""
+        return self._requires_grad and self.inputs is not None
 
     def __index__(self) -> int:
         if self.dtype.kind not in "iu":
@@ -485,6 +494,9 @@ class Tensor(Node):
         return f"Tensor({', '.join(parts)})"
 
     def __reduce__(self) -> Arguments:
+        recorder = active_recorder()
+        if recorder is not None:
+            recorder.reading(self)
         leaf_grad = self._requires_grad and self.primitive is None
         grad = self._grad if leaf_grad else None
         return _restored, (np.array(self._value), leaf_grad, self.name, grad)
@@ -492,7 +504,7 @@ class Tensor(Node):
     # ── NumPy's protocols ─────────────────────────────────────────────────────────────────────
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
-        if self._requires_grad:
+        if self._passes_gradient():
             raise TypeError(
                 f"converting {self.label()} to an array would silently drop its gradient; "
                 "use t.data or t.detach() if that is meant"
