@@ -109,8 +109,11 @@ class Trace:
                 "primitive": primitive.name,
                 "symbol": primitive.symbol,
                 "params": f"[{_index(node, self.names)}]" if primitive is getitem else params,
-                "formula": _formula(node),
-                "rules": [_formula(node, i) for i in range(len(inputs))],
+                "formula": formulas.write(_formula(node)),
+                "rules": [
+                    formulas.write(rule) if (rule := _formula(node, i)) else None
+                    for i in range(len(inputs))
+                ],
             }
         return known
 
@@ -141,7 +144,8 @@ class Trace:
             **_Bindings(c.node, self, c.gradient).explain(tree, raw, c.place),
         }
         if value[0] == "pow":  # instead of y = eˣ, eˣ: it says more, and takes no more room
-            step["formula"] = formulas.replace(tree, {"y": value})
+            step["in_numbers"] = step["formula"]
+            step["formula"] = formulas.write(formulas.replace(tree, {"y": value}))
         if raw.shape != (shape := c.source.shape):
             new = raw.ndim - len(shape)
             sizes = (1,) * new + shape
@@ -206,7 +210,7 @@ class _Bindings:
 
     def explain(self, tree: Tree, found: Array, place: int | None = None) -> Step:
         """How a value or what a rule returned has come about."""
-        step: Step = {"formula": tree, "in_numbers": tree, "vars": self._variables()}
+        step: Step = {"formula": formulas.write(tree), "vars": self._variables()}
         name = self.primitive.name
         if place is None and self.reduces:
             return step | {"form": "reduce"}

@@ -95,8 +95,8 @@ function explainAdd(step, node) {
     "and the contributions add up.";
   return [
     el("h2", {}, "Backward through ", from.primitive, muted(` to ${node.name}`)),
-    formulaLine(formula, left.plain + lead + inText(step.formula, look)),
-    ...numbersOf(step, node, left.plain),
+    formulaLine(formula, left.text + lead + inText(step.formula, look)),
+    ...numbersOf(step, node, left.text),
     note(where(step, from, node)),
     ...notes(step, from, node).map((words) => el("p", {}, words)),
     of > 1 && el("p", {}, uses),
