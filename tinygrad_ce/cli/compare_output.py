@@ -25,8 +25,10 @@ MAX_SHOWN = 12  # more logits than that are not printed one by one
 WIDTHS = (80, 120)  # of a terminal, as far as it is made use of
 
 WAYS = ("autograd", "closed form", "differences", "50 digits")
-NAMES = {"∂L/∂p": "∂L/∂p[{i}]", "∂p/∂z": "∂p[{t}]/∂z[{i}]", "∂L/∂z": "∂L/∂z[{i}]"}
-NAMES["∂²L/∂z²"] = "∂²L/∂z[{t}]∂z[{i}]"
+NAMES = {
+    "∂L/∂p": "∂L/∂p[{i}]", "∂p/∂z": "∂p[{t}]/∂z[{i}]",
+    "∂L/∂z": "∂L/∂z[{i}]", "∂²L/∂z²": "∂²L/∂z[{t}]∂z[{i}]",
+}  # fmt: skip
 
 
 def all_agree(derivatives: Sequence[DerivativeCheck], chain: Sequence[GradientCheck]) -> bool:
@@ -40,28 +42,26 @@ def as_text(
     width = min(max(shutil.get_terminal_size().columns, WIDTHS[0]), WIDTHS[1])
     n, n_classes = problem.logits.shape
     if n * n_classes <= MAX_SHOWN:
-        blocks = [_values(problem, derivatives, row, width) for row in range(n)]
-        blocks.append(
-            "p = softmax(z), L = −log p_t. 50 digits: the formula in decimal arithmetic.\n"
+        values = "\n\n".join(_values(problem, derivatives, row, width) for row in range(n)) + (
+            "\n\np = softmax(z), L = −log p_t. 50 digits: the formula in decimal arithmetic.\n"
             f"differences: (f(x + h) − f(x − h)) / 2h, h = {STEP:.0e}, for ∂L/∂p relative to p."
         )
     else:
-        blocks = [
-            f"{'1 row' if n == 1 else f'{n:,} rows'} of {n_classes:,} logits. Values are printed "
-            f"of up to {MAX_SHOWN} logits; --json has all."
-        ]
-    blocks.append(
-        "How far from the 50 digits, at most: absolute, and relative to the element (rel)\n"
-        + _errors(derivatives)
-    )
+        rows = "1 row" if n == 1 else f"{n:,} rows"
+        values = (
+            f"{rows} of {n_classes:,} logits. Values are printed of up to {MAX_SHOWN} logits; "
+            "--json has all."
+        )
     others = [d.comparison for d in derivatives if d.name != "∂L/∂z"]  # which is in the chain, too
-    blocks.append(
-        "Autograd against the closed form, and along the chain from the loss to z. close:\n"
-        f"within {TOLERANCE_EPS:.0f} roundings of the largest term; "
-        "ulp: floating point numbers apart\n"
-        + table([*others, *(check.comparison for check in chain)])
-    )
-    return "\n\n".join(blocks)
+    return f"""\
+{values}
+
+How far from the 50 digits, at most: absolute, and relative to the element (rel)
+{_errors(derivatives)}
+
+Autograd against the closed form, and along the chain from the loss to z. close:
+within {TOLERANCE_EPS:.0f} roundings of the largest term; ulp: floating point numbers apart
+{table([*others, *(check.comparison for check in chain)])}"""
 
 
 def _values(problem: Problem, derivatives: Sequence[DerivativeCheck], n: int, width: int) -> str:
@@ -91,9 +91,8 @@ def _values(problem: Problem, derivatives: Sequence[DerivativeCheck], n: int, wi
 
 
 def _vector(name: str, x: Array, width: int) -> list[str]:
-    return textwrap.wrap(
-        f"{name} = ({', '.join(f'{number:.6g}' for number in x)})", width, subsequent_indent=" " * 5
-    )
+    numbers = ", ".join(f"{number:.6g}" for number in x)
+    return textwrap.wrap(f"{name} = ({numbers})", width, subsequent_indent=" " * 5)
 
 
 def _number(x: Any, digits: int) -> str:
@@ -170,7 +169,7 @@ def _json(x: Any) -> Any:
     if isinstance(x, dict):
         return {key: _json(value) for key, value in x.items()}
     if isinstance(x, list | tuple):
-        return [_json(element) for element in x]
+        return list(map(_json, x))
     if isinstance(x, Decimal):
         return str(x if x and x.is_finite() else float(x))
     return x if not isinstance(x, float) or math.isfinite(x) else str(x)

@@ -217,7 +217,7 @@ def _write_call(name: str, *inputs: Tree) -> Parts:
     function = _FUNCTION_SIGNS.get(name) or _name(as_latex, name)
     if len(inputs) > 1 or _precedence(inputs[0]) <= 5 or name == "sigmoid":
         return [function, "(", *_join(", ", map(write, inputs)), ")"]
-    return [function, *([] if name == "not" else ["\u2009"]), *write(inputs[0])]
+    return [function, *([] if name == "not" else ["\u2009"]), *write(inputs[0], 4.5)]
 
 
 def _write_sum(index: Tree | None, terms: Tree) -> Parts:
