@@ -14,13 +14,9 @@ const forwardSteps = steps.length - backwardSteps;
 /** The element whose numbers are shown: the chosen one, or the largest of the result. */
 function element(step) {
   const array = step.kind === "value" ? byId.get(step.to).value : step.added ?? step.after;
-  const n = size(arrays[array].shape);
-  if (state.element != null && state.element < n) return state.element;
-  const values = elements(array);
-  if (!values) return 0;
-  let best = 0;
-  for (let i = 1; i < n; i++) if (Math.abs(values[i]) > Math.abs(values[best])) best = i;
-  return best;
+  if (state.element != null && state.element < size(arrays[array].shape)) return state.element;
+  const largest = (best, value, i, all) => (Math.abs(value) > Math.abs(all[best]) ? i : best);
+  return elements(array)?.reduce(largest, 0) ?? 0;
 }
 
 function explain() {
@@ -167,7 +163,7 @@ function choose(flat) {
   state.element = flat;
   const focused = document.activeElement?.getAttribute("aria-label");
   explain();
-  markStep(steps[state.step]);
+  markStep();
   if (focused?.endsWith("element"))
     $("explanation").querySelector(`[aria-label="${focused}"]`)?.focus();
 }
@@ -306,7 +302,7 @@ function showNode() {
   if (node.label && node.label !== node.name) row("name", node.label);
   const kind = node.kind === "intermediate" ? "computed" : node.kind;
   const parts = [el("h2", {}, node.name, muted(` ${kind}`)), el("dl", {}, rows)];
-  if (valueStep.get(id) <= state.step)
+  if (isKnown(node))
     parts.push(matrices(matrix(node.value, { caption: "value" })), statistics(node.value));
   else parts.push(note("Its value is not computed yet at this step."));
   if (array != null) {
@@ -318,12 +314,10 @@ function showNode() {
   $("latex-of").textContent = node.name;
 }
 
-function noGradient(node, of) {
-  if (!node.wanted) return "It requires no gradient.";
-  if (of) return "No gradient has arrived yet at this step.";
-  return "No gradient reaches it: not zero, but none. " +
-    "No differentiable path leads from it to the output.";
-}
+const noGradient = (node, of) => !node.wanted ? "It requires no gradient."
+  : of ? "No gradient has arrived yet at this step."
+    : "No gradient reaches it: not zero, but none. " +
+      "No differentiable path leads from it to the output.";
 
 function statistics(arrayNumber) {
   const array = arrays[arrayNumber];
@@ -343,8 +337,8 @@ function go(step, { keepHash = false } = {}) {
   state.step = step;
   state.element = null;
   drawn.svg.classList.remove("related");
-  showBoxes(step);
-  markStep(steps[step]);
+  showBoxes();
+  markStep();
   explain();
   showNode();
   follow();
@@ -557,9 +551,7 @@ function onHover(event) {
   tip.hidden = !node;
   if (state.chosen == null) markRelated(node ? node.id : null);
   if (!node) return;
-  const known = valueStep.get(node.id) <= state.step;
-  const { array, arrived, of } = gradientAt(node.id, state.step);
-  tip.textContent = describe(node, known, array, arrived, of);
+  tip.textContent = describe(node);
   const frame = view.parentElement.getBoundingClientRect();
   const box = part.getBoundingClientRect();
   const below = box.bottom - frame.top + 6;
@@ -569,32 +561,19 @@ function onHover(event) {
   tip.style.top = `${below + tip.offsetHeight > frame.height ? above : below}px`;
 }
 
-function dragging() {
-  let from = null;
-  view.addEventListener("pointerdown", (event) => {
-    if (event.pointerType !== "mouse" || event.button !== 0) return;
-    const [x, y] = [event.clientX + view.scrollLeft, event.clientY + view.scrollTop];
-    from = { x, y, moved: false };
-  });
-  window.addEventListener("pointermove", (event) => {
-    if (!from) return;
-    const [x, y] = [from.x - event.clientX, from.y - event.clientY];
-    from.moved ||= Math.hypot(x - view.scrollLeft, y - view.scrollTop) > 4;
-    if (!from.moved) return;
-    view.classList.add("dragging");
-    view.scrollTo(x, y);
-  });
-  window.addEventListener("pointerup", () => {
-    view.classList.remove("dragging");
-    const stop = (event) => event.stopPropagation();
-    if (from?.moved) view.addEventListener("click", stop, { capture: true, once: true });
-    from = null;
-  });
-  view.addEventListener("wheel", (event) => {
-    if (!event.ctrlKey) return;
-    event.preventDefault();
-    zoom(drawn.scale * (event.deltaY < 0 ? 1.1 : 1 / 1.1));
-  }, { passive: false });
+/** Drag the graph with the mouse: how far it was dragged tells it from a click. */
+function drag(event) {
+  if (event.pointerType !== "mouse" || !(event.buttons & 1)) return;
+  state.dragged += Math.hypot(event.movementX, event.movementY);
+  if (state.dragged <= 4) return;
+  view.setPointerCapture(event.pointerId);
+  view.scrollBy(-event.movementX, -event.movementY);
+}
+
+function zoomByWheel(event) {
+  if (!event.ctrlKey) return;
+  event.preventDefault();
+  zoom(drawn.scale * (event.deltaY < 0 ? 1.1 : 1 / 1.1));
 }
 
 /** What the buttons do: the same as a key. */
@@ -606,12 +585,10 @@ const BUTTONS = {
 function start() {
   attachSvg(first, 0);
   $("fold").hidden = layouts.length < 2;
-  $("fold").textContent = layouts[0].folded.length ? "Open all" : "Fold all";
   $("slider").max = steps.length - 1;
   $("phase-forward").style.flex = forwardSteps;
   $("phase-backward").style.flex = backwardSteps;
   $("phase-backward").hidden = !backwardSteps;
-  zoomAtFirst();
   fromAddress();
   if (state.step < 0) go(0, { keepHash: true });
 
@@ -626,7 +603,11 @@ function start() {
   on($("steps"), "toggle", () => $("steps").open && listSteps());
   on(document, "keydown", onKey);
   on(document, "click", followLink);
+  on(view, "pointerdown", () => { state.dragged = 0; });
+  on(view, "pointermove", drag);
+  view.addEventListener("wheel", zoomByWheel, { passive: false });
   on(view, "click", (event) => {
+    if (state.dragged > 4) return;
     const part = event.target.closest("[data-id]");
     if (part) press(part);
     else clearSelection();
@@ -645,7 +626,6 @@ function start() {
     listSteps();
     $("steps").open = true;
   });
-  dragging();
 }
 
 start();
