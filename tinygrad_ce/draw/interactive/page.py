@@ -52,8 +52,8 @@ def page_of(
             trace.names[node],
             trace.values[node],
             trace.gradients.get(node),
-            bool(trace.seeds) and node.requires_grad,
-            [contribution.after for contribution in trace.walk_to(node)],
+            bool(trace.walks) and node.requires_grad,
+            [contribution.after for contribution in trace.to[node]],
         )
         for node in nodes
     }
