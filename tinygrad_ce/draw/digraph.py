@@ -139,7 +139,7 @@ def frame_words(frame: ScopeFrame) -> str:
 
 def count_words(frame: ScopeFrame) -> str:
     """Return how much is in a folded scope."""
-    return text.count(frame.size, "tensor")
+    return text.quantity(frame.size, "tensor")
 
 
 def _box_label(box: TensorBox, content: BoxContent) -> str:

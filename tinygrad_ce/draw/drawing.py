@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from ..atomic_files import write_file
 from ..engine.names import printable
@@ -15,7 +15,7 @@ from ..engine.tensor import Tensor
 from .boxes import contents_of
 from .diagram import Diagram, diagram_of
 from .digraph import digraph_of
-from .formatting import count
+from .formatting import quantity
 from .legend import notes_on
 from .render import HOW_TO_GET_A_RENDERER, render
 from .svg import svg_of
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 
 Direction = Literal["LR", "TB", "RL", "BT"]
 Theme = Literal["auto", "light", "dark"]
-THEMES = ("auto", "light", "dark")
-DIRECTIONS = ("LR", "TB", "RL", "BT")
+DIRECTIONS, THEMES = get_args(Direction), get_args(Theme)
 
 
 def draw(
@@ -93,8 +92,8 @@ def draw(
     ``drawing.page()``.
     """
     outputs = _validate_outputs(tensor)
-    choices = [("direction", direction, DIRECTIONS), ("theme", theme, THEMES)]
-    for option, value, known in choices:
+    choices = {"direction": (direction, DIRECTIONS), "theme": (theme, THEMES)}
+    for option, (value, known) in choices.items():
         if value not in known:
             raise ValueError(f"{option} is one of {', '.join(known)}, got {value!r}")
     diagram = diagram_of(outputs, _validate_depth(depth), gradients=grads)
@@ -118,19 +117,17 @@ def _validate_depth(depth: Any) -> int | None:
     if isinstance(depth, bool) or not hasattr(depth, "__index__"):
         raise TypeError(f"depth is a number of levels of scopes, or None for all, got {depth!r}")
     if (levels := operator.index(depth)) < 1:
-        raise ValueError(
-            f"depth is at least 1, where the outermost scopes are one box each, got {levels}"
-        )
+        meaning = "where the outermost scopes are one box each"
+        raise ValueError(f"depth is at least 1, {meaning}, got {levels}")
     return levels
 
 
 def _title(diagram: Diagram) -> str:
     named = (printable(str(t.name)) if t.name else t.label() for t in diagram.outputs)
-    counts = [count(diagram.size, "tensor"), count(len(diagram.ops), "primitive")]
-    folded = sum(frame.folded for frame in diagram.frames)
-    if folded:
+    counts = [quantity(diagram.size, "tensor"), quantity(len(diagram.ops), "primitive")]
+    if folded := sum(frame.folded for frame in diagram.frames):
         counts[0] = f"{len(diagram.boxes):,} of {counts[0]}"
-        counts.append(count(folded, "folded scope"))
+        counts.append(quantity(folded, "folded scope"))
     return f"computation graph of {', '.join(named)}: {', '.join(counts)}"
 
 
@@ -159,18 +156,15 @@ class Drawing:
     @property
     def dot(self) -> str:
         """The graph as text in DOT, the language of Graphviz; the same from run to run."""
-        source: str = self.graph.source
-        return source
+        return str(self.graph.source)
 
     def svg(self) -> str:
         """Return the picture as an SVG element, for an HTML page or a file of its own.
 
         Raises
         ------
-        ImportError
-            Neither Graphviz nor pygraphviz is installed; the message says how to get one.
-        RenderError
-            Graphviz failed.
+        ImportError, RenderError
+            Neither Graphviz nor pygraphviz is installed; or it failed.
         """
         notes = notes_on(self._diagram, self._values, self._grads, heat_maps=True)
         layout = self._diagram, self._contents, self._direction
@@ -193,10 +187,8 @@ class Drawing:
 
         Raises
         ------
-        ValueError
-            There are more than 3,000 tensors to step through.
-        FreedGraphError
-            backward() has freed the graph since it was drawn.
+        ValueError, FreedGraphError
+            More than 3,000 tensors; or backward() has freed the graph since it was drawn.
         ImportError, RenderError
             See `svg`.
         """
@@ -239,11 +231,9 @@ class Drawing:
             ".pdf": lambda: render(self.dot, "pdf"),
             ".html": self.html,
         }
-        make = makers.get(path.suffix.lower())
-        if make is None:
-            raise ValueError(
-                f"the name of a drawing's file ends in {', '.join(makers)}, got {path.name!r}"
-            )
+        if (make := makers.get(path.suffix.lower())) is None:
+            ends = ", ".join(makers)
+            raise ValueError(f"the name of a drawing's file ends in {ends}, got {path.name!r}")
         made = make()
         write_file(path, made.encode() if isinstance(made, str) else made)
         return path
