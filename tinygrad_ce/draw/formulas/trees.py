@@ -103,10 +103,6 @@ def from_latex(formula: str) -> Tree:
     return parts[0] if len(parts) == 1 else ("seq", *parts)
 
 
-def _name(latex: str, shown: str) -> tuple[str, str, str]:
-    return ("name", latex, shown)
-
-
 _ESCAPES = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -122,13 +118,14 @@ _SIGNS = {
 }  # fmt: skip
 _SHOWN = {tex.strip(): sign for sign, tex in _SIGNS.items()}
 _SHOWN |= {r"\top": "⊤", r"\cdot": "·", "{": "", "}": "", "": ""}
+_LEFT, _RIGHT = ("name", r"\lvert ", "|"), ("name", r" \rvert", "|")
 _CONSTANTS = {"π": math.pi, "∞": math.inf, "e": math.e}
 _RELATIONS: dict[str, Callable[[Any, Any], Any]] = {
     "=": np.equal, "≠": np.not_equal, "<": np.less, ">": np.greater, "≤": np.less_equal,
     "≥": np.greater_equal, "∧": np.logical_and, "∨": np.logical_or,
 }  # fmt: skip
 _NAMES = ("log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "max", "min")
-_FUNCTION_SIGNS = {"not": _name(r"\lnot ", "¬"), "sigmoid": _name(r"\sigma", "σ")}
+_FUNCTION_SIGNS = {"not": ("name", r"\lnot ", "¬"), "sigmoid": ("name", r"\sigma", "σ")}
 
 
 def latex_text(words: str) -> str:
@@ -149,33 +146,27 @@ def latex(tree: Tree, names: Mapping[str, str] | None = None) -> str:
     return _latex(write(tree), names or {})
 
 
+_MARKS = {
+    "frac": r"\frac{{{}}}{{{}}}", "sup": "^{}", "sub": "_{}", "root": r"\sqrt{{{}}}",
+    "choice": r"{} \;?\; {} : {}",
+}  # fmt: skip
+
+
 def _latex(parts: Parts, names: Mapping[str, str]) -> str:
-    return "".join(
-        "".join(_SIGNS.get(c, c) for c in part)
-        if isinstance(part, str)
-        else _MARKS[part[0]](part[1:], lambda inner: _latex(inner, names), names)
-        for part in parts
-    )
+    def written(part: Any) -> str:
+        if isinstance(part, str):
+            return "".join(_SIGNS.get(c, c) for c in part)
+        mark, first, *_ = part
+        if mark == "name":
+            return str(first)
+        if mark == "var":
+            return names.get(first) or (first if len(first) == 1 else latex_text(first))
+        inner = [_latex(parts, names) for parts in part[1:]]
+        if mark in ("sup", "sub") and len(inner[0]) > 1:
+            inner = [f"{{{inner[0]}}}"]
+        return _MARKS[mark].format(*inner)
 
-
-def _variable(part: Any, at: Any, names: Mapping[str, str]) -> str:
-    letter = part[0]
-    return names.get(letter) or (letter if len(letter) == 1 else latex_text(letter))
-
-
-def _braced(written: str) -> str:
-    return written if len(written) == 1 else f"{{{written}}}"
-
-
-_MARKS: dict[str, Callable[[Any, Any, Mapping[str, str]], str]] = {
-    "var": _variable,
-    "name": lambda part, at, _: part[0],
-    "frac": lambda part, at, _: rf"\frac{{{at(part[0])}}}{{{at(part[1])}}}",
-    "sup": lambda part, at, _: f"^{_braced(at(part[0]))}",
-    "sub": lambda part, at, _: f"_{_braced(at(part[0]))}",
-    "root": lambda part, at, _: rf"\sqrt{{{at(part[0])}}}",
-    "choice": lambda part, at, _: rf"{at(part[0])} \;?\; {at(part[1])} : {at(part[2])}",
-}
+    return "".join(map(written, parts))
 
 
 def write(tree: Tree, outer: float = 0) -> Parts:
@@ -214,7 +205,7 @@ def _write_times(*factors: Tree) -> Parts:
 def _write_call(name: str, *inputs: Tree) -> Parts:
     as_latex = rf"\operatorname{{{name}}}" if name.isalnum() else latex_text(name)
     as_latex = rf"\{name}" if name in _NAMES else as_latex
-    function = _FUNCTION_SIGNS.get(name) or _name(as_latex, name)
+    function = _FUNCTION_SIGNS.get(name) or ("name", as_latex, name)
     if len(inputs) > 1 or _precedence(inputs[0]) <= 5 or name == "sigmoid":
         return [function, "(", *_join(", ", map(write, inputs)), ")"]
     return [function, *([] if name == "not" else ["\u2009"]), *write(inputs[0], 4.5)]
@@ -327,8 +318,8 @@ class _Kind(NamedTuple):
 _KINDS = {
     "num": _Kind(lambda number: [number], lambda n: int(n) if n.isdigit() else float(n)),
     "sym": _Kind(lambda sign: [sign], _CONSTANTS.__getitem__),
-    "tex": _Kind(lambda tex: [_name(tex, _SHOWN.get(tex.strip(), tex.replace("\\", "")))]),
-    "text": _Kind(lambda words: [_name(latex_text(words), words)]),
+    "tex": _Kind(lambda tex: [("name", tex, _SHOWN.get(tex.strip(), tex.replace("\\", "")))]),
+    "text": _Kind(lambda words: [("name", latex_text(words), words)]),
     "seq": _Kind(lambda *parts: [*chain(*map(write, parts))], precedence=2),
     "neg": _Kind(lambda a: ["−", *write(a, 2.75)], lambda a: -_plain(a), 2),
     "plus": _Kind(_write_plus, lambda *terms: sum(map(_plain, terms)), 2),
@@ -339,7 +330,7 @@ _KINDS = {
     "sub": _Kind(lambda a, i: [*write(a, 6), ("sub", write(i))]),
     "transposed": _Kind(lambda a: [*write(a, 6), "ᵀ"]),
     "sqrt": _Kind(lambda a: [("root", write(a))], np.sqrt),
-    "abs": _Kind(lambda a: [_name(r"\lvert ", "|"), *write(a), _name(r" \rvert", "|")], np.abs),
+    "abs": _Kind(lambda a: [_LEFT, *write(a), _RIGHT], np.abs),
     "call": _Kind(_write_call, _call, 4),
     "sum": _Kind(_write_sum, precedence=3.6),
     "bracket": _Kind(_write_bracket, _Bracket),
