@@ -6,7 +6,6 @@ import math
 import re
 from html import escape
 from importlib.resources import files
-from string import Template
 from typing import Any
 
 import numpy as np
@@ -34,29 +33,27 @@ def render_page(results: Results, row: int, gradient: Any, drawing: str | None) 
     Drawn is the loss of a row of the test set, as an SVG element, or None where there is no
     renderer; the gradient (C,) is that of this loss with respect to the logits.
     """
-    experiment, config = results.experiment, results.experiment.config
+    experiment = results.experiment
     worst = results.random_logits.comparison
+    epochs = experiment.config.epochs
     image = ""
     if experiment.name == "digits":
         digit = _digit(experiment.raw_test[row], "The digit of this row")
         image = f'<p class="digit">{digit}</p>'
-    return Template(_file("cli/report/page.html")).substitute(
+    return _file("cli/report/page.html").format(
+        results=results,
+        experiment=experiment,
         palette=_file(PALETTE),
         css=_file("cli/report/page.css"),
-        title=escape(f"{experiment.name}: test accuracy {results.accuracy:.1%} · tinygrad_ce"),
-        data=escape(experiment.name),
         things=THINGS[experiment.name],
         accuracy=f"{100 * results.accuracy:.1f}\u202f%",
-        n_correct=results.n_correct,
         n_test=len(experiment.y_test),
-        n_train=f"{len(experiment.y_train):,}",
-        n_inputs=experiment.X_train.shape[1],
+        n_train=len(experiment.y_train),
+        n_inputs=len(experiment.features),
         n_classes=len(experiment.classes),
-        hidden=config.hidden,
-        epochs="1 epoch" if config.epochs == 1 else f"{config.epochs} epochs",
-        n_parameters=f"{experiment.n_parameters:,}",
-        test_loss=f"{results.history.test_loss[-1]:.3f}",
-        guessing=f"{math.log(len(experiment.classes)):.3f}",
+        epochs="1 epoch" if epochs == 1 else f"{epochs} epochs",
+        test_loss=results.history.test_loss[-1],
+        guessing=math.log(len(experiment.classes)),
         worst=scientific(worst.max_abs),
         loss_curves=charts.loss_curves(results.history),
         accuracy_curves=charts.accuracy_curves(results.history),
@@ -68,13 +65,11 @@ def render_page(results: Results, row: int, gradient: Any, drawing: str | None) 
         at_logits=_at_logits(results, row, gradient),
         graph=_graph(drawing),
         files=_files(drawing),
-        command=escape(
-            f"tinygrad-ce demo --data {experiment.name} --hidden {config.hidden} "
-            f"--epochs {config.epochs} --seed {experiment.seed}"
-        ),
-        version=escape(__version__),
-        numpy=escape(np.__version__),
-        source=escape(SOURCES[experiment.name]),
+        command=f"tinygrad-ce demo --data {experiment.name} --hidden {experiment.config.hidden} "
+        f"--epochs {epochs} --seed {experiment.seed}",
+        version=__version__,
+        numpy=np.__version__,
+        source=SOURCES[experiment.name],
     )
 
 
@@ -123,12 +118,12 @@ def _confusion(results: Results) -> str:
     head = "".join(f'<th scope="col">{name}</th>' for name in classes)
     rows = []
     for true, name in enumerate(classes):
-        total = max(int(counts[true].sum()), 1)
-        cells = []
+        cells = ""
         for seen, count in enumerate(counts[true].tolist()):
             kind = "right" if seen == true else "wrong" if count else "none"
-            cells.append(f'<td class="{kind}" style="--share:{count / total:.2f}">{count}</td>')
-        rows.append(f'<tr><th scope="row">{name}</th>{"".join(cells)}</tr>')
+            share = count / max(int(counts[true].sum()), 1)
+            cells += f'<td class="{kind}" style="--share:{share:.2f}">{count}</td>'
+        rows.append(f'<tr><th scope="row">{name}</th>{cells}</tr>')
     few = " few" if len(classes) < 5 else ""
     return (
         f'<table class="confusion{few}"><thead><tr><td></td>{head}</tr></thead>'
