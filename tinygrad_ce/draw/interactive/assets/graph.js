@@ -173,8 +173,7 @@ function addCallout(edge, step) {
   if (!edge) return;
   const path = edge.querySelector("path");
   const middle = path.getPointAtLength(path.getTotalLength() / 2);
-  const formula = inText(step.formula, named(step.vars, byId.get(step.from)));
-  const { plain, total } = inNumbers(step, element(step));
+  const { formula, plain, total } = say(step);
   const short = (text, end = "") =>
     text.length > 40 ? `${text.slice(0, 38 - end.length)}…${end}` : text;
   const lines = [short(`+= ${formula}`), short(plain, ` = ${total}`)];

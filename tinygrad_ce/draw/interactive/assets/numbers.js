@@ -232,18 +232,18 @@ function terms(step, flat) {
   return step.filled ? places.map((i) => filled(i, full)) : null;
 }
 
-/** "= −0.21 × 1.65 = −0.35" for one element of what a step computes. */
+/** For one element of what a step computes, "−0.21 × 1.65" and "−0.35", and both as `plain`. */
 function inNumbers(step, flat) {
   const values = elements(step.kind === "value" ? byId.get(step.to).value : step.added);
   const total = values ? number(values[flat]) : "…";
   const found = values && terms(step, flat);
-  if (!found) return { plain: `= ${total}`, total };
-  let text = sum(found);
-  if (step.form === "reduce") {
+  let middle = found ? sum(found) : "";
+  if (found && step.form === "reduce") {
     const name = byId.get(step.to).primitive;
     const listed = found.length > MOST_TERMS + 1 ? [...found.slice(0, MOST_TERMS), "…"] : found;
-    if (name === "mean") text = `(${text}) / ${found.length}`;
-    else if (name !== "sum") text = `${name}(${listed.join(", ")})`;
+    if (name === "mean") middle = `(${middle}) / ${found.length}`;
+    else if (name !== "sum") middle = `${name}(${listed.join(", ")})`;
   }
-  return { plain: text === total ? `= ${total}` : `= ${text} = ${total}`, total };
+  if (middle === total) middle = "";
+  return { middle, total, plain: middle ? `= ${middle} = ${total}` : `= ${total}` };
 }

@@ -19,13 +19,32 @@ function element(step) {
   return elements(array)?.reduce(largest, 0) ?? 0;
 }
 
+/** What a step says: what comes to be, its formula, and the numbers of one element. */
+function say(step) {
+  const node = byId.get(step.to);
+  const forth = step.kind === "value";
+  const look = named(step.vars ?? {}, byId.get(step.from ?? step.to));
+  const flat = element(step);
+  const left = forth ? italic(node.name) : derivative(node.name);
+  const equals = step.kind === "add" ? " += " : " = ";
+  const lead = step.summed ? `${equals}Σ ` : equals;
+  const formula = step.formula ?? ["1"];
+  return {
+    node, left, equals, lead, flat, at: place(flat, node.shape),
+    html: [left.html(), lead, inHtml(formula, look)],
+    formula: inText(formula, look),
+    text: left.text + lead + inText(formula, look),
+    ...(step.vars && inNumbers(step, flat)),
+  };
+}
+
 function explain() {
   const step = steps[state.step];
-  const target = step.to && byId.get(step.to);
   const explanations = {
     given: explainGiven, seed: explainSeed, value: explainValue, add: explainAdd,
   };
-  $("explanation").replaceChildren(kicker(step), ...explanations[step.kind](step, target));
+  const content = explanations[step.kind](step, step.to && say(step));
+  $("explanation").replaceChildren(kicker(step), ...content.filter(Boolean));
 }
 
 function kicker(step) {
@@ -53,12 +72,11 @@ function explainGiven() {
   ];
 }
 
-function explainSeed(step, node) {
-  const output = node.name === "L" ? [] : ["L is ", linkTo(node.id), ". "];
+function explainSeed(step, { node, left, text }) {
   return [
     el("h2", {}, "The gradient of the output with respect to itself is 1"),
-    formulaLine([derivative(node.name).html(), " = ", strong("1")], `∂L/∂${node.name} = 1`),
-    el("p", {}, output, "The backward pass starts here."),
+    formulaLine([left.html(), " = ", strong("1")], text),
+    el("p", {}, node.name !== "L" && ["L is ", linkTo(node.id), ". "], "The backward pass starts here."),
   ];
 }
 
@@ -66,13 +84,12 @@ function formulaLine(content, plain, more = "") {
   return el("p", { class: `formula ${more}`, role: "math", "aria-label": plain }, content);
 }
 
-function explainValue(step, node) {
-  const look = named(step.vars, node);
-  const formula = [el("i", {}, node.name), " = ", inHtml(step.formula, look), aside(node)];
+function explainValue(step, said) {
+  const { node, html, text } = said;
   return [
     el("h2", {}, node.name, muted(` computed by ${node.primitive}`)),
-    formulaLine(formula, `${node.name} = ${inText(step.formula, look)}`),
-    ...numbersOf(step, node, node.name),
+    formulaLine([html, aside(node)], text),
+    ...numbersOf(said),
     matrices(matrix(node.value, { caption: "value", pick: step })),
   ];
 }
@@ -80,70 +97,50 @@ function explainValue(step, node) {
 const aside = (node) => node.params && node.primitive !== "getitem"
   && el("span", { class: "note" }, `  ${node.params}`);
 
-function explainAdd(step, node) {
+function explainAdd(step, said) {
+  const { node, html, text } = said;
   const from = byId.get(step.from);
-  const look = named(step.vars, from);
-  const lead = step.summed ? " += Σ " : " += ";
   const { arrived, of } = gradientAt(step.to, state.step);
-  const left = derivative(node.name);
-  const formula = [left.html(), lead, inHtml(step.formula, look)];
-  const uses = `Contribution ${arrived} of ${of}: ${node.name} is used ${of} times, ` +
-    "and the contributions add up.";
-  return [
-    el("h2", {}, "Backward through ", from.primitive, muted(` to ${node.name}`)),
-    formulaLine(formula, left.text + lead + inText(step.formula, look)),
-    ...numbersOf(step, node, left.text),
-    note(where(step, from, node)),
-    ...notes(step, from, node).map((words) => el("p", {}, words)),
-    of > 1 && el("p", {}, uses),
-    additions(step, arrived, of),
-    closed(step.to, arrived === of),
-  ].filter(Boolean);
-}
-
-function where(step, from, node) {
   const several = from.inputs.length > 1;
   const use = several ? `argument ${step.place + 1} of ${from.inputs.length}` : "the argument";
   return [
-    linkTo(node.id), ` is ${use} of `, linkTo(from.id), " = ",
-    inHtml(from.formula, named(step.vars, from)),
-    `. Shapes: ${shapeText(from.shape)} → ${shapeText(node.shape)}.`,
+    el("h2", {}, "Backward through ", from.primitive, muted(` to ${node.name}`)),
+    formulaLine(html, text),
+    ...numbersOf(said),
+    note(linkTo(node.id), ` is ${use} of `, linkTo(from.id), " = ",
+      inHtml(from.formula, named(step.vars, from)),
+      `. Shapes: ${shapeText(from.shape)} → ${shapeText(node.shape)}.`),
+    step.summed && el("p", {}, summed(step, node)),
+    from.primitive === "getitem" && el("p", {}, scattered(step, from, node)),
+    of > 1 && el("p", {}, `Contribution ${arrived} of ${of}: ${node.name} is used ${of} times, ` +
+      "and the contributions add up."),
+    additions(step, arrived, of),
+    closed(step.to, arrived === of),
   ];
 }
 
-function notes(step, from, node) {
-  const found = [];
-  if (step.summed) {
-    const axes = `${step.summed.length === 1 ? "axis" : "axes"} ${step.summed.join(", ")}`;
-    const shapes = `${shapeText(node.shape)} to ${shapeText(arrays[step.from_rule].shape)}`;
-    const reason = `${node.name} was broadcast from ${shapes}`;
-    found.push(`${reason}, so its gradient is the sum over ${axes}.`);
-  }
-  if (from.primitive === "getitem") {
-    const moves = elements(step.moves);
-    const distinct = [...new Set(moves)];
-    const places = distinct.slice(0, 8).map((flat) => place(flat, node.shape));
-    if (distinct.length > 8) places.push("…");
-    const to = moves ? places.join(", ") : "the places of the index";
-    const twice = distinct.length < moves?.length
-      ? " A place that the index names more than once gets the sum." : "";
-    found.push(`The index ${from.params} scatters: the gradient goes to ${to}, ` +
-      `and 0 to all others.${twice}`);
-  }
-  return found;
+function summed(step, node) {
+  const axes = `${step.summed.length === 1 ? "axis" : "axes"} ${step.summed.join(", ")}`;
+  const shapes = `${shapeText(node.shape)} to ${shapeText(arrays[step.from_rule].shape)}`;
+  return `${node.name} was broadcast from ${shapes}, so its gradient is the sum over ${axes}.`;
 }
 
-function numbersOf(step, node, left) {
-  const flat = element(step);
+function scattered(step, from, node) {
+  const moves = elements(step.moves);
+  const distinct = [...new Set(moves)];
+  const places = distinct.slice(0, 8).map((flat) => place(flat, node.shape));
+  if (distinct.length > 8) places.push("…");
+  const to = moves ? places.join(", ") : "the places of the index";
+  const twice = distinct.length < moves?.length
+    ? " A place that the index names more than once gets the sum." : "";
+  return `The index ${from.params} scatters: the gradient goes to ${to}, and 0 to all others.${twice}`;
+}
+
+function numbersOf({ node, left, equals, flat, at, middle, total, plain }) {
   const n = size(node.shape);
-  const { plain } = inNumbers(step, flat);
-  const at = place(flat, node.shape);
-  const cut = plain.lastIndexOf("= "); // of the first "=" and what is between, and of the result
-  const middle = plain.slice(2, cut);
-  const equals = step.kind === "add" ? " += " : " = ";
-  const result = cut > 0 ? [raised(middle), strong(plain.slice(cut))] : strong(plain.slice(2));
-  const shown = [left, el("sub", {}, at), equals, result];
-  const line = formulaLine(shown, `${left}${at} ${plain}`, "numbers");
+  const result = middle ? [raised(`${middle} `), strong(`= ${total}`)] : strong(total);
+  const shown = [left.text, el("sub", {}, at), equals, result];
+  const line = formulaLine(shown, `${left.text}${at} ${plain}`, "numbers");
   if (n < 2) return [line];
   const turn = (by) => () => choose((flat + by + n) % n);
   const previous = { "aria-label": "Previous element", onclick: turn(-1) };
@@ -356,13 +353,8 @@ function go(step, { keepHash = false } = {}) {
 
 function inWords(step) {
   if (step.kind === "given") return "inputs and parameters";
-  const node = byId.get(step.to);
-  if (step.kind === "seed") return `∂L/∂${node.name} = 1`;
-  const at = place(element(step), node.shape);
-  const { plain } = inNumbers(step, element(step));
-  const formula = inText(step.formula, named(step.vars, byId.get(step.from ?? step.to)));
-  const left = step.kind === "value" ? `${node.name} =` : `∂L/∂${node.name} +=`;
-  return `${left} ${step.summed ? "Σ " : ""}${formula}${at ? `, at ${at}` : ""} ${plain}`;
+  const { text, at, plain = "" } = say(step);
+  return [`${text}${at && plain && `, at ${at}`}`, plain].join(" ").trim();
 }
 
 function play(on) {
