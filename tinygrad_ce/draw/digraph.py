@@ -10,7 +10,7 @@ from . import formatting as text
 from .boxes import NONE, BoxContent, is_plain_number
 from .colors import DARK, LIGHT
 from .diagram import Diagram, Kind, OpNode, TensorBox
-from .legend import KINDS, kinds_in, notes_on
+from .legend import kinds_in, notes_on
 from .scopes import ScopeFrame
 
 if TYPE_CHECKING:
@@ -43,12 +43,9 @@ def digraph_of(
 
     def of_box(box: TensorBox) -> Attributes:
         kind = box.kind.name.lower()
-        return {
-            "label": _box_label(box, contents[box.id]),
-            "fillcolor": colors.get(kind, colors["ground"]),
-            "color": colors.get(f"{kind}-line", colors["line"]),
-            **_LINES.get(box.kind, {}),
-        }
+        label, line = _box_label(box, contents[box.id]), colors.get(f"{kind}-line", colors["line"])
+        looks = {"fillcolor": colors.get(kind, colors["ground"]), "color": line}
+        return {"label": label, **looks, **_LINES.get(box.kind, {})}
 
     def of_op(op: OpNode) -> Attributes:
         return {"label": _escape(op_words(op)), "shape": "oval", **gray}
@@ -125,10 +122,8 @@ def add_parts(
 
 def op_words(op: OpNode) -> str:
     """Return the symbol of a primitive, and the parameters that matter."""
-    params = text.params(op.primitive.params, op.params)
-    if op.primitive.symbol == "[ ]":  # with space for the index
-        return f"[{params}]"
-    return f"{op.primitive.symbol} {params}".rstrip()
+    symbol, params = op.primitive.symbol, text.params(op.primitive.params, op.params)
+    return f"[{params}]" if symbol == "[ ]" else f"{symbol} {params}".rstrip()
 
 
 def frame_words(frame: ScopeFrame) -> str:
@@ -164,12 +159,12 @@ def _numbers(what: str, array: text.Array) -> list[str]:
     lines = array.reshape(-1, array.shape[-1] if array.ndim else 1)
     rows = [list(map(text.number, line)) for line in lines]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    padded = (" ".join(n.rjust(w) for n, w in zip(row, widths, strict=True)) for row in rows)
+    padded = (" ".join(map(str.rjust, row, widths)) for row in rows)
     return [f"{'' if i else what:<5} {row}" for i, row in enumerate(padded)]
 
 
 def _legend(diagram: Diagram, values: bool, grads: bool) -> list[str]:
-    kinds = ", ".join("{} ({})".format(*KINDS[kind]) for kind in kinds_in(diagram))
+    kinds = ", ".join("{} ({})".format(*kind.value) for kind in kinds_in(diagram))
     ops = "; ovals: primitives" if diagram.ops else ""
     return [f"boxes: {kinds}{ops}", *notes_on(diagram, values, grads, heat_maps=False)]
 

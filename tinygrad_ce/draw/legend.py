@@ -6,15 +6,6 @@ from ..engine.names import printable
 from . import formatting as text
 from .diagram import Diagram, Kind
 
-# What a kind is called, and the line of its box.
-KINDS = {
-    Kind.PARAMETER: ("parameter", "thick"),
-    Kind.INPUT: ("input", "thin"),
-    Kind.CONSTANT: ("constant", "dashed"),
-    Kind.INTERMEDIATE: ("computed", "rounded"),
-    Kind.OUTPUT: ("output", "double"),
-}
-
 
 def kinds_in(diagram: Diagram) -> list[Kind]:
     """Return the kinds of tensors that occur, in the order of `Kind`."""

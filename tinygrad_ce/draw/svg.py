@@ -21,7 +21,7 @@ from .boxes import LABEL, LINE, NONE, PAD, BoxContent, BoxLayout, Slot, lay_out,
 from .colors import DARK, LIGHT
 from .diagram import Diagram, OpNode, TensorBox
 from .digraph import GAPS, add_parts, count_words, frame_words, op_words
-from .legend import KINDS, kinds_in
+from .legend import kinds_in
 from .render import render
 from .scopes import ScopeFrame
 
@@ -283,7 +283,7 @@ def _legend(
     diagram: Diagram, notes: list[str], width: float, height: float
 ) -> tuple[list[str], float, float]:
     """Return the legend below a graph of this size, and how far all of it goes."""
-    words = {kind.name.lower(): KINDS[kind][0] for kind in kinds_in(diagram)}
+    words = {kind.name.lower(): kind.value[0] for kind in kinds_in(diagram)}
     if diagram.ops:
         words["primitive"] = "primitive"
     x, y, right = 0.0, height + 14, width
