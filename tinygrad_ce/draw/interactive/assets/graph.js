@@ -211,13 +211,17 @@ function intoView(parts) {
 
 /* ── Zoom ───────────────────────────────────────────────────────────────────────────────────── */
 
-function zoom(scale) {
+function resize(svg, scale) {
   const [, , width, height] = viewBox();
+  svg.setAttribute("width", width * scale);
+  svg.setAttribute("height", height * scale);
+}
+
+function zoom(scale) {
   const across = (view.scrollLeft + view.clientWidth / 2) / (view.scrollWidth || 1);
   const down = (view.scrollTop + view.clientHeight / 2) / (view.scrollHeight || 1);
   drawn.scale = clamp(scale, 0.05, 8);
-  drawn.svg.setAttribute("width", width * drawn.scale);
-  drawn.svg.setAttribute("height", height * drawn.scale);
+  resize(drawn.svg, drawn.scale);
   view.scrollLeft = across * view.scrollWidth - view.clientWidth / 2;
   view.scrollTop = down * view.scrollHeight - view.clientHeight / 2;
 }

@@ -184,35 +184,30 @@ function additions(step, arrived, of) {
 function closed(id, complete) {
   const logits = trace.logits.find((l) => l.node === id);
   if (!logits || !complete) return null;
-  const node = byId.get(id);
-  const columns = node.shape.at(-1);
+  const { name, shape, gradient } = byId.get(id);
+  const { rows } = logits;
+  const columns = shape.at(-1);
   const values = elements(logits.softmax);
-  const over = logits.rows > 1 ? ` / ${logits.rows}` : "";
-  const divided = logits.rows > 1 ? `, divided by ${logits.rows} rows` : "";
-  const box = el("div", { class: "closed", role: "note", "aria-label": "the closed form" },
-    el("h2", {}, `Result: softmax ${MINUS} one-hot${divided}`),
+  const flat = element(steps[state.step]);
+  const start = Math.floor((flat < size(shape) ? flat : 0) / columns) * columns;
+  const row = (title, array, more = "") => {
+    const shown = [...elements(array).slice(start, start + Math.min(columns, 10))].map((value) => number(value));
+    if (columns > 10) shown.push("…");
+    const cells = shown.map((text) => el("td", {}, text));
+    return el("tr", { class: more }, el("th", { scope: "row" }, title), cells);
+  };
+  return el("div", { class: "closed", role: "note", "aria-label": "the closed form" },
+    el("h2", {}, `Result: softmax ${MINUS} one-hot${rows > 1 ? `, divided by ${rows} rows` : ""}`),
     el("p", {}, "No rule contains it: it is the sum of the contributions. ",
-      "The closed form, computed independently, agrees."));
-  if (values) {
-    const flat = element(steps[state.step]);
-    const start = Math.floor((flat < values.length ? flat : 0) / columns) * columns;
-    const row = (name, array, more = "") => {
-      const shown = [...elements(array).slice(start, start + Math.min(columns, 10))];
-      const cells = shown.map((value) => el("td", {}, number(value)));
-      if (columns > 10) cells.push(el("td", {}, "…"));
-      return el("tr", { class: more }, el("th", { scope: "row" }, name), cells);
-    };
-    box.append(el("div", { class: "scroll" }, el("table", {},
-      row(`softmax(${node.name})`, logits.softmax),
+      "The closed form, computed independently, agrees."),
+    values && el("div", { class: "scroll" }, el("table", {},
+      row(`softmax(${name})`, logits.softmax),
       row(`${MINUS} one-hot`, logits.one_hot),
-      row(`closed form (p ${MINUS} y)${over}`, logits.closed, "total"),
-      row("backprop", node.gradient, "total"),
-      row("difference", logits.difference))));
-    if (node.shape.length > 1 && node.shape[0] > 1)
-      box.append(note(`Row ${start / columns} of ${node.shape[0]}.`));
-  }
-  box.append(note(`Largest difference: ${number(logits.largest, 2)}.`));
-  return box;
+      row(`closed form (p ${MINUS} y)${rows > 1 ? ` / ${rows}` : ""}`, logits.closed, "total"),
+      row("backprop", gradient, "total"),
+      row("difference", logits.difference))),
+    values && shape.length > 1 && shape[0] > 1 && note(`Row ${start / columns} of ${shape[0]}.`),
+    note(`Largest difference: ${number(logits.largest, 2)}.`));
 }
 
 /* ── Matrices ───────────────────────────────────────────────────────────────────────────────── */
@@ -222,7 +217,7 @@ function matrix(arrayNumber, options) {
   const array = arrays[arrayNumber];
   const { shape } = array;
   const values = elements(arrayNumber);
-  const words = `${caption}${shape.length ? `, ${shapeText(shape)}` : ""}`;
+  const words = shape.length ? `${caption}, ${shapeText(shape)}` : caption;
   const figure = el("figure", { class: gradient ? "gradient" : "" }, el("figcaption", {}, words));
   if (array.picture && size(shape) > 30) {
     const alt = `heat map, ${array.span}, blue below zero, orange above`;
@@ -243,16 +238,12 @@ function matrix(arrayNumber, options) {
     const names = { pick, chosen: flat === chosen, hit: marked.has(flat), odd };
     return el("td", {
       class: Object.keys(names).filter((name) => names[name]).join(" "),
-      "data-flat": pick ? flat : null,
       title: several ? place(flat, shape) : null,
+      ...(pick && { onclick: () => choose(flat) }),
     }, number(value));
   };
   const row = (i) => el("tr", {}, shown(columns).map((j) => cell(i * columns + j)));
   const body = el("table", { class: "matrix" }, shown(values.length / columns).map(row));
-  if (pick) body.addEventListener("click", (event) => {
-    const flat = event.target.closest("td")?.dataset.flat;
-    if (flat != null) choose(Number(flat));
-  });
   const scrolls = values.length > 30 ? { tabindex: "0", role: "group", "aria-label": words } : {};
   figure.append(el("div", { class: "scroll", ...scrolls }, body));
   if (!whole) {
@@ -344,7 +335,7 @@ function go(step, { keepHash = false } = {}) {
   $("counter").textContent = `step ${step} of ${last}`;
   for (const id of ["first", "back"]) $(id).disabled = step === 0;
   for (const id of ["forward", "last"]) $(id).disabled = step === last;
-  if ($("steps").open) markListed();
+  if ($("steps").open) listSteps();
   if (keepHash) return;
   try {
     history.replaceState(null, "", `#step=${step}`);
@@ -370,7 +361,6 @@ function play(on) {
   if (on) go(ended() ? 0 : state.step + 1);
 }
 
-const togglePlay = () => play(!state.playing);
 const stepIn = (address) => /step=(\d+)/.exec(address)?.[1];
 
 function byHand(step) {
@@ -393,29 +383,24 @@ function followLink(event) {
   else $(target.slice(1))?.focus();
 }
 
+/** List the steps when they are first looked at, and mark the one that is shown. */
 function listSteps() {
   const list = $("steps").querySelector("ol");
   const item = (step, i) => el("li", {}, el("a", { href: `#step=${i}` }, inWords(step)));
   if (!list.children.length) list.append(...steps.map(item));
-  markListed();
-}
-
-function markListed() {
-  const items = $("steps").querySelectorAll("li");
-  for (const item of items) item.removeAttribute("aria-current");
-  items[state.step]?.setAttribute("aria-current", "step");
+  list.querySelector("[aria-current]")?.removeAttribute("aria-current");
+  list.children[state.step].setAttribute("aria-current", "step");
 }
 
 /* ── Finding ────────────────────────────────────────────────────────────────────────────────── */
 
-const finding = { matches: [], at: -1 };
+let [found, foundAt] = [[], -1];
 
 function find() {
   const wanted = $("search").value.trim().toLowerCase();
   const texts = (node) => [node.name, node.label, node.primitive ?? ""];
   const matches = (node) => texts(node).some((text) => text.toLowerCase().includes(wanted));
-  const found = wanted ? nodes.filter(matches) : [];
-  Object.assign(finding, { matches: found, at: -1 });
+  [found, foundAt] = [wanted ? nodes.filter(matches) : [], -1];
   clearMatches();
   const parts = found.map((node) => partFor(node.id)).filter(Boolean);
   for (const part of parts) part.classList.add("match");
@@ -425,10 +410,10 @@ function find() {
 }
 
 function nextMatch() {
-  if (!finding.matches.length) return;
-  finding.at = (finding.at + 1) % finding.matches.length;
-  $("found").textContent = `${finding.at + 1} of ${finding.matches.length}`;
-  choosePart(finding.matches[finding.at].id);
+  if (!found.length) return;
+  foundAt = (foundAt + 1) % found.length;
+  $("found").textContent = `${foundAt + 1} of ${found.length}`;
+  choosePart(found[foundAt].id);
 }
 
 /* ── Export ─────────────────────────────────────────────────────────────────────────────────── */
@@ -437,9 +422,7 @@ const chosenNode = () => byId.get(state.chosen ?? steps[state.step].to ?? trace.
 
 function picture() {
   const svg = drawn.svg.cloneNode(true);
-  const [, , width, height] = viewBox();
-  svg.setAttribute("width", width);
-  svg.setAttribute("height", height);
+  resize(svg, 1);
   svg.classList.remove("related");
   svg.prepend(svgEl("style", {}, $("graph-css").textContent));
   return new XMLSerializer().serializeToString(svg);
@@ -489,7 +472,7 @@ const KEYS = {
   ArrowLeft: () => byHand(state.step - 1),
   Home: () => byHand(0),
   End: () => byHand(steps.length - 1),
-  " ": togglePlay,
+  " ": () => play(!state.playing),
   "/": () => $("search").focus(),
   f: () => zoom(fitting()),
   "+": () => zoom(drawn.scale * 1.25),
@@ -548,8 +531,7 @@ function onHover(event) {
   const box = part.getBoundingClientRect();
   const below = box.bottom - frame.top + 6;
   const above = Math.max(box.top - frame.top - tip.offsetHeight - 6, 4);
-  const left = Math.min(Math.max(box.left - frame.left, 4), frame.width - tip.offsetWidth - 4);
-  tip.style.left = `${left}px`;
+  tip.style.left = `${clamp(box.left - frame.left, 4, frame.width - tip.offsetWidth - 4)}px`;
   tip.style.top = `${below + tip.offsetHeight > frame.height ? above : below}px`;
 }
 
