@@ -242,11 +242,10 @@ def letters(primitive: Primitive, n_inputs: int | None = None) -> Letters:
     inputs = _input_names(primitive, n_inputs)
     short = [name[0] for name in inputs + [p for p in primitive.params if p not in _GENERIC]]
     long = {c for c in short if c in "gy" or short.count(c) > 1} | _GENERIC.keys()
-
-    def shorten(names: Sequence[str]) -> tuple[str, ...]:
-        return tuple(name if {name, name[0]} & long else name[0] for name in names)
-
-    return Letters(shorten(inputs), shorten(primitive.params))
+    return Letters(*(
+        tuple(name if {name, name[0]} & long else name[0] for name in names)
+        for names in (inputs, primitive.params)
+    ))  # fmt: skip
 
 
 def _input_names(primitive: Primitive, n_inputs: int | None) -> list[str]:
@@ -293,12 +292,11 @@ def rule_formula(
 
 def _relevant(primitive: Primitive, params: Sequence[Any]) -> tuple[Any, ...]:
     """The parameters as far as they change a formula: None, 0 and subscripts do."""
-    known = [p if p is None or isinstance(p, str) or _is_zero(p) else ... for p in params]
-    return tuple(known) or (...,) * len(primitive.params)
 
+    def counts(p: Any) -> bool:
+        return p is None or isinstance(p, str) or (isinstance(p, int | float) and p == 0)
 
-def _is_zero(value: Any) -> bool:
-    return isinstance(value, int | float) and value == 0
+    return tuple(p if counts(p) else ... for p in params) or (...,) * len(primitive.params)
 
 
 @lru_cache(maxsize=1024)
@@ -306,10 +304,10 @@ def _value_formula(primitive: Primitive, params: tuple[Any, ...], n_inputs: int 
     if primitive.latex and primitive.latex[0]:
         return from_latex(primitive.latex[0])
     symbols, arguments = _arguments(primitive, params, n_inputs)
-    found = None
-    if primitive is not primitives.sigmoid:  # computed in pieces: its name says more
-        found = _run(primitive.value, [*symbols, *arguments])
-    return found or ("call", primitive.name, *(symbol.tree for symbol in symbols))
+    by_name = ("call", primitive.name, *(symbol.tree for symbol in symbols))
+    if primitive is primitives.sigmoid:  # computed in pieces: its name says more
+        return by_name
+    return _run(primitive.value, [*symbols, *arguments]) or by_name
 
 
 @lru_cache(maxsize=1024)
@@ -347,19 +345,16 @@ def _arguments(
         symbols = [Symbol(("var", c), len(t)) for c, t in zip(inputs, terms, strict=True)]
         return symbols, [subscripts]
     inputs, shorts = letters(primitive, n_inputs)
-    arguments = []
-    for name, letter, value in zip(primitive.params, shorts, params, strict=False):
-        shown = Symbol(("var", letter)) if value is ... else value
-        arguments.append(_GENERIC.get(name, shown))
+    arguments = [
+        _GENERIC.get(name, Symbol(("var", letter)) if value is ... else value)
+        for name, letter, value in zip(primitive.params, shorts, params, strict=False)
+    ]
     return [Symbol(("var", letter)) for letter in inputs], arguments
 
 
 def _run(function: Callable[..., Any], arguments: Sequence[Any]) -> Tree | None:
-    """The tree that a function gives on symbols, or None if it needs arrays.
-
-    It can be anybody's function, so that it can fail in any way.
-    """
+    """The tree that a function gives on symbols, or None if it needs arrays."""
     try:
         return _tree(function(*arguments))
-    except Exception:
+    except Exception:  # it can be anybody's function, and fail in any way
         return None
