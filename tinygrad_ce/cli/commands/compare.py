@@ -28,12 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scale", type=positive_number, metavar="S", help=scale)
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print one JSON object; see below")
-    form.add_argument(
-        "--prove",
-        action="store_true",
-        help="print instead why they agree for all logits: what backprop does, step by step, in "
-        f"symbols, for up to {MAX_PROVED} logits; needs SymPy",
+    proof = (
+        "print instead why they agree for all logits: what backprop does, step by step, in "
+        f"symbols, for up to {MAX_PROVED} logits; needs SymPy"
     )
+    form.add_argument("--prove", action="store_true", help=proof)
     form.add_argument("--latex", action="store_true", help="the same in LaTeX")
     parser.epilog = compare_output.SCHEMA
 

@@ -19,13 +19,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_logits(parser)
     depth = "fold scopes from this level on (default: none)"
     parser.add_argument("--depth", type=whole_number(1), metavar="N", help=depth)
-    parser.add_argument(
-        "--out",
-        type=file_path,
-        metavar="FILE",
-        help="ends in .svg, .png or .pdf; in .dot, which needs no Graphviz; or in .html, the page "
-        "that steps through backprop (default: loss.svg, with --open loss.html)",
+    out = (
+        "ends in .svg, .png or .pdf; in .dot, which needs no Graphviz; or in .html, the page that "
+        "steps through backprop (default: loss.svg, with --open loss.html)"
     )
+    parser.add_argument("--out", type=file_path, metavar="FILE", help=out)
     parser.add_argument("--open", action="store_true", help="show it in the browser")
 
 
