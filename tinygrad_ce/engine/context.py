@@ -54,7 +54,7 @@ class Mode(NamedTuple):
         All other fields are carried over, whichever there are.
         """
         # scope and parent come first; _replace alone would be felt at the scope of each layer.
-        inside: Self = _tuple(type(self), (scope or self.scope, self, *self[2:]))
+        inside: Self = _tuple(type(self), (scope or self.scope, self) + self[2:])  # noqa: RUF005
         return inside._replace(**changes) if changes else inside
 
 
