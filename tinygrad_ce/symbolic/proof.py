@@ -76,10 +76,8 @@ def prove(
     if n_classes < 1:
         raise ValueError(f"n_classes is 1 or more, got {n_classes}")
     if not 0 <= target < n_classes:
-        raise IndexError(
-            f"target {target} is out of range for {n_classes} classes: "
-            f"labels run from 0 to {n_classes - 1}"
-        )
+        labels = f"labels run from 0 to {n_classes - 1}"
+        raise IndexError(f"target {target} is out of range for {n_classes} classes: {labels}")
     steps = _derive(n_classes, target, of, loss)
     actual = next(step.gradient for step in steps if step.name == "z")
     assert actual is not None
@@ -115,9 +113,8 @@ def prove_equal(actual: Any, expected: Any) -> Proof:
     <BLANKLINE>
     Proved: the difference simplifies to 0.
     """
-    left, right = (
-        to_rational(elementwise(with_real_symbols)(to_rational(e))) for e in (actual, expected)
-    )
+    with_real = elementwise(with_real_symbols)
+    left, right = (to_rational(with_real(to_rational(e))) for e in (actual, expected))
     if left.shape != right.shape:
         raise ValueError(f"actual has shape {left.shape}, expected has shape {right.shape}")
     return Proof(None, None, (), left, right, simplify_difference(left, right), right)

@@ -117,10 +117,8 @@ def _checkable(i: int, x: Any) -> Any:
         return x
     array = np.array(x.data if isinstance(x, Tensor) else x)
     if array.dtype in (np.float16, np.float32):
-        raise TypeError(
-            f"gradcheck: input {i} is {array.dtype}, whose rounding is larger than the "
-            "differences to be measured: convert it to float64"
-        )
+        reason = "whose rounding is larger than the differences to be measured"
+        raise TypeError(f"gradcheck: input {i} is {array.dtype}, {reason}: convert it to float64")
     return array
 
 
