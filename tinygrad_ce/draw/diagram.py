@@ -145,15 +145,16 @@ def diagram_of(
     unasked = legible_depth(nodes) if depth is None else None
     depth = depth or unasked
     frames = ScopeFrames(MAX_NESTING if depth is None else min(depth, MAX_NESTING))
-    made_in = [frames.of(node.scope) for node in nodes]
-    certain = sum(
-        node.primitive is not None and (frame is None or not frame.folded)
-        for node, frame in zip(nodes, made_in, strict=True)
-    )
-    _refuse_too_many(outputs[0], len(nodes), certain, depth)
-    placement = _Placement(nodes, made_in, outputs)
+    placement = _Placement(nodes, [frames.of(node.scope) for node in nodes], outputs)
     boxes = placement.boxes()
-    _refuse_too_many(outputs[0], len(nodes), len(boxes), depth)
+    if len(boxes) > MAX_TENSORS:
+        which = "" if depth is None else f", {len(boxes):,} of them outside of what {depth=} folds"
+        raise ValueError(
+            f"the graph of {outputs[0].label()} has {len(nodes):,} tensors{which}; more than "
+            f"{MAX_TENSORS:,} cannot be laid out legibly: draw a smaller part (an intermediate "
+            "tensor, fewer steps), or fold its scopes with depth=1, which needs parts computed "
+            "inside tg.scope(...)"
+        )
     drawn_frames = [frame for frame in frames.all if frame.size]
     parts = boxes, placement.ops(), drawn_frames, placement.edges(), placement.folded_into()
     diagram = Diagram(list(outputs), len(nodes), *parts, unasked)
@@ -175,17 +176,6 @@ def nodes_of(outputs: Sequence[Tensor]) -> list[Tensor]:
     except FreedGraphError as error:
         remedy = "draw before backward(), or call backward(retain_graph=True)"
         raise FreedGraphError(error.node, remedy) from None
-
-
-def _refuse_too_many(output: Tensor, size: int, shown: int, depth: int | None) -> None:
-    if shown > MAX_TENSORS:
-        which = "" if depth is None else f", {shown:,} of them outside of what depth={depth} folds"
-        raise ValueError(
-            f"the graph of {output.label()} has {size:,} tensors{which}; more than {MAX_TENSORS:,} "
-            "cannot be laid out legibly: draw a smaller part (an intermediate tensor, fewer "
-            "steps), or fold its scopes with depth=1, which needs parts computed inside "
-            "tg.scope(...)"
-        )
 
 
 def _add_gradients(outputs: Sequence[Tensor], boxes: Sequence[TensorBox]) -> None:
