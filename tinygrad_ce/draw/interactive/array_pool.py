@@ -30,13 +30,15 @@ class Pool:
         self._known: dict[tuple[str, tuple[int, ...], bytes], int] = {}
         self._elements = 0
 
-    def add(self, value: Any) -> int:
-        """Return the number of an array; a number counts as an array without axes.
+    def add(self, value: Any) -> int | None:
+        """Return the number of an array, and None of None; a number is an array without axes.
 
         >>> pool = Pool()
         >>> pool.add(np.array([1.0, 2.0])), pool.add(3), pool.add(np.array([1.0, 2.0]))
         (0, 1, 0)
         """
+        if value is None:
+            return None
         array = np.asarray(value)
         key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self._known:

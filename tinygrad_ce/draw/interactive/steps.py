@@ -78,7 +78,6 @@ class Trace:
 
     def _node(self, node: Tensor) -> dict[str, Any]:
         primitive, inputs = node.primitive, node.inputs or ()
-        gradient = self.gradients.get(node)
         scopes = node.scope.path.split("/") if node.scope else []
         known: dict[str, Any] = {
             "id": self.id[node],
@@ -88,7 +87,7 @@ class Trace:
             "shape": node.shape,
             "dtype": str(node.dtype),
             "value": self.pool.add(self.values[node]),
-            "gradient": None if gradient is None else self.pool.add(gradient),
+            "gradient": self.pool.add(self.gradients.get(node)),
             "wanted": node.requires_grad,
             "inputs": [self.id[source] for source in inputs],
             "scope": list(map(printable, scopes)),
@@ -125,8 +124,7 @@ class Trace:
         raw = np.asarray(c.from_rule)
         step = {"kind": "add", "from": self.id[c.node], "to": self.id[c.source], "place": c.place}
         for name in ("gradient", "from_rule", "added", "before", "after"):
-            array = getattr(c, name)
-            step[name] = None if array is None else self.pool.add(array)
+            step[name] = self.pool.add(getattr(c, name))
         step |= _Bindings(c.node, self, c.gradient).explain(tree, raw, c.place)
         if value[0] == "pow":  # instead of y = eˣ, eˣ: it says more, and takes no more room
             step["in_numbers"] = step["formula"]
@@ -139,19 +137,15 @@ class Trace:
 
     def _logits(self) -> Iterator[dict[str, Any]]:
         """The tensors whose gradient is softmax − one-hot, beside the closed form."""
-        found: set[Tensor] = set()
-        if len(self.walks) != 1:
-            return
-        for node in self.nodes:
+        after: set[Tensor] = set()  # what is computed from such a tensor is not looked at
+        for node in self.nodes if len(self.walks) == 1 else ():
             gradient = self.gradients.get(node)
             if gradient is None or not 1 <= node.ndim <= 2 or node.size > MAX_LOGITS:
                 continue
-            if not found.isdisjoint(node.inputs or ()):
-                found.add(node)
-                continue
-            match = _softmax_minus_one_hot(np.asarray(self.values[node]), np.asarray(gradient))
-            if match is not None:
-                found.add(node)
+            if not after.isdisjoint(node.inputs or ()):
+                after.add(node)
+            elif match := _softmax_minus_one_hot(self.values[node], np.asarray(gradient)):
+                after.add(node)
                 arrays, rows = match
                 numbers = {name: self.pool.add(array) for name, array in arrays.items()}
                 largest = float(np.max(np.abs(arrays["difference"])))
