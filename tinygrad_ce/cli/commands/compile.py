@@ -1,9 +1,4 @@
-"""``tinygrad-ce compile``: the training step of an experiment as a module that needs NumPy alone.
-
->>> text = step_module(prepare("iris"))
->>> "weight_1 = rng.uniform(-0.5, 0.5, (4, 16))" in text, "logits = " in text
-(True, True)
-"""
+"""``tinygrad-ce compile``: the training step of an experiment as a module that needs NumPy alone."""
 
 from __future__ import annotations
 

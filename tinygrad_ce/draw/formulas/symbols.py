@@ -235,9 +235,6 @@ def letters(primitive: Primitive, n_inputs: int | None = None) -> Letters:
     """Return the variables of a primitive's formulas, beside g and y.
 
     `n_inputs` is the number of inputs of one call, for a primitive that does not say it.
-
-    >>> letters(primitives.clip), letters(primitives.less).inputs
-    (Letters(inputs=('x',), params=('l', 'h')), ('a', 'b'))
     """
     inputs = _input_names(primitive, n_inputs)
     short = [name[0] for name in inputs + [p for p in primitive.params if p not in _GENERIC]]
@@ -269,11 +266,7 @@ def _input_names(primitive: Primitive, n_inputs: int | None) -> list[str]:
 def value_formula(
     primitive: Primitive, params: Sequence[Any] = (), n_inputs: int | None = None
 ) -> Tree:
-    """Return the formula of a primitive's value, as it is called with these parameters.
-
-    >>> value_formula(primitives.exp)
-    ('pow', ('sym', 'e'), ('var', 'x'))
-    """
+    """Return the formula of a primitive's value, as it is called with these parameters."""
     return _value_formula(primitive, _relevant(primitive, params), n_inputs)
 
 
@@ -283,9 +276,6 @@ def rule_formula(
     """Return the formula of the rule of an input, in which g is the gradient of the value y.
 
     It is None where there is no rule. Of a rule that symbols cannot run, it is g · ∂f/∂x.
-
-    >>> rule_formula(primitives.exp, 0)
-    ('times', ('var', 'g'), ('var', 'y'))
     """
     return _rule_formula(primitive, place, _relevant(primitive, params), n_inputs)
 

@@ -84,20 +84,14 @@ def replace(tree: Any, known: Mapping[str, Tree]) -> Any:
 
 
 def from_latex(formula: str) -> Tree:
-    r"""A formula that is given in LaTeX: its letters are variables, and the rest is kept.
-
-    >>> from_latex(r"g_a"), from_latex(r"x \text{ at }")
-    (('sub', ('var', 'g'), ('var', 'a')), ('seq', ('var', 'x'), ('tex', ' '), ('text', ' at ')))
-    """
+    """A formula that is given in LaTeX: its letters are variables, and the rest is kept."""
     parts: list[Tree] = []
-    for sub, words, other in re.findall(
-        r"(?<=.)_([a-zA-Z])|\\text\{([^}]*)\}|(\\[a-zA-Z]+|\\.|.)", formula, re.DOTALL
-    ):
+    tokens = re.compile(r"(?<=.)_([a-zA-Z])|\\text\{([^}]*)\}|(\\[a-zA-Z]+|\\.|.)", re.DOTALL)
+    for sub, words, other in tokens.findall(formula):
         if sub:
             parts.append(("sub", parts.pop(), ("var", sub)))
         elif other:
-            is_letter = len(other) == 1 and other.isalpha()
-            parts.append(("var" if is_letter else "tex", other))
+            parts.append(("var" if other.isalpha() else "tex", other))
         else:
             parts.append(("text", words))
     return parts[0] if len(parts) == 1 else ("seq", *parts)
@@ -129,20 +123,12 @@ _FUNCTION_SIGNS = {"not": ("name", r"\lnot ", "¬"), "sigmoid": ("name", r"\sigm
 
 
 def latex_text(words: str) -> str:
-    r"""Return words as text in a formula.
-
-    >>> print(latex_text("a_b"))
-    \text{a\_b}
-    """
+    """Return words as text in a formula."""
     return r"\text{" + "".join(_ESCAPES.get(c, c) for c in words) + "}"
 
 
 def latex(tree: Tree, names: Mapping[str, str] | None = None) -> str:
-    r"""Return a formula in LaTeX, with names in LaTeX for variables not called by their letters.
-
-    >>> print(latex(("frac", ("var", "g"), ("var", "x")), {"x": "x_1"}))
-    \frac{g}{x_1}
-    """
+    """Return a formula in LaTeX, with names in LaTeX for variables not called by their letters."""
     return _latex(write(tree), names or {})
 
 

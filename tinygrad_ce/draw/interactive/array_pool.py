@@ -31,12 +31,7 @@ class Pool:
         self._elements = 0
 
     def add(self, value: Any) -> int | None:
-        """Return the number of an array, and None of None; a number is an array without axes.
-
-        >>> pool = Pool()
-        >>> pool.add(np.array([1.0, 2.0])), pool.add(3), pool.add(np.array([1.0, 2.0]))
-        (0, 1, 0)
-        """
+        """Return the number of an array, and None of None; a number is an array without axes."""
         if value is None:
             return None
         array = np.asarray(value)
