@@ -28,6 +28,7 @@ _LINES = {
     Kind.OUTPUT: {"peripheries": "2"},
 }
 
+Part = TensorBox | OpNode | ScopeFrame
 Attributes = dict[str, str]
 
 
@@ -41,26 +42,24 @@ def digraph_of(
     colors = DARK if dark else LIGHT
     gray = {"fillcolor": colors["primitive"], "color": colors["line"], "fontname": FONT}
 
-    def of_box(box: TensorBox) -> Attributes:
-        kind = box.kind.name.lower()
-        label, line = _box_label(box, contents[box.id]), colors.get(f"{kind}-line", colors["line"])
-        looks = {"fillcolor": colors.get(kind, colors["ground"]), "color": line}
-        return {"label": label, **looks, **_LINES.get(box.kind, {})}
-
-    def of_op(op: OpNode) -> Attributes:
-        return {"label": _escape(op_words(op)), "shape": "oval", **gray}
-
-    def of_fold(frame: ScopeFrame) -> Attributes:
-        label = _lines([frame_words(frame), count_words(frame)], "n")
-        return {"label": label, "shape": "folder", **gray}
-
-    def of_cluster(frame: ScopeFrame) -> Attributes:
+    def looks(part: Part) -> Attributes:
+        if isinstance(part, TensorBox):
+            kind, label = part.kind.name.lower(), _box_label(part, contents[part.id])
+            fill, line = (kind, "ground"), (f"{kind}-line", "line")
+            fillcolor, color = (colors.get(name, colors[usual]) for name, usual in (fill, line))
+            more = _LINES.get(part.kind, {})
+            return {"label": label, "fillcolor": fillcolor, "color": color, **more}
+        if isinstance(part, OpNode):
+            return {"label": _escape(op_words(part)), "shape": "oval", **gray}
+        if part.folded:
+            label = _lines([frame_words(part), count_words(part)], "n")
+            return {"label": label, "shape": "folder", **gray}
         return {
-            "label": _escape(frame_words(frame)),
+            "label": _escape(frame_words(part)),
             # Away from where edges come in, so that they do not cross it.
             "labeljust": "l" if direction == "RL" else "r", "labelloc": "t",
             "style": "filled,rounded", "color": colors["scope-line"], "margin": "10",
-            "fillcolor": colors[f"scope-{1 - frame.level % 2}"],
+            "fillcolor": colors[f"scope-{1 - part.level % 2}"],
         }  # fmt: skip
 
     # pygraphviz goes by the first charset in the text.
@@ -79,30 +78,26 @@ def digraph_of(
         "fontcolor": colors["muted"], "labeldistance": "1.5",
     }  # fmt: skip
     graph = Digraph("computation", graph_attr=graph_attr, node_attr=node_attr, edge_attr=edge_attr)
-    add_parts(graph, diagram, of_box, of_op, of_fold, of_cluster)
+    add_parts(graph, diagram, looks)
     return graph
 
 
 def add_parts(
-    graph: Digraph, diagram: Diagram,
-    of_box: Callable[[TensorBox], Attributes], of_op: Callable[[OpNode], Attributes],
-    of_fold: Callable[[ScopeFrame], Attributes], of_cluster: Callable[[ScopeFrame], Attributes],
-    *, edge_ids: bool = False,
-) -> None:  # fmt: skip
+    graph: Digraph, diagram: Diagram, looks: Callable[[Part], Attributes], edge_ids: bool = False
+) -> None:
     """Put each part into the cluster of its scope, the inner clusters into the outer, and edges."""
     from graphviz import Digraph
 
     clusters: dict[ScopeFrame | None, Digraph] = {None: graph}
     for frame in diagram.frames:
         if not frame.folded:
-            clusters[frame] = Digraph(f"cluster_{frame.id}", graph_attr=of_cluster(frame))
-    for box in diagram.boxes:
-        clusters[box.frame].node(box.id, **of_box(box))
-    for op in diagram.ops:
-        clusters[op.frame].node(op.id, **of_op(op))
+            clusters[frame] = Digraph(f"cluster_{frame.id}", graph_attr=looks(frame))
+    parts: list[TensorBox | OpNode] = [*diagram.boxes, *diagram.ops]
+    for part in parts:
+        clusters[part.frame].node(part.id, **looks(part))
     for frame in sorted(diagram.frames, key=lambda frame: -frame.level):
         if frame.folded:
-            clusters[frame.outer].node(frame.id, **of_fold(frame))
+            clusters[frame.outer].node(frame.id, **looks(frame))
         else:
             clusters[frame.outer].subgraph(clusters[frame])
     for edge in diagram.edges:

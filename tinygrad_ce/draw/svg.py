@@ -20,7 +20,7 @@ from . import heatmap
 from .boxes import LABEL, LINE, NONE, PAD, BoxContent, BoxLayout, Slot, lay_out, width_of
 from .colors import DARK, LIGHT
 from .diagram import Diagram, OpNode, TensorBox
-from .digraph import GAPS, add_parts, count_words, frame_words, op_words
+from .digraph import GAPS, Part, add_parts, count_words, frame_words, op_words
 from .legend import kinds_in
 from .render import render
 from .scopes import ScopeFrame
@@ -110,24 +110,26 @@ def _place(diagram: Diagram, boxes: dict[str, BoxLayout], direction: str) -> dic
     """Let Graphviz place the parts, of which it gets nothing but sizes and edges."""
     from graphviz import Digraph
 
-    def part(width: float, height: float, shape: str = "box") -> dict[str, str]:
+    def looks(part: Part) -> dict[str, str]:
+        shape = "box"
+        if isinstance(part, TensorBox):
+            width, height = boxes[part.id].width, boxes[part.id].height
+        elif isinstance(part, OpNode):
+            width, height, shape = _op_width(part), 22, "ellipse"
+        elif part.folded:
+            width, height = _fold_width(part), FOLD_HEIGHT
+        else:
+            # Space for the name: a label of as many letters as it has.
+            label = "n" * round(width_of(frame_words(part), 11) / 6)
+            return {"label": label, "labeljust": "l", "fontsize": "11", "margin": "9"}
         return {"width": f"{width / 72:.4f}", "height": f"{height / 72:.4f}", "shape": shape}
-
-    def cluster(frame: ScopeFrame) -> dict[str, str]:
-        # Space for the name: a label of as many letters as it has.
-        label = "n" * round(width_of(frame_words(frame), 11) / 6)
-        return {"label": label, "labeljust": "l", "fontsize": "11", "margin": "9"}
 
     graph = Digraph(
         graph_attr={**diagram.layout_limits, **GAPS, "rankdir": direction, "charset": "UTF-8"},
         node_attr={"fixedsize": "true", "label": ""},
         edge_attr={"arrowsize": "0.6", "labeldistance": "1.7"},
     )
-    add_parts(
-        graph, diagram, lambda box: part(boxes[box.id].width, boxes[box.id].height),
-        lambda op: part(_op_width(op), 22, "ellipse"),
-        lambda frame: part(_fold_width(frame), FOLD_HEIGHT), cluster, edge_ids=True,
-    )  # fmt: skip
+    add_parts(graph, diagram, looks, edge_ids=True)
     placed: dict[str, Any] = json.loads(render(graph.source, "json0"))
     return placed
 

@@ -1,4 +1,4 @@
-"""``tinygrad-ce compile``: the training step of an experiment as a module that needs NumPy alone."""
+"""``tinygrad-ce compile``: the training step of an experiment as a module that needs NumPy only."""
 
 from __future__ import annotations
 

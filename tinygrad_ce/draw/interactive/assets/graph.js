@@ -101,10 +101,9 @@ function brief(array) {
   return values?.length <= 6 ? Array.from(values, (v) => number(v)).join(" ") : arrays[array].span;
 }
 
-const marked = [];
-
 function clearMarks() {
-  for (const [part, names] of marked.splice(0)) part.classList.remove(...names);
+  for (const part of drawn.svg.querySelectorAll(".active, .from"))
+    part.classList.remove("active", "from", "forth", "back");
   drawn.svg.querySelector(".callouts").replaceChildren();
 }
 
@@ -112,11 +111,7 @@ function clearMarks() {
 function markStep() {
   const step = steps[state.step];
   clearMarks();
-  const mark = (part, ...names) => {
-    if (!part) return;
-    part.classList.add(...names);
-    marked.push([part, names]);
-  };
+  const mark = (part, ...names) => part?.classList.add(...names);
   if (step.kind === "given") return;
   if (step.kind === "seed") return mark(partFor(step.to), "active");
   const forth = step.kind === "value";
@@ -191,11 +186,12 @@ function addCallout(edge, step) {
 
 /** Scroll the view, and only the view, so that the marked parts are in it. */
 function follow() {
-  const parts = marked.map(([part]) => part).filter((part) => part.matches(".tensor, .folded"));
-  if (parts.length) intoView([...parts, ...drawn.svg.querySelectorAll(".callout")]);
+  const marked = ":is(.tensor, .folded):is(.active, .from), .callout";
+  intoView([...drawn.svg.querySelectorAll(marked)]);
 }
 
 function intoView(parts) {
+  if (!parts.length) return;
   const boxes = parts.map((part) => part.getBoundingClientRect());
   const frame = view.getBoundingClientRect();
   const move = (start, end) => {

@@ -406,7 +406,7 @@ function find() {
   for (const part of parts) part.classList.add("match");
   const number = `${found.length} ${found.length === 1 ? "match" : "matches"}`;
   $("found").textContent = wanted ? number : "";
-  if (parts.length) intoView([parts[0]]);
+  intoView(parts.slice(0, 1));
 }
 
 function nextMatch() {
