@@ -14,9 +14,8 @@ from ..engine.names import printable
 from ..engine.tensor import Tensor
 from .boxes import contents_of
 from .diagram import Diagram, diagram_of
-from .digraph import digraph_of
+from .digraph import digraph_of, notes_on
 from .formatting import quantity
-from .legend import notes_on
 from .render import HOW_TO_GET_A_RENDERER, render
 from .svg import svg_of
 from .text_tree import tree_of

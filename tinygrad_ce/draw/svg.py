@@ -20,8 +20,7 @@ from . import heatmap
 from .boxes import LABEL, LINE, NONE, PAD, BoxContent, BoxLayout, Slot, lay_out, width_of
 from .colors import DARK, LIGHT
 from .diagram import Diagram, OpNode, TensorBox
-from .digraph import GAPS, Part, add_parts, count_words, frame_words, op_words
-from .legend import kinds_in
+from .digraph import GAPS, Part, add_parts, count_words, frame_words, kinds_in, op_words
 from .render import render
 from .scopes import ScopeFrame
 

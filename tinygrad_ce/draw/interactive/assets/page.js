@@ -273,10 +273,9 @@ function showNode() {
   const row = (name, ...content) => rows.push(el("dt", {}, name), el("dd", {}, content));
   row("shape", `${shapeText(node.shape)}, ${node.dtype}`);
   if (node.formula) {
-    const { vars = {} } = steps[valueStep.get(id)];
-    const formula = inHtml(node.formula, named(vars, node));
-    row("computed by", `${node.primitive}: `, el("i", {}, node.name), " = ", formula, aside(node));
-    const look = named({ ...vars, g: { name: node.name } }, node);
+    const step = steps[valueStep.get(id)];
+    row("computed by", `${node.primitive}: `, say(step).html, aside(node));
+    const look = named({ ...step.vars, g: { name: node.name } }, node);
     node.rules.forEach((rule, i) => {
       const input = byId.get(node.inputs[i]);
       if (!rule || !input?.wanted) return;
@@ -550,12 +549,6 @@ function zoomByWheel(event) {
   zoom(drawn.scale * (event.deltaY < 0 ? 1.1 : 1 / 1.1));
 }
 
-/** What the buttons do: the same as a key. */
-const BUTTONS = {
-  first: "Home", back: "ArrowLeft", play: " ", forward: "ArrowRight", last: "End", fit: "f",
-  "zoom-in": "+", "zoom-out": "-", fold: "c", "help-button": "?",
-};
-
 function start() {
   attachSvg(first, 0);
   $("fold").hidden = layouts.length < 2;
@@ -567,11 +560,12 @@ function start() {
   if (state.step < 0) go(0, { keepHash: true });
 
   const on = (element, name, listener) => element.addEventListener(name, listener);
-  for (const [id, key] of Object.entries(BUTTONS)) on($(id), "click", () => KEYS[key]());
-  for (const button of document.querySelectorAll("[data-copy], [data-save]")) {
-    const { copy: copied, save: saved } = button.dataset;
-    on(button, "click", () => (copied ? copy(copied) : save(saved)));
-  }
+  for (const button of document.querySelectorAll("[data-key]"))
+    on(button, "click", () => KEYS[button.dataset.key]());
+  for (const button of document.querySelectorAll("[data-copy]"))
+    on(button, "click", () => copy(button.dataset.copy));
+  for (const button of document.querySelectorAll("[data-save]"))
+    on(button, "click", () => save(button.dataset.save));
   on($("slider"), "input", () => byHand(Number($("slider").value)));
   on($("search"), "input", find);
   on($("steps"), "toggle", () => $("steps").open && listSteps());
