@@ -50,9 +50,8 @@ def draw(
         The output; everything that it was computed from is drawn. Or several, in a list: then
         gradients are those of their sum, to which backward() of each would add up.
     depth
-        How many levels of scopes to show: scopes at this level become a single box each. With 1,
-        the outermost scopes are boxes; with None, all are open, unless the graph has more tensors
-        than can be read (500): then as many levels as can be.
+        How many levels of scopes to show: scopes at this level become a single box each. With None,
+        all are open, unless the graph has more than 500 tensors: then as many levels as can be.
     direction
         "LR", from left to right, or "TB", "RL", "BT" (T is the top, B the bottom).
     values, grads
@@ -67,16 +66,12 @@ def draw(
 
     Raises
     ------
-    TypeError
-        `tensor` is neither a Tensor nor some, or `depth` not an integer.
-    ValueError
-        The direction or the theme is unknown, the depth less than 1, or the graph too large to be
-        legible.
+    TypeError, ValueError
+        `tensor` is neither a Tensor nor some, `depth` not an integer from 1 on, direction or theme
+        unknown, or the graph too large to be legible.
     FreedGraphError
         backward() has freed the graph.
 
-    Examples
-    --------
     >>> import tinygrad_ce as tg
     >>> from tinygrad_ce.draw import draw
     >>> a = tg.Tensor(3.0, requires_grad=True, name="a")
@@ -203,12 +198,7 @@ class Drawing:
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the drawing in the format of the file's name: .dot, .svg, .png, .pdf or .html.
 
-        A file is written as a whole or not at all. DOT needs no renderer.
-
-        Returns
-        -------
-        Path
-            The file.
+        A file is written as a whole or not at all; its path is returned. DOT needs no renderer.
 
         Raises
         ------

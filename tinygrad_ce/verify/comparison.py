@@ -37,18 +37,14 @@ class Comparison:
 
     Attributes
     ----------
-    exact
-        Whether all values are equal, with nan at the same places.
-    close
-        Whether no element differs by more than the tolerance. False for arrays of different shapes
-        or dtypes.
+    exact, close
+        Whether all values are equal, with nan at the same places; and whether no element differs by
+        more than the tolerance. False for arrays of different shapes or dtypes.
     max_abs, max_rel, max_ulp
         The largest difference: absolute, relative to the expected element, and in how many
         floating point numbers lie between the two. nan where the arrays cannot be compared.
-    note
-        Why they cannot be compared, or "".
-    worst
-        The element with the largest difference; None where there is no difference.
+    note, worst
+        Why they cannot be compared, or ""; and the element with the largest difference, or None.
 
     >>> c = compare([1.0, 2.0], [1.0, 2.5])
     >>> c.exact, c.close, c.max_abs, c.max_rel
