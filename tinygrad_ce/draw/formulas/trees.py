@@ -8,6 +8,7 @@ what it is on arrays. What is written becomes LaTeX here, and text or HTML on th
 from __future__ import annotations
 
 import math
+import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import reduce
@@ -215,22 +216,12 @@ def _precedence(tree: Tree) -> float:
     return 9 if tree[0] == "var" else _KINDS[tree[0]].precedence
 
 
-class _Bracket:
-    """[condition]: 1 where it holds, else 0."""
-
-    def __init__(self, holds: Any) -> None:
-        self.holds = holds
-
-
 @np.errstate(all="ignore")
 def evaluate(tree: Tree, env: Mapping[str, Any], axis: Any = ...) -> Any:
     """Return the value of a formula on arrays, or None where it is not of their elements.
 
     `env` has the values of the variables, `axis` the axes of sums, which are kept, of length 1;
     without them, a sum is not known.
-
-    >>> evaluate(("pow", ("var", "x"), ("num", "2")), {"x": np.array([1.0, 2.0])})
-    array([1., 4.])
     """
 
     def value(tree: Tree) -> Any:
@@ -238,40 +229,20 @@ def evaluate(tree: Tree, env: Mapping[str, Any], axis: Any = ...) -> Any:
         if kind == "var":
             return env[parts[0]]
         if kind == "sum" and parts[0] is None:
-            return np.sum(_plain(value(parts[1])), axis=axis, keepdims=True)
-        if kind in ("num", "sym", "call", "rel"):
-            inputs = [value(part) if isinstance(part, tuple) else part for part in parts]
-        else:
-            inputs = list(map(value, parts))
+            return np.sum(value(parts[1]), axis=axis, keepdims=True)
+        if kind == "times":
+            product: Any = 1
+            for part in parts:  # a bracket of 0 wins even over inf and nan, as np.where does
+                holds = part[0] == "bracket"
+                product = np.where(value(part), product, 0) if holds else product * value(part)
+            return product
+        inputs = [value(part) if isinstance(part, tuple) else part for part in parts]
         return _KINDS[kind].value(*inputs)
 
     try:
-        return _plain(value(tree))
+        return value(tree)
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
-
-
-def _plain(value: Any) -> Any:
-    return np.asarray(value.holds, float) if isinstance(value, _Bracket) else value
-
-
-def _product(*factors: Any) -> Any:
-    product: Any = 1
-    for factor in factors:
-        # A bracket of 0 wins even over inf and nan: that is what np.where does.
-        if isinstance(factor, _Bracket):
-            product = np.where(factor.holds, product, 0)
-        else:
-            product = product * factor
-    return product
-
-
-def _power(a: Any, n: Any) -> Any:
-    return np.asarray(a) ** np.asarray(n)
-
-
-def _quotient(a: Any, b: Any) -> Any:
-    return np.true_divide(_plain(a), _plain(b))
 
 
 def _related(*parts: Any) -> Any:
@@ -307,19 +278,19 @@ _KINDS = {
     "tex": _Kind(lambda tex: [("name", tex, _SHOWN.get(tex.strip(), tex.replace("\\", "")))]),
     "text": _Kind(lambda words: [("name", latex_text(words), words)]),
     "seq": _Kind(lambda *parts: [*chain(*map(write, parts))], precedence=2),
-    "neg": _Kind(lambda a: ["−", *write(a, 2.75)], lambda a: -_plain(a), 2),
-    "plus": _Kind(_write_plus, lambda *terms: sum(map(_plain, terms)), 2),
-    "times": _Kind(_write_times, _product, 3),
+    "neg": _Kind(lambda a: ["−", *write(a, 2.75)], operator.neg, 2),
+    "plus": _Kind(_write_plus, lambda *terms: sum(terms), 2),
+    "times": _Kind(_write_times, precedence=3),
     "matmul": _Kind(_write_times, precedence=3),
-    "frac": _Kind(lambda a, b: [("frac", write(a), write(b))], _quotient, 5.5),
-    "pow": _Kind(lambda a, n: [*write(a, 6), ("sup", write(n))], _power, 5),
+    "frac": _Kind(lambda a, b: [("frac", write(a), write(b))], np.true_divide, 5.5),
+    "pow": _Kind(lambda a, n: [*write(a, 6), ("sup", write(n))], np.power, 5),
     "sub": _Kind(lambda a, i: [*write(a, 6), ("sub", write(i))]),
     "transposed": _Kind(lambda a: [*write(a, 6), "ᵀ"]),
     "sqrt": _Kind(lambda a: [("root", write(a))], np.sqrt),
     "abs": _Kind(lambda a: [_LEFT, *write(a), _RIGHT], np.abs),
     "call": _Kind(_write_call, _call, 4),
     "sum": _Kind(_write_sum, precedence=3.6),
-    "bracket": _Kind(_write_bracket, _Bracket),
+    "bracket": _Kind(_write_bracket, lambda holds: np.asarray(holds, float)),
     "at": _Kind(lambda a, *index: [*write(a, 6), *_write_bracket(*index)]),
     "rel": _Kind(_write_relation, _related, 1),
     "choice": _Kind(
