@@ -496,9 +496,7 @@ class _Printer:
 
     # ── Expressions ───────────────────────────────────────────────────────────────────────────
 
-    def expression(
-        self, op: Op, how: Any, index: Callable[[Op, str], str] = lambda x, place: ""
-    ) -> str:
+    def expression(self, op: Op, how: Any, index: Callable[[Op, str], str] | None = None) -> str:
         """What computes one element of a result."""
         places = [a.place for a in how.accesses] if how else ["one"] * len(op.inputs)
         text = expression_of(op, self.fast)
@@ -528,7 +526,7 @@ class _Printer:
         ]
         return text.format(*operands, f=NPY[ctype][2], type=ctype)
 
-    def element(self, x: Op, place: str, dtype: Any, index: Callable[[Op, str], str]) -> str:
+    def element(self, x: Op, place: str, dtype: Any, index: Callable[[Op, str], str] | None) -> str:
         """One element of an operand, in a dtype."""
         if x.is_constant and is_single(x):
             return literal(x.data.flat[0] if x.kind == "array" else x.data, dtype)
@@ -538,7 +536,7 @@ class _Printer:
         cast = f"({TYPES[dtype]})" if x.dtype != dtype and dtype != BOOL else ""
         if source in self.memory.local or not source.shape:
             return cast + self.texts[source]
-        return cast + index(source, place)
+        return cast + (index(source, place) if index else f"{self.texts[source]}[0]")
 
     # ── Loops over rows ───────────────────────────────────────────────────────────────────────
 

@@ -351,31 +351,36 @@ def plan_memory(schedule: Schedule) -> Memory:
     for op in order:
         for x in dict.fromkeys(map(schedule.source, op.inputs)):
             readers.setdefault(x, []).append(op)
+    for stage in schedule.stages:
+        for op in stage.ops if isinstance(stage, Loop) else ():
+            _find_local(op, stage, schedule, readers, piece_of, memory)
+    when = dict(order)  # a number that is used once is computed where it is used
+    for op in reversed(order):
+        if op in memory.local and len(readers.get(op, ())) == 1:
+            when[op] = when[readers[op][0]]
     chains: dict[Op, list[Op]] = {}
     for stage in schedule.stages:
         if stage.kind not in ("loop", "product", "total", "scatter"):
             continue
         for op in stage.ops:
-            if not op.shape:
+            if not op.shape or op in memory.local:
                 continue
             reused = None
             if isinstance(stage, Loop):
-                if _is_local(op, stage, schedule, readers, piece_of, memory):
-                    continue
-                reused = _reused(op, stage, schedule, readers, stage_of, order, memory)
+                reused = _reused(op, stage, schedule, readers, stage_of, when, memory)
             chain = chains[op] = chains[reused] if reused is not None else []
             chain.append(op)
     _allocate(schedule, chains, readers, stage_of, memory)
     return memory
 
 
-def _is_local(
+def _find_local(
     op: Op, loop: Loop, schedule: Schedule, readers: Any, piece_of: Any, memory: Memory
-) -> bool:
-    """Whether a result is a number in one iteration; that a row is enough is noted meanwhile."""
+) -> None:
+    """Note if a result is a number in one iteration, or if one row of it is enough."""
     users = readers.get(op, [])
     if op in schedule.objects or any(piece_of[user][0] != piece_of[op][0] for user in users):
-        return False
+        return
     how = loop.how[op]
     same_piece = all(piece_of[user] == piece_of[op] for user in users)
     if loop.by_row and how.full and op.size // loop.rows * op.dtype.itemsize <= LARGEST_ROW:
@@ -387,24 +392,23 @@ def _is_local(
     if local:
         memory.local.add(op)
         memory.rows.discard(op)
-    return local
 
 
 def _reused(
-    op: Op, loop: Loop, schedule: Schedule, readers: Any, stage_of: Any, order: Any, memory: Memory
+    op: Op, loop: Loop, schedule: Schedule, readers: Any, stage_of: Any, when: Any, memory: Memory
 ) -> Op | None:
     """An operand that a result is written over, element by element."""
     for access in loop.how[op].accesses:
         x = schedule.source(access.operand)
         natural = ("full", "line", "row")
-        if access.place not in natural or x in schedule.objects or x not in order:
+        if access.place not in natural or x in schedule.objects or x not in when:
             continue
         if (x.size, x.dtype) != (op.size, op.dtype) or x in memory.local:
             continue
         if x in memory.rows and op not in memory.rows and op not in schedule.objects:
             continue
         made_by_c = schedule.kinds[x] in ("loop", "product", "total", "scatter")
-        if not made_by_c or not x.shape or max(readers[x], key=order.__getitem__) is not op:
+        if not made_by_c or not x.shape or max(when[user] for user in readers[x]) > when[op]:
             continue
         places = [
             a.place
