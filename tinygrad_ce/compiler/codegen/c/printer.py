@@ -675,9 +675,9 @@ class _LoopPrinter:
             return [f"{index(op, 'full' if how.full else 'row')} = {text};"]
         simple = how.how == "expression" and op.primitive is not p.getitem
         if simple and printer.uses[op] == 1 and len(text) <= 40 and not self.one_row:
-            printer.texts[op] = (
-                text if op.primitive in COPIES and op.dtype == op.inputs[0].dtype else f"({text})"
-            )
+            same = op.primitive in COPIES and op.dtype == op.inputs[0].dtype
+            cast = f"({TYPES[op.dtype]})" if op.primitive in COPIES and not same else ""
+            printer.texts[op] = text if same else f"({cast}{text})"
             return []
         base = c_name(printer.names[op])
         name, number = base, 1
