@@ -31,6 +31,7 @@ from .expressions import (
     split_axes,
     uniform,
 )
+from .fast_functions import FUNCTIONS
 from .helpers import NPY, helper
 from .lowering import lower
 from .numpy_lines import NumpyLines
@@ -94,7 +95,8 @@ class _Printer:
     def source(self) -> Source:
         """The whole text."""
         program = self.program
-        self.function = c_name(identifier(self.name))
+        name = c_name(identifier(self.name)).strip("_")
+        self.function = name if name.endswith("step") else f"{name}_step"  # none of the C library's
         self.schedule = Schedule(program, self.fast)
         self.memory = plan_memory(self.schedule)
         names = assign_names(program, Plan(), self.function)
@@ -517,6 +519,9 @@ class _Printer:
             )
         else:
             dtype = operand_dtype(op)
+            called = text.partition("_{type}(")[0]
+            for helper_text in FUNCTIONS.get(f"{called}_{ctype}", ()):
+                self.need(helper_text, ctype)
         dtypes = [
             BOOL if op.primitive is p.where and i == 0 else dtype for i in range(len(op.inputs))
         ]
