@@ -135,8 +135,8 @@ def _check_private(path: Path, is_kind: Callable[[int], bool]) -> None:
         )
 
 
-def load(source: str, name: str, fast: bool = False, threads: int = 1) -> Callable[..., Any]:
-    """Return the function of a source in C, compiled now or earlier.
+def load(source: str, name: str, fast: bool = False, threads: int = 1) -> Any:
+    """Return the module of a source in C, compiled now or earlier.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ def load(source: str, name: str, fast: bool = False, threads: int = 1) -> Callab
     for attempt in range(2):
         path = _find(directory, key) or _build(directory, key, compiler, flags, source)
         try:
-            return getattr(_import(path, name), name)
+            return _import(path, name)
         except ImportError:
             if attempt:
                 raise

@@ -16,6 +16,9 @@ HEADER = r"""
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
+#ifdef _OPENMP
+#include <pthread.h>
+#endif
 """.strip()
 
 # ── Objects of Python ─────────────────────────────────────────────────────────────────────────────
@@ -128,8 +131,28 @@ static PyObject *copied(PyObject *x)
 }
 """
 
+RECYCLED = r"""
+/* A large array that a call before has returned, if nobody holds it any more, or a new one. */
+typedef struct { PyObject *arrays[2]; } Kept;
+static PyObject *recycled(Kept *kept, int type, int n_axes, npy_intp *shape)
+{
+    for (int i = 0; i < 2; i++)
+        if (kept->arrays[i] && Py_REFCNT(kept->arrays[i]) == 1) {
+            PyArray_ENABLEFLAGS((PyArrayObject *)kept->arrays[i], NPY_ARRAY_WRITEABLE);
+            return keep(kept->arrays[i]);
+        }
+    PyObject *array = PyArray_SimpleNew(n_axes, shape, type);
+    if (array) {
+        Py_XDECREF(kept->arrays[1]); /* one may be held until the other takes its place */
+        kept->arrays[1] = kept->arrays[0];
+        kept->arrays[0] = keep(array);
+    }
+    return array;
+}
+"""
+
 WORKSPACE = r"""
-/* Memory for one call: that of the call before, unless it is in use by another one. */
+/* Memory for one call: that of the call before, unless another call is using it. */
 static char *free_memory;
 static char *begin_memory(void)
 {
@@ -145,6 +168,15 @@ static void end_memory(char *memory)
         free(memory);
     else
         free_memory = memory;
+}
+"""
+
+THREADS = r"""
+/* In a forked child, the threads that share loops do not exist. */
+static int threads = COUNT;
+static void use_one_thread(void)
+{
+    threads = 1;
 }
 """
 
@@ -292,12 +324,12 @@ static REAL sum_REAL(const REAL *x, npy_intp n)
 """
 
 SUM_ROWS = r"""
-/* The sum of n rows, one after the other. */
-static void sum_rows_REAL(REAL *out, const REAL *x, npy_intp n, npy_intp width)
+/* The sum of n rows, one after the other; from one to the next are `stride` elements. */
+static void sum_rows_REAL(REAL *out, const REAL *x, npy_intp n, npy_intp width, npy_intp stride)
 {
     memcpy(out, x, width * sizeof(REAL));
     for (npy_intp i = 1; i < n; i++) {
-        const REAL *row = x + i * width;
+        const REAL *row = x + i * stride;
         #pragma omp simd
         for (npy_intp j = 0; j < width; j++)
             out[j] += row[j];

@@ -35,10 +35,11 @@ from .fast_functions import FUNCTIONS
 from .helpers import NPY, helper
 from .lowering import lower
 from .numpy_lines import NumpyLines
-from .schedule import Loop, Schedule, Stage, is_transposed, plan_memory
+from .schedule import PARALLEL, Loop, Schedule, Stage, is_transposed, plan_memory
 
 WIDTH = 99
 SMALL = 2**14  # bytes of arrays that the stack holds
+LARGE = 2**20  # bytes of a result from which on new memory would have to be cleared first
 KEYWORDS = set(
     "auto break case char const continue default do double else enum extern float for goto if "
     "inline int long register restrict return short signed sizeof static struct switch typedef "
@@ -89,6 +90,7 @@ class _Printer:
     statics: list[str] = field(default_factory=list)
     texts: dict[Op, str] = field(default_factory=dict)  # of numbers, and pointers of arrays
     object_texts: dict[Op, str] = field(default_factory=dict)
+    kept: list[str] = field(default_factory=list)  # large arrays of earlier calls
     n_owned: int = 0
     indent: int = 1
 
@@ -204,8 +206,21 @@ class _Printer:
     def ending(self, has_text: bool) -> str:
         name = self.function
         lines = [
+            "/* Give back what is kept from call to call. */",
+            "static PyObject *release_memory(PyObject *self, PyObject *none)",
+            "{",
+            *["    free(free_memory);", "    free_memory = NULL;"] * (self.memory.size > SMALL),
+        ]
+        for kept in self.kept:
+            lines += [f"    Py_CLEAR({kept}.arrays[{i}]);" for i in range(2)]
+        lines += [
+            "    Py_RETURN_NONE;",
+            "}",
+            "",
             "static PyMethodDef methods[] = {",
-            f'    {{"{name}", (PyCFunction)(void (*)(void)){name}, METH_FASTCALL, NULL}}, {{NULL}}',
+            f'    {{"{name}", (PyCFunction)(void (*)(void)){name}, METH_FASTCALL, NULL}},',
+            '    {"release_memory", release_memory, METH_NOARGS, NULL},',
+            "    {NULL}",
             "};",
             f'static struct PyModuleDef module = {{PyModuleDef_HEAD_INIT, "{name}", NULL, -1, methods}};',
             "",
@@ -344,12 +359,18 @@ class _Printer:
             self.write(f"{ctype} *{name} = {self.texts[storage]};")
         elif op in self.schedule.objects:
             self.object_texts[op] = place = self.own()
-            self.need(helpers.NEW)
             shape = ", ".join(map(str, op.shape))
-            self.write(
-                f"if (!({place} = new_array({NPY[ctype][0]}, {len(op.shape)}, (npy_intp[]){{{shape}}})))",
-                "    goto end;",
-            )
+            made = f"{NPY[ctype][0]}, {len(op.shape)}, (npy_intp[]){{{shape}}}"
+            if op.size * op.dtype.itemsize >= LARGE and op in self.program.wanted:
+                self.need(helpers.KEEP)
+                self.need(helpers.RECYCLED)
+                self.statics.append(f"static Kept kept_{name};")
+                self.kept.append(f"kept_{name}")
+                made = f"recycled(&kept_{name}, {made})"
+            else:
+                self.need(helpers.NEW)
+                made = f"new_array({made})"
+            self.write(f"if (!({place} = {made}))", "    goto end;")
             self.write(f"{ctype} *{name} = PyArray_DATA((PyArrayObject *){place});")
         elif self.memory.size <= SMALL:
             self.write(f"{ctype} {name}[{_size(op)}];")
@@ -464,13 +485,18 @@ class _Printer:
         self.place(op)
         if inside > 1:
             self.need(helpers.SUM_ROWS, ctype)
-            if outside == 1:
-                self.write(f"sum_rows_{ctype}({self.texts[op]}, {self.pointer(x)}, {n}, {inside});")
-                return
-            self.write(f"for (npy_intp i = 0; i < {outside}; i++)")
-            self.write(
-                f"    sum_rows_{ctype}({self.texts[op]} + i * {inside}, {self.pointer(x)} + i * {n * inside}, {n}, {inside});"
-            )
+            out, x_text, width = self.texts[op], self.pointer(x), str(inside)
+            if outside > 1:
+                self.write(f"for (npy_intp i = 0; i < {outside}; i++)")
+                out, x_text = f"{out} + i * {inside}", f"{x_text} + i * {n * inside}"
+            elif self.threads > 1 and n * inside >= PARALLEL:
+                self.parallel()
+                step = max(16, -(-inside // self.threads // 16) * 16)
+                self.write(f"for (npy_intp j = 0; j < {inside}; j += {step})")
+                out, x_text = f"{out} + j", f"{x_text} + j"
+                width = f"j + {step} < {inside} ? {step} : {inside} - j"
+            tab = "    " * (out != self.texts[op])
+            self.write(f"{tab}sum_rows_{ctype}({out}, {x_text}, {n}, {width}, {inside});")
             return
         self.need(helpers.FAST_SUM if self.fast else helpers.SUM, ctype)
         call = f"sum_{ctype}({self.pointer(x)}, {n})"
@@ -480,6 +506,14 @@ class _Printer:
         else:
             assert outside == 1
             self.write(f"{self.texts[op]}[0] = {call};")
+
+    def parallel(self) -> None:
+        """Let threads share the loop that is written next."""
+        known = len(self.helpers)
+        self.need(helpers.THREADS.replace("COUNT", str(self.threads)))
+        if len(self.helpers) > known:
+            self.loading += ["pthread_atfork(NULL, NULL, use_one_thread);"]
+        self.write("#pragma omp parallel for num_threads(threads)")
 
     def write_scatter(self, stage: Stage) -> None:
         (op,) = stage.ops
@@ -563,10 +597,12 @@ class _LoopPrinter:
                 printer.place(op)
         self.width = loop.width or 1
         self.locals: set[str] = set()
-        block = loop.block
+        block = loop.block(printer.threads)
         self.one_row = loop.by_row
         self.begin, self.end = "0", str(loop.rows)
         if block < loop.rows or self.one_row:
+            if loop.is_parallel(printer.threads):
+                printer.parallel()
             if self.one_row:
                 printer.write(f"for (npy_intp i = 0; i < {loop.rows}; i++) {{")
                 self.begin, self.end = "i", "i + 1"

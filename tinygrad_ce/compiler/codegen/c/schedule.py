@@ -29,6 +29,7 @@ from .expressions import NUMPY_LOOPS as LOOPS
 WIDE = 256  # columns from which on a row is worth an iteration of its own
 LARGEST_ROW = 2**16  # bytes of the row of a result that is needed for one row at a time
 BLOCK = 2**12  # elements of a block of rows, where they are narrower
+PARALLEL = 2**15  # elements from which on a loop is shared among threads
 ALIGNED = 64
 
 
@@ -71,14 +72,21 @@ class Loop(Stage):
         """Whether one row is done after the other, each with all that is done to it."""
         return (self.width or 0) >= WIDE and len(self.pieces) > 1
 
-    @property
-    def block(self) -> int:
+    def is_parallel(self, threads: int) -> bool:
+        """Whether rows are shared among threads."""
+        large = self.rows * (self.width or 1) >= PARALLEL
+        return threads > 1 and large and self.rows >= 2 * threads
+
+    def block(self, threads: int) -> int:
         """The rows that are done at a time: one, some, or all."""
         if self.by_row:
             return 1
         width = self.width or 1
+        some = max(1, BLOCK // width)
+        if self.is_parallel(threads):
+            return min(some, -(-self.rows // threads))
         few = len(self.pieces) < 2 or self.rows * width <= 2 * BLOCK
-        return self.rows if few else max(1, BLOCK // width)
+        return self.rows if few else some
 
     def place(self) -> None:
         """Put the operations into pieces: of each, all are done before the next piece begins."""
