@@ -21,7 +21,6 @@ from .engine.operations import (
     matmul,
     maximum,
     minimum,
-    norm,
     sort,
     split,
     stack,
@@ -52,8 +51,12 @@ __all__ = [
 
 # What is loaded when it is first used: modules of this package, and names from one.
 _MODULES = {"functional", "closed_form", "nn", "optim", "data", "train", "draw"}
-_HOMES = {"compile": "compiler", "Drawing": "draw"} | dict.fromkeys(
-    ("compare", "Comparison", "Comparisons", "gradcheck", "GradcheckError"), "verify"
+_HOMES = (
+    {"compile": "compiler", "Drawing": "draw"}
+    | dict.fromkeys(
+        ("compare", "Comparison", "Comparisons", "gradcheck", "GradcheckError"), "verify"
+    )
+    | {"norm": "engine.linear_algebra"}
 )
 
 

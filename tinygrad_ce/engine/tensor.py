@@ -339,6 +339,8 @@ class Tensor(Node):
     __sub__, __rsub__ = _binary(p.subtract), _reflected(p.subtract)
     __mul__, __rmul__ = _binary(p.multiply), _reflected(p.multiply)
     __truediv__, __rtruediv__ = _binary(p.divide), _reflected(p.divide)
+    __mod__, __rmod__ = _binary(p.remainder), _reflected(p.remainder)
+    __floordiv__, __rfloordiv__ = _binary(p.floor_divide), _reflected(p.floor_divide)
     __and__, __rand__ = _binary(p.logical_and), _reflected(p.logical_and)
     __or__, __ror__ = _binary(p.logical_or), _reflected(p.logical_or)
     __lt__, __le__ = _binary(p.less), _binary(p.less_equal)
@@ -346,6 +348,12 @@ class Tensor(Node):
     __eq__ = _binary(p.equal)  # type: ignore[assignment]
     __ne__ = _binary(p.not_equal)  # type: ignore[assignment]
     __neg__, __abs__, __invert__ = _unary(p.negative), _unary(p.abs_), _unary(p.logical_not)
+
+    def __divmod__(self, other: TensorLike) -> tuple[Tensor, Tensor]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: TensorLike) -> tuple[Tensor, Tensor]:
+        return other // self, other % self
 
     def __pos__(self) -> Tensor:
         return self
