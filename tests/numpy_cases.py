@@ -21,10 +21,12 @@ class Case:
 
     def __post_init__(self):
         names = "ab"[: len(self.arguments)]
-        self.function = eval(f"lambda {', '.join(names)}: {self.code}", {"np": np, "tg": tg, "W": W})
-        self.names = re.findall(r"\bnp\.((?:linalg\.)?\w+(?:\.reduce|\.accumulate|\.outer)?)", self.code)
+        known = {"np": np, "tg": tg, "W": W}
+        self.function = eval(f"lambda {', '.join(names)}: {self.code}", known)
+        self.names = re.findall(r"\bnp\.((?:linalg\.)?\w+)", self.code)
 
 
+words = str.split
 RNG = np.random.default_rng(5)
 W = np.array([[True, False, True], [False, True, True]])
 
@@ -72,15 +74,15 @@ CASES = [
     apart("np.fmin(a, b * b)", (2, 3), (3,)),
     any_("np.logaddexp(a, b)", (2, 3), (3,)),
     any_("np.logaddexp2(a, b)", (2, 3), (3,)),
-    *(any_(f"np.{name}(a)", (2, 3)) for name in (
+    *(any_(f"np.{name}(a)", (2, 3)) for name in words(
         "exp exp2 expm1 sin cos tan sinh cosh tanh arctan arcsinh square deg2rad rad2deg radians "
-        "degrees sinc").split()),
+        "degrees sinc")),
     any_("np.exp(a)", ()),
     any_("np.tan(a)", ()),
-    *(positive(f"np.{name}(a)", (2, 3)) for name in (
-        "log log2 log10 log1p sqrt cbrt reciprocal").split()),
+    *(positive(f"np.{name}(a)", (2, 3)) for name in words(
+        "log log2 log10 log1p sqrt cbrt reciprocal")),
     unit("np.cbrt(a - 2)", (3,)),
-    *(unit(f"np.{name}(a)", (2, 3)) for name in "arcsin arccos arctanh".split()),
+    *(unit(f"np.{name}(a)", (2, 3)) for name in ["arcsin", "arccos", "arctanh"]),
     above("np.arccosh(a)", (2, 3)),
     apart("np.absolute(a) * a", (5,)),
     apart("np.fabs(a) * a", (5,)),
@@ -106,7 +108,7 @@ CASES = [
     any_("np.nan_to_num(a) ** 2", (3,)),
     apart("np.clip(a, -0.2, 0.2) * a", (6,)),
     apart("np.clip(a, b, 0.5) * a", (6,), (6,)),
-    apart("np.clip(a, None, max=0.1) * a", (6,)),
+    apart("np.clip(a, max=0.1) * a", (6,)),
     any_("np.real(a) ** 2", (3,)),
     any_("np.real_if_close(a) ** 2", (3,)),
     any_("np.where(W, a, b) ** 2", (2, 3), (3,)),
@@ -177,10 +179,9 @@ CASES = [
     *(
         apart(f"np.quantile(a, {q}, method={method!r}) ** 2", (7,))
         for q in (0.3, [0.1, 0.75])
-        for method in (
+        for method in words(
             "inverted_cdf averaged_inverted_cdf closest_observation interpolated_inverted_cdf "
-            "hazen weibull linear median_unbiased normal_unbiased lower higher midpoint nearest"
-        ).split()
+            "hazen weibull linear median_unbiased normal_unbiased lower higher midpoint nearest")
     ),
     apart("np.quantile(a, [0.2, 0.5, 1], axis=1, keepdims=True) ** 2", (2, 5)),
     apart("np.quantile(a, 0.9, axis=(0, 1)) ** 2", (2, 5)),
@@ -208,8 +209,8 @@ CASES = [
         for name in ("dot", "inner")
         for shapes in (((3,), (3,)), ((2, 3), (3,)), ((), (3,)), ((3,), ()))
     ),
-    any_("np.dot(a, b)", (2, 3), (2, 3, 2)),
-    any_("np.inner(a, b)", (2, 3), (2, 2, 3)),
+    any_("np.dot(a, b)  # np.dot(a, b) of stacks", (2, 3), (2, 3, 2)),
+    any_("np.inner(a, b)  # np.inner(a, b) of stacks", (2, 3), (2, 2, 3)),
     any_("np.vdot(a, b)", (2, 3), (3, 2)),
     any_("np.outer(a, b)", (2, 2), (3,)),
     any_("np.tensordot(a, b)", (2, 3), (2, 3)),
@@ -249,14 +250,15 @@ CASES = [
         "np.pad(a, (2, 1), 'edge')", "np.pad(a, 2, 'reflect')", "np.pad(a, (3, 4), 'symmetric')",
         "np.pad(a, 4, mode='wrap')",
         # Diagonals, choosing
-        "np.diag(a)", "np.diag(a[0], 1)", "np.diag(a[0], -2)", "np.diagflat(a)", "np.diagonal(a, 1)",
+        "np.diag(a)", "np.diag(a[0], 1)", "np.diag(a[0], -2)", "np.diagflat(a)",
+        "np.diagonal(a, 1)",
         "np.diagonal(a[None], 0, 2, 1)", "np.tril(a)", "np.triu(a, 1)", "np.tril(a[0], -1)",
         "np.vander(a[0])", "np.vander(a[0], 4, increasing=True)", "np.take(a, [0, 0, 1], 0)",
         "np.take(a, [-7, 9], mode='wrap')", "np.take(a, 9, mode='clip')",
         "np.compress([True, False, True], a, axis=1)", "np.extract(W, a)",
-        "np.take_along_axis(a, np.array([[1], [0]]), 1)", "np.take_along_axis(a, np.array([1]), None)",
+        "np.take_along_axis(a, np.array([[1], [0]]), 1)",
+        "np.take_along_axis(a, np.array([1]), None)",
     )),
-    *[any_("np.row_stack([a, a]) ** 2", (2, 3))] * 0,
     any_("np.meshgrid(a, b)[0] ** 2 + np.meshgrid(a, b)[1]", (3,), (2,)),
     any_("np.meshgrid(a, b, sparse=True, indexing='ij')[1] ** 2", (3,), (2,)),
     any_("np.broadcast_arrays(a, b)[0] ** 2", (3,), (2, 1)),
@@ -292,12 +294,13 @@ CASES = [
     any_("np.linalg.pinv(a)", (3, 2)),
     any_("np.linalg.pinv(a)", (2, 2, 3)),
     any_("np.linalg.pinv(a @ b)", (4, 2), (2, 3)),
-    *(any_(f"np.linalg.matrix_power(a, {n})", (2, 2)) for n in (0, 1, 2, 3, 5, 6, -1, -3)),
+    *(any_(f"np.linalg.matrix_power(a, {n}) + a", (2, 2)) for n in (0, 1, 2, 3, 5, 6, -1, -3)),
     any_("np.linalg.multi_dot([a, b])", (2, 3), (3, 2)),
     any_("np.linalg.multi_dot([a, b, a])", (2, 3), (3, 2)),
-    any_("np.linalg.multi_dot([a[0], b, a, b, a[:, 0] @ a])", (2, 3), (3, 2)),
+    any_("np.linalg.multi_dot([a[0], b, a, b, a[:, 0]])", (2, 3), (3, 2)),
     *(any_(f"np.linalg.norm(a{how})", (2, 3)) for how in (
-        "", ", 'fro'", ", axis=1", ", 2, 1", ", keepdims=True", ", axis=(0, 1)", ", None, 0, True")),
+        "", ", 'fro'", ", axis=1", ", 2, 1", ", keepdims=True", ", axis=(0, 1)",
+        ", None, 0, True")),
     *(positive(f"np.linalg.norm(a, {ord}, axis=0)", (3, 2)) for ord in (0.5, 1, 2, 3, -1, -2.5)),
     *(apart(f"np.linalg.norm(a, {ord}, 0) ** 2", (5, 2)) for ord in ("np.inf", "-np.inf")),
     *(

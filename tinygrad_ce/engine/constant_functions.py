@@ -19,7 +19,7 @@ from .tensor import Tensor, TensorLike, apply, as_tensor, constant
 
 # ── By primitives ─────────────────────────────────────────────────────────────────────────────────
 
-# Ufuncs; the last nine are for integers and booleans.
+# Ufuncs; those from bitwise_xor on are for integers and booleans.
 UFUNCS = (
     "floor", "ceil", "trunc", "rint", "isinf", "signbit", "heaviside", "nextafter", "spacing",
     "logical_xor", "bitwise_xor", "left_shift", "right_shift", "bitwise_count", "gcd", "lcm",
@@ -33,16 +33,15 @@ _FUNCTIONS: dict[str, tuple[int, tuple[str, ...]]] = {
     "nanargmin": (1, ("axis", "keepdims")),
     "argpartition": (1, ("kth", "axis")),
     "round": (1, ("decimals",)),
-    "fix": (1, ()),
-    "isposinf": (1, ()),
-    "isneginf": (1, ()),
-    "isreal": (1, ()),
-    "iscomplex": (1, ()),
     "isclose": (2, ("rtol", "atol", "equal_nan")),
     "searchsorted": (2, ("side",)),
     "digitize": (2, ("right",)),
     "isin": (2, ("assume_unique", "invert")),
 }
+
+
+# Functions of one array, without options.
+TESTS = ("fix", "isposinf", "isneginf", "isreal", "iscomplex")
 
 
 def _quiet_ufunc(name: str) -> Primitive:
@@ -61,7 +60,11 @@ def _of_numpy(name: str, n_arrays: int, options: tuple[str, ...]) -> Primitive:
 
 # Each is computed by the function of its name in NumPy, with its parameters as keywords.
 CONSTANTS: dict[str, Primitive] = {name: _quiet_ufunc(name) for name in UFUNCS if hasattr(np, name)}
+CONSTANTS |= {name: _of_numpy(name, 1, ()) for name in TESTS}
 CONSTANTS |= {name: _of_numpy(name, *how) for name, how in _FUNCTIONS.items()}
+
+
+ARRAYS = dict.fromkeys(TESTS, 1) | {name: n for name, (n, _) in _FUNCTIONS.items()}
 
 
 def any(a: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -219,7 +222,7 @@ def of_values(function: Function) -> Function:
 def _values_in(x: object) -> object:
     if isinstance(x, Tensor):
         return x.data
-    return type(x)(map(_values_in, x)) if type(x) in (list, tuple) else x  # type: ignore[call-overload]
+    return type(x)(map(_values_in, x)) if isinstance(x, list | tuple) else x
 
 
 def _tensors_of(found: Value) -> Value:

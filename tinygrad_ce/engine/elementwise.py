@@ -1,12 +1,10 @@
-"""Functions of elements, and of neighbors along an axis: NumPy's ufuncs and what is made of them."""
+"""Functions of elements, and of neighbors along an axis: ufuncs, and what is made of them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from . import operations
 from . import primitives as p
@@ -16,12 +14,12 @@ from .axes import Axis, from_the_end
 from .constant_functions import CONSTANTS, searchsorted
 from .operations import concatenate, maximum, minimum, operand
 from .primitives import Primitive
-from .rearranging import diff
+from .rearranging import array, diff
 from .tensor import Tensor, TensorLike, apply, apply_unary, as_tensor
 
 
 def _unary(primitive: Primitive, value: str, at: str = "", name: str = "") -> Function:
-    """The function of a primitive; its docstring says what it computes, and where it is singular."""
+    """The function of a primitive; its docstring says what it computes, and where what happens."""
 
     def function(x: TensorLike) -> Tensor:
         return apply_unary(primitive, as_tensor(x))
@@ -141,28 +139,26 @@ def fmin(x1: TensorLike, x2: TensorLike) -> Tensor:
 
 def float_power(x1: TensorLike, x2: TensorLike) -> Tensor:
     """Return x1 to the power of x2 in float64, element by element."""
-    wide = [as_tensor(x).astype(np.result_type(as_tensor(x).dtype, np.float64)) for x in (x1, x2)]
-    power: Tensor = wide[0] ** wide[1]
-    return power
+    return apply(p.float_power, operand(x1), operand(x2))
 
 
-def _scaled(name: str, factor: float) -> Function:
+def _scaled(name: str, numerator: float, denominator: float) -> Function:
     """Degrees and radians: NumPy's product, with the factor rounded as NumPy rounds it."""
 
     def scale(x: TensorLike) -> Tensor:
         t = as_tensor(x)
-        if t.dtype.kind != "f":
-            t = t.astype(np.result_type(np.sqrt(np.zeros((), t.dtype))))
-        wide = t.astype(np.float32) if t.dtype == np.float16 else t
-        return (wide * wide.dtype.type(factor)).astype(t.dtype)
+        dtype = np.sqrt(np.zeros((), t.dtype)).dtype
+        wide = t.astype(np.float32 if dtype == np.float16 else dtype)
+        number = wide.dtype.type
+        return (wide * (number(numerator) / number(denominator))).astype(dtype)
 
-    scale.__name__ = name
-    scale.__doc__ = f"Return x in {'radians' if factor < 1 else 'degrees'}, element by element."
+    scale.__name__ = scale.__qualname__ = name
+    scale.__doc__ = f"Return x in {'radians' if numerator < 9 else 'degrees'}, element by element."
     return scale
 
 
-deg2rad = _scaled("deg2rad", math.pi / 180)
-rad2deg = _scaled("rad2deg", 180 / math.pi)
+deg2rad = _scaled("deg2rad", math.pi, 180)
+rad2deg = _scaled("rad2deg", 180, math.pi)
 
 
 def sinc(x: TensorLike) -> Tensor:
@@ -336,7 +332,7 @@ def _differences(y: Tensor, axis: int, spacing: Value, edge_order: int) -> Tenso
     n = y.shape[axis]
     if n < edge_order + 1:
         raise ValueError(f"gradient needs at least {edge_order + 1} elements along an axis: {n}")
-    h = as_numbers(spacing, "a distance")
+    h: Value = as_numbers(spacing, "a distance")
     if h.ndim:
         if h.shape != (n,):
             raise ValueError(f"coordinates of shape {h.shape} for an axis of length {n}")
@@ -381,7 +377,7 @@ def _differences(y: Tensor, axis: int, spacing: Value, edge_order: int) -> Tenso
             a, b = e2 / (e1 * (e1 + e2)), -(e2 + e1) / (e1 * e2)
             c = (2.0 * e2 + e1) / (e2 * (e1 + e2))
         end = a * at(n - 3, n - 2) + b * at(n - 2, n - 1) + c * at(n - 1, n)
-    return concatenate([start, inside, end], axis)
+    return concatenate([start, inside, end], axis).astype(y.dtype)
 
 
 def trapezoid(
@@ -430,7 +426,7 @@ def unwrap(
     return concatenate([x[(*before, slice(1))], x[(*before, slice(1, None))] + added], axis)
 
 
-def polyval(p: TensorLike | Sequence[TensorLike], x: TensorLike) -> Tensor:
+def polyval(p: Value, x: TensorLike) -> Tensor:
     """Return the polynomial with coefficients p, that of the highest power first, at x.
 
     >>> import tinygrad_ce as tg
@@ -438,8 +434,7 @@ def polyval(p: TensorLike | Sequence[TensorLike], x: TensorLike) -> Tensor:
     Tensor(8.)
     """
     t = as_tensor(x)
-    coefficients = list(p) if isinstance(p, list | tuple) else as_tensor(p)
     y = as_tensor(np.zeros(t.shape, t.dtype))
-    for c in coefficients:
+    for c in array(p):
         y = y * t + c
     return y

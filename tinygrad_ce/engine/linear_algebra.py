@@ -39,8 +39,7 @@ from . import primitives as p
 from .array_types import Value
 from .axes import Axis, rows_along, with_axes_kept
 from .primitives import Primitive
-from .products import cross as cross
-from .products import dot, tensordot, vecdot
+from .products import cross, dot, tensordot, vecdot
 from .products import outer as _outer
 from .rearranging import diagonal as _diagonal
 from .rearranging import trace as _trace
@@ -81,7 +80,7 @@ def cholesky_factor(a: Value) -> Value:
 
 def log_det(a: Value) -> Value:
     """log |det a|."""
-    return np.linalg.slogdet(a)[1]
+    return np.linalg.slogdet(real(a))[1]
 
 
 def det_sign(a: Value) -> Value:
@@ -89,12 +88,12 @@ def det_sign(a: Value) -> Value:
     return np.linalg.slogdet(a)[0]
 
 
-def eigenvalues(a: Value, uplo: str) -> Value:
+def eigenvalues(a: Value, uplo: Value) -> Value:
     """The eigenvalues of a symmetric matrix, in ascending order."""
     return np.linalg.eigvalsh(real(a), uplo)
 
 
-def eigen(a: Value, uplo: str) -> Value:
+def eigen(a: Value, uplo: Value) -> Value:
     """Eigenvalues and eigenvectors in one array: the values are its first row."""
     w, v = np.linalg.eigh(real(a), uplo)
     return np.concatenate([w[..., None, :], v], -2)
@@ -355,7 +354,7 @@ def eigh(a: TensorLike, UPLO: str = "L") -> EighResult:
 
 
 def eigvalsh(a: TensorLike, UPLO: str = "L") -> Tensor:
-    """Return the eigenvalues of a symmetric matrix, in ascending order. Parameters: as of `eigh`."""
+    """Return the eigenvalues of a symmetric matrix, ascending. Parameters: those of `eigh`."""
     return apply_unary(eigvalsh_, as_tensor(a), _triangle(UPLO))
 
 
@@ -656,7 +655,8 @@ def cond(x: TensorLike, p: Value = None) -> Tensor:
     if p in (None, 2, -2):
         s = svdvals(v)
         return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
-    return norm(v, p, (-2, -1)) * norm(inv(v), p, (-2, -1))
+    wide = v.astype(np.float64)  # as NumPy does it
+    return (norm(v, p, (-2, -1)) * norm(inv(wide), p, (-2, -1))).astype(v.dtype)
 
 
 # ── Arrays as matrices ────────────────────────────────────────────────────────────────────────────

@@ -23,13 +23,6 @@ from .array_types import Function, Value
 from .numpy_protocol import FUNCTIONS, UFUNCS
 from .tensor import Tensor, TensorLike, apply, as_tensor
 
-_OPERATORS: dict[str, Function] = {
-    "add": operator.add, "subtract": operator.sub, "multiply": operator.mul,
-    "divide": operator.truediv, "power": operator.pow, "remainder": operator.mod,
-    "matmul": o.matmul, "negative": operator.neg, "positive": operator.pos,
-    "maximum": o.maximum, "minimum": o.minimum, "logaddexp": o.logaddexp,
-}  # fmt: skip
-
 
 def _on_tensors(function: Function) -> Function:
     """The operator with its operands made Tensors, so that an array on the left does not recur."""
@@ -103,129 +96,150 @@ def _astype(x: TensorLike, dtype: Value, copy: bool = True) -> Tensor:
     return as_tensor(x).astype(dtype)
 
 
+def _typed(x: object) -> object:
+    """Of a Tensor its dtype and shape alone."""
+    return c.blank(x) if isinstance(x, Tensor) else x
+
+
+def _of_types(name: str) -> Function:
+    function = getattr(np, name)
+    return lambda *args, **options: function(*map(_typed, args), **options)
+
+
+def _from(module: object, names: str) -> dict[str, Function]:
+    """The functions of a module of ours, by name."""
+    return {name: getattr(module, name) for name in names.split()}
+
+
+def _by_primitive(name: str) -> Function:
+    primitive = c.CONSTANTS[name]
+    return lambda *x: apply(primitive, *map(o.operand, x))
+
+
 # ── What works ────────────────────────────────────────────────────────────────────────────────────
-# Tested to second order, a line each: tests/engine/numpy_cases.py.
+# Tested to second order: tests/numpy_cases.py has a line for each.
+
+_OPERATORS: dict[str, Function] = {
+    "add": operator.add, "subtract": operator.sub, "multiply": operator.mul,
+    "divide": operator.truediv, "power": operator.pow, "remainder": operator.mod,
+    "negative": operator.neg, "positive": operator.pos,
+}  # fmt: skip
 
 DIFFERENTIABLE: dict[str, Function] = {
     # Ufuncs
     **{name: _on_tensors(function) for name, function in _OPERATORS.items()},
-    **{
-        name: getattr(e, name)
-        for name in (
-            "exp exp2 expm1 log log2 log10 log1p sqrt cbrt sin cos tan arcsin arccos arctan sinh "
-            "cosh tanh arcsinh arccosh arctanh absolute square reciprocal arctan2 hypot logaddexp2 "
-            "fmod modf copysign fmax fmin float_power deg2rad rad2deg"
-        ).split()
-    },
-    "fabs": e.absolute, "radians": e.deg2rad, "degrees": e.rad2deg, "divmod": e.divmod_,
-    "conjugate": _same, "vecdot": pr.vecdot, "matvec": pr.matvec, "vecmat": pr.vecmat,
+    **_from(o, "matmul maximum minimum logaddexp"),
+    **_from(
+        e,
+        "exp exp2 expm1 log log2 log10 log1p sqrt cbrt sin cos tan arcsin arccos arctan sinh cosh "
+        "tanh arcsinh arccosh arctanh absolute square reciprocal arctan2 hypot logaddexp2 fmod "
+        "modf copysign fmax fmin float_power deg2rad rad2deg",
+    ),
+    **_from(pr, "vecdot matvec vecmat"),
+    "fabs": e.absolute,
+    "radians": e.deg2rad,
+    "degrees": e.rad2deg,
+    "divmod": e.divmod_,
+    "conjugate": _same,
     # Functions of elements
-    "sinc": e.sinc, "nan_to_num": e.nan_to_num, "clip": e.clip, "real": _same,
-    "real_if_close": lambda a, tol=100: as_tensor(a), "where": _where, "select": ra.select,
-    "interp": e.interp, "unwrap": e.unwrap, "polyval": e.polyval,
-    # Reductions and statistics
-    **{
-        name: getattr(re, name)
-        for name in (
-            "sum prod mean var std max min ptp cumsum cumprod cumulative_sum cumulative_prod "
-            "nansum nanprod nanmean nanvar nanstd nanmax nanmin nancumsum nancumprod "
-            "average median quantile percentile cov corrcoef"
-        ).split()
-    },
-    "amax": re.max, "amin": re.min, "trapezoid": e.trapezoid, "diff": ra.diff, "ediff1d": ra.ediff1d, "gradient": e.gradient,
+    **_from(e, "sinc nan_to_num clip interp unwrap polyval"),
+    "where": _where,
+    "select": ra.select,
+    "real": _same,
+    "real_if_close": lambda a, tol=100: as_tensor(a),
+    # Reductions, statistics and differences
+    **_from(
+        re,
+        "sum prod mean var std max min ptp cumsum cumprod cumulative_sum cumulative_prod nansum "
+        "nanprod nanmean nanvar nanstd nanmax nanmin nancumsum nancumprod average median quantile "
+        "percentile cov corrcoef",
+    ),
+    "amax": re.max,
+    "amin": re.min,
+    **_from(e, "trapezoid gradient"),
+    **_from(ra, "diff ediff1d"),
     # Products
-    **{
-        name: getattr(pr, name)
-        for name in ("dot", "vdot", "inner", "outer", "tensordot", "kron", "cross")
-    },
-    "einsum": _einsum, "trace": ra.trace,
+    **_from(pr, "dot vdot inner outer tensordot kron cross"),
+    "einsum": _einsum,
+    "trace": ra.trace,
     # Shapes
-    "reshape": _reshape, "ravel": _ravel, "transpose": _method("transpose"), "copy": _same,
-    "swapaxes": _method("swapaxes"), "expand_dims": _method("expand_dims"), "astype": _astype,
-    "squeeze": _method("squeeze"), "broadcast_to": lambda array, shape: as_tensor(
-        array).broadcast_to(shape), "matrix_transpose": la.matrix_transpose,
+    "reshape": _reshape,
+    "ravel": _ravel,
+    "copy": _same,
+    "astype": _astype,
+    "transpose": _method("transpose"),
+    "swapaxes": _method("swapaxes"),
+    "expand_dims": _method("expand_dims"),
+    "squeeze": _method("squeeze"),
+    "broadcast_to": lambda array, shape: as_tensor(array).broadcast_to(shape),
+    "matrix_transpose": la.matrix_transpose,
     # Joining, cutting, rearranging
-    "concatenate": _concatenate, "stack": _stack, "split": o.split, "sort": _sort,
-    "take_along_axis": lambda arr, indices, axis=-1: o.take_along_axis(arr, indices, axis),
-    **{
-        name: getattr(ra, name)
-        for name in (
-            "moveaxis rollaxis vstack hstack dstack column_stack block append insert delete "
-            "array_split hsplit vsplit dsplit unstack atleast_1d atleast_2d atleast_3d meshgrid "
-            "broadcast_arrays tile repeat resize pad flip fliplr flipud roll rot90 diag diagflat "
-            "diagonal tril triu vander take compress extract partition full_like"
-        ).split()
-    },
+    **_from(
+        ra,
+        "moveaxis rollaxis vstack hstack dstack column_stack block append insert delete "
+        "array_split hsplit vsplit dsplit unstack atleast_1d atleast_2d atleast_3d meshgrid "
+        "broadcast_arrays tile repeat resize pad flip fliplr flipud roll rot90 diag diagflat "
+        "diagonal tril triu vander take compress extract partition full_like",
+    ),
     "row_stack": ra.vstack,
+    "concatenate": _concatenate,
+    "stack": _stack,
+    "split": lambda ary, indices_or_sections, axis=0: o.split(ary, indices_or_sections, axis),
+    "sort": _sort,
+    "take_along_axis": lambda arr, indices, axis=-1: o.take_along_axis(arr, indices, axis),
     # Linear algebra
     **{f"linalg.{name}": getattr(la, name) for name in la.__all__},
+}
+
+_TESTS: dict[str, Function] = {
+    "less": operator.lt, "less_equal": operator.le, "greater": operator.gt,
+    "greater_equal": operator.ge, "equal": operator.eq, "not_equal": operator.ne,
+    "logical_and": lambda a, b: o.truth(a) & o.truth(b),
+    "logical_or": lambda a, b: o.truth(a) | o.truth(b), "logical_not": lambda x: ~o.truth(x),
+    "bitwise_and": operator.and_, "bitwise_or": operator.or_, "invert": operator.invert,
+    "floor_divide": operator.floordiv,
 }  # fmt: skip
+
+# Of these the numbers are read: the shape of the result depends on them, or it is text.
+_OF_VALUES = (
+    "argwhere flatnonzero unique_all unique_counts unique_inverse unique_values intersect1d "
+    "union1d setdiff1d setxor1d histogram histogram_bin_edges bincount lexsort array_repr "
+    "array_str array2string tril_indices_from triu_indices_from diag_indices_from ix_ "
+    "ravel_multi_index unravel_index packbits unpackbits angle"
+)
 
 CONSTANT: dict[str, Function] = {
-    # Ufuncs
-    **{
-        name: lambda *x, primitive=primitive: apply(primitive, *map(o.operand, x))
-        for name, primitive in c.CONSTANTS.items()
-        if isinstance(getattr(np, name), np.ufunc)
-    },
-    **{
-        name: _on_tensors(function)
-        for name, function in {
-            "less": operator.lt, "less_equal": operator.le, "greater": operator.gt,
-            "greater_equal": operator.ge, "equal": operator.eq, "not_equal": operator.ne,
-            "logical_and": lambda a, b: o.truth(a) & o.truth(b),
-            "logical_or": lambda a, b: o.truth(a) | o.truth(b),
-            "logical_not": lambda x: ~o.truth(x), "bitwise_and": operator.and_,
-            "bitwise_or": operator.or_, "invert": operator.invert,
-            "floor_divide": operator.floordiv,
-        }.items()
-    },
-    "sign": e.sign, "isfinite": e.isfinite, "isnan": e.isnan,
-    # Tests, counting, searching
-    **{
-        name: getattr(c, name)
-        for name in (
-            "any all count_nonzero nanargmax nanargmin argpartition round isclose allclose "
-            "array_equal array_equiv searchsorted digitize isin nonzero unique"
-        ).split()
-    },
-    **{
-        name: lambda x, primitive=c.CONSTANTS[name]: apply(primitive, as_tensor(x))
-        for name in ("fix", "isposinf", "isneginf", "isreal", "iscomplex")
-    },
-    "around": c.round, "argmax": _argmax, "argmin": _argmin, "argsort": _argsort,
-    "zeros_like": ra.zeros_like, "ones_like": ra.ones_like, "empty_like": ra.empty_like,
-    "imag": lambda val: ra.zeros_like(val),
-    # Of the numbers themselves: their shape depends on them, or they are text
-    **{
-        name: c.of_values(getattr(np, name, None))
-        for name in (
-            "argwhere flatnonzero unique_all unique_counts unique_inverse unique_values "
-            "intersect1d union1d setdiff1d setxor1d histogram_bin_edges bincount lexsort "
-            "array_repr array_str array2string tril_indices_from triu_indices_from "
-            "diag_indices_from ix_ ravel_multi_index unravel_index packbits unpackbits angle "
-            "linalg.matrix_rank"
-        ).split()
-        if hasattr(np, name)
-    },
+    **{name: _on_tensors(function) for name, function in _TESTS.items()},
+    **{name: _by_primitive(name) for name in c.UFUNCS if name in c.CONSTANTS},
+    **{name: _by_primitive(name) for name in c.TESTS},
+    **_from(e, "sign isfinite isnan"),
+    **_from(
+        c,
+        "any all count_nonzero nanargmax nanargmin argpartition round isclose allclose "
+        "array_equal array_equiv searchsorted digitize isin nonzero unique",
+    ),
+    **_from(ra, "zeros_like ones_like empty_like"),
+    "around": c.round,
+    "argmax": _argmax,
+    "argmin": _argmin,
+    "argsort": _argsort,
+    "imag": ra.zeros_like,
+    **{name: c.of_values(getattr(np, name)) for name in _OF_VALUES.split() if hasattr(np, name)},
     "linalg.matrix_rank": c.of_values(np.linalg.matrix_rank),
-    "histogram": c.of_values(np.histogram),
     # Of shape and dtype
-    "shape": lambda a: as_tensor(a).shape, "ndim": lambda a: as_tensor(a).ndim,
+    "shape": lambda a: as_tensor(a).shape,
+    "ndim": lambda a: as_tensor(a).ndim,
     "size": lambda a, axis=None: np.size(c.blank(a), axis),
-    "iscomplexobj": lambda x: False, "isrealobj": lambda x: True,
+    "iscomplexobj": lambda x: False,
+    "isrealobj": lambda x: True,
     "may_share_memory": lambda a, b, max_work=None: a is b,
     "shares_memory": lambda a, b, max_work=None: a is b,
-    **{
-        name: lambda *args, f=getattr(np, name), **options: f(*map(_typed, args), **options)
-        for name in ("result_type", "can_cast", "min_scalar_type", "common_type", "einsum_path")
-    },
-}  # fmt: skip
-
-
-def _typed(x: object) -> object:
-    """Of a Tensor its dtype and shape alone."""
-    return c.blank(x) if isinstance(x, Tensor) else x
+    "result_type": _of_types("result_type"),
+    "can_cast": _of_types("can_cast"),
+    "min_scalar_type": _of_types("min_scalar_type"),
+    "common_type": _of_types("common_type"),
+    "einsum_path": _of_types("einsum_path"),
+}
 
 
 # ── What is refused ───────────────────────────────────────────────────────────────────────────────
@@ -261,7 +275,7 @@ REFUSED: dict[str, str] = {
     "i0": "its derivative is a Bessel function that NumPy does not have",
     "is_busday": "a Tensor holds no dates",
     "linspace": "its ends are numbers: use start + (stop - start) * np.linspace(0, 1, n)",
-    "logspace": "its ends are numbers: use base ** (start + (stop - start) * np.linspace(0, 1, n))",
+    "logspace": "its ends are numbers: use base ** x, with x as for np.linspace",
     "mask_indices": _PYTHON,
     "nanmedian": "the number of elements differs by row: take np.median of x[~np.isnan(x)]",
     "nanpercentile": "the number of elements differs by row: np.percentile of x[~np.isnan(x)]",
@@ -295,23 +309,25 @@ REFUSED: dict[str, str] = {
     "a.T @ a, upper=True, up to signs",
 }
 
+_words = str.split
+
 WITHOUT_TENSORS: dict[str, str] = dict.fromkeys(
-    (
+    _words(
         "base_repr binary_repr diag_indices format_float_positional format_float_scientific "
         "frompyfunc get_include get_printoptions getbufsize geterr geterrcall info isdtype "
         "isscalar issubdtype iterable mintypecode nested_iters printoptions promote_types "
         "set_printoptions setbufsize seterr seterrcall show_config show_runtime test typename "
         "linalg.test broadcast_shapes isfortran bmat load "
-    ).split(),
+    ),
     "takes no arrays of numbers",
 )
 WITHOUT_TENSORS |= dict.fromkeys(
-    (
+    _words(
         "arange array asanyarray asarray ascontiguousarray asfortranarray asmatrix bartlett "
         "blackman empty eye from_dlpack frombuffer fromfile fromfunction fromiter fromregex "
         "fromstring full genfromtxt hamming hanning identity indices kaiser loadtxt ones require "
         "tri tril_indices triu_indices zeros"
-    ).split(),
+    ),
     "makes arrays, which combine with Tensors; of nested lists with Tensors, use tg.array",
 )
 
@@ -389,7 +405,7 @@ def load() -> None:
     FUNCTIONS.update(functions)
 
 
-_REDUCTIONS = {
+_REDUCTIONS: dict[np.ufunc, Function] = {
     np.add: re.sum, np.multiply: re.prod, np.maximum: re.max, np.minimum: re.min,
     np.logical_and: c.all, np.logical_or: c.any,
 }  # fmt: skip

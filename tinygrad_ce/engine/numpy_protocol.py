@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from functools import lru_cache
+from itertools import takewhile
 from typing import NamedTuple
 
 import numpy as np
@@ -26,7 +27,7 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: Arguments, kwargs: Options)
     if not kwargs:
         return function(*inputs)
     name = f"np.{ufunc.__name__}" + f".{method}" * (method != "__call__")
-    known = frozenset(inspect.signature(function).parameters) if method != "__call__" else set()
+    known = frozenset(inspect.signature(function).parameters)
     return function(*inputs, **_fit(name, kwargs, known))
 
 
@@ -92,11 +93,8 @@ def _call(function: Function, ours: Function) -> _Call:
         for n, m in zip(theirs, mine)  # noqa: B905  as far as both go
         if n not in parameters and m not in theirs
     }
-    same = 0
-    for n, m in zip(theirs, mine):  # noqa: B905
-        if renamed.get(n, n) != m:
-            break
-        same += 1
+    pairs = zip(theirs, mine)  # noqa: B905
+    same = sum(1 for _ in takewhile(lambda pair: renamed.get(pair[0], pair[0]) == pair[1], pairs))
     if inspect.Parameter.VAR_POSITIONAL in kinds:
         same = 1000
     known = frozenset(parameters)
@@ -117,12 +115,12 @@ def _unsupported(name: str, keyword: str) -> str:
     return f"{name} on a Tensor does not take {keyword}=: {instead}"
 
 
-def _fit(name: str, kwargs: Options, known: set[str] | frozenset[str]) -> dict[str, Value]:
+def _fit(name: str, kwargs: Options, known: frozenset[str]) -> dict[str, Value]:
     """The keywords that we know. Others may be at NumPy's default; else they are refused."""
     fitting = {}
     for keyword, value in kwargs.items():
         if keyword in known:
-            if value is not np._NoValue:  # type: ignore[attr-defined]
+            if value is not np._NoValue:
                 fitting[keyword] = value
         elif not _is_default(keyword, value):
             raise TypeError(_unsupported(name, keyword))
@@ -138,7 +136,7 @@ _DEFAULTS: dict[str, tuple[object, ...]] = {
 
 def _is_default(keyword: str, value: object) -> bool:
     """Whether a keyword changes nothing: None, or what it is anyway."""
-    if value is None or value is np._NoValue:  # type: ignore[attr-defined]
+    if value is None or value is np._NoValue:
         return True
     return isinstance(value, str | bool | int) and value in _DEFAULTS.get(keyword, ())
 

@@ -9,8 +9,7 @@ import numpy as np
 
 from . import primitives as p
 from . import tensor as t
-from .array_types import Value
-from .axes import Axis, from_the_end
+from .axes import from_the_end
 from .tensor import Tensor, TensorLike, apply, apply_unary, as_index, as_operand, as_tensor
 
 

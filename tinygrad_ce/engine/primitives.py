@@ -34,12 +34,9 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 
-from . import kernels
+from . import axes, kernels
 from .array_types import Arguments, Function, Value
-from .axes import (
-    Axis, count_along, doublings, index_along, move_forward, products_before, rows_along,
-    with_axes_kept,
-)  # fmt: skip
+from .axes import Axis, count_along, index_along, with_axes_kept
 from .kernels import ieee
 
 Rule = Callable[..., Value]
@@ -158,6 +155,8 @@ remainder = elementwise("remainder", "%", ieee(operator.mod),
     lambda g, y, a, b: g,
     lambda g, y, a, b: -g * (a // b))
 
+float_power = elementwise("float_power", "aᵇ", ieee(np.float_power), *power.rules)
+
 matmul = Primitive("matmul", "@", kernels.matmul,
     lambda g, y, a, b: kernels.matmul(g, b.mT),
     lambda g, y, a, b: kernels.matmul(a.mT, g),
@@ -166,11 +165,11 @@ matmul = Primitive("matmul", "@", kernels.matmul,
 # ── Functions of one variable ─────────────────────────────────────────────────────────────────────
 
 exp     = elementwise("exp",     "exp",   np.exp,           lambda g, y, x: g * y)
-exp2    = elementwise("exp2",    "2ˣ",    np.exp2,          lambda g, y, x: g * (y * kernels.LOG_2))
+exp2    = elementwise("exp2",    "2ˣ",    np.exp2,          lambda g, y, x: g * y * kernels.LOG_2)
 expm1   = elementwise("expm1",   "expm1", np.expm1,         lambda g, y, x: g * (y + 1))
 log     = elementwise("log",     "log",   ieee(np.log),     lambda g, y, x: g / x)
-log2    = elementwise("log2",    "log₂",  ieee(np.log2),    lambda g, y, x: g / (x * kernels.LOG_2))
-log10   = elementwise("log10",   "log₁₀", ieee(np.log10),   lambda g, y, x: g / (x * kernels.LOG_10))
+log2    = elementwise("log2",    "log₂",  ieee(np.log2),    lambda g, y, x: g / x / kernels.LOG_2)
+log10   = elementwise("log10",   "log₁₀", ieee(np.log10),   lambda g, y, x: g / x / kernels.LOG_10)
 log1p   = elementwise("log1p",   "log1p", ieee(np.log1p),   lambda g, y, x: g / (1 + x))
 sqrt    = elementwise("sqrt",    "√",     ieee(np.sqrt),    lambda g, y, x: g / (2 * y))
 cbrt    = elementwise("cbrt",    "∛",     np.cbrt,          lambda g, y, x: g / (3 * y * y))
@@ -289,8 +288,8 @@ cumsum: Primitive = Primitive("cumsum", "cumsum", np.cumsum,
 
 def _prod_vjp(g: Value, y: Value, x: Value, axis: Axis, keepdims: bool) -> Value:
     """g times the product of all others, which is that of those before and of those after."""
-    rows, restore = rows_along(x, axis)
-    others = products_before(rows, -1) * products_before(rows[..., ::-1], -1)[..., ::-1]
+    rows, restore = axes.rows_along(x, axis)
+    others = axes.products_before(rows, -1) * axes.products_before(rows[..., ::-1], -1)[..., ::-1]
     return _keep_axes(g, x, axis, keepdims) * restore(others)
 
 prod = Primitive("prod", "Π", kernels.prod,
@@ -299,11 +298,11 @@ prod = Primitive("prod", "Π", kernels.prod,
 
 def _cumprod_vjp(g: Value, y: Value, x: Value, axis: int) -> Value:
     """What is before an element, times the sum s = g + (next x)·(next s), found by doubling."""
-    s, product = g, move_forward(x, 1, axis)
-    for d in doublings(x.shape[axis]):  # s is of d terms, and product of as many factors
-        s = s + product * move_forward(s, d, axis)
-        product = product * move_forward(product, d, axis)
-    return s * products_before(x, axis)
+    s, product = g, axes.move_forward(x, 1, axis)
+    for d in axes.doublings(x.shape[axis]):  # s is of d terms, and product of as many factors
+        s = s + product * axes.move_forward(s, d, axis)
+        product = product * axes.move_forward(product, d, axis)
+    return s * axes.products_before(x, axis)
 
 cumprod: Primitive = Primitive("cumprod", "cumprod", np.cumprod,
     _cumprod_vjp,

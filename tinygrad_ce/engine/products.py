@@ -9,6 +9,8 @@ import numpy as np
 
 from . import tensor as t
 from .axes import from_the_end
+from .operations import stack
+from .rearranging import moveaxis
 from .tensor import Tensor, TensorLike, as_tensor
 
 Axes = int | Sequence[int] | tuple[Sequence[int], Sequence[int]]
@@ -154,18 +156,17 @@ def cross(
     """
     if axis is not None:
         axisa = axisb = axisc = axis
-    x, y = np.moveaxis(as_tensor(a), axisa, -1), np.moveaxis(as_tensor(b), axisb, -1)
+    x, y = moveaxis(as_tensor(a), axisa, -1), moveaxis(as_tensor(b), axisb, -1)
     if x.shape[-1] != 3 or y.shape[-1] != 3:
         raise ValueError(f"cross is of vectors of length 3, got {x.shape[-1]} and {y.shape[-1]}")
     (a0, a1, a2), (b0, b1, b2) = ([z[..., i] for i in range(3)] for z in (x, y))
     parts = [a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0]
-    product: Tensor = np.moveaxis(np.stack(parts, -1), -1, axisc)
-    return product
+    return moveaxis(stack(parts, -1), -1, axisc)
 
 
 def vecdot(x1: TensorLike, x2: TensorLike, /, *, axis: int = -1) -> Tensor:
     """Return the sums of products along an axis of two arrays that broadcast."""
-    x, y = np.moveaxis(as_tensor(x1), axis, -1), np.moveaxis(as_tensor(x2), axis, -1)
+    x, y = moveaxis(as_tensor(x1), axis, -1), moveaxis(as_tensor(x2), axis, -1)
     return t.matmul(x[..., None, :], y[..., :, None])[..., 0, 0]
 
 

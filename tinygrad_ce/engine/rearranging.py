@@ -6,12 +6,11 @@ about the places of the elements: its result on these is an index.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import SupportsIndex
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import DTypeLike
 
 from .array_types import Array, Function, Value
 from .axes import Axis, from_the_end
@@ -91,7 +90,7 @@ def full_like(
     dtype: DTypeLike | None = None,
     shape: Shape | None = None,
 ) -> Tensor:
-    """Return a Tensor of the shape and dtype of another, filled with a value, which can be a Tensor.
+    """Return a Tensor of the shape and dtype of another, filled with a number or a Tensor.
 
     >>> import tinygrad_ce as tg
     >>> tg.full_like(tg.Tensor([1.0, 2.0]), 7)
@@ -194,7 +193,7 @@ vsplit, hsplit, dsplit = (
 
 def unstack(x: TensorLike, /, *, axis: int = 0) -> tuple[Tensor, ...]:
     """Cut along an axis into parts without it."""
-    return tuple(np.moveaxis(as_tensor(x), axis, 0))
+    return tuple(moveaxis(x, axis, 0))
 
 
 def atleast_1d(*arys: TensorLike) -> Value:
@@ -256,7 +255,7 @@ def meshgrid(
         places[:2] = [1, 0]
     n = len(vectors)
     grids = [
-        v.reshape([v.size if k == place else 1 for k in range(n)])
+        v.reshape(tuple(v.size if k == place else 1 for k in range(n)))
         for v, place in zip(vectors, places, strict=True)
     ]
     return tuple(grids) if sparse else broadcast_arrays(*grids)
@@ -305,7 +304,7 @@ def tile(A: TensorLike, reps: Shape) -> Tensor:
     )
 
 
-def repeat(a: TensorLike, repeats: ArrayLike, axis: int | None = None) -> Tensor:
+def repeat(a: TensorLike, repeats: Value, axis: int | None = None) -> Tensor:
     """Repeat each element, so many times, or each its own number of times.
 
     Parameters
@@ -555,7 +554,7 @@ def tril(m: TensorLike, k: int = 0) -> Tensor:
             [3., 4.]])
     """
     x = _square(m)
-    return where(np.tri(*x.shape[-2:], k=k, dtype=bool), x, np.zeros((), x.dtype))
+    return where(_lower(x, k), x, np.zeros((), x.dtype))
 
 
 def triu(m: TensorLike, k: int = 0) -> Tensor:
@@ -567,7 +566,12 @@ def triu(m: TensorLike, k: int = 0) -> Tensor:
             [0., 4.]])
     """
     x = _square(m)
-    return where(np.tri(*x.shape[-2:], k=k - 1, dtype=bool), np.zeros((), x.dtype), x)
+    return where(_lower(x, k - 1), np.zeros((), x.dtype), x)
+
+
+def _lower(x: Tensor, k: int) -> Array:
+    """Where the lower triangle is."""
+    return np.tri(x.shape[-2], x.shape[-1], k, dtype=bool)
 
 
 def _square(m: TensorLike) -> Tensor:
@@ -578,6 +582,7 @@ def _square(m: TensorLike) -> Tensor:
 def vander(x: TensorLike, N: int | None = None, increasing: bool = False) -> Tensor:
     """Return the powers of a vector's elements, a row for each."""
     v = as_tensor(x)
+    v = v.astype(np.promote_types(v.dtype, int))
     n = v.size if N is None else N
     powers = [ones_like(v)]
     for _ in range(n - 1):
@@ -696,5 +701,7 @@ def ediff1d(
 ) -> Tensor:
     """Return the differences of neighbors among all elements, between what is put around."""
     y = diff(as_tensor(ary).flatten())
-    around = [[] if e is None else [as_tensor(e).flatten()] for e in (to_begin, to_end)]
+    around = [
+        [] if e is None else [as_tensor(e).flatten().astype(y.dtype)] for e in (to_begin, to_end)
+    ]
     return concatenate([*around[0], y, *around[1]]) if around != [[], []] else y

@@ -169,12 +169,12 @@ def var(
     a: TensorLike,
     axis: Axis = None,
     dtype: DTypeLike | None = None,
-    ddof: float = 0,
+    ddof: int = 0,
     keepdims: bool = False,
     where: TensorLike | bool = True,
     *,
     mean: TensorLike | None = None,
-    correction: float | None = None,
+    correction: int | None = None,
 ) -> Tensor:
     """Return the variance: the mean of squared distances from the mean, over n - ddof.
 
@@ -208,12 +208,12 @@ def std(
     a: TensorLike,
     axis: Axis = None,
     dtype: DTypeLike | None = None,
-    ddof: float = 0,
+    ddof: int = 0,
     keepdims: bool = False,
     where: TensorLike | bool = True,
     *,
     mean: TensorLike | None = None,
-    correction: float | None = None,
+    correction: int | None = None,
 ) -> Tensor:
     """Return the standard deviation, the square root of the variance. Parameters: those of `var`.
 
@@ -346,7 +346,7 @@ def nanvar(
     a: TensorLike,
     axis: Axis = None,
     dtype: DTypeLike | None = None,
-    ddof: float = 0,
+    ddof: int = 0,
     keepdims: bool = False,
 ) -> Tensor:
     """Return the variance of what is not nan."""
@@ -358,7 +358,7 @@ def nanstd(
     a: TensorLike,
     axis: Axis = None,
     dtype: DTypeLike | None = None,
-    ddof: float = 0,
+    ddof: int = 0,
     keepdims: bool = False,
 ) -> Tensor:
     """Return the standard deviation of what is not nan."""
@@ -406,7 +406,8 @@ def average(
         dtype = np.result_type(*kinds)
         total = sum(w, axis, dtype, keepdims)
         run_check(_not_zero, total)
-        y = (x.astype(dtype) * w.astype(dtype)).sum(axis, bool(keepdims)) / total
+        y = (x.astype(dtype) * w.astype(dtype)).sum(axis, bool(keepdims))
+        y = y / total
         total = total if total.shape == y.shape else total.broadcast_to(y.shape)
     return (y, total) if returned else y
 
@@ -520,15 +521,14 @@ def _quantile(of: Value, a: Value, q: Value, axis: Axis, method: str, keepdims: 
     x = as_tensor(a)
     ordered = sort(rows_along(x, axis)[0])
     n = ordered.shape[-1]
-    if type(q) not in (int, float):
-        q = as_numbers(q, "q")
+    weak = type(q) in (int, float)
     # Among the places 0 to n - 1 themselves, NumPy finds the place of a quantile.
-    place = of(np.arange(n, dtype=x.dtype), q, method=method)
+    place = of(np.arange(float(n)), q if weak else as_numbers(q, "q"), method=method)
     below = np.minimum(np.floor(place), n - 1).astype(np.intp)
     y = ordered[..., below]
     if method not in _CHOOSING:
         above = np.minimum(below + 1, n - 1)
-        t = place - below.astype(place.dtype)
+        t = float(place - below) if weak else place - below
         difference = ordered[..., above] - y
         from_above = ordered[..., above] - difference * (1 - t)
         y = operations.where(t >= 0.5, from_above, y + difference * t)
@@ -571,7 +571,8 @@ def cov(
         x = operations.concatenate([x, _variables(y, rowvar).astype(dtype)], 0)
     n = x.shape[1] - ((0 if bias else 1) if ddof is None else ddof)
     x = x - x.mean(1, keepdims=True)
-    return (dot(x, x.T) * np.true_divide(1, np.maximum(n, 0))).squeeze()
+    product = dot(x, x.T) * np.true_divide(1, np.maximum(n, 0))
+    return product.squeeze()
 
 
 def _variables(m: TensorLike, rowvar: bool) -> Tensor:

@@ -349,10 +349,10 @@ class Tensor(Node):
     __ne__ = _binary(p.not_equal)  # type: ignore[assignment]
     __neg__, __abs__, __invert__ = _unary(p.negative), _unary(p.abs_), _unary(p.logical_not)
 
-    def __divmod__(self, other: TensorLike) -> tuple[Tensor, Tensor]:
+    def __divmod__(self, other: Value) -> tuple[Tensor, Tensor]:
         return self // other, self % other
 
-    def __rdivmod__(self, other: TensorLike) -> tuple[Tensor, Tensor]:
+    def __rdivmod__(self, other: Value) -> tuple[Tensor, Tensor]:
         return other // self, other % self
 
     def __pos__(self) -> Tensor:
