@@ -50,10 +50,6 @@ def test_second_derivatives_of_each_primitive_have_the_bits_of_the_eager_ones(f,
     assert_same_bits(tg.compile(hessian)(*arguments), hessian(*map(tg.Tensor, arguments)))
 
 
-# What reads numbers cannot be repeated with others.
-READS = ("np.extract(W, a)",)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "case", [pytest.param(c, id=f"{i}: {c.code}") for i, c in enumerate(NUMPY_CASES)]

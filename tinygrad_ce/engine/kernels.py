@@ -69,7 +69,7 @@ def rounding_error(a: Value, b: Value) -> Value:
 
 
 TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
-LOG_2, LOG_10 = math.log(2), math.log(10)
+LN_2, LN_10 = math.log(2), math.log(10)
 
 
 def erf(x: Value) -> Value:

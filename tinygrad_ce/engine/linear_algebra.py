@@ -184,46 +184,55 @@ def _pinv_vjp(g: Value, y: Value, a: Value, rcond: Value, hermitian: bool) -> Va
 matrix = partial(Primitive, stacks=True)
 
 inv_ = matrix("inv", "a⁻¹", np.linalg.inv,
-    lambda g, y, a: -(y.mT @ g @ y.mT))
+    lambda g, y, a: -(y.mT @ g @ y.mT),
+    latex=("a^{-1}", r"-y^\top g y^\top"))
 
 solve_ = matrix("solve", "a⁻¹b", np.linalg.solve,
     lambda g, y, a, b: -(np.linalg.solve(a.mT, g) @ y.mT),
-    lambda g, y, a, b: np.linalg.solve(a.mT, g))
+    lambda g, y, a, b: np.linalg.solve(a.mT, g),
+    latex=("a^{-1} b", r"-a^{-\top} g y^\top", r"a^{-\top} g"))
 
 det_ = matrix("det", "det", np.linalg.det,
-    lambda g, y, a: g[..., None, None] * adjugate_(a).mT)
+    lambda g, y, a: g[..., None, None] * adjugate_(a).mT,
+    latex=(r"\det a", r"g \text{adj}(a)^\top"))
 
 adjugate_: Primitive = matrix("adjugate", "adj", adjugate,
     lambda g, y, a: ((g * y).sum((-2, -1), keepdims=True) * y.mT - y.mT @ g @ y.mT)
-                    / np.linalg.det(a)[..., None, None])
+                    / np.linalg.det(a)[..., None, None],
+    latex=(r"\text{adj}(a)", r"(\text{tr}(g^\top y) y^\top - y^\top g y^\top) / \det a"))
 
 # log |det a|, and the sign of det a.
 log_det_ = matrix("log_det", "log |det|", log_det,
-    lambda g, y, a: g[..., None, None] * np.linalg.inv(a).mT)
+    lambda g, y, a: g[..., None, None] * np.linalg.inv(a).mT,
+    latex=(r"\log \vert \det a \vert", r"g a^{-\top}"))
 det_sign_ = matrix("det_sign", "sign det", det_sign)
 
 cholesky_ = matrix("cholesky", "chol", cholesky_factor,
-    lambda g, y, a: _halves(np.linalg.solve(y.mT, _lower(y.mT @ g)) @ np.linalg.inv(y)))
+    lambda g, y, a: _halves(np.linalg.solve(y.mT, _lower(y.mT @ g)) @ np.linalg.inv(y)),
+    latex=(r"\text{chol}(a)", r"\text{sym}(y^{-\top} \Phi(y^\top g) y^{-1})"))
 
 # Eigenvalues and eigenvectors of a symmetric matrix in one array, the values in front.
 eigh_ = matrix("eigh", "eigh", eigen,
     _eigh_vjp,
-    params=("uplo",))
+    params=("uplo",), latex=(r"w, v", r"v (\text{diag}(g_w) + F \circ (v^\top g_v)) v^\top"))
 
 eigvalsh_ = matrix("eigvalsh", "λ", eigenvalues,
     lambda g, y, a, uplo: _of_values(g, *(eigh_(a, uplo)[..., 1:, :],) * 2),
-    params=("uplo",))
+    params=("uplo",), latex=(r"\lambda(a)", r"v \text{diag}(g) v^\top"))
 
 # u, s and v of a = u·diag(s)·vᵀ in one array, one below the other.
 svd_ = matrix("svd", "svd", singular,
-    _svd_vjp)
+    _svd_vjp,
+    latex=("u, s, v", r"u (\text{diag}(g_s) + \dots) v^\top"))
 
 svdvals_ = matrix("svdvals", "σ", singular_values,
-    lambda g, y, a: _of_values(g, *_singular_vectors(a)))
+    lambda g, y, a: _of_values(g, *_singular_vectors(a)),
+    latex=(r"\sigma(a)", r"u \text{diag}(g) v^\top"))
 
 pinv_ = matrix("pinv", "a⁺", pseudo_inverse,
     _pinv_vjp,
-    params=("rcond", "hermitian"))
+    params=("rcond", "hermitian"), latex=("a^+",
+        r"-y^\top g y^\top + (1 - a y) g^\top y y^\top + y^\top y g^\top (1 - y a)"))
 # fmt: on
 
 

@@ -362,7 +362,7 @@ def of_numpy(name: str) -> Value:
 
 
 def _outer(function: Function) -> Function:
-    """The method `outer` of a function of two arrays: each element of one with each of the other."""
+    """The method `outer` of a function of two: each element of one with each of the other."""
 
     def outer(a: TensorLike, b: TensorLike) -> Value:
         x, y = as_tensor(a), as_tensor(b)

@@ -165,11 +165,11 @@ matmul = Primitive("matmul", "@", kernels.matmul,
 # ── Functions of one variable ─────────────────────────────────────────────────────────────────────
 
 exp     = elementwise("exp",     "exp",   np.exp,           lambda g, y, x: g * y)
-exp2    = elementwise("exp2",    "2ˣ",    np.exp2,          lambda g, y, x: g * y * kernels.LOG_2)
+exp2    = elementwise("exp2",    "2ˣ",    np.exp2,          lambda g, y, x: g * y * kernels.LN_2)
 expm1   = elementwise("expm1",   "expm1", np.expm1,         lambda g, y, x: g * (y + 1))
 log     = elementwise("log",     "log",   ieee(np.log),     lambda g, y, x: g / x)
-log2    = elementwise("log2",    "log₂",  ieee(np.log2),    lambda g, y, x: g / x / kernels.LOG_2)
-log10   = elementwise("log10",   "log₁₀", ieee(np.log10),   lambda g, y, x: g / x / kernels.LOG_10)
+log2    = elementwise("log2",    "log₂",  ieee(np.log2),    lambda g, y, x: g / (x * kernels.LN_2))
+log10   = elementwise("log10",   "log₁₀", ieee(np.log10),   lambda g, y, x: g / (x * kernels.LN_10))
 log1p   = elementwise("log1p",   "log1p", ieee(np.log1p),   lambda g, y, x: g / (1 + x))
 sqrt    = elementwise("sqrt",    "√",     ieee(np.sqrt),    lambda g, y, x: g / (2 * y))
 cbrt    = elementwise("cbrt",    "∛",     np.cbrt,          lambda g, y, x: g / (3 * y * y))
@@ -215,8 +215,8 @@ logaddexp = elementwise("logaddexp", "logaddexp", np.logaddexp,
     lambda g, y, a, b: g * _share(b, a, y))
 
 logaddexp2 = elementwise("logaddexp2", "logaddexp2", np.logaddexp2,
-    lambda g, y, a, b: g * _share(a * kernels.LOG_2, b * kernels.LOG_2, y * kernels.LOG_2),
-    lambda g, y, a, b: g * _share(b * kernels.LOG_2, a * kernels.LOG_2, y * kernels.LOG_2))
+    lambda g, y, a, b: g * _share(a * kernels.LN_2, b * kernels.LN_2, y * kernels.LN_2),
+    lambda g, y, a, b: g * _share(b * kernels.LN_2, a * kernels.LN_2, y * kernels.LN_2))
 
 hypot = elementwise("hypot", "hypot", np.hypot,
     lambda g, y, a, b: g * np.where(y == 0, 0, a / y),
@@ -294,7 +294,7 @@ def _prod_vjp(g: Value, y: Value, x: Value, axis: Axis, keepdims: bool) -> Value
 
 prod = Primitive("prod", "Π", kernels.prod,
     _prod_vjp,
-    params=("axis", "keepdims"), latex=(None, r"g \thinspace \prod_{j \ne i} x_j"))
+    params=("axis", "keepdims"), latex=(None, r"g \prod_{j \ne i} x_j"))
 
 def _cumprod_vjp(g: Value, y: Value, x: Value, axis: int) -> Value:
     """What is before an element, times the sum s = g + (next x)·(next s), found by doubling."""

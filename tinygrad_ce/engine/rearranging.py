@@ -15,7 +15,7 @@ from numpy.typing import DTypeLike
 from .array_types import Array, Function, Value
 from .axes import Axis, from_the_end
 from .constant_functions import blank
-from .operations import argsort, concatenate, split, stack, take_along_axis, where
+from .operations import argsort, concatenate, split, stack, take_along_axis, truth, where
 from .tensor import Tensor, TensorLike, as_index, as_tensor, constant
 
 Shape = int | Sequence[int]
@@ -622,16 +622,20 @@ def take(
 
 def compress(condition: TensorLike, a: TensorLike, axis: int | None = None) -> Tensor:
     """Return the elements of an axis where a condition holds; the rest of a is left out."""
-    x, chosen = as_tensor(a), as_index(condition)
+    x, chosen = as_tensor(a), truth(as_index(condition))
     if axis is None:
         x, axis = x.flatten(), 0
-    (places,) = np.nonzero(chosen.data)
-    return _take_places(x, places, axis)
+    along = from_the_end(axis, x.ndim) + x.ndim
+    before = (slice(None),) * along
+    n = x.shape[along]
+    if chosen.size < n:
+        chosen = concatenate([chosen, np.zeros(n - chosen.size, bool)])
+    return x[(*before, chosen)]
 
 
 def extract(condition: TensorLike, arr: TensorLike) -> Tensor:
     """Return the elements of an array where a condition of its size holds."""
-    return compress(as_tensor(condition).flatten(), arr)
+    return compress(as_index(condition).flatten(), arr)
 
 
 def select(

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...engine import primitives
-from ...engine.kernels import ARRAY_SLOT, TWO_OVER_ROOT_PI
+from ...engine.kernels import ARRAY_SLOT, LN_2, LN_10, TWO_OVER_ROOT_PI
 from ...engine.primitives import Primitive
 from .trees import ONE, ZERO, Tree, frac, from_latex, neg, plus, replace, times, where
 
@@ -22,6 +22,8 @@ _G, _Y = ("var", "g"), ("var", "y")
 _CONSTANTS = {
     math.pi: ("sym", "π"),
     math.inf: ("sym", "∞"),
+    LN_2: ("call", "log", ("num", "2")),
+    LN_10: ("call", "log", ("num", "10")),
     TWO_OVER_ROOT_PI: ("frac", ("num", "2"), ("sqrt", ("sym", "π"))),
 }
 
@@ -77,6 +79,8 @@ class Symbol:
     __mul__, __rmul__ = _operator(times)
     __truediv__, __rtruediv__ = _operator(frac)
     __pow__, __rpow__ = _operator(lambda a, b: ("pow", a, b))
+    __mod__, __rmod__ = _operator(lambda a, b: ("call", "mod", a, b))
+    __floordiv__, __rfloordiv__ = _operator(lambda a, b: ("floor", a, b))
     __matmul__, __rmatmul__ = _operator(lambda a, b: ("matmul", a, b))
     __and__, __or__ = _function(_conjunction), _relation("∨")
     __lt__, __le__, __gt__, __ge__ = map(_relation, "<≤>≥")
@@ -183,6 +187,10 @@ def _clip(x: Symbol, lo: Any, hi: Any) -> Symbol:
     return above if hi is None else _call("min")(above, hi)
 
 
+def _squared(a: Tree) -> Tree:
+    return ("pow", a, ("num", "2"))
+
+
 _exp = _function(lambda x: ("pow", ("sym", "e"), x))
 
 _OPERATORS = {
@@ -197,9 +205,13 @@ _UFUNCS: dict[str, Any] = {
     "minimum": _call("min"),
     "sqrt": _function(lambda x: ("sqrt", x)),
     "exp": _exp,
+    "exp2": _function(lambda x: ("pow", ("num", "2"), x)),
     "expm1": lambda x: _exp(x) - 1,
+    "float_power": operator.pow,
+    "hypot": _function(lambda a, b: ("sqrt", plus(_squared(a), _squared(b)))),
     "log1p": lambda x: _call("log")(1 + x),
     "logaddexp": lambda a, b: _call("log")(_exp(a) + _exp(b)),
+    "logaddexp2": lambda a, b: _call("log2")(_UFUNCS["exp2"](a) + _UFUNCS["exp2"](b)),
 }
 _FUNCTIONS: dict[str, Any] = {
     "where": _function(where),

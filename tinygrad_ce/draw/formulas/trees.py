@@ -122,6 +122,9 @@ _RELATIONS: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
 }
 _CALLS = {
     **{name: rf"\{name}" for name in ("log", "sin", "cos", "tan", "sinh", "cosh", "tanh")},
+    **{name: rf"\{name}" for name in ("arcsin", "arccos", "arctan")},
+    "log2": r"\log_2",
+    "log10": r"\log_{10}",
     "max": r"\max",
     "min": r"\min",
     "not": r"\lnot ",
@@ -305,6 +308,9 @@ _KINDS = {
     "transposed": _Kind(lambda write, a: rf"{write(a, 6)}^\top"),
     "sqrt": _Kind(lambda write, a: rf"\sqrt{{{write(a)}}}", np.sqrt),
     "abs": _Kind(lambda write, a: rf"\lvert {write(a)} \rvert", np.abs),
+    "floor": _Kind(
+        lambda write, a, b: rf"\lfloor \frac{{{write(a)}}}{{{write(b)}}} \rfloor", np.floor_divide
+    ),
     "call": _Kind(_write_call, _call, 4),
     "sum": _Kind(_write_sum, precedence=3.6),
     "bracket": _Kind(lambda write, *parts: f"[{', '.join(map(write, parts))}]", _Bracket),
