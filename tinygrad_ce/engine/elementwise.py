@@ -108,7 +108,9 @@ def fmod(x1: TensorLike, x2: TensorLike) -> Tensor:
 def divmod_(x1: TensorLike, x2: TensorLike) -> tuple[Tensor, Tensor]:
     """Return the quotient, rounded down and constant, and the remainder."""
     a, b = operand(x1), operand(x2)
-    return a // b, a % b
+    quotient: Tensor = a // b
+    remainder: Tensor = a % b
+    return quotient, remainder
 
 
 def modf(x: TensorLike) -> tuple[Tensor, Tensor]:
@@ -148,9 +150,10 @@ def _scaled(name: str, numerator: float, denominator: float) -> Function:
     def scale(x: TensorLike) -> Tensor:
         t = as_tensor(x)
         dtype = np.sqrt(np.zeros((), t.dtype)).dtype
-        wide = t.astype(np.float32 if dtype == np.float16 else dtype)
+        wide: Value = t.astype(np.float32 if dtype == np.float16 else dtype)
         number = wide.dtype.type
-        return (wide * (number(numerator) / number(denominator))).astype(dtype)
+        scaled: Tensor = (wide * (number(numerator) / number(denominator))).astype(dtype)
+        return scaled
 
     scale.__name__ = scale.__qualname__ = name
     scale.__doc__ = f"Return x in {'radians' if numerator < 9 else 'degrees'}, element by element."

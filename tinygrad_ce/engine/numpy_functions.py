@@ -52,8 +52,7 @@ def _sort(a: TensorLike, axis: int | None = -1, kind: str | None = None) -> Tens
 
 
 def _argsort(a: TensorLike, axis: int | None = -1, kind: str | None = None) -> Tensor:
-    x = as_tensor(a)
-    return o.argsort(x.flatten(), 0) if axis is None else o.argsort(x, axis)
+    return o.argsort(a, axis)
 
 
 def _einsum(*operands: Value, optimize: Value = False) -> Tensor:
@@ -72,11 +71,6 @@ def _reshape(a: TensorLike, shape: Value, order: str = "C") -> Tensor:
     if order == "F":
         return x.T.reshape(np.empty(x.shape, bool).reshape(shape).shape[::-1]).T
     return x.reshape(shape)
-
-
-def _ravel(a: TensorLike, order: str = "C") -> Tensor:
-    x = as_tensor(a)
-    return x.T.flatten() if order == "F" else x.flatten()
 
 
 def _argmax(a: TensorLike, axis: int | None = None, keepdims: bool = False) -> Tensor:
@@ -164,7 +158,6 @@ DIFFERENTIABLE: dict[str, Function] = {
     "trace": ra.trace,
     # Shapes
     "reshape": _reshape,
-    "ravel": _ravel,
     "copy": _same,
     "astype": _astype,
     "transpose": _method("transpose"),
@@ -176,7 +169,7 @@ DIFFERENTIABLE: dict[str, Function] = {
     # Joining, cutting, rearranging
     **_from(
         ra,
-        "moveaxis rollaxis vstack hstack dstack column_stack block append insert delete "
+        "ravel moveaxis rollaxis vstack hstack dstack column_stack block append insert delete "
         "array_split hsplit vsplit dsplit unstack atleast_1d atleast_2d atleast_3d meshgrid "
         "broadcast_arrays tile repeat resize pad flip fliplr flipud roll rot90 diag diagflat "
         "diagonal tril triu vander take compress extract partition full_like",

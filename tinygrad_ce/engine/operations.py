@@ -259,9 +259,12 @@ def sort(x: TensorLike, axis: int | None = -1) -> Tensor:
     return take_along_axis(whole, argsort(whole, axis), axis)
 
 
-def argsort(x: TensorLike, axis: int = -1) -> Tensor:
+def argsort(x: TensorLike, axis: int | None = -1) -> Tensor:
     """Return the indices that sort along an axis, an integer Tensor without a gradient."""
-    return apply_unary(p.argsort, as_tensor(x), axis)
+    whole = as_tensor(x)
+    if axis is None:
+        whole, axis = whole.flatten(), 0
+    return apply_unary(p.argsort, whole, axis)
 
 
 def einsum(subscripts: str, *operands: TensorLike) -> Tensor:

@@ -475,6 +475,12 @@ def rot90(m: TensorLike, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Tensor:
     return x
 
 
+def ravel(a: TensorLike, order: str = "C") -> Tensor:
+    """Return the elements along one axis; with the order "F", the first axis runs fastest."""
+    x = as_tensor(a)
+    return x.T.flatten() if order == "F" else x.flatten()
+
+
 def moveaxis(a: TensorLike, source: Shape, destination: Shape) -> Tensor:
     """Move axes to other places; the others stay in their order."""
     x = as_tensor(a)

@@ -291,7 +291,7 @@ def ptp(a: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 def _without_nan(a: TensorLike, fill: float) -> tuple[Tensor, Tensor]:
     x = as_tensor(a)
-    missing = np.isnan(x)
+    missing = apply_unary(p.isnan, x)
     return operations.where(missing, fill, x), missing
 
 
@@ -571,7 +571,7 @@ def cov(
         x = operations.concatenate([x, _variables(y, rowvar).astype(dtype)], 0)
     n = x.shape[1] - ((0 if bias else 1) if ddof is None else ddof)
     x = x - x.mean(1, keepdims=True)
-    product = dot(x, x.T) * np.true_divide(1, np.maximum(n, 0))
+    product: Tensor = dot(x, x.T) * np.true_divide(1, np.maximum(n, 0))
     return product.squeeze()
 
 
