@@ -82,7 +82,6 @@ _HOMES = (
     | {"norm": "engine.linear_algebra"}
 )
 
-_HOMES["norm"] = "engine.linear_algebra"
 # The modules with functions that are NumPy's: tg.f(t) is np.f(t).
 _OF_NUMPY = ("elementwise", "reductions", "products", "rearranging", "constant_functions")
 
