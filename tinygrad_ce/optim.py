@@ -101,20 +101,21 @@ class Optimizer:
         """
         states: States = {}
         for name in self.per_parameter_state:
-            states[name] = [*getattr(self, name)]
-        updated, values = [], []
+            if entries := getattr(self, name):
+                states[name] = [*entries]
+        new: dict[Tensor, Any] = {}
         for i, parameter in enumerate(self.params):
             g = parameter._grad
             if g is not None:
-                updated.append(parameter)
-                value = self.update(states, i, parameter._value, g)
-                if value.dtype != parameter._value.dtype:  # the state was restored from another
-                    value = value.astype(parameter._value.dtype)
-                values.append(value)
-        commit(
-            map(setattr, updated, _VALUE, values),
-            map(object.__setattr__, repeat(self), states, states.values()),
-        )
+                old = parameter._value
+                value = self.update(states, i, old, g)
+                if value.dtype is not old.dtype and value.dtype != old.dtype:
+                    value = value.astype(old.dtype)  # the state was restored from another dtype
+                new[parameter] = value
+        assignments = [map(setattr, new, _VALUE, new.values())]
+        if states:
+            assignments.append(map(object.__setattr__, repeat(self), states, states.values()))
+        commit(*assignments)
 
     def update(self, states: States, i: int, value: Any, g: Any) -> Any:
         """Return the new value of the i-th parameter, and put its new state into `states`.
@@ -122,7 +123,7 @@ class Optimizer:
         Parameters
         ----------
         states
-            A copy of each list that `per_parameter_state` names.
+            A copy of each list that `per_parameter_state` names and that is not empty.
         value, g
             The parameter and its gradient: arrays, or Tensors while a step is recorded.
         """

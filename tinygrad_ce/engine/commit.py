@@ -8,8 +8,8 @@ assigned by one such call, in which iterators written in C set the slots of node
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from itertools import chain, compress, repeat
-from operator import is_
+from itertools import chain, repeat
+from operator import is_not
 
 from .array_types import Value
 from .graph import AnyNode, Node
@@ -40,12 +40,15 @@ def accumulate(gradients: Mapping[AnyNode, Value], add: Callable[[Value, Value],
     No lock is held. Where somebody else has bound a gradient since it was read, nothing is bound,
     and the sums are computed again.
     """
-    done: list[None] = []
-    while gradients and not done:
+    done = _replace(gradients, _NONE, gradients.values())
+    while not done:
         before = [*map(_get_grad, gradients)]
         pairs = zip(before, gradients.values(), strict=True)
-        sums = [g if old is None else add(old, g) for old, g in pairs]
-        unchanged = map(is_, map(_get_grad, gradients), before)
-        # The comparison is made when compress first asks for it, while the list is made, in C.
-        all_are = chain.from_iterable(map(repeat, map(all, (unchanged,))))
-        done = [*map(_set_grad, compress(gradients, all_are), sums)]
+        done = _replace(gradients, before, [g if old is None else add(old, g) for old, g in pairs])
+
+
+def _replace(nodes: Iterable[Node], before: Iterable[Value], after: Iterable[Value]) -> bool:
+    """Bind the gradients of nodes if they are still those before; return whether they were."""
+    # any() ends at the first that has changed, and then nothing is bound.
+    changed = map(is_not, map(_get_grad, nodes), before)
+    return not any(chain(changed, map(_set_grad, nodes, after)))
