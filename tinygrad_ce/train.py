@@ -301,9 +301,10 @@ def _as_test_set(X: ArrayLike | None, y: ArrayLike | None) -> tuple[Array, Array
 
 def _check_finite(loss: float, epoch: int, optimizer: Optimizer) -> None:
     if not math.isfinite(loss):
+        rates = " and ".join(f"{group.lr:g}" for group in optimizer.param_groups)
         raise FloatingPointError(
             f"the loss is {loss} in epoch {epoch + 1}: lower the learning rate "
-            f"(now {optimizer.lr:g}), or look for nan and inf in the training set"
+            f"(now {rates}), or look for nan and inf in the training set"
         )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from ..engine.context import active_recorder
 from ..engine.graph import Node
 from ..nn import Module
-from ..optim import Optimizer
+from ..optim.state import Stateful
 
 MISSING = object()  # in place of a value where there is none
 PLAIN = (type(None), bool, int, float, complex, str, bytes, np.generic, np.dtype)
@@ -187,7 +187,7 @@ def named_by(step: Any, arguments: Iterable[Any] = ()) -> list[StateRef]:
             kind = type(value)
             if not _is_library(kind):
                 todo += [getattr(kind, name, None) for name in sorted({*names, "forward"})]
-            if not isinstance(value, Module | Optimizer):  # of whom `watching` tells
+            if not isinstance(value, Module | Stateful):  # of whom `watching` tells
                 plain = {x for x in names if isinstance(getattr(kind, x, value), PLAIN)}
                 known = plain | (names & attribute_of(value, "__dict__").keys())
                 todo += _contents([StateRef(value, name) for name in sorted(known)], found)
@@ -247,7 +247,7 @@ def watching(recorder: Any) -> Iterator[None]:
 
         return assign_attribute
 
-    before = {kind: kind.__setattr__ for kind in (Module, Optimizer)}
+    before = {kind: kind.__setattr__ for kind in (Module, Stateful)}
     try:
         for kind, assign in before.items():
             setattr(kind, "__getattribute__", read)  # noqa: B010
