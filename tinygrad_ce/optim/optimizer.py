@@ -13,7 +13,7 @@ from ..arguments import check_kind, shown
 from ..engine.commit import clear_gradients, commit
 from ..engine.context import active_recorder
 from ..engine.tensor import Tensor
-from .state import Stateful
+from .state import Stateful, at_least
 
 _VALUE = repeat("_value")
 
@@ -55,6 +55,7 @@ class Optimizer(Stateful):
 
     settings: ClassVar[tuple[str, ...]] = ("lr", "weight_decay")
     scalar_state: ClassVar[tuple[str, ...]] = ("lr",)
+    _checks = at_least(0, "lr", "weight_decay")
 
     def __init_subclass__(cls) -> None:
         # Which is to be shown in place of that of __new__.
@@ -73,8 +74,8 @@ class Optimizer(Stateful):
 
     def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float = 0.0) -> None:
         self.params = _as_parameters(type(self).__name__, params)
-        self.lr = at_least_zero("lr", lr)
-        self.weight_decay = at_least_zero("weight_decay", weight_decay)
+        self.lr = lr
+        self.weight_decay = weight_decay
 
     @property
     def param_groups(self) -> tuple[Optimizer, ...]:
@@ -324,10 +325,3 @@ def _as_parameters(name: str, params: Any) -> list[Tensor]:
 
 def _counted(n: int, what: str) -> str:
     return f"{n:,} {what}{'s' * (n != 1)}"
-
-
-def at_least_zero(name: str, value: float) -> float:
-    """Return a number, or raise ValueError for a negative one."""
-    if not value >= 0:
-        raise ValueError(f"{name} is a number of at least 0, got {value!r}")
-    return value

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from ..arguments import check_flag, check_real
+from ..arguments import check_real, check_sequence, shown
 from ..engine.tensor import Tensor
-from .optimizer import Optimizer, States, at_least_zero
+from .optimizer import Optimizer, States
+from .state import at_least, flags
 
 
 class SGD(Optimizer):
@@ -50,6 +52,7 @@ class SGD(Optimizer):
     """
 
     settings = ("lr", "momentum", "weight_decay", "nesterov")
+    _checks = Optimizer._checks | flags("nesterov")
     per_parameter_state = ("velocity",)
 
     def __init__(
@@ -64,8 +67,8 @@ class SGD(Optimizer):
         super().__init__(params, lr, weight_decay)
         self.velocity: list[Any] = []
         self.momentum = momentum
-        self.nesterov = check_flag("nesterov", nesterov)
-        if nesterov and not self.momentum:
+        self.nesterov = nesterov
+        if self.nesterov and not self.momentum:
             raise ValueError("Nesterov's momentum needs a momentum above 0, got 0")
 
     @property
@@ -75,8 +78,8 @@ class SGD(Optimizer):
 
     @momentum.setter
     def momentum(self, momentum: float) -> None:
-        self._momentum = at_least_zero("momentum", momentum)
-        if momentum and not self.velocity:
+        self._momentum = check_real("momentum", momentum, 0)
+        if self._momentum and not self.velocity:
             self.velocity = self._zeros()
 
     def update(self, states: States, i: int, value: Any, g: Any) -> Any:
@@ -87,6 +90,13 @@ class SGD(Optimizer):
             v = velocity[i] = self._momentum * velocity[i] + g
             g = g + self._momentum * v if self.nesterov else v
         return value - self.lr * g
+
+
+def _check_betas(betas: Any) -> tuple[float, ...]:
+    checked = tuple([check_real("each of betas", b, 0, 1) for b in check_sequence("betas", betas)])
+    if len(checked) != 2 or 1 in checked:
+        raise ValueError(f"betas are two numbers in [0, 1), got {shown(betas)}")
+    return checked
 
 
 class Adam(Optimizer):
@@ -127,6 +137,7 @@ class Adam(Optimizer):
 
     settings = ("lr", "betas", "eps", "weight_decay", "amsgrad")
     per_parameter_state = ("m", "v", "t", "v_max")
+    _checks = Optimizer._checks | at_least(0, "eps") | flags("amsgrad") | {"betas": _check_betas}
 
     def __init__(
         self,
@@ -138,14 +149,10 @@ class Adam(Optimizer):
         amsgrad: bool = False,
     ) -> None:
         super().__init__(params, lr, weight_decay)
-        if not all(0 <= beta < 1 for beta in betas):
-            raise ValueError(f"betas lie in [0, 1), got {betas}")
-        self.betas = betas
-        self.eps = at_least_zero("eps", eps)
+        self.betas, self.eps, self.amsgrad = betas, eps, amsgrad
         self.m, self.v = self._zeros(), self._zeros()
         self.t: list[Any] = [0] * len(self.params)  # the number of updates
-        self.amsgrad = check_flag("amsgrad", amsgrad)
-        self.v_max: list[Any] = self._zeros() if amsgrad else []
+        self.v_max: list[Any] = self._zeros() if self.amsgrad else []
 
     def update(self, states: States, i: int, value: Any, g: Any) -> Any:
         """Return the new value of a parameter, by its averages m and v after t updates."""
@@ -249,6 +256,8 @@ class RMSprop(Optimizer):
 
     settings = ("lr", "alpha", "eps", "weight_decay", "momentum", "centered")
     per_parameter_state = ("v", "m", "velocity")
+    _checks = Optimizer._checks | at_least(0, "eps", "momentum") | flags("centered")
+    _checks |= {"alpha": partial(check_real, "alpha", least=0, most=1)}
 
     def __init__(
         self,
@@ -261,13 +270,11 @@ class RMSprop(Optimizer):
         centered: bool = False,
     ) -> None:
         super().__init__(params, lr, weight_decay)
-        self.alpha = check_real("alpha", alpha, 0, 1)
-        self.eps = at_least_zero("eps", eps)
-        self.momentum = at_least_zero("momentum", momentum)
-        self.centered = check_flag("centered", centered)
+        self.alpha, self.eps = alpha, eps
+        self.momentum, self.centered = momentum, centered
         self.v = self._zeros()
-        self.m: list[Any] = self._zeros() if centered else []
-        self.velocity: list[Any] = self._zeros() if momentum else []
+        self.m: list[Any] = self._zeros() if self.centered else []
+        self.velocity: list[Any] = self._zeros() if self.momentum else []
 
     def update(self, states: States, i: int, value: Any, g: Any) -> Any:
         """Return the new value of a parameter, by its averages."""
@@ -321,6 +328,7 @@ class Adagrad(Optimizer):
 
     settings = ("lr", "lr_decay", "weight_decay", "eps")
     per_parameter_state = ("total", "t")
+    _checks = Optimizer._checks | at_least(0, "lr_decay", "eps")
 
     def __init__(
         self,
@@ -332,9 +340,8 @@ class Adagrad(Optimizer):
         eps: float = 1e-10,
     ) -> None:
         super().__init__(params, lr, weight_decay)
-        self.lr_decay = at_least_zero("lr_decay", lr_decay)
-        self.eps = at_least_zero("eps", eps)
-        start = float(at_least_zero("initial_accumulator_value", initial_accumulator_value))
+        self.lr_decay, self.eps = lr_decay, eps
+        start = float(check_real("initial_accumulator_value", initial_accumulator_value, 0))
         self.total = [zeros + start for zeros in self._zeros()]
         self.t: list[Any] = [0] * len(self.params)  # the number of updates
 

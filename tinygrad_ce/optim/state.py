@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from itertools import repeat
 from typing import Any, ClassVar
 
 import numpy as np
 
-from ..arguments import as_numbers, check_integer, check_kind, shown
+from ..arguments import (
+    as_numbers,
+    check_flag,
+    check_integer,
+    check_kind,
+    check_real,
+    check_sequence,
+    shown,
+)
 from ..engine.commit import commit
+from ..engine.context import active_recorder
+from ..engine.tensor import Tensor
 
 
 class Stateful:
@@ -30,9 +41,16 @@ class Stateful:
     scalar_state: ClassVar[tuple[str, ...]] = ()
     per_parameter_state: ClassVar[tuple[str, ...]] = ()
 
+    _checks: ClassVar[dict[str, Callable[[Any], Any]]] = {}  # of what is assigned, by name
+
     def __setattr__(self, name: str, value: Any) -> None:
         # NumPy's numbers count as much as arrays, and would make float64 of float32 parameters.
-        object.__setattr__(self, name, python_numbers(value))
+        check = self._checks.get(name, python_numbers)
+        if isinstance(value, Tensor) and name in self._checks:
+            if active_recorder() is not None:
+                return object.__setattr__(self, name, value)
+            value = np.asarray(value)
+        object.__setattr__(self, name, check(value))
 
     def _names(self) -> list[str]:
         return [*dict.fromkeys((*self.settings, *self.scalar_state, *self.per_parameter_state))]
@@ -70,13 +88,13 @@ class Stateful:
             if name in self.per_parameter_state:
                 setattr(restored, name, self._as_entries(name, state[name]))
             else:
-                setattr(restored, name, _as_setting(name, state[name], getattr(self, name)))
+                setattr(restored, name, state[name])  # which checks it
         attributes = vars(restored)
         return map(object.__setattr__, repeat(self), attributes, attributes.values())
 
     def _as_entries(self, name: str, given: Any) -> list[Any]:
         """What is restored for each parameter, in its shape and dtype, or nothing for all."""
-        entries, shapes, now = [*given], self._shapes(), getattr(self, name)
+        entries, shapes, now = check_sequence(name, given), self._shapes(), getattr(self, name)
         if len(entries) not in (0, len(shapes)):
             raise ValueError(
                 f"the state has {len(entries)} entries of {name} for {len(shapes)} parameters"
@@ -103,15 +121,14 @@ def _copied(value: Any) -> Any:
     return value
 
 
-def _as_setting(name: str, value: Any, now: Any) -> Any:
-    """A setting of the kind that it is now; a file may have made lists of tuples."""
-    value = python_numbers(tuple(value) if isinstance(value, list) else value)
-    if isinstance(now, float) and type(value) is int:
-        value = float(value)
-    kinds = {type(now), float} if type(now) is int else {type(now)}
-    if type(value) not in kinds:
-        raise TypeError(f"{name} of the state is {shown(value)}, where it is {shown(now)} now")
-    return value
+def at_least(least: float, *names: str) -> dict[str, Callable[[Any], Any]]:
+    """Return checks of numbers that are at least this."""
+    return {name: partial(check_real, name, least=least) for name in names}
+
+
+def flags(*names: str) -> dict[str, Callable[[Any], Any]]:
+    """Return checks of True and False."""
+    return {name: partial(check_flag, name) for name in names}
 
 
 def python_numbers(value: Any) -> Any:
