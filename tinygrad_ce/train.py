@@ -26,8 +26,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import functional as F
-from .data import check_count, minibatches
 from .arguments import as_numbers
+from .data import check_count, minibatches
 from .engine.context import no_grad
 from .engine.tensor import Tensor
 from .functional.validation import validate_cross_entropy
@@ -255,7 +255,7 @@ def _compute_accuracy(y: ArrayLike, predicted: Array) -> float:
 
 
 def _compute_logits(model: Module, X: ArrayLike) -> Tensor:
-    modes = [(module, module.training) for module in _modules(model)]
+    modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
         with no_grad():
@@ -263,12 +263,6 @@ def _compute_logits(model: Module, X: ArrayLike) -> Tensor:
     finally:
         for module, training in modes:  # a part may be in evaluation mode for good
             module.training = training
-
-
-def _modules(model: Module) -> Iterator[Module]:
-    yield model
-    for _, child in model.named_children():
-        yield from _modules(child)
 
 
 def _check_set(model: Module, X: Array, y: Array) -> None:

@@ -2,21 +2,22 @@
 
 from mutations.mutation import of
 
-layer = of("nn.py", "test_nn.py")
+layer = of("nn/layers.py", "test_nn.py")
+module = of("nn/module.py", "test_nn.py")
 optimizer = of("optim/optimizer.py", "test_optim.py")
 rule = of("optim/rules.py", "test_optim.py")
 
 MUTATIONS = [
-    # ── nn.py ─────────────────────────────────────────────────────────────────────────────────────
+    # ── nn/ ──────────────────────────────────────────────────────────────────────────────────────
     layer("Linear.forward", "no bias", "y if self.bias is None else y + self.bias", "y"),
     layer("Dropout.forward", "also in evaluation", "self.training", "True"),
-    layer(
+    module(
         "Module.named_parameters",
         "a shared parameter twice",
         "value.requires_grad and id(value) not in seen",
         "value.requires_grad",
     ),
-    layer(
+    module(
         "Module.load_state_dict", "a state that does not fit", "own.keys() != state.keys()", "False"
     ),
     # ── optim/ ────────────────────────────────────────────────────────────────────────────────────
