@@ -15,7 +15,7 @@ import numpy as np
 from . import primitives as p
 from .array_types import Arguments, Array, Value
 from .backprop import backpropagate
-from .context import MODE, active_recorder, enable_grad, transforming
+from .context import MODE, active_recorder, enable_grad, no_grad, transforming
 from .graph import topological_order
 from .hooks import Options
 from .operations import concatenate
@@ -89,7 +89,14 @@ def gradients_where_reached(
     create_graph: bool = False,
 ) -> list[Value]:
     """As `gradients`, but None for a tensor that no gradient reaches, which differs from 0."""
-    create_graph = create_graph or active_recorder() is not None
+    recorder = active_recorder()
+    if recorder is not None and not create_graph:
+        with no_grad():
+            if isinstance(cotangent, Tensor):
+                cotangent = cotangent.detach()
+            found = gradients_where_reached(output, tensors, cotangent, create_graph=True)
+        recorder.returning([g for g in found if g is not None])
+        return found
     seed = _seed(output, cotangent, create_graph)
     kept = backpropagate(
         output, seed if create_graph else seed._value, wanted=tensors, create_graph=create_graph
