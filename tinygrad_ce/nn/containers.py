@@ -137,15 +137,18 @@ class MLP(Sequential):
     def __init__(
         self,
         sizes: int | Sequence[int],
-        *outputs: Sequence[int],
+        *more: Sequence[int] | str,
         activation: str = "tanh",
         rng: Rng = None,
         dtype: DTypeLike = np.float32,
     ) -> None:
-        if len(outputs) == 1 and isinstance(outputs[0], list | tuple):
-            sizes = [sizes, *outputs[0]]  # type: ignore[list-item]
-        elif outputs:
-            given = ", ".join(map(shown, (sizes, *outputs)))
+        rest: list[Any] = [*more]
+        if rest and isinstance(rest[0], list | tuple) and not isinstance(sizes, list | tuple):
+            sizes = [sizes, *rest.pop(0)]  # type: ignore[list-item]
+        if rest and isinstance(rest[0], str):
+            activation = rest.pop(0)
+        if rest:
+            given = ", ".join(map(shown, (sizes, *more)))
             raise TypeError(
                 f"MLP({given}): write the sizes as one list, MLP([4, 16, 3]), "
                 'and the rest by name, as in activation="relu"'

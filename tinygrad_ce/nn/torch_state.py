@@ -35,6 +35,7 @@ def from_torch(state: Mapping[str, Any], model: Module) -> dict[str, Array]:
 
     >>> from tinygrad_ce import nn
     >>> model = nn.Sequential(nn.Linear(3, 2, rng=0))
+    >>> import numpy as np
     >>> theirs = {"0.weight": np.ones((2, 3)), "0.bias": np.zeros(2)}
     >>> model.load_state_dict(from_torch(theirs, model))
     >>> model[0].weight.shape
@@ -83,7 +84,7 @@ def to_torch(model: Module) -> dict[str, Any]:
     state = {
         name: x.T.copy() if name in transposed else x for name, x in model.state_dict().items()
     }
-    found = {name: torch.from_numpy(np.asarray(x)) for name, x in state.items()}
+    found = {name: torch.from_numpy(x) for name, x in state.items()}
     for path, module in _paths(model):
         if isinstance(module, BatchNorm1d):
             found[f"{path}{_COUNTER}"] = torch.tensor(0)
