@@ -179,7 +179,8 @@ def check_integer(
         number = operator.index(value)
     except Exception:
         raise TypeError(
-            f"{what} is an integer, got {shown(value)}; round a computed number with int(...) or //"
+            f"{what} is {shown(value)}: expected an integer; "
+            "round a computed number with int(...) or //"
         ) from None
     if not least <= number <= most:
         bound = f"at least {least}" if number < least else f"at most {most}"
@@ -193,12 +194,12 @@ def check_real(what: str, value: Any, least: float = -LARGEST, most: float = LAR
     if isinstance(value, np.generic | np.ndarray) and not isinstance(value, np.ma.MaskedArray):
         number = value.item() if not value.ndim and value.dtype.kind in "iuf" else None
         number = float(number) if isinstance(number, np.floating) else number  # a longdouble
-    kind = f"at least {least}" if most == LARGEST else f"between {least} and {most}"
-    kind = "a finite number" + f", {kind}" * (least > -LARGEST)
+    bounds = f", at least {least}" if most == LARGEST else f" between {least} and {most}"
+    expected = "expected a number" + bounds * (least > -LARGEST)
     if isinstance(number, bool) or not isinstance(number, int | float):
-        raise TypeError(f"{what} is {kind}, got {shown(value)}")
+        raise TypeError(f"{what} is {shown(value)}: {expected}")
     if not least <= number <= most:
-        raise ValueError(f"{what} is {kind}, got {shown(value)}")
+        raise ValueError(f"{what} is {shown(value)}: {expected}")
     return number
 
 
