@@ -5,7 +5,8 @@
 >>> from tinygrad_ce import data, nn, optim
 >>> X, y, names = data.iris()
 >>> X_train, X_test, y_train, y_test = data.train_test_split(X, y, test_size=0.5)
->>> X_train, X_test = data.standardize(X_train, X_test)
+>>> standardizer = data.Standardizer().fit(X_train)
+>>> X_train, X_test = standardizer.transform(X_train), standardizer.transform(X_test)
 >>> model = nn.MLP([4, 16, 3], rng=0)
 >>> optimizer = optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
 >>> history = fit(model, optimizer, X_train, y_train, epochs=20, batch_size=32, rng=0)
@@ -26,8 +27,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import functional as F
-from .data import check_count, minibatches
-from .arguments import as_numbers
+from .arguments import as_numbers, check_integer
+from .data import minibatches
 from .engine.context import no_grad
 from .engine.tensor import Tensor
 from .functional.validation import validate_cross_entropy
@@ -119,8 +120,8 @@ def fit(
     """
     X, y = as_numbers(X, "X", copy=None), as_numbers(y, "y", copy=None)
     test_set = _as_test_set(X_test, y_test)
-    check_count("epochs", epochs)
-    check_count("batch_size", batch_size)
+    epochs = check_integer("epochs", epochs, 1)
+    batch_size = check_integer("batch_size", batch_size, 1)
     if X.shape[:1] == (0,):
         raise ValueError("the training set has no rows: training needs at least one")
     if not {id(p) for p in optimizer.params} & {id(p) for p in model.parameters()}:

@@ -43,7 +43,8 @@ def train_test_split(
         X and y differ in length, y is not one label a row, there are no rows, test_size is out of
         range, or a class has one row only.
 
-    >>> X, y, _ = iris()
+    >>> from tinygrad_ce import data
+    >>> X, y, _ = data.iris()
     >>> X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.3)
     >>> np.bincount(y_train).tolist(), np.bincount(y_test).tolist()
     ([35, 35, 35], [15, 15, 15])

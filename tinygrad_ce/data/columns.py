@@ -109,7 +109,9 @@ class CategoryColumn:
         unknown = (codes < 0) & ~cells.missing
         if unknown.any():
             row = int(unknown.argmax())
-            raise error(row, f"{values[row]!r} is none of the categories {_some(self.categories)}")
+            raise error(
+                row, f"{str(values[row])!r} is none of the categories {_some(self.categories)}"
+            )
         one_hot = np.zeros((len(codes), len(self.categories) + self.has_indicator))
         one_hot[np.arange(len(codes)), codes] = 1  # of a missing cell, in the last column
         if cells.missing.any() and not self.has_indicator:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..arguments import shown
 from .columns import _NUMBER, MISSING_TEXTS, Cells
@@ -53,6 +54,20 @@ class Source:
             names = ", ".join(map(repr, self.columns))
             raise ValueError(f"{self.label}no column {name!r}: there are {names}")
         return self.columns[name]
+
+
+class SelectedRows(Source):
+    """Some rows of a source; their places are those that they have there."""
+
+    def __init__(self, source: Source, selected: NDArray[np.bool_]) -> None:
+        columns = {name: cells.take(selected) for name, cells in source.columns.items()}
+        super().__init__(columns, source.label)
+        self.source = source
+        self.rows = np.flatnonzero(selected)
+
+    def place(self, row: int, name: str) -> str:
+        """Return where a cell is in the source."""
+        return self.source.place(int(self.rows[row]), name)
 
 
 def open_source(
@@ -214,15 +229,18 @@ class _Reader:
         names = self.names
         if len(names) == 1:
             others = [c for c in (";", "\t", "|") if c in names[0]]
-            hint = f": it seems to be separated by {others[0]!r}; save it with commas" * bool(others)
+            hint = f": it seems to be separated by {others[0]!r}; save it with commas" * bool(
+                others
+            )
             self._fail(
-                f"a single column, {shown(names[0])}, where features and a target are expected{hint}"
+                f"a single column, {shown(names[0])}, where features and a target are "
+                f"expected{hint}"
             )
         for i, name in enumerate(names):
             if not name:
                 self._fail(
-                    f"column {i + 1} has no name: name it, or, if a DataFrame wrote its index, save "
-                    "it with index=False"
+                    f"column {i + 1} has no name: name it, or, if a DataFrame wrote its index, "
+                    "save it with index=False"
                 )
             if name in names[:i]:
                 first = names.index(name) + 1
@@ -283,9 +301,7 @@ def _columns_of(rows: Any, names: Sequence[str] | None) -> tuple[list[str], list
     if names is None:
         names = [f"x{i}" for i in range(array.shape[1])]
     if len(names) != array.shape[1]:
-        raise ValueError(
-            f"expected {len(names)} columns, {', '.join(names)}; got {array.shape[1]}"
-        )
+        raise ValueError(f"expected {len(names)} columns, {', '.join(names)}; got {array.shape[1]}")
     return [*names], [*array.T]
 
 

@@ -8,6 +8,8 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..arguments import as_numbers
+
 Real = TypeVar("Real", bound=np.floating[Any])
 Array = NDArray[Any]
 
@@ -128,7 +130,7 @@ class Standardizer:
 
 
 def _as_floats(X: ArrayLike) -> Array:
-    array = np.asarray(X)
+    array = as_numbers(X, "X", copy=None)
     if not np.issubdtype(array.dtype, np.floating):
         raise TypeError(
             f"X has dtype {array.dtype}: expected a floating one, since standardized values are "

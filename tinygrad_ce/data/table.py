@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..arguments import check_choice
 from .columns import POLICIES, Column, find_codes, learn_column, sort_texts, to_texts
-from .sources import Source, open_source
+from .sources import SelectedRows, Source, open_source
 
 MAX_SHARE = 0.5  # of the rows that numbers in a target can be classes of
 
@@ -239,9 +239,7 @@ def as_table(
     class_names = _learn_classes(source, target)
     kept = _without_missing(source, names, missing)
     columns = tuple(
-        learn_column(
-            name, kept.column(name), missing, name in categories, _cell_error(source, name)
-        )
+        learn_column(name, kept.column(name), missing, name in categories, _cell_error(kept, name))
         for name in names
     )
     if kept is not source:
@@ -299,10 +297,7 @@ def _without_missing(source: Source, names: Sequence[str], missing: str) -> Sour
         return source
     if incomplete.all():
         raise ValueError(f"{source.label}each row has a missing cell: none is left")
-    kept = np.flatnonzero(~incomplete)
-    selected = Source({n: c.take(~incomplete) for n, c in source.columns.items()}, source.label)
-    selected.place = lambda row, name: source.place(int(kept[row]), name)  # type: ignore[method-assign]
-    return selected
+    return SelectedRows(source, ~incomplete)
 
 
 def _cell_error(source: Source, name: str) -> Any:
