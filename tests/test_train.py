@@ -117,10 +117,10 @@ def test_a_python_list_is_a_training_set():
     ("changes", "error", "message"),
     [
         ({"epochs": 0}, ValueError, "epochs is 0: expected at least 1"),
-        ({"epochs": 2.0}, TypeError, "epochs is an integer, got 2.0"),
-        ({"epochs": True}, TypeError, "epochs is an integer, got True"),
+        ({"epochs": 2.0}, TypeError, "epochs is 2.0: expected an integer"),
+        ({"epochs": True}, TypeError, "epochs is True: expected an integer"),
         ({"batch_size": 0}, ValueError, "batch_size is 0: expected at least 1"),
-        ({"batch_size": "8"}, TypeError, "batch_size is an integer, got '8'"),
+        ({"batch_size": "8"}, TypeError, "batch_size is '8': expected an integer"),
         ({"y": np.arange(60)}, IndexError, "out of range for 3 classes"),
         ({"y": np.zeros(60)}, TypeError, "labels are integers"),
         ({"y": np.zeros(59, int)}, ValueError, "label a row"),
@@ -258,9 +258,14 @@ def test_confusion_matrix_of_no_rows_is_zero():
     [
         ([0, 1], [0], ValueError, r"got \(2,\) and \(1,\)"),
         ([[0, 1]], [[0, 1]], ValueError, "one label and one prediction a row"),
-        ([0, 1], [0, 3], IndexError, "label 3 at row 1 of predicted is out of range for 3 classes"),
-        ([-1, 1], [0, 1], IndexError, "label -1 at row 0 of y"),
-        ([0.0, 1.0], [0, 1], TypeError, "y holds float64"),
+        (
+            [0, 1],
+            [0, 3],
+            IndexError,
+            "the predicted label 3 at row 1 is out of range for 3 classes",
+        ),
+        ([-1, 1], [0, 1], IndexError, "the true label -1 at row 0"),
+        ([0.0, 1.0], [0, 1], TypeError, "the true ones are float64"),
     ],
 )
 def test_confusion_matrix_refuses_what_are_no_labels(y, predicted, error, message):

@@ -23,7 +23,7 @@ from __future__ import annotations
 import math
 import operator
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -83,6 +83,16 @@ def as_numbers(
     Traceback (most recent call last):
     OverflowError: a gradient: 1e+300 at (1,) does not fit float32
     """
+    array = as_array(data, what, copy)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{what}: real numbers, got {array.dtype} in {shown(data)}")
+    if dtype is None or array.dtype == dtype:
+        return array
+    return _convert(array, np.dtype(dtype), what)
+
+
+def as_array(data: Any, what: str, copy: bool | None = True) -> Array:
+    """Return an array of anything; refuse a masked array, and lists of unequal lengths."""
     parts = data if isinstance(data, list | tuple) else (data,)
     if any(isinstance(part, np.ma.MaskedArray) for part in parts):
         raise TypeError(
@@ -99,11 +109,7 @@ def as_numbers(
         kind = ValueError if isinstance(error, ValueError) else TypeError
         reason = str(error) or type(error).__name__
         raise kind(f"{what}: no array of real numbers, {reason}") from None
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"{what}: real numbers, got {array.dtype} in {shown(data)}")
-    if dtype is None or array.dtype == dtype:
-        return array
-    return _convert(array, np.dtype(dtype), what)
+    return array
 
 
 def _convert(array: Array, dtype: DType, what: str) -> Array:
@@ -123,7 +129,7 @@ def _convert(array: Array, dtype: DType, what: str) -> Array:
 # ── Others ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def check_kind(what: str, value: object, kind: type[Given], expected: str = "") -> Given:
+def check_kind(what: str, value: Any, kind: type, expected: str = "") -> Any:
     """Return an instance of a class."""
     if not isinstance(value, kind):
         raise TypeError(f"{what} is {expected or f'a {kind.__name__}'}, got {shown(value)}")
@@ -144,6 +150,16 @@ def check_choice(what: str, value: Given, choices: Iterable[str]) -> Given:
     return value
 
 
+def check_sequence(what: str, value: Any) -> list[Any]:
+    """Return the parts of a list, a tuple or another sequence, or the rows of an array."""
+    try:
+        if not (isinstance(value, Sequence) or hasattr(type(value), "__array__")):
+            raise TypeError
+        return list(value)
+    except Exception:
+        raise TypeError(f"{what} are in a sequence such as a list, got {shown(value)}") from None
+
+
 def check_flag(what: str, value: object) -> bool:
     """Return True or False."""
     if not isinstance(value, bool | np.bool_):
@@ -156,14 +172,15 @@ def check_integer(
 ) -> int:
     """Return an integer within bounds: Python's or NumPy's, also 0-d, but no boolean."""
     try:
-        if isinstance(value, bool | np.bool_ | np.ma.MaskedArray) or (
-            getattr(value, "dtype", None) == bool
+        if isinstance(value, bool | np.ma.MaskedArray) or np.dtype(bool) == getattr(
+            value, "dtype", None
         ):
             raise TypeError
         number = operator.index(value)
     except Exception:
         raise TypeError(
-            f"{what} is an integer, got {shown(value)}: convert a computed number with int()"
+            f"{what} is {shown(value)}: expected an integer; "
+            "round a computed number with int(...) or //"
         ) from None
     if not least <= number <= most:
         bound = f"at least {least}" if number < least else f"at most {most}"
@@ -177,19 +194,19 @@ def check_real(what: str, value: Any, least: float = -LARGEST, most: float = LAR
     if isinstance(value, np.generic | np.ndarray) and not isinstance(value, np.ma.MaskedArray):
         number = value.item() if not value.ndim and value.dtype.kind in "iuf" else None
         number = float(number) if isinstance(number, np.floating) else number  # a longdouble
-    kind = f"at least {least}" if most == LARGEST else f"between {least} and {most}"
-    kind = "a finite number" + f", {kind}" * (least > -LARGEST)
+    bounds = f", at least {least}" if most == LARGEST else f" between {least} and {most}"
+    expected = "expected a number" + bounds * (least > -LARGEST)
     if isinstance(number, bool) or not isinstance(number, int | float):
-        raise TypeError(f"{what} is {kind}, got {shown(value)}")
+        raise TypeError(f"{what} is {shown(value)}: {expected}")
     if not least <= number <= most:
-        raise ValueError(f"{what} is {kind}, got {shown(value)}")
+        raise ValueError(f"{what} is {shown(value)}: {expected}")
     return number
 
 
 def check_dtype(dtype: Any) -> DType:
     """Return a dtype of real numbers."""
     try:
-        found = np.dtype(dtype)
+        found: DType = np.dtype(dtype)
         if found.kind not in "biuf" or (hasattr(dtype, "dtype") and not isinstance(dtype, type)):
             raise TypeError
     except Exception:

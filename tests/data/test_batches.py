@@ -215,7 +215,7 @@ def test_minibatches_refuses_a_size_below_one_at_the_call(batch_size):
 
 @pytest.mark.parametrize("batch_size", [2.0, "2", None, True])
 def test_minibatches_refuses_a_size_that_is_no_integer_at_the_call(batch_size):
-    with pytest.raises(TypeError, match=rf"batch_size is an integer, got {batch_size!r}"):
+    with pytest.raises(TypeError, match=rf"batch_size is {batch_size!r}: expected an integer"):
         data.minibatches(np.arange(3), np.arange(3), batch_size)
 
 

@@ -35,7 +35,19 @@ from tinygrad_ce.compiler import Compiled
 from tinygrad_ce.engine import Primitive, apply, topological_order
 
 PACKAGE = str(pathlib.Path(tg.__file__).parent)
-MODULES = "functional closed_form nn optim data train compiler draw symbolic verify engine".split()
+MODULES = [
+    "functional",
+    "closed_form",
+    "nn",
+    "optim",
+    "data",
+    "train",
+    "compiler",
+    "draw",
+    "symbolic",
+    "verify",
+    "engine",
+]
 SECONDS = 10  # for one call
 
 # Never called by a user: results and errors, whose constructors take what we give them; what
@@ -250,7 +262,22 @@ def method(name, /, **arguments):
     )
 
 
-for name in "add sub mul truediv pow and or lt le gt ge eq ne matmul".split():
+for name in [
+    "add",
+    "sub",
+    "mul",
+    "truediv",
+    "pow",
+    "and",
+    "or",
+    "lt",
+    "le",
+    "gt",
+    "ge",
+    "eq",
+    "ne",
+    "matmul",
+]:
     boolean = name in ("and", "or")
     valid = np.eye(3, dtype=bool) if boolean else np.eye(3)
     make = (lambda v=valid: tg.Tensor(v)) if boolean else (lambda v=valid: t(v))
@@ -260,16 +287,16 @@ for name in "add sub mul truediv pow and or lt le gt ge eq ne matmul".split():
     function = getattr(operator, f"__{name}__")
     row(f"Tensor.__{name}__", lambda self, other, f=function: f(self, other),
         self=Argument(None, make), other=kind(valid))  # fmt: skip
-    if name not in "lt le gt ge eq ne".split():
+    if name not in ["lt", "le", "gt", "ge", "eq", "ne"]:
         row(f"Tensor.__r{name}__", lambda self, other, f=function: f(other, self),
             self=Argument(None, make), other=kind(valid))  # fmt: skip
 
 method("__getitem__", index=index(np.array([0, 1])))
-for name in "sum max min mean".split():
+for name in ["sum", "max", "min", "mean"]:
     method(name, axis=axes(0), keepdims=keepdims(True))
-for name in "argmax argmin".split():
+for name in ["argmax", "argmin"]:
     method(name, axis=axis_or_none(0), keepdims=keepdims(True))
-for name in "var std".split():
+for name in ["var", "std"]:
     row(f"Tensor.{name}", lambda self, name=name, **o: getattr(self, name)(**o),
         self=Argument(None, t), axis=axes(0), keepdims=keepdims(True), ddof=real(1))  # fmt: skip
 method("cumsum", axis=axis_or_none(0))

@@ -8,19 +8,28 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import update_wrapper
-from operator import attrgetter
+from operator import attrgetter, is_
 from pathlib import Path
 from types import MethodType
 from typing import Any, overload
 
 import numpy as np
 
-from ..atomic_files import write_file
+from ..arguments import check_callable, check_flag, check_integer
+from ..atomic_files import check_path, write_file
 from ..engine.context import MODE, suspends
 from ..engine.graph import Node
 from ..engine.names import printable
 from ..engine.tensor import Tensor
-from .arguments import Slot, argument_names, as_tensors, describe, result_template, tensors_in
+from .arguments import (
+    Slot,
+    argument_names,
+    as_tensors,
+    describe,
+    objects_in,
+    result_template,
+    tensors_in,
+)
 from .codegen.printer import generate_source
 from .guards import bits_of
 from .ir import Op, Program, lower
@@ -70,9 +79,10 @@ def compile(
     Returns
     -------
     Compiled
-        Takes what the step takes and returns what it returns, Tensors without a graph. Parameters,
-        gradients and the state of optimizers are afterwards, bit for bit, what the step itself
-        would have made of them. `source` is the text, `save(path)` writes it to a file.
+        Takes what the step takes and returns what it returns, Tensors without their graph: to pass
+        a gradient back through one is a FreedGraphError, as after backward(). Parameters, gradients
+        and the state of optimizers are afterwards, bit for bit, what the step itself would have
+        made of them. `source` is the text, `save(path)` writes it to a file.
 
     Raises
     ------
@@ -105,7 +115,7 @@ def compile(
     ...     optimizer.step()
     ...     return loss
     >>> step(np.array([1.0, 1.0])), step(np.array([1.0, 1.0]))
-    (Tensor(3.), Tensor(2.8))
+    (Tensor(3., from sum), Tensor(2.8, from sum))
     >>> p.data
     array([0.8, 1.8])
     >>> "p = np.subtract(p, step, out=step)" in step.source
@@ -122,8 +132,9 @@ class Compiled:
     def __init__(
         self, step: Callable[..., Any], fast: bool = False, verify: int | None = None
     ) -> None:
-        if not callable(step):
-            raise TypeError(f"compile takes a function, got {type(step).__name__}")
+        check_callable("a step", step)
+        check_flag("fast", fast)
+        verify = None if verify is None else check_integer("verify", verify, 0)
         if suspends(step) or suspends(type(step).__call__):
             raise TypeError(
                 "compile takes no generators or coroutines, which run after they have returned: "
@@ -156,7 +167,7 @@ class Compiled:
 
     def save(self, path: str | Path) -> None:
         """Write `source` to a file, as a whole or not at all."""
-        write_file(Path(path), self.source.encode())
+        write_file(check_path(path), self.source.encode())
 
     def __reduce__(self) -> Any:
         """Copy it as its step is copied: by name or with its owner, but with no recordings."""
@@ -269,7 +280,10 @@ class Compiled:
         _check_same(self._name, program, again)
         made |= recording.made
         slots = {
-            tensor: Slot(i, program.results[i].kind == "number") for i, tensor in enumerate(results)
+            tensor: Slot(
+                i, program.results[i].kind == "number" or tensor in recording.arrays, tensor
+            )
+            for i, tensor in enumerate(results)
         }
         result = result_template(recording.result, other, slots)
         del again, recording, other, results, slots
@@ -299,7 +313,15 @@ class Compiled:
         given, named = as_tensors(args, kwargs, argument_names(self._step, args, kwargs), inputs)
         theirs = [*tensors_in([*args, *kwargs.values()])]
         borrowed = [x for x in inputs if any(x._value is t._value for t in theirs)]
-        return record(self._step, inputs, given, named, borrowed)
+        before = objects_in([given, named])
+        recording = record(self._step, inputs, given, named, borrowed)
+        after = objects_in([given, named])
+        if len(after) != len(before) or not all(map(is_, after[1:], before[1:])):
+            raise RecordingError(
+                f"{self._name} changes a list or dict that is an argument, and a replay would "
+                "leave the caller's as it is: return what it makes"
+            )
+        return recording
 
     def _lower(self, recording: Recording) -> tuple[Program, list[Tensor]]:
         """Return the program of a recording, and the Tensors that it returns and has computed."""
@@ -313,6 +335,12 @@ class Compiled:
             for tensor in dict.fromkeys(tensors_in(recording.result))
             if tensor in own or tensor.primitive is not None or tensor.index >= recording.start
         ]
+        for tensor in recording.accumulated.intersection(results):
+            raise RecordingError(
+                f"{self._name} returned {tensor.label()}, which it has made and given a gradient, "
+                "and a replay would return it without: return its .grad too, and assign None to "
+                "that, or return its detach()"
+            )
         computed = [recording.assigned.get(tensor, tensor) for tensor in results]
         return lower(recording, computed, is_frozen), results
 

@@ -329,6 +329,10 @@ def lower(
         op.name, op.scope = tensor.name, tensor.scope
         ops[tensor] = op
         listed.append(op)
+    for leaf, tensor in recording.assigned.items():
+        if leaf.index >= recording.start and tensor in ops:  # a copy that the step has made
+            ops[leaf] = ops[tensor]
+            ops[leaf].name = ops[leaf].name or leaf.name
     gradients: dict[Op, list[Op]] = {}
     for _, node, g in recording.gradients:
         if g is not None and g in ops and node in ops:

@@ -95,7 +95,7 @@ class Net:
             attributes: Any = getattr(owner, "__dict__", None)
             if isinstance(owner, Node):
                 refs = [StateRef(owner, name) for name in ("_value", "_grad", "_requires_grad")]
-            elif attributes is None or isinstance(owner, type):
+            elif attributes is None or isinstance(owner, type) or "__wrapped__" in attributes:
                 refs = [ref for ref in self.written if ref.owner is owner]
             else:
                 refs = [StateRef(owner, name) for name in attribute_of(owner, "__dict__")]

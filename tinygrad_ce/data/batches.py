@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arguments import check_integer
+from ..arguments import as_array, check_flag, check_generator, check_integer, check_real
 
 DX = TypeVar("DX", bound=np.generic)
 DY = TypeVar("DY", bound=np.generic)
@@ -55,14 +55,17 @@ def train_test_split(
             f"y has shape {y.shape}: expected one label a row, shape ({len(y)},); "
             "turn one-hot rows into labels with y.argmax(axis=1)"
         )
-    if not 0 < test_size < 1:
+    if check_real("test_size", test_size, 0, 1) in (0, 1):
         raise ValueError(
             f"test_size is {test_size!r}: expected a number between 0 and 1, both "
             "exclusive; to test on all rows or on none, use X and y as they are"
         )
     if len(y) == 0:
         raise ValueError("X and y have no rows: expected at least two of each class")
-    classes, members = np.unique(y, return_inverse=True)
+    try:
+        classes, members = np.unique(y, return_inverse=True)
+    except TypeError as error:
+        raise TypeError(f"y holds what cannot be sorted into classes: {error}") from None
     counts = np.bincount(members)
     if counts.min() < 2:
         lone = int(counts.argmin())
@@ -72,7 +75,7 @@ def train_test_split(
             "of each class, one for each set; drop the row or add another"
         )
 
-    rng = np.random.default_rng(rng)
+    rng = check_generator(rng)
     test_counts = np.clip(np.rint(counts * test_size).astype(int), 1, counts - 1)
     in_test = np.zeros(len(y), dtype=bool)
     for k, test_count in enumerate(test_counts):
@@ -123,14 +126,14 @@ def minibatches(
     X, y = _paired(X, y)
     batch_size = check_integer("batch_size", batch_size, 1)
     n = len(X)
-    order = np.arange(n) if rng is None else np.random.default_rng(rng).permutation(n)
-    stop = n - n % batch_size if drop_last else n
+    order = np.arange(n) if rng is None else check_generator(rng).permutation(n)
+    stop = n - n % batch_size if check_flag("drop_last", drop_last) else n
     batches = (order[start : start + batch_size] for start in range(0, stop, batch_size))
     return ((X[rows], y[rows]) for rows in batches)
 
 
 def _paired(X: NDArray[DX], y: NDArray[DY]) -> tuple[NDArray[DX], NDArray[DY]]:
-    X, y = np.asarray(X), np.asarray(y)
+    X, y = as_array(X, "X", copy=None), as_array(y, "y", copy=None)
     for name, array in (("X", X), ("y", y)):
         if array.ndim == 0:
             raise ValueError(f"{name} is a scalar: expected an array with one entry a row")

@@ -14,6 +14,8 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arguments import check_choice
+
 Dataset: TypeAlias = tuple[NDArray[np.float32], NDArray[np.int64], tuple[str, ...]]
 
 
@@ -94,9 +96,7 @@ def feature_names(name: str) -> tuple[str, ...]:
     >>> feature_names("digits")[63]
     'pixel 7 7'
     """
-    if name not in _FILES:
-        raise ValueError(f"unknown data set {name!r}: expected one of {', '.join(_FILES)}")
-    return _parse(_FILES[name]).features
+    return _parse(_FILES[check_choice("name", name, _FILES)]).features
 
 
 class _Parsed(NamedTuple):

@@ -41,11 +41,12 @@ from .axes import Axis, as_shape, count_along, from_the_end
 from .backprop import backpropagate
 from .commit import accumulate, commit
 from .context import MODE, active_recorder
-from .graph import Node
+from .graph import FreedGraphError, Node
 from .hooks import Options
 from .kernels import ARRAY_SLOT
 from .numpy_protocol import call_function, call_ufunc
 from .primitives import Primitive
+from .read_only import ReadOnlyArray
 
 TensorLike = Union[ArrayLike, "Tensor"]
 
@@ -83,6 +84,30 @@ def _reflected(primitive: Primitive) -> Callable[[Tensor, TensorLike], Tensor]:
         return NotImplemented if other is NotImplemented else operator(other, self)
 
     return reflected
+
+
+def _in_place(operator: Callable[[Tensor, TensorLike], Tensor]) -> Callable[..., Tensor]:
+    """The in-place form of an operator: it assigns to a leaf that needs a gradient, under no_grad.
+
+    Of all other Tensors, the name is bound to the result, as Python does for numbers.
+    """
+
+    def in_place(self: Tensor, other: TensorLike) -> Tensor:
+        if not self._requires_grad or self.primitive is not None:
+            return operator(self, other)
+        if MODE.get().grad:
+            raise RuntimeError(
+                f"{self.label()} is a leaf that needs a gradient, and does not change while the "
+                "graph is recorded: to update it, use `with tg.no_grad():` around the in-place "
+                "operator; to compute with it, write w = w - x in place of w -= x"
+            )
+        result = operator(self, other)
+        if result is not NotImplemented:
+            self.set_value(result if result.dtype == self.dtype else result.astype(self.dtype))
+            result = self
+        return result
+
+    return in_place
 
 
 def _unary(primitive: Primitive, doc: str | None = None) -> Callable[[Tensor], Tensor]:
@@ -181,6 +206,9 @@ class Tensor(Node):
 
     @data.setter
     def data(self, data: ArrayLike | Tensor) -> None:
+        recorder = active_recorder()
+        if recorder is not None:
+            recorder.becoming_leaf(self)
         if self.primitive is not None:
             raise RuntimeError(
                 f"cannot assign to the data of {self.label()}, which was computed; "
@@ -233,6 +261,9 @@ class Tensor(Node):
 
     @requires_grad.setter
     def requires_grad(self, wanted: bool) -> None:
+        recorder = active_recorder()
+        if recorder is not None:
+            recorder.becoming_leaf(self)
         if self.primitive is not None:
             raise RuntimeError(
                 f"requires_grad can be set on leaves only, not on {self.label()}, which was "
@@ -241,7 +272,6 @@ class Tensor(Node):
         wanted = check_flag("requires_grad", wanted)
         if wanted:
             _check_differentiable(self.dtype)
-        recorder = active_recorder()
         if recorder is not None:
             recorder.switching(self)
         if wanted != self._requires_grad:
@@ -286,6 +316,8 @@ class Tensor(Node):
         """Ask backward() to store `.grad` here too, though this Tensor is no leaf."""
         if not self._requires_grad:
             raise RuntimeError(f"{self.label()} needs no gradient, so none can be retained")
+        if self._retains_grad is None:
+            raise FreedGraphError(self, "call retain_grad() before it")
         self._retains_grad = True
 
     # ── As a node of the graph ────────────────────────────────────────────────────────────────
@@ -396,6 +428,10 @@ class Tensor(Node):
         other = as_operand(other)
         return NotImplemented if other is NotImplemented else matmul(other, self)
 
+    __iadd__, __isub__, __imul__ = _in_place(__add__), _in_place(__sub__), _in_place(__mul__)
+    __itruediv__, __ipow__ = _in_place(__truediv__), _in_place(__pow__)
+    __imatmul__ = _in_place(__matmul__)
+
     def __getitem__(self, index: object) -> Tensor:
         arrays, template = _split_index(index)
         return apply(p.getitem, self, *arrays, params=(template,))
@@ -441,13 +477,17 @@ class Tensor(Node):
 
     def _warn_of_lost_gradient(self, name: str) -> None:
         # NumPy and math call these for a[0] = t, np.float64(t) and math.exp(t).
-        if self._requires_grad:
+        if self._passes_gradient():
             warnings.warn(
                 f"{name}() of {self.label()} drops its gradient; use t.item() if the number alone "
                 "is meant",
                 UserWarning,
                 stacklevel=3,
             )
+
+    def _passes_gradient(self) -> bool:
+        """Whether a gradient can still be asked for: one is required, and no graph is freed."""
+        return self._requires_grad and self.inputs is not None
 
     def __index__(self) -> int:
         if self.dtype.kind not in "iu":
@@ -477,6 +517,9 @@ class Tensor(Node):
         return f"Tensor({', '.join(parts)})"
 
     def __reduce__(self) -> Arguments:
+        recorder = active_recorder()
+        if recorder is not None:
+            recorder.reading(self)
         leaf_grad = self._requires_grad and self.primitive is None
         grad = self._grad if leaf_grad else None
         return _restored, (np.array(self._value), leaf_grad, self.name, grad)
@@ -484,7 +527,7 @@ class Tensor(Node):
     # ── NumPy's protocols ─────────────────────────────────────────────────────────────────────
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
-        if self._requires_grad:
+        if self._passes_gradient():
             raise TypeError(
                 f"converting {self.label()} to an array would silently drop its gradient; "
                 "use t.data or t.detach() if that is meant"
@@ -492,6 +535,14 @@ class Tensor(Node):
         if copy is False and dtype not in (None, self.dtype):
             raise ValueError(f"{self.dtype} cannot be viewed as {np.dtype(dtype)} without a copy")
         return np.array(self.data, dtype=dtype) if copy or dtype is not None else self.data
+
+    def __dlpack__(self, *, copy: bool | None = None, **options: Value) -> Value:
+        if copy is False:
+            raise BufferError("a Tensor shares its memory with nobody: use copy=None or True")
+        return self.__array__(copy=True).__dlpack__(**options)
+
+    def __dlpack_device__(self) -> Arguments:
+        return np.empty(0).__dlpack_device__()
 
     def __array_ufunc__(
         self, ufunc: np.ufunc, method: str, *inputs: object, **kwargs: object
@@ -831,7 +882,7 @@ def _freeze(array: Array) -> Array:
 
 def _read_only_view(value: Value) -> Array:
     """A read-only array that cannot be made writeable again."""
-    return _freeze(np.asarray(value)).view()
+    return _freeze(np.asarray(value)).view(ReadOnlyArray)
 
 
 # ── Helpers of methods ────────────────────────────────────────────────────────────────────────────
