@@ -260,7 +260,7 @@ def _compute_accuracy(y: ArrayLike, predicted: Array) -> float:
 
 def _compute_logits(model: Module, X: ArrayLike) -> Tensor:
     check_kind("model", model, Module)
-    modes = [(module, module.training) for module in _modules(model)]
+    modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
         with no_grad():
@@ -268,12 +268,6 @@ def _compute_logits(model: Module, X: ArrayLike) -> Tensor:
     finally:
         for module, training in modes:  # a part may be in evaluation mode for good
             module.training = training
-
-
-def _modules(model: Module) -> Iterator[Module]:
-    yield model
-    for _, child in model.named_children():
-        yield from _modules(child)
 
 
 def _check_set(model: Module, X: Array, y: Array) -> None:
@@ -306,9 +300,10 @@ def _as_test_set(X: ArrayLike | None, y: ArrayLike | None) -> tuple[Array, Array
 
 def _check_finite(loss: float, epoch: int, optimizer: Optimizer) -> None:
     if not math.isfinite(loss):
+        rates = " and ".join(f"{group.lr:g}" for group in optimizer.param_groups)
         raise FloatingPointError(
             f"the loss is {loss} in epoch {epoch + 1}: lower the learning rate "
-            f"(now {optimizer.lr:g}), or look for nan and inf in the training set"
+            f"(now {rates}), or look for nan and inf in the training set"
         )
 
 
