@@ -45,7 +45,7 @@ def test_every_dataset_names_each_of_its_features_differently(name):
 
 
 def test_unknown_dataset_is_refused_with_the_known_names():
-    with pytest.raises(ValueError, match=r"unknown data set 'wine': expected one of iris, digits"):
+    with pytest.raises(ValueError, match=r"one of iris, digits, got 'wine'"):
         data.feature_names("wine")
 
 

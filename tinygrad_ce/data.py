@@ -24,6 +24,15 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from .arguments import (
+    as_array,
+    check_choice,
+    check_flag,
+    check_generator,
+    check_integer,
+    check_real,
+)
+
 __all__ = ["DATASETS", "digits", "feature_names", "iris"]
 __all__ += ["minibatches", "standardize", "train_test_split"]
 
@@ -115,9 +124,7 @@ def feature_names(name: str) -> tuple[str, ...]:
     >>> feature_names("digits")[63]
     'pixel 7 7'
     """
-    if name not in _FILES:
-        raise ValueError(f"unknown data set {name!r}: expected one of {', '.join(_FILES)}")
-    return _parse(_FILES[name]).features
+    return _parse(_FILES[check_choice("name", name, _FILES)]).features
 
 
 def train_test_split(
@@ -160,14 +167,17 @@ def train_test_split(
             f"y has shape {y.shape}: expected one label a row, shape ({len(y)},); "
             "turn one-hot rows into labels with y.argmax(axis=1)"
         )
-    if not 0 < test_size < 1:
+    if check_real("test_size", test_size, 0, 1) in (0, 1):
         raise ValueError(
             f"test_size is {test_size!r}: expected a number between 0 and 1, both "
             "exclusive; to test on all rows or on none, use X and y as they are"
         )
     if len(y) == 0:
         raise ValueError("X and y have no rows: expected at least two of each class")
-    classes, members = np.unique(y, return_inverse=True)
+    try:
+        classes, members = np.unique(y, return_inverse=True)
+    except TypeError as error:
+        raise TypeError(f"y holds what cannot be sorted into classes: {error}") from None
     counts = np.bincount(members)
     if counts.min() < 2:
         lone = int(counts.argmin())
@@ -177,7 +187,7 @@ def train_test_split(
             "of each class, one for each set; drop the row or add another"
         )
 
-    rng = np.random.default_rng(rng)
+    rng = check_generator(rng)
     test_counts = np.clip(np.rint(counts * test_size).astype(int), 1, counts - 1)
     in_test = np.zeros(len(y), dtype=bool)
     for k, test_count in enumerate(test_counts):
@@ -224,10 +234,10 @@ def minibatches(
     [[0, 1], [2, 3], [4]]
     """
     X, y = _paired(X, y)
-    check_count("batch_size", batch_size)
+    batch_size = check_integer("batch_size", batch_size, 1)
     n = len(X)
-    order = np.arange(n) if rng is None else np.random.default_rng(rng).permutation(n)
-    stop = n - n % batch_size if drop_last else n
+    order = np.arange(n) if rng is None else check_generator(rng).permutation(n)
+    stop = n - n % batch_size if check_flag("drop_last", drop_last) else n
     batches = (order[start : start + batch_size] for start in range(0, stop, batch_size))
     return ((X[rows], y[rows]) for rows in batches)
 
@@ -261,7 +271,7 @@ def standardize(X_train: NDArray[Real], *others: NDArray[Real]) -> tuple[NDArray
     >>> train.tolist(), test.tolist()
     ([[-1.0, 0.0], [1.0, 0.0]], [[2.0, 0.0]])
     """
-    arrays = [np.asarray(array) for array in (X_train, *others)]
+    arrays = [as_array(array, "standardize", copy=None) for array in (X_train, *others)]
     for position, array in enumerate(arrays):
         _check_part(position, array, columns=arrays[0].shape[1:])
     train = arrays[0]
@@ -305,18 +315,8 @@ def _copy_of(name: str) -> Dataset:
     return parsed.X.copy(), parsed.y.copy(), parsed.classes
 
 
-def check_count(name: str, value: Any) -> None:
-    """Raise if an argument is not an integer of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(
-            f"{name} is {value!r}: expected an integer; round a computed number with int(...) or //"
-        )
-    if value < 1:
-        raise ValueError(f"{name} is {value}: expected at least 1")
-
-
 def _paired(X: NDArray[DX], y: NDArray[DY]) -> tuple[NDArray[DX], NDArray[DY]]:
-    X, y = np.asarray(X), np.asarray(y)
+    X, y = as_array(X, "X", copy=None), as_array(y, "y", copy=None)
     for name, array in (("X", X), ("y", y)):
         if array.ndim == 0:
             raise ValueError(f"{name} is a scalar: expected an array with one entry a row")

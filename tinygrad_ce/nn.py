@@ -5,7 +5,7 @@ A parameter is a Tensor with requires_grad; there is no other class for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any, ClassVar, Self, TypeAlias
 
@@ -13,13 +13,22 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from . import functional
-from .engine.array_input import as_numbers
+from .arguments import (
+    as_numbers,
+    check_choice,
+    check_flag,
+    check_generator,
+    check_integer,
+    check_kind,
+    check_real,
+    check_sequence,
+    shown,
+)
 from .engine.array_types import Array
 from .engine.context import scope
 from .engine.names import printable
 from .engine.tensor import Tensor, as_tensor, run_check, set_values
 from .functional import validation
-from .functional.activations import check_probability
 
 __all__ = [
     "Module",
@@ -129,10 +138,11 @@ class Module:
             An array of another shape.
         """
         own = dict(self._named_tensors())
+        check_kind("state", state, Mapping, "a dict as state_dict() returns it")
         if own.keys() != state.keys():
             raise KeyError(
                 f"the state does not fit: missing {sorted(own.keys() - state.keys())}, "
-                f"unknown {sorted(state.keys() - own.keys())}"
+                f"unknown {sorted(map(shown, state.keys() - own.keys()))}"
             )
         values = {name: as_numbers(state[name], name, own[name].dtype) for name in own}
         for name, value in values.items():
@@ -149,7 +159,7 @@ class Module:
 
     @training.setter
     def training(self, training: bool) -> None:
-        self._training = training
+        self._training = check_flag("training", training)
 
     def train(self, training: bool = True) -> Self:
         """Set the mode of this Module and its children to training, and return the Module."""
@@ -219,12 +229,13 @@ class Linear(Module):
         rng: Rng = None,
         dtype: DTypeLike = np.float32,
     ) -> None:
-        if min(n_in, n_out) < 1:
-            raise ValueError(f"a Linear has at least one input and one output, got {n_in}, {n_out}")
-        rng = np.random.default_rng(rng)
+        n_in, n_out = check_integer("n_in", n_in, 1), check_integer("n_out", n_out, 1)
+        rng = check_generator(rng)
         bound = 1 / np.sqrt(n_in)
         self.weight = Tensor(rng.uniform(-bound, bound, (n_in, n_out)), True, dtype=dtype)
-        self.bias = Tensor(rng.uniform(-bound, bound, n_out), True, dtype=dtype) if bias else None
+        self.bias = None
+        if check_flag("bias", bias):
+            self.bias = Tensor(rng.uniform(-bound, bound, n_out), True, dtype=dtype)
 
     def forward(self, x: Any) -> Tensor:
         """Map x of shape (..., n_in) to (..., n_out)."""
@@ -283,14 +294,10 @@ class BatchNorm1d(Module):
     def __init__(
         self, n: int, eps: float = 1e-5, momentum: float = 0.1, dtype: DTypeLike = np.float32
     ) -> None:
-        if n < 1:
-            raise ValueError(f"a BatchNorm1d has at least one feature, got {n}")
-        if not (eps >= 0 and 0 <= momentum <= 1):
-            raise ValueError(
-                f"eps is at least 0 and momentum between 0 and 1, got {eps!r} and {momentum!r}"
-            )
-        self.eps = float(eps)  # as Python's numbers, these leave the dtype of the batch alone
-        self.momentum = float(momentum)
+        n = check_integer("n", n, 1)
+        # As Python's numbers, these leave the dtype of the batch alone.
+        self.eps = check_real("eps", eps, 0)
+        self.momentum = check_real("momentum", momentum, 0, 1)
         self.weight = Tensor(np.ones(n), True, dtype=dtype)
         self.bias = Tensor(np.zeros(n), True, dtype=dtype)
         self.running_mean = Tensor(np.zeros(n), dtype=dtype)
@@ -361,11 +368,8 @@ class Embedding(Module):
     def __init__(
         self, n_tokens: int, dim: int, rng: Rng = None, dtype: DTypeLike = np.float32
     ) -> None:
-        if min(n_tokens, dim) < 1:
-            raise ValueError(
-                f"an Embedding has at least one token and one element, got {n_tokens}, {dim}"
-            )
-        vectors = np.random.default_rng(rng).standard_normal((n_tokens, dim))
+        n_tokens, dim = check_integer("n_tokens", n_tokens, 1), check_integer("dim", dim, 1)
+        vectors = check_generator(rng).standard_normal((n_tokens, dim))
         self.weight = Tensor(vectors, True, dtype=dtype)
 
     def forward(self, tokens: Any) -> Tensor:
@@ -416,9 +420,8 @@ class Dropout(Module):
     """
 
     def __init__(self, p: float = 0.5, rng: Rng = None) -> None:
-        check_probability(p)
-        self.p = p
-        self.rng = np.random.default_rng(rng)
+        self.p = check_real("p", p, 0, 1)
+        self.rng = check_generator(rng)
 
     def forward(self, x: Any) -> Tensor:
         """Map x, floating point of any shape, to the same shape and dtype."""
@@ -480,7 +483,11 @@ class Sequential(Module):
         return len(self.layers)
 
     def __getitem__(self, i: int) -> Module:
-        return self.layers[i]
+        try:
+            return self.layers[i]
+        except (TypeError, IndexError) as error:  # by which a for loop ends
+            what = f"a Sequential of {len(self)} layers has no layer {shown(i)}"
+            raise type(error)(what) from None
 
     def forward(self, x: Any) -> Tensor:
         """Map x by each layer in turn."""
@@ -526,15 +533,13 @@ class MLP(Sequential):
         rng: Rng = None,
         dtype: DTypeLike = np.float32,
     ) -> None:
+        sizes = [check_integer("a size", n, 1) for n in check_sequence("sizes", sizes)]
         if len(sizes) < 2:
             raise ValueError(
                 f"an MLP needs the sizes of its input and output at least, got {sizes}"
             )
-        if activation not in self.ACTIVATIONS:
-            raise ValueError(
-                f"activation is one of {', '.join(self.ACTIVATIONS)}, got {activation!r}"
-            )
-        rng = np.random.default_rng(rng)
+        check_choice("activation", activation, self.ACTIVATIONS)
+        rng = check_generator(rng)
         layers: list[Module] = []
         for n_in, n_out in pairwise(sizes):
             layers += [Linear(n_in, n_out, rng=rng, dtype=dtype), self.ACTIVATIONS[activation]()]

@@ -6,12 +6,14 @@ arrays of a graph never change.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import repeat
 from typing import Any, ClassVar
 
 import numpy as np
 
+from .arguments import check_kind, check_real, check_sequence, shown
 from .engine.commit import clear_gradients, commit
 from .engine.context import active_recorder
 from .engine.tensor import Tensor
@@ -59,26 +61,34 @@ class Optimizer:
 
     scalar_state: ClassVar[tuple[str, ...]] = ("lr",)
     per_parameter_state: ClassVar[tuple[str, ...]] = ()
+    _checks: ClassVar[dict[str, Callable[[Any], Any]]] = {
+        name: partial(check_real, name, least=0) for name in ("lr", "weight_decay")
+    }
 
     def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float = 0.0) -> None:
-        self.params = list(params)
-        if not self.params:
-            raise ValueError("an optimizer needs at least one parameter, got none")
-        for parameter in self.params:
-            if not isinstance(parameter, Tensor):
-                raise TypeError(f"parameters are Tensors, got {type(parameter).__name__}")
+        self.params = []
+        for parameter in check_kind("params", params, Iterable, "the parameters, in a list"):
+            check_kind("a parameter", parameter, Tensor)
             if not parameter.requires_grad or parameter.primitive is not None:
                 raise ValueError(
                     f"{parameter.label()} is no parameter: that is a leaf with requires_grad=True"
                 )
+            self.params.append(parameter)
+        if not self.params:
+            raise ValueError("an optimizer needs at least one parameter, got none")
         if len({id(parameter) for parameter in self.params}) < len(self.params):
             raise ValueError("a parameter is given twice, and would be updated twice a step")
-        self.lr = _at_least_zero("lr", lr)
-        self.weight_decay = _at_least_zero("weight_decay", weight_decay)
+        self.lr = lr
+        self.weight_decay = weight_decay
 
     def __setattr__(self, name: str, value: Any) -> None:
         # NumPy's numbers count as much as arrays, and would make float64 of float32 parameters.
-        object.__setattr__(self, name, _python_numbers(value))
+        check = self._checks.get(name, _python_numbers)
+        if isinstance(value, Tensor) and name in self._checks:
+            if active_recorder() is not None:
+                return object.__setattr__(self, name, value)
+            value = np.asarray(value)
+        object.__setattr__(self, name, check(value))
 
     def zero_grad(self) -> None:
         """Clear the gradients: set them to None."""
@@ -186,8 +196,8 @@ class SGD(Optimizer):
 
     @momentum.setter
     def momentum(self, momentum: float) -> None:
-        self._momentum = _at_least_zero("momentum", momentum)
-        if momentum and not self.velocity:
+        self._momentum = check_real("momentum", momentum, 0)
+        if self._momentum and not self.velocity:
             self.velocity = self._zeros()
 
     def update(self, states: States, i: int, value: Any, g: Any) -> Any:
@@ -197,6 +207,13 @@ class SGD(Optimizer):
             velocity = states["velocity"]
             g = velocity[i] = self._momentum * velocity[i] + g
         return value - self.lr * g
+
+
+def _check_betas(betas: Any) -> tuple[float, ...]:
+    checked = tuple([check_real("each of betas", b, 0, 1) for b in check_sequence("betas", betas)])
+    if len(checked) != 2 or 1 in checked:
+        raise ValueError(f"betas are two numbers in [0, 1), got {shown(betas)}")
+    return checked
 
 
 class Adam(Optimizer):
@@ -233,6 +250,10 @@ class Adam(Optimizer):
     """
 
     per_parameter_state = ("m", "v", "t")
+    _checks = Optimizer._checks | {
+        "eps": partial(check_real, "eps", least=0),
+        "betas": _check_betas,
+    }
 
     def __init__(
         self,
@@ -243,10 +264,7 @@ class Adam(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(params, lr, weight_decay)
-        if not all(0 <= beta < 1 for beta in betas):
-            raise ValueError(f"betas lie in [0, 1), got {betas}")
-        self.betas = betas
-        self.eps = _at_least_zero("eps", eps)
+        self.betas, self.eps = betas, eps
         self.m, self.v = self._zeros(), self._zeros()
         self.t: list[Any] = [0] * len(self.params)  # the number of updates
 
@@ -313,9 +331,3 @@ def _python_numbers(value: Any) -> Any:
         return tuple(map(_python_numbers, value))
     single = isinstance(value, np.generic) or (isinstance(value, np.ndarray) and not value.ndim)
     return value.item() if single else value
-
-
-def _at_least_zero(name: str, value: float) -> float:
-    if not value >= 0:
-        raise ValueError(f"{name} is a number of at least 0, got {value!r}")
-    return value

@@ -39,8 +39,9 @@ def test_the_graph_is_drawn_as_backward_found_it_after_a_step_of_the_optimizer()
     loss.backward()
     w.data -= w.grad
     assert draw(square).dot == before
-    leaves = [line for line in draw(loss).text().splitlines() if "w (parameter)" in line]
-    assert ["  1 2  " in line for line in leaves] == [True, True, False, False]
+    text = draw(loss).text()
+    assert "(parameter)  2  1 2" in text
+    assert "(parameter)  2  2 3" in text
 
 
 def test_a_drawn_graph_stays_used_up():
@@ -98,7 +99,7 @@ def test_unknown_direction_is_refused(direction):
 
 @pytest.mark.parametrize("depth", [0, -1])
 def test_depth_below_1_is_refused(depth):
-    with pytest.raises(ValueError, match=f"at least 1.*{depth}"):
+    with pytest.raises(ValueError, match=f"depth is {depth}: expected at least 1"):
         draw(parameter(1.0), depth=depth)
 
 

@@ -14,7 +14,8 @@ from typing import Any, overload
 
 import numpy as np
 
-from ..atomic_files import write_file
+from ..arguments import check_callable, check_flag, check_integer
+from ..atomic_files import check_path, write_file
 from ..engine.context import MODE, suspends
 from ..engine.graph import Node
 from ..engine.names import printable
@@ -130,8 +131,9 @@ class Compiled:
     def __init__(
         self, step: Callable[..., Any], fast: bool = False, verify: int | None = None
     ) -> None:
-        if not callable(step):
-            raise TypeError(f"compile takes a function, got {type(step).__name__}")
+        check_callable("a step", step)
+        check_flag("fast", fast)
+        verify = None if verify is None else check_integer("verify", verify, 0)
         if suspends(step) or suspends(type(step).__call__):
             raise TypeError(
                 "compile takes no generators or coroutines, which run after they have returned: "
@@ -164,7 +166,7 @@ class Compiled:
 
     def save(self, path: str | Path) -> None:
         """Write `source` to a file, as a whole or not at all."""
-        write_file(Path(path), self.source.encode())
+        write_file(check_path(path), self.source.encode())
 
     def __reduce__(self) -> Any:
         """Copy it as its step is copied: by name or with its owner, but with no recordings."""

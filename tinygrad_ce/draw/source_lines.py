@@ -19,8 +19,7 @@ _LINES: dict[int, str] = {}
 class remember_lines(Switch):
     """Compute inside, and the page will tell of each tensor which line of your code made it.
 
-    Looking it up takes some microseconds for each operation, so this is for a look at a graph, not
-    for training.
+    Looking it up takes some microseconds for each operation: for a look at a graph, not training.
 
     >>> import tinygrad_ce as tg
     >>> from tinygrad_ce.draw import remember_lines

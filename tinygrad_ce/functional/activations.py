@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ..arguments import check_choice, check_flag, check_real, shown
 from ..engine.context import scope
 from ..engine.random_sample import sample
 from ..engine.tensor import Tensor
@@ -39,12 +40,10 @@ def gelu(x: Any, approximate: Literal["none", "tanh"] = "none") -> Tensor:
     Tensor([-0.15865525,  0.        ,  0.84134475])
     """
     z = validation.as_floating(x, "arguments of gelu")
-    if approximate == "none":
+    if check_choice("approximate", approximate, ("none", "tanh")) == "none":
         inside = (z / math.sqrt(2)).erf()
-    elif approximate == "tanh":
-        inside = (math.sqrt(2 / math.pi) * (z + 0.044715 * z * z * z)).tanh()
     else:
-        raise ValueError(f"approximate is none or tanh, got {approximate!r}")
+        inside = (math.sqrt(2 / math.pi) * (z + 0.044715 * z * z * z)).tanh()
     return 0.5 * z * (1 + inside)
 
 
@@ -85,19 +84,12 @@ def dropout(x: Any, p: float = 0.5, *, rng: np.random.Generator, training: bool 
     Tensor([1., 1.])
     """
     z = validation.as_floating(x, "arguments of dropout")
-    check_probability(p)
+    p = check_real("p", p, 0, 1)  # which leaves the dtype alone, as a NumPy number would not
     if not isinstance(rng, np.random.Generator):
-        raise TypeError(f"dropout needs a np.random.Generator, got {rng!r}")
-    if not training:
+        raise TypeError(f"dropout needs a np.random.Generator, got {shown(rng)}")
+    if not check_flag("training", training):
         return z
-    p = float(p)  # which leaves the dtype alone, as a NumPy number would not
     keep = sample(rng.random, z.shape, dtype=np.float32 if z.dtype.itemsize <= 4 else float) >= p
     # A product, since np.where mispredicts a branch at every other element.
     mask = keep.astype(z.dtype if z.dtype.kind == "f" else float)
     return z * (mask * (1 / (1 - p) if p < 1 else 0.0))
-
-
-def check_probability(p: float) -> None:
-    """Raise ValueError if p is not a probability."""
-    if not 0 <= p <= 1:
-        raise ValueError(f"the p of dropout is a probability, from 0 to 1, got {p!r}")

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ..arguments import check_choice
 from ..engine import primitives as p
 from ..engine.array_types import Array
 from ..engine.context import scope
@@ -209,8 +210,7 @@ def cross_entropy(
     >>> cross_entropy(Tensor([[0.0, 0.0], [np.nan, 5.0]]), [1, -100], ignore_index=-100)
     Tensor(0.69314718)
     """
-    if reduction not in REDUCTIONS:
-        raise ValueError(f"reduction is one of {', '.join(REDUCTIONS)}, got {reduction!r}")
+    check_choice("reduction", reduction, REDUCTIONS)
     z, y, w, dtype = validation.validate_cross_entropy(
         logits, target, axis, weight, ignore_index, label_smoothing, check_targets
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.array_input import as_numbers
+from ..arguments import as_numbers, check_flag, check_integer, check_real
 from ..engine.tensor import Tensor, as_tensor, run_check
 
 
@@ -36,6 +36,8 @@ def validate_cross_entropy(
     x = as_floating(logits)
     z = move_classes_last(x, axis)
     y = as_target(target, x, axis)
+    if ignore_index is not None:
+        ignore_index = check_integer("ignore_index", ignore_index)
     n_classes = z.shape[-1]
     dtype = z.dtype
     labelled = y.dtype.kind != "f"
@@ -45,7 +47,7 @@ def validate_cross_entropy(
         dtype = np.result_type(dtype, y.dtype)
         if ignore_index is not None:
             raise ValueError("ignore_index is for labels, and distributions have none")
-        if check_targets:
+        if check_flag("check_targets", check_targets):
             run_check(check_distributions, y)
     if not n_classes:
         raise ValueError(f"logits of shape {x.shape} have no class on axis {axis}")
@@ -53,8 +55,7 @@ def validate_cross_entropy(
     if weight is not None:
         w = as_class_weights(weight, n_classes)
         dtype = np.result_type(dtype, w.dtype)
-    if label_smoothing:
-        check_smoothing(label_smoothing)
+    check_real("label_smoothing", label_smoothing, 0, 1)
     compute_dtype = dtype if dtype.itemsize > 2 else np.dtype(np.float32)
     return (
         _cast(z, compute_dtype),
@@ -81,6 +82,7 @@ def as_floating(x: Any, what: str = "logits") -> Tensor:
 def move_classes_last(x: Tensor, axis: int) -> Tensor:
     """Return x with the class axis moved to the end, or raise ValueError if there is none."""
     n = len(x.shape)
+    axis = check_integer("axis", axis) if type(axis) is not int else axis
     if not n:
         raise ValueError("logits have a class axis, got a single number: a shape (C,) or (..., C)")
     if axis in (-1, n - 1):
@@ -193,8 +195,6 @@ def check_labels(labels: Any, n_classes: int, ignore_index: int | None) -> None:
     if ignore_index is None:
         check_range(labels, n_classes)
         return
-    if not isinstance(ignore_index, int | np.integer) or isinstance(ignore_index, bool):
-        raise TypeError(f"ignore_index is an integer or None, got {ignore_index!r}")
     if n_classes:
         check_range(np.where(labels == ignore_index, 0, labels)[()], n_classes)
 
@@ -230,11 +230,3 @@ def as_class_weights(weight: Any, n_classes: int) -> Tensor:
             f"{n_classes} classes need weights of shape ({n_classes},), got shape {w.shape}"
         )
     return w
-
-
-def check_smoothing(label_smoothing: float) -> None:
-    """Raise if label_smoothing is not a number in [0, 1]."""
-    if not isinstance(label_smoothing, float | int | np.floating | np.integer):
-        raise TypeError(f"label_smoothing is a number, got {label_smoothing!r}")
-    if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"label_smoothing is between 0 and 1, got {label_smoothing!r}")

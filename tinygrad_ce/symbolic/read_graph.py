@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from operator import attrgetter
 from typing import Any
 
+from ..arguments import check_kind
 from ..engine import primitives as p
 from ..engine.graph import FreedGraphError
 from ..engine.tensor import Tensor
@@ -53,6 +54,8 @@ def expressions(output: Tensor, symbols: Mapping[Tensor, Any]) -> Any:
     >>> expressions(gradient, {z: "z"})[1]
     exp(z_2)/(exp(z_1) + exp(z_2))
     """
+    check_kind("output", output, Tensor)
+    check_kind("symbols", symbols, Mapping, "a dict of symbols by their Tensors")
     known = {t: _given(t, given) for t, given in symbols.items()}
     return read_nodes([output], known)[output][()]
 
@@ -62,9 +65,8 @@ def _given(t: Tensor, given: Any) -> Expressions:
         raise TypeError(f"symbols stand for Tensors, got {type(t).__name__}")
     symbols = symbol_array(given, t.shape) if isinstance(given, str) else to_rational(given)
     if symbols.shape != t.shape:
-        raise ValueError(
-            f"{t.label()} needs symbols of its shape {t.shape}, got shape {symbols.shape}"
-        )
+        needed = f"needs symbols of its shape {t.shape}"
+        raise ValueError(f"{t.label()} {needed}, got shape {symbols.shape}")
     return symbols
 
 
@@ -99,10 +101,9 @@ def expression_of(node: Tensor, known: Known) -> Expressions:
     try:
         expressions = to_rational(rule(*arguments, *node.params))
     except RecursionError as error:
-        raise ValueError(
-            f"the expression of {node.label()} is nested too deeply for SymPy: give a tensor on "
-            "the way to it a symbol of its own"
-        ) from error
+        remedy = "give a tensor on the way to it a symbol of its own"
+        deep = f"the expression of {node.label()} is nested too deeply for SymPy"
+        raise ValueError(f"{deep}: {remedy}") from error
     except (TypeError, ValueError, AttributeError, NotImplementedError) as error:
         raise TypeError(_cannot_read(node)) from error
     if expressions.shape != node.shape:
