@@ -81,7 +81,7 @@ class StateRef:
         elif isinstance(self.owner, type):
             setattr(self.owner, self.attribute, value)
         elif value is MISSING:
-            object.__delattr__(self.owner, self.attribute)
+            attribute_of(self.owner, "__dict__").pop(self.attribute, None)
         elif self.key is None:
             object.__setattr__(self.owner, self.attribute, value)
         else:
