@@ -255,6 +255,37 @@ def test_a_signal_handler_may_call_the_step_that_it_interrupts():
 
 
 @pytest.mark.slow
+def test_no_update_is_lost_by_a_signal_handler_that_makes_another():
+    w = tg.Tensor([0.0], requires_grad=True)
+    optimizer = optim.SGD([w], lr=1.0)
+
+    @tg.compile
+    def step(x):
+        loss = (w * x).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    counts = {"main": 0, "handler": 0}
+
+    def update(caller):
+        step(np.ones(1))
+        counts[caller] += 1
+
+    for _ in range(4):
+        update("main")
+    before = signal.signal(signal.SIGALRM, lambda *_: update("handler"))
+    signal.setitimer(signal.ITIMER_REAL, 1e-3, 3.1e-4)
+    try:
+        while counts["handler"] < 2000:
+            update("main")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert w.item() == -sum(counts.values())
+
+
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of a fork in a process with threads
 def test_a_child_that_was_forked_in_the_middle_of_a_call_can_call_too():
     _, step, X, y = trained()
