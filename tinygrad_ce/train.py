@@ -5,7 +5,8 @@
 >>> from tinygrad_ce import data, nn, optim
 >>> X, y, names = data.iris()
 >>> X_train, X_test, y_train, y_test = data.train_test_split(X, y, test_size=0.5)
->>> X_train, X_test = data.standardize(X_train, X_test)
+>>> standardizer = data.Standardizer().fit(X_train)
+>>> X_train, X_test = standardizer.transform(X_train), standardizer.transform(X_test)
 >>> model = nn.MLP([4, 16, 3], rng=0)
 >>> optimizer = optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
 >>> history = fit(model, optimizer, X_train, y_train, epochs=20, batch_size=32, rng=0)
@@ -259,7 +260,7 @@ def _compute_accuracy(y: ArrayLike, predicted: Array) -> float:
 
 def _compute_logits(model: Module, X: ArrayLike) -> Tensor:
     check_kind("model", model, Module)
-    modes = [(module, module.training) for module in _modules(model)]
+    modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
         with no_grad():
@@ -267,12 +268,6 @@ def _compute_logits(model: Module, X: ArrayLike) -> Tensor:
     finally:
         for module, training in modes:  # a part may be in evaluation mode for good
             module.training = training
-
-
-def _modules(model: Module) -> Iterator[Module]:
-    yield model
-    for _, child in model.named_children():
-        yield from _modules(child)
 
 
 def _check_set(model: Module, X: Array, y: Array) -> None:
@@ -305,9 +300,10 @@ def _as_test_set(X: ArrayLike | None, y: ArrayLike | None) -> tuple[Array, Array
 
 def _check_finite(loss: float, epoch: int, optimizer: Optimizer) -> None:
     if not math.isfinite(loss):
+        rates = " and ".join(f"{group.lr:g}" for group in optimizer.param_groups)
         raise FloatingPointError(
             f"the loss is {loss} in epoch {epoch + 1}: lower the learning rate "
-            f"(now {optimizer.lr:g}), or look for nan and inf in the training set"
+            f"(now {rates}), or look for nan and inf in the training set"
         )
 
 

@@ -24,7 +24,7 @@ import numpy as np
 from ..engine.context import active_recorder
 from ..engine.graph import Node
 from ..nn import Module
-from ..optim import Optimizer
+from ..optim.state import Stateful
 from .side_effects import Replacements
 
 MISSING = object()  # in place of a value where there is none
@@ -228,7 +228,7 @@ def _named_attributes(value: Any, names: set[str]) -> list[StateRef]:
     is_class = isinstance(value, type)
     own = {} if is_class else _attributes(value)
     kinds = [x for x in (value if is_class else type(value)).__mro__ if not _is_library(x)]
-    told = isinstance(value, Module | Optimizer)  # of whose attributes `watching` tells
+    told = isinstance(value, Module | Stateful)  # of whose attributes `watching` tells
     names = {name for name in names if name[:2] != "__"} | UNNAMED
     refs = [] if told else [StateRef(value, name) for name in sorted(names & own.keys())]
     for name in sorted(names - own.keys()):
@@ -321,6 +321,6 @@ def watch_attributes(recorder: Any, replaced: Replacements) -> None:
 
         return assign_attribute
 
-    for kind in (Module, Optimizer):
+    for kind in (Module, Stateful):
         replaced.put(kind, "__getattribute__", read)
         replaced.put(kind, "__setattr__", assigning(kind.__setattr__))
