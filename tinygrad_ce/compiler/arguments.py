@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.array_input import as_numbers
+from ..arguments import as_numbers
 from ..engine.names import printable
 from ..engine.tensor import Tensor, constant
 from .guards import bits_of

@@ -25,7 +25,7 @@ import numpy as np
 from ..engine.context import active_recorder
 from ..engine.graph import Node
 from ..nn import Module
-from ..optim import Optimizer
+from ..optim.state import Stateful
 
 MISSING = object()  # in place of a value where there is none
 PLAIN = (type(None), bool, int, float, complex, str, bytes, np.generic, np.dtype)
@@ -226,7 +226,7 @@ def _named_attributes(value: Any, names: set[str]) -> list[StateRef]:
     is_class = isinstance(value, type)
     own = {} if is_class else _attributes(value)
     kinds = [x for x in (value if is_class else type(value)).__mro__ if not _is_library(x)]
-    told = isinstance(value, Module | Optimizer)  # of whose attributes `watching` tells
+    told = isinstance(value, Module | Stateful)  # of whose attributes `watching` tells
     names = {name for name in names if name[:2] != "__"} | UNNAMED
     refs = [] if told else [StateRef(value, name) for name in sorted(names & own.keys())]
     for name in sorted(names - own.keys()):
@@ -320,7 +320,7 @@ def watching(recorder: Any) -> Iterator[None]:
 
         return assign_attribute
 
-    before = {kind: kind.__setattr__ for kind in (Module, Optimizer)}
+    before = {kind: kind.__setattr__ for kind in (Module, Stateful)}
     try:
         for kind, assign in before.items():
             setattr(kind, "__getattribute__", read)  # noqa: B010

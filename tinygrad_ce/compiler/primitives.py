@@ -43,6 +43,8 @@ def check_count(mask: Any, n: int) -> None:
 verified = Primitive("verified", "✓", _verified, params=("check", "args", "options"))
 # Draws from a generator. Its inputs are the arrays among the method's arguments.
 sampled = Primitive("sample", "~", _sampled, params=("generator", "method", "args", "options"))
+# A NumPy number as one of Python's, as attributes of optimizers and schedules are.
+as_python_number = Primitive("item", "·", lambda x: x.item())
 
 # ── Made by passes ────────────────────────────────────────────────────────────────────────────────
 
@@ -224,6 +226,7 @@ FACTS: dict[Primitive | None, Facts] = {
     take: Facts(template="{0}.take({1.text})", name="picked"),
     copied: Facts(template="np.copy({0.text})"),
     typed: Facts(template="np.array({0.text}, {dtype.text})"),
+    as_python_number: Facts(template="{0}.item()"),
     verified: Facts(effect=True),
     sampled: Facts(effect=True),
 }

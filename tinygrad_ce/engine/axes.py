@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from types import EllipsisType
 
 import numpy as np
 
+from ..arguments import check_integer, shown
 from .array_types import Function, Value
 
 # As in NumPy: all axes, one, or several.
@@ -16,6 +17,7 @@ Axis = int | tuple[int, ...] | None
 
 def from_the_end(axis: int, ndim: int) -> int:
     """Return the axis counted from the end: -1 is the last."""
+    axis = check_integer("axis", axis) if type(axis) is not int else axis
     if not -ndim <= axis < ndim:
         raise ValueError(
             f"axis {axis} is out of bounds for {ndim} axes: from {-ndim} to {ndim - 1}"
@@ -25,9 +27,12 @@ def from_the_end(axis: int, ndim: int) -> int:
 
 def as_shape(shape: tuple[int | Iterable[int], ...]) -> tuple[int, ...]:
     """Return a shape given as f(2, 3) or as f((2, 3))."""
+    lengths: Iterable[object] = shape
     if len(shape) == 1 and isinstance(shape[0], Iterable):
-        return tuple(shape[0])
-    return shape  # type: ignore[return-value]
+        lengths = shape[0]
+        if not (isinstance(lengths, Sequence) or getattr(lengths, "ndim", 0) == 1):
+            raise TypeError(f"a shape is integers or a tuple of them, got {shown(lengths)}")
+    return tuple([n if type(n) is int else check_integer("a part of a shape", n) for n in lengths])
 
 
 def count_along(shape: tuple[int, ...], axis: Axis) -> int:
@@ -42,6 +47,7 @@ def count_along(shape: tuple[int, ...], axis: Axis) -> int:
         return math.prod(shape)
     if isinstance(axis, tuple):
         return math.prod([count_along(shape, a) for a in axis])
+    axis = check_integer("axis", axis) if type(axis) is not int else axis
     try:
         return shape[axis]
     except IndexError:

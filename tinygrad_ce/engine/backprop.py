@@ -87,7 +87,7 @@ def backpropagate(
     while following is not None:
         node, following = following, None
         inputs, retained = node.inputs, node._retains_grad
-        if retained is None:
+        if retained is None or inputs is None:
             raise FreedGraphError(node)
         g = gradients.pop(node)
         if retained if between is None else node in keep:

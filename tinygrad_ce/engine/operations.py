@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..arguments import check_integer, check_sequence
 from . import primitives as p
 from . import tensor as t
 from .axes import from_the_end
@@ -130,7 +131,7 @@ def concatenate(tensors: Sequence[TensorLike], axis: int | None = 0) -> Tensor:
     >>> tg.concatenate([tg.Tensor([1.0]), [2.0, 3.0]])
     Tensor([1., 2., 3.])
     """
-    parts = [as_tensor(part) for part in tensors]
+    parts = [as_tensor(part) for part in check_sequence("tensors", tensors)]
     if not parts:
         raise ValueError("concatenate needs at least one tensor, got none")
     if axis is None:
@@ -157,7 +158,7 @@ def stack(tensors: Sequence[TensorLike], axis: int = 0) -> Tensor:
     >>> tg.stack([tg.Tensor(1.0), tg.Tensor(2.0)])
     Tensor([1., 2.])
     """
-    parts = [as_tensor(part) for part in tensors]
+    parts = [as_tensor(part) for part in check_sequence("tensors", tensors)]
     if not parts:
         raise ValueError("stack needs at least one tensor, got none")
     if len({part.shape for part in parts}) > 1:
@@ -190,12 +191,13 @@ def split(x: TensorLike, sections: int | Sequence[int], axis: int = 0) -> list[T
     """
     whole = as_tensor(x)
     n = whole.shape[from_the_end(axis, whole.ndim)]
-    if isinstance(sections, int | np.integer):
-        if sections < 1 or n % sections:
-            raise ValueError(f"an axis of length {n} cannot be cut into {sections} equal parts")
-        cuts = [n // sections * i for i in range(1, int(sections))]
+    if isinstance(sections, Sequence) or np.ndim(sections):
+        cuts = [check_integer("sections", i) for i in check_sequence("sections", sections)]
     else:
-        cuts = [int(i) for i in sections]
+        parts = check_integer("sections", sections)
+        if parts < 1 or n % parts:
+            raise ValueError(f"an axis of length {n} cannot be cut into {parts} equal parts")
+        cuts = [n // parts * i for i in range(1, parts)]
     before = (slice(None),) * (axis % whole.ndim)
     ends = [*cuts, None]
     return [whole[(*before, slice(i, j))] for i, j in zip([0, *cuts], ends, strict=True)]

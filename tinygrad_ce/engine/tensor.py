@@ -27,8 +27,16 @@ from typing import Union, final
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from ..arguments import (
+    as_numbers,
+    check_dtype,
+    check_flag,
+    check_integer,
+    check_kind,
+    check_real,
+    shown,
+)
 from . import primitives as p
-from .array_input import as_numbers
 from .array_types import Arguments, Array, DType, Function, Value
 from .axes import Axis, as_shape, count_along, from_the_end
 from .backprop import backpropagate
@@ -59,7 +67,11 @@ def _binary(primitive: Primitive) -> Callable[[Tensor, TensorLike], Tensor]:
             if other is NotImplemented:
                 return NotImplemented
         a, b = self._value, other._value
-        return record(primitive, value(a, b), (self, other), (a, b))
+        try:
+            y = value(a, b)
+        except Exception as error:
+            raise refusal(primitive.name, (a, b), error) from None
+        return record(primitive, y, (self, other), (a, b))
 
     return operator
 
@@ -105,7 +117,11 @@ def _unary(primitive: Primitive, doc: str | None = None) -> Callable[[Tensor], T
 
     def operator(self: Tensor) -> Tensor:
         x = self._value
-        return record(primitive, value(x), (self,), (x,))
+        try:
+            y = value(x)
+        except Exception as error:
+            raise refusal(primitive.name, (x,), error) from None
+        return record(primitive, y, (self,), (x,))
 
     operator.__doc__ = doc
     return operator
@@ -197,7 +213,11 @@ class Tensor(Node):
         name: str | None = None,
         copy: bool = True,
     ) -> None:
-        value = _numbers(data, dtype, copy)
+        if requires_grad is not False:
+            requires_grad = check_flag("requires_grad", requires_grad)
+        if name is not None:
+            check_kind("name", name, str)
+        value = _numbers(data, dtype, check_flag("copy", copy))
         if requires_grad:
             _check_differentiable(value.dtype)
         _make_leaf(self, value)
@@ -205,7 +225,7 @@ class Tensor(Node):
             recorder = active_recorder()
             if recorder is not None:
                 recorder.copied(self, data)
-        self._requires_grad = bool(requires_grad)
+        self._requires_grad = requires_grad
         self._tracked_since = self.index if requires_grad else NEVER
         self.name = name
 
@@ -284,12 +304,13 @@ class Tensor(Node):
                 f"requires_grad can be set on leaves only, not on {self.label()}, which was "
                 "computed: use detach() for a leaf with its value"
             )
+        wanted = check_flag("requires_grad", wanted)
         if wanted:
             _check_differentiable(self.dtype)
         if recorder is not None:
             recorder.switching(self)
-        if bool(wanted) != self._requires_grad:
-            self._requires_grad = bool(wanted)
+        if wanted != self._requires_grad:
+            self._requires_grad = wanted
             self._tracked_since = _next_index() if wanted else NEVER
 
     def numpy(self) -> Array:
@@ -361,6 +382,8 @@ class Tensor(Node):
         >>> x.grad
         array(27.)
         """
+        if retain_graph is not False:
+            check_flag("retain_graph", retain_graph)
         if not self._requires_grad:
             raise RuntimeError(
                 f"{self.label()} does not depend on any tensor with requires_grad=True, "
@@ -441,7 +464,7 @@ class Tensor(Node):
                 return NotImplemented
         a, b = self._value, other._value
         if type(a) is type(b) is np.ndarray and a.ndim > 1 < b.ndim:
-            return record(p.matmul, p.matmul.value(a, b), (self, other), (a, b))
+            return apply(p.matmul, self, other)
         return matmul(self, other)
 
     def __rmatmul__(self, other: Value) -> Tensor:
@@ -625,7 +648,7 @@ class Tensor(Node):
 
         float16 is computed in float32, in which the squares do not overflow.
         """
-        n = max(count_along(self.shape, axis) - ddof, 0)
+        n = max(count_along(self.shape, axis) - check_real("ddof", ddof), 0)
         wide = self.astype(np.float32) if self.dtype == np.float16 else self
         distance = wide - wide.mean(axis, keepdims=True)
         variance = (distance * distance).sum(axis, keepdims) / n
@@ -643,17 +666,16 @@ class Tensor(Node):
 
     def cumsum(self, axis: int | None = None) -> Tensor:
         """Return the sums of the elements up to each; with None, of all elements in order."""
-        if axis is None or (axis in (0, -1) and not self.ndim):
-            return self.flatten().cumsum(0)
-        return apply_unary(p.cumsum, self, from_the_end(axis, self.ndim))
+        x = self if self.ndim and axis is not None else self.flatten()
+        return apply_unary(p.cumsum, x, from_the_end(0 if axis is None else axis, x.ndim))
 
     def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
         """Return the index of the first maximum, an integer Tensor without a gradient."""
-        return apply_unary(p.argmax, self, axis, keepdims)
+        return apply_unary(p.argmax, self, axis, check_flag("keepdims", keepdims))
 
     def argmin(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
         """Return the index of the first minimum, an integer Tensor without a gradient."""
-        return apply_unary(p.argmin, self, axis, keepdims)
+        return apply_unary(p.argmin, self, axis, check_flag("keepdims", keepdims))
 
     # ── Shapes ────────────────────────────────────────────────────────────────────────────────
 
@@ -667,7 +689,8 @@ class Tensor(Node):
 
     def transpose(self, *axes: int | tuple[int, ...] | None) -> Tensor:
         """Return the axes in another order, by default reversed."""
-        order = range(self.ndim)[::-1] if axes in ((), (None,)) else as_shape(axes)  # type: ignore[arg-type]
+        default = not axes or (len(axes) == 1 and axes[0] is None)
+        order = range(self.ndim)[::-1] if default else as_shape(axes)  # type: ignore[arg-type]
         return apply_unary(
             p.transpose, self, tuple(from_the_end(a, self.ndim) + self.ndim for a in order)
         )
@@ -691,11 +714,11 @@ class Tensor(Node):
 
     def expand_dims(self, axis: int | tuple[int, ...]) -> Tensor:
         """Return the Tensor with new axes of length 1 at these places of the result."""
-        return self.reshape(np.expand_dims(np.empty(self.shape, bool), axis).shape)
+        return self.reshape(_new_shape(np.expand_dims, self, axis))
 
     def squeeze(self, axis: Axis = None) -> Tensor:
         """Return the Tensor without its axes of length 1, all or these."""
-        return self.reshape(np.empty(self.shape, bool).squeeze(axis).shape)
+        return self.reshape(_new_shape(np.squeeze, self, axis))
 
     def broadcast_to(self, *shape: int | tuple[int, ...]) -> Tensor:
         """Repeat along new axes and axes of length 1 to this shape."""
@@ -737,9 +760,7 @@ class Tensor(Node):
 
     def astype(self, dtype: DTypeLike) -> Tensor:
         """Convert to another dtype; no gradient flows to or from integers and booleans."""
-        dtype = np.dtype(dtype)
-        if dtype.kind not in "biuf":
-            raise TypeError(f"a Tensor holds real numbers: it cannot become {dtype}")
+        dtype = check_dtype(dtype)
         source = self if dtype.kind == "f" else self.detach()
         return apply_unary(p.astype, source, dtype)
 
@@ -822,13 +843,41 @@ def record(
 def apply(primitive: Primitive, *inputs: Tensor, params: Arguments = ()) -> Tensor:
     """Compute a primitive on Tensors and record it."""
     arguments = (*[source._value for source in inputs], *params)
-    return record(primitive, primitive.value(*arguments), inputs, arguments)
+    try:
+        value = primitive.value(*arguments)
+    except Exception as error:
+        raise refusal(primitive.name, arguments, error) from None
+    return record(primitive, value, inputs, arguments)
 
 
 def apply_unary(primitive: Primitive, source: Tensor, *params: object) -> Tensor:
     """Compute a primitive of one Tensor and record it."""
     arguments = (source._value, *params)
-    return record(primitive, primitive.value(*arguments), (source,), arguments)
+    try:
+        value = primitive.value(*arguments)
+    except Exception as error:
+        raise refusal(primitive.name, arguments, error) from None
+    return record(primitive, value, (source,), arguments)
+
+
+# What NumPy raises of arguments that do not fit. Some of its classes can be made by NumPy alone.
+_REFUSALS = (
+    np.exceptions.AxisError, np.linalg.LinAlgError, TypeError, IndexError, OverflowError, ValueError
+)  # fmt: skip
+
+
+def refusal(name: str, arguments: Arguments, error: Exception) -> Exception:
+    """Return the error of a function of NumPy with the name of ours, and what it was given."""
+    kind = next((kind for kind in _REFUSALS if isinstance(error, kind)), None)
+    if kind is None:  # FloatingPointError, where a user has asked for it
+        return error
+    return kind(f"{name} of {', '.join(map(_described, arguments))}: {error}")
+
+
+def _described(argument: object) -> str:
+    if isinstance(argument, np.ndarray) and argument.shape:
+        return f"{argument.dtype} of shape {argument.shape}"
+    return shown(argument)
 
 
 def run_check(check: Callable[..., None], x: Tensor, *args: object, **options: object) -> None:
@@ -912,8 +961,8 @@ def _numbers(data: ArrayLike | Tensor, dtype: DTypeLike | None, copy: bool) -> V
             "a list of Tensors as data would drop their gradients; join them with tg.stack "
             "or tg.concatenate"
         )
-    if dtype is not None and np.dtype(dtype).kind not in "biuf":
-        raise TypeError(f"a Tensor holds real numbers, got {np.dtype(dtype)} as its dtype")
+    if dtype is not None:
+        dtype = check_dtype(dtype)
     array = as_numbers(data, "a Tensor holds", dtype, copy or None)
     if array.dtype.kind in "iu" and dtype is None and isinstance(data, int | list | tuple):
         array = array.astype(np.float64)
@@ -958,6 +1007,18 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
     y = apply(p.matmul, row, column)
     shape = y.shape[:-2] + (y.shape[-2],) * (a.ndim > 1) + (y.shape[-1],) * (b.ndim > 1)
     return y.reshape(shape)
+
+
+def _new_shape(function: Function, x: Tensor, axis: Axis) -> tuple[int, ...]:
+    """The shape of what a function of NumPy makes of an array and axes."""
+    if axis is not None:
+        axes = axis if isinstance(axis, tuple | list) else (axis,)
+        axis = tuple([check_integer("axis", a) for a in axes])
+    try:
+        shape: tuple[int, ...] = function(np.empty(x.shape, bool), axis).shape
+    except Exception as error:
+        raise refusal(function.__name__, (x._value, axis), error) from None
+    return shape
 
 
 def _split_index(index: object) -> tuple[list[Tensor], Arguments]:

@@ -17,6 +17,7 @@ from itertools import accumulate
 
 import numpy as np
 
+from ..arguments import check_callable, check_flag, check_integer, check_kind, check_sequence
 from . import primitives as p
 from .array_types import Arguments, Array, Value
 from .backprop import backpropagate
@@ -74,6 +75,9 @@ def gradients(
     """
     if isinstance(tensors, Tensor):
         raise TypeError("gradients() takes a sequence of tensors: write [t], not t")
+    check_kind("output", output, Tensor)
+    check_flag("create_graph", create_graph)
+    tensors = check_sequence("tensors", tensors)
     for t in tensors:
         if not isinstance(t, Tensor):
             raise TypeError(f"gradients() are with respect to Tensors, got {type(t).__name__}")
@@ -167,7 +171,7 @@ def grad(f: TensorFunction, argnums: Argnums = 0, *, has_aux: bool = False) -> D
     """
     both = value_and_grad(f, argnums, has_aux=has_aux)
 
-    @wraps(f)
+    @wraps(check_callable("f", f))
     def gradient(*args: object, **kwargs: object) -> Value:
         value, found = both(*args, **kwargs)
         return (found, value[1]) if has_aux else found
@@ -185,7 +189,7 @@ def value_and_grad(f: TensorFunction, argnums: Argnums = 0, *, has_aux: bool = F
     (Tensor(9.), Tensor(6.))
     """
 
-    @wraps(f)
+    @wraps(check_callable("f", f))
     def value_and_gradient(*args: object, **kwargs: object) -> tuple[Value, Value]:
         pullback = _trace_call(f, argnums, args, kwargs, has_aux)
         y = pullback.y
@@ -213,7 +217,7 @@ def elementwise_grad(f: TensorFunction, argnums: Argnums = 0) -> Derivative:
     Tensor([ 1., -1.])
     """
 
-    @wraps(f)
+    @wraps(check_callable("f", f))
     def derivative(*args: object, **kwargs: object) -> Value:
         pullback = _trace_call(f, argnums, args, kwargs)
         return pullback.pull(constant(np.ones(pullback.y.shape, pullback.y.dtype)[()]))
@@ -282,6 +286,7 @@ def jvp(
     >>> tg.jvp(lambda a, b: a * b, [2.0, 3.0], [1.0, 0.5])
     (Tensor(6.), Tensor(4.))
     """
+    args, tangents = check_sequence("args", args), check_sequence("tangents", tangents)
     if len(args) != len(tangents):
         raise ValueError(f"jvp needs a tangent for each of {len(args)} arguments: {len(tangents)}")
     pullback = _trace_call(f, tuple(range(len(args))), tuple(args), {}, has_aux)
@@ -323,7 +328,7 @@ def jacobian(f: TensorFunction, argnums: Argnums = 0, *, has_aux: bool = False) 
             [0., 4.]])
     """
 
-    @wraps(f)
+    @wraps(check_callable("f", f))
     def jacobian_of(*args: object, **kwargs: object) -> Value:
         pullback = _trace_call(f, argnums, args, kwargs, has_aux)
         y = pullback.y
@@ -367,7 +372,7 @@ def hessian(f: TensorFunction, argnums: Argnums = 0) -> Derivative:
     if isinstance(argnums, tuple):
         blocks = [jacobian(grad(f, i), argnums) for i in argnums]
 
-        @wraps(f)
+        @wraps(check_callable("f", f))
         def hessian_of(*args: object, **kwargs: object) -> Value:
             return tuple(block(*args, **kwargs) for block in blocks)
 
@@ -528,7 +533,7 @@ def _trace_call(
     A graph of the gradient is recorded only where someone outside can ask for it: where the value
     depends on a tensor with requires_grad that is not one of these variables.
     """
-    chosen = argnums if isinstance(argnums, tuple) else (argnums,)
+    chosen = [check_integer("argnums", i) for i in _each(argnums)]
     for i in chosen:
         if not -len(args) <= i < len(args):
             raise ValueError(f"argnums: there is no argument {i}, the function got {len(args)}")
@@ -574,9 +579,12 @@ def _variable(argument: TensorLike, i: int) -> Tensor:
             argument = Tensor(argument)
         except (TypeError, ValueError) as error:
             raise TypeError(
-                "a derivative is with respect to numbers, and argument "
-                f"{i} must be numeric, got {argument!r}"
+                f"a derivative is with respect to numbers, which argument {i} must be: {error}"
             ) from error
     if argument.requires_grad:
         return apply(p.identity, argument)
     return Tensor(argument, requires_grad=True, name=argument.name)
+
+
+def _each(argnums: Argnums) -> tuple[int, ...]:
+    return argnums if isinstance(argnums, tuple) else (argnums,)

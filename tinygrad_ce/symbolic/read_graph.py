@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from operator import attrgetter
 from typing import Any
 
+from ..arguments import check_kind
 from ..engine import primitives as p
 from ..engine.graph import FreedGraphError
 from ..engine.tensor import Tensor
@@ -53,6 +54,8 @@ def expressions(output: Tensor, symbols: Mapping[Tensor, Any]) -> Any:
     >>> expressions(gradient, {z: "z"})[1]
     exp(z_2)/(exp(z_1) + exp(z_2))
     """
+    check_kind("output", output, Tensor)
+    check_kind("symbols", symbols, Mapping, "a dict of symbols by their Tensors")
     known = {t: _given(t, given) for t, given in symbols.items()}
     return read_nodes([output], known)[output][()]
 
