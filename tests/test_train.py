@@ -304,6 +304,7 @@ def test_float32_model_trains_on_float32_rows():
     X, y, _ = data.iris()
     model = nn.MLP([4, 8, 3], rng=0)
     sgd = optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
-    fit(model, sgd, *data.standardize(X), y, epochs=30, batch_size=30, rng=0)
-    assert accuracy(model, *data.standardize(X), y) > 0.95
+    X = data.Standardizer().fit(X).transform(X)
+    fit(model, sgd, X, y, epochs=30, batch_size=30, rng=0)
+    assert accuracy(model, X, y) > 0.95
     assert all(parameter.dtype == np.float32 for parameter in model.parameters())

@@ -5,7 +5,8 @@
 >>> from tinygrad_ce import data, nn, optim
 >>> X, y, names = data.iris()
 >>> X_train, X_test, y_train, y_test = data.train_test_split(X, y, test_size=0.5)
->>> X_train, X_test = data.standardize(X_train, X_test)
+>>> standardizer = data.Standardizer().fit(X_train)
+>>> X_train, X_test = standardizer.transform(X_train), standardizer.transform(X_test)
 >>> model = nn.MLP([4, 16, 3], rng=0)
 >>> optimizer = optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
 >>> history = fit(model, optimizer, X_train, y_train, epochs=20, batch_size=32, rng=0)
