@@ -96,6 +96,7 @@ def fit(
     epochs: int,
     batch_size: int,
     rng: Rng,
+    shuffle: bool = True,
     X_test: ArrayLike | None = None,
     y_test: ArrayLike | None = None,
     validation: float | None = None,
@@ -126,7 +127,9 @@ def fit(
         The number of passes over the training set, those in `history` among them; and the number
         of rows in a minibatch, of which the last one has what is left.
     rng
-        A Generator or a seed for the order of the rows, which are shuffled in each epoch.
+        A Generator or a seed for the order of the rows.
+    shuffle
+        Whether to shuffle the rows in each epoch.
     X_test, y_test
         A test set to evaluate after each epoch; give both or none.
     validation
@@ -199,6 +202,7 @@ def fit(
     check_kind("optimizer", optimizer, Optimizer)
     batch_size = check_integer("batch_size", batch_size, 1)
     check_flag("progress", progress)
+    check_flag("shuffle", shuffle)
     check_flag("evaluate_training", evaluate_training)
     check_callable("loss", loss)
     check_choice("schedule_each", schedule_each, ("epoch", "batch"))
@@ -236,7 +240,7 @@ def fit(
             lr = optimizer.param_groups[0].lr
             model.train()
             total = 0.0
-            for batch, _ in minibatches(rows, rows, batch_size, rng):
+            for batch, _ in minibatches(rows, rows, batch_size, rng if shuffle else None):
                 batch_weight = None if weight is None else weight[batch]
                 if batch_weight is not None and not batch_weight.any():
                     continue  # there is no mean of rows without a weight

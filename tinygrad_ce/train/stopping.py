@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ..arguments import check_choice, check_integer, check_real
+from ..arguments import check_choice, check_flag, check_integer, check_real
 from ..nn import Module
 from .history import History
 
@@ -25,9 +25,11 @@ class EarlyStopping:
     patience
         The number of epochs without an improvement after which the training stops.
     min_delta
-        What counts as an improvement is more than this.
+        What counts as an improvement is more than this above the best so far.
     monitor
         "loss" or "accuracy".
+    restore_best
+        Whether the model goes back to the state of the best epoch.
 
     Attributes
     ----------
@@ -44,12 +46,18 @@ class EarlyStopping:
         A patience below 1, a negative min_delta, another monitor.
     """
 
-    def __init__(self, patience: int = 10, min_delta: float = 0.0, monitor: str = "loss") -> None:
+    def __init__(
+        self,
+        patience: int = 10,
+        min_delta: float = 0.0,
+        monitor: str = "loss",
+        restore_best: bool = True,
+    ) -> None:
         self.patience = check_integer("patience", patience, 1)
         self.min_delta = check_real("min_delta", min_delta, 0)
         self.monitor = check_choice("monitor", monitor, ("loss", "accuracy"))
+        self.restore_best = check_flag("restore_best", restore_best)
         self.best = -math.inf
-        self.reached = -math.inf  # the measure that has to be beaten by min_delta
         self.best_epoch = 0
         self.waited = 0
         self.best_state: dict[str, Any] | None = None
@@ -63,13 +71,11 @@ class EarlyStopping:
         """Take the measures of the last epoch into account."""
         measures = getattr(history, f"test_{self.monitor}") or getattr(history, self.monitor)
         value = measures[-1] if self.monitor == "accuracy" else -measures[-1]
-        if value > self.reached + self.min_delta:
-            self.reached, self.waited = value, 0
-        else:
-            self.waited += 1
+        self.waited = 0 if value > self.best + self.min_delta else self.waited + 1
         if value > self.best:
             self.best, self.best_epoch = value, len(history)
-            self.best_state = model.state_dict()
+            if self.restore_best:
+                self.best_state = model.state_dict()
 
     def restore(self, model: Module) -> None:
         """Give the model the best state."""
