@@ -290,11 +290,11 @@ class _Step:
             optimizer.step()
             return value
 
-        self.step: Callable[..., Tensor] = step
+        self.step = step
         self.compiled: Any = None
         self.refusal: Any = ()
         if compile is not False:
-            options = {"backend": compile} if isinstance(compile, str) else {}
+            options = {} if compile in (None, True, "numpy") else {"backend": compile}
             compiler = import_module("tinygrad_ce.compiler")
             self.compiled, self.refusal = compiler.compile(step, **options), compiler.RecordingError
 
@@ -337,7 +337,8 @@ def _weighted(loss: Loss, logits: Tensor, y: Any, weight: Any) -> Tensor:
             f"weights need the loss of each row, of shape {weight.shape}: the loss has shape "
             f"{losses.shape}; leave its rows apart, as with reduction='none'"
         )
-    return (losses * weight).sum() / weight.sum()
+    mean: Tensor = (losses * weight).sum() / weight.sum()
+    return mean
 
 
 def _compute_weights(y: Array, sample_weight: Any, class_weight: Any) -> Array | None:
