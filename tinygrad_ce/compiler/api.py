@@ -1,4 +1,4 @@
-"""tg.compile: a step that is recorded once, printed as NumPy source, and run from there."""
+"""tg.compile: a step that is recorded once, printed as source of NumPy or C, and run from there."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from ..engine.context import MODE, suspends
 from ..engine.graph import Node
 from ..engine.names import printable
 from ..engine.tensor import Tensor
+from . import native
 from .arguments import (
     Slot,
     argument_names,
@@ -30,6 +31,7 @@ from .arguments import (
     result_template,
     tensors_in,
 )
+from .c_backend import DiffersError, c_replay
 from .codegen.printer import generate_source
 from .guards import bits_of
 from .ir import Op, Program, lower
@@ -49,18 +51,21 @@ _one_recording = lock_of_process()  # at a time, since it assigns parameters and
 
 @overload
 def compile(
-    step: Callable[..., Any], *, fast: bool = False, verify: int | None = None
-) -> Compiled: ...
+    step: Callable[..., Any], *, backend: str = "numpy", fast: bool = False, threads: int = 1,
+    verify: int | None = None,
+) -> Compiled: ...  # fmt: skip
 @overload
 def compile(
-    step: None = None, *, fast: bool = False, verify: int | None = None
-) -> Callable[[Callable[..., Any]], Compiled]: ...
+    step: None = None, *, backend: str = "numpy", fast: bool = False, threads: int = 1,
+    verify: int | None = None,
+) -> Callable[[Callable[..., Any]], Compiled]: ...  # fmt: skip
 
 
 def compile(
-    step: Callable[..., Any] | None = None, *, fast: bool = False, verify: int | None = None
-) -> Any:
-    """Write a step out as NumPy source, and run that in place of the step.
+    step: Callable[..., Any] | None = None, *, backend: str = "numpy", fast: bool = False,
+    threads: int = 1, verify: int | None = None,
+) -> Any:  # fmt: skip
+    """Write a step out as source of NumPy or C, and run that in place of the step.
 
     Parameters
     ----------
@@ -68,9 +73,14 @@ def compile(
         A function of arrays or Tensors: an ordinary training step with forward, backward and
         update, or a function that returns Tensors. It is recorded at the first call, and again
         for other shapes, dtypes and plain arguments.
+    backend
+        "numpy"; "c", which needs a C compiler and Python's headers; "auto", C where there are both.
     fast
-        Allow what changes last digits: sums over an axis of a matrix by BLAS. Left out, every bit
-        is as the step itself has it.
+        Allow what changes last digits: sums over an axis of a matrix by BLAS; in C, functions of
+        its own for exp, log, tanh and sigmoid, right to 2 ulps, and sums in another order. Left
+        out, every bit is as the step itself has it.
+    threads
+        On how many threads C runs a loop over many rows. No bit depends on it.
     verify
         Run the step itself too at every `verify`-th call of a recording, and compare all that both
         return and leave behind, bit by bit (with `fast`, to within √ε of an array's largest
@@ -86,6 +96,8 @@ def compile(
 
     Raises
     ------
+    CompilerError
+        C is asked for, and there is no compiler.
     RecordingError
         At a call: the step does what a replay could not repeat.
     VerificationError
@@ -121,17 +133,17 @@ def compile(
     >>> "p = np.subtract(p, step, out=step)" in step.source
     True
     """
-    if step is None:
-        return lambda step: Compiled(step, fast, verify)
-    return Compiled(step, fast, verify)
+    options = (fast, verify, backend, threads)
+    return (lambda step: Compiled(step, *options)) if step is None else Compiled(step, *options)
 
 
 class Compiled:
     """A step that runs from its source. See `tg.compile`, which makes it."""
 
     def __init__(
-        self, step: Callable[..., Any], fast: bool = False, verify: int | None = None
-    ) -> None:
+        self, step: Callable[..., Any], fast: bool = False, verify: int | None = None,
+        backend: str = "numpy", threads: int = 1,
+    ) -> None:  # fmt: skip
         check_callable("a step", step)
         check_flag("fast", fast)
         verify = None if verify is None else check_integer("verify", verify, 0)
@@ -142,6 +154,8 @@ class Compiled:
             )
         # The attributes of a function, and not those of an object, which change.
         update_wrapper(self, step, updated=("__dict__",) * hasattr(step, "__code__"))
+        self._backend = native.check_backend(backend, threads)
+        self._threads = threads
         self._step = step
         self._fast = fast
         self._verify = verify
@@ -154,7 +168,7 @@ class Compiled:
 
     @property
     def source(self) -> str:
-        """The text of the latest recording: a module that needs NumPy alone.
+        """The text of the latest recording: a module that needs NumPy alone, in Python or C.
 
         Raises
         ------
@@ -176,7 +190,11 @@ class Compiled:
             found = attrgetter(name)(sys.modules[self.__module__])
         except (AttributeError, KeyError):
             found = None
-        return name if found is self else (Compiled, (self._step, self._fast, self._verify))
+        return name if found is self else (Compiled, self._options)
+
+    @property
+    def _options(self) -> Any:
+        return self._step, self._fast, self._verify, self._backend, self._threads
 
     def __get__(self, owner: Any, kind: Any = None) -> Any:
         return self if owner is None else MethodType(self, owner)
@@ -215,7 +233,19 @@ class Compiled:
                 return replay.rebuild(results)
         self._warn_of_many(found)
         replay = self._record_and_keep(key, args, kwargs)
-        results = replay.call(*values)
+        try:
+            results = replay.call(*values)
+        except DiffersError as error:
+            self._backend = "numpy"
+            warnings.warn(
+                f"{self._name} in C does not compute what NumPy computes: {error} differ, and so "
+                "it runs by NumPy. This is a defect of the compiler, please report it",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            self._found[key].remove(replay)
+            replay = self._record_and_keep(key, args, kwargs)
+            results = replay.call(*values)
         if results is GUARD_FAILED:
             raise RecordingError(
                 f"{self._name} relies on what is another thing at once, and would be recorded at "
@@ -287,10 +317,15 @@ class Compiled:
         }
         result = result_template(recording.result, other, slots)
         del again, recording, other, results, slots
+        recorded = program.copy() if self._backend == "c" else None
         program = tile_rows(simplify(program, self._fast), self._fast)
         source = generate_source(program, plan_memory(program), self._name)
         self._refuse_leaks(made)
-        replay = Replay(source, program, result, self._turn)
+        if recorded is None:
+            replay = Replay(source, program, result, self._turn)
+        else:
+            programs, options = (recorded, program), (self._fast, self._threads)
+            replay = c_replay(self._name, programs, source, result, self._turn, *options)
         if self._verify != 0:
             replay.net = Net(program, source.generators, self._fast)
         return replay

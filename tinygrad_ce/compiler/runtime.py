@@ -36,19 +36,35 @@ class Replay:
     `rebuild` makes of these what the step returned.
     """
 
-    def __init__(self, source: Source, program: Program, result: Any, turn: Any) -> None:
+    def __init__(
+        self,
+        source: Source,
+        program: Program,
+        result: Any,
+        turn: Any,
+        load: Callable[[], Callable[..., Any]] | None = None,
+    ) -> None:
         self.source = source
         self.rebuild = _rebuilder(result)
-        file = f"<tinygrad_ce {source.name} {_number()}>"  # for tracebacks and debuggers
-        lines = source.text.splitlines(keepends=True)
-        linecache.cache[file] = (len(source.text), None, lines, file)
-        finalize(self, linecache.cache.pop, file, None)
-        code = builtins.compile(source.text, file, "exec")
+        load = load or partial(defined, self.compiled(), source.name)
         self._frozen = program.frozen_leaves
         self._guards = program.guards
         self.calls = 0  # after the first
         self.net: Any = None  # what verifies the next calls, see verification.py
-        self.call = _Driver(partial(_defined, code, source.name), turn).function(source, program)
+        self._driver = _Driver(load, turn)
+        self.call = self._driver.function(source, program)
+
+    def compiled(self) -> Any:
+        """Return the code of the source, which is Python's."""
+        file = f"<tinygrad_ce {self.source.name} {_number()}>"  # for tracebacks and debuggers
+        lines = self.source.text.splitlines(keepends=True)
+        linecache.cache[file] = (len(self.source.text), None, lines, file)
+        finalize(self, linecache.cache.pop, file, None)
+        return builtins.compile(self.source.text, file, "exec")
+
+    def run_by(self, function: Callable[..., Any]) -> None:
+        """Let another function of the same arguments do the next calls."""
+        self._driver.namespace["step"] = function
 
     def failing(self) -> list[str]:
         """What is no longer as it was at the recording."""
@@ -213,7 +229,7 @@ def _fits(value: Any, op: Op) -> bool:
     return bool(value.flags.c_contiguous) if op.in_c_order else value.strides == op.strides
 
 
-def _defined(code: Any, name: str) -> Callable[..., Any]:
+def defined(code: Any, name: str) -> Callable[..., Any]:
     """The function of a module, with memory of its own."""
     namespace: dict[str, Any] = {}
     exec(code, namespace)
