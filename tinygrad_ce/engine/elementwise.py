@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
+from ..arguments import as_numbers
 from . import operations
 from . import primitives as p
-from .array_input import as_numbers
 from .array_types import Function, Value
 from .axes import Axis, from_the_end
 from .constant_functions import CONSTANTS, searchsorted

@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from ..arguments import as_numbers
 from . import operations
 from . import primitives as p
-from .array_input import as_numbers
 from .array_types import Value
 from .axes import Axis, count_along, from_the_end, rows_along, with_axes_kept
 from .operations import maximum, minimum, sort

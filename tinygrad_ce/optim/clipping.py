@@ -11,7 +11,8 @@ import numpy as np
 from ..arguments import LARGEST, check_real
 from ..engine.commit import commit
 from ..engine.context import active_recorder, no_grad
-from ..engine.operations import minimum, norm, stack
+from ..engine.linear_algebra import norm
+from ..engine.operations import minimum, stack
 from ..engine.tensor import Tensor, constant
 
 
