@@ -272,7 +272,7 @@ class ParameterGroups(Optimizer):
         )
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name not in ("params", "_groups"):
+        if name not in ("params", "_groups", "_uncleared_steps"):
             getattr(self, name)  # which says where it is
         super().__setattr__(name, value)
 
