@@ -68,9 +68,9 @@ def test_dropout_shares_a_generator_and_takes_a_seed():
 
 def test_what_dropout_refuses():
     for p in (-0.1, 1.1, float("nan")):
-        with pytest.raises(ValueError, match="from 0 to 1"):
+        with pytest.raises(ValueError, match="between 0 and 1"):
             nn.Dropout(p)
-        with pytest.raises(ValueError, match="from 0 to 1"):
+        with pytest.raises(ValueError, match="between 0 and 1"):
             F.dropout([1.0], p, rng=np.random.default_rng(0))
     with pytest.raises(TypeError, match="Generator, got 0"):
         F.dropout([1.0], rng=0)
@@ -238,11 +238,15 @@ def test_a_module_need_not_call_the_constructor_of_its_base():
 
 
 def test_reprs_say_how_to_make_it():
-    assert repr(mlp()) == "MLP(0=Linear(4, 6), 1=Tanh(), 2=Linear(6, 3))"
-    assert repr(nn.BatchNorm1d(3)) == "BatchNorm1d(3)"
-    assert repr(nn.BatchNorm1d(3, eps=0.1, momentum=0.5)) == "BatchNorm1d(3, eps=0.1, momentum=0.5)"
-    assert repr(nn.Embedding(27, 10)) == "Embedding(27, 10)"
-    assert repr(Held()).startswith("Held(blocks.0=Linear(2, 2), blocks.1=Sequential(0=Linear(2, 2)")
+    assert repr(mlp()) == "MLP(0=Linear(4, 6), 1=Tanh(), 2=Linear(6, 3); 51 parameters)"
+    assert repr(nn.BatchNorm1d(3)) == "BatchNorm1d(3; 6 parameters)"
+    assert repr(nn.BatchNorm1d(3, eps=0.1, momentum=0.5)) == (
+        "BatchNorm1d(3, eps=0.1, momentum=0.5; 6 parameters)"
+    )
+    assert repr(nn.Embedding(27, 10)) == "Embedding(27, 10; 270 parameters)"
+    assert repr(Held()).startswith(
+        "Held(scales.0 [1], offset [1], blocks.0=Linear(2, 2), blocks.1=Sequential(0=Linear(2, 2)"
+    )
 
 
 def test_a_sequential_is_a_sequence_of_modules():
@@ -412,16 +416,16 @@ def test_indices_out_of_range_are_refused(tokens, error, says):
     ("make", "error", "says"),
     [
         (lambda: nn.MLP([4]), ValueError, "at least"),
-        (lambda: nn.MLP([4, 0, 3]), ValueError, "at least one"),
+        (lambda: nn.MLP([4, 0, 3]), ValueError, "at least 1"),
         (lambda: nn.MLP([4, 3], activation="softplus"), ValueError, "tanh, relu, sigmoid"),
         (lambda: nn.Module()(X), NotImplementedError, "forward"),
-        (lambda: nn.BatchNorm1d(0), ValueError, "at least one feature"),
+        (lambda: nn.BatchNorm1d(0), ValueError, "at least 1"),
         (lambda: nn.BatchNorm1d(4, eps=-1), ValueError, "eps"),
         (lambda: nn.BatchNorm1d(4, momentum=1.5), ValueError, "momentum"),
         (lambda: nn.BatchNorm1d(3)(X), ValueError, r"\(N, 3\), got \(5, 4\)"),
         (lambda: nn.BatchNorm1d(4)(X[0]), ValueError, r"\(N, 4\), got \(4,\)"),
-        (lambda: nn.Embedding(0, 2), ValueError, "at least one token"),
-        (lambda: nn.Embedding(2, 0), ValueError, "at least one"),
+        (lambda: nn.Embedding(0, 2), ValueError, "at least 1"),
+        (lambda: nn.Embedding(2, 0), ValueError, "at least 1"),
     ],
 )
 def test_refuses_with_an_explanation(make, error, says):

@@ -22,7 +22,7 @@ PUBLIC_NAMES = {
     "tinygrad_ce.nn": "Module Linear Sequential Tanh ReLU MLP",
     "tinygrad_ce.optim": "SGD Adam",
     "tinygrad_ce.data": "iris digits DATASETS feature_names train_test_split minibatches "
-    "standardize",
+    "read_csv as_table Standardizer",
 }
 
 

@@ -258,9 +258,14 @@ def test_confusion_matrix_of_no_rows_is_zero():
     [
         ([0, 1], [0], ValueError, r"got \(2,\) and \(1,\)"),
         ([[0, 1]], [[0, 1]], ValueError, "one label and one prediction a row"),
-        ([0, 1], [0, 3], IndexError, "label 3 at row 1 of predicted is out of range for 3 classes"),
-        ([-1, 1], [0, 1], IndexError, "label -1 at row 0 of y"),
-        ([0.0, 1.0], [0, 1], TypeError, "y holds float64"),
+        (
+            [0, 1],
+            [0, 3],
+            IndexError,
+            "the predicted label 3 at row 1 is out of range for 3 classes",
+        ),
+        ([-1, 1], [0, 1], IndexError, "the true label -1 at row 0"),
+        ([0.0, 1.0], [0, 1], TypeError, "the true ones are float64"),
     ],
 )
 def test_confusion_matrix_refuses_what_are_no_labels(y, predicted, error, message):
@@ -299,6 +304,7 @@ def test_float32_model_trains_on_float32_rows():
     X, y, _ = data.iris()
     model = nn.MLP([4, 8, 3], rng=0)
     sgd = optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
-    fit(model, sgd, *data.standardize(X), y, epochs=30, batch_size=30, rng=0)
-    assert accuracy(model, *data.standardize(X), y) > 0.95
+    X = data.Standardizer().fit(X).transform(X)
+    fit(model, sgd, X, y, epochs=30, batch_size=30, rng=0)
+    assert accuracy(model, X, y) > 0.95
     assert all(parameter.dtype == np.float32 for parameter in model.parameters())

@@ -16,6 +16,16 @@ from pathlib import Path
 __all__ = ["ensure_writable", "write_file", "write_files"]
 
 
+def check_path(path: str | os.PathLike[str]) -> Path:
+    """Return the path of a file."""
+    try:
+        found = Path(path)
+        str(found).encode()
+    except Exception as error:
+        raise type(error)(f"the path of a file is a str or a Path, {error}") from None
+    return found
+
+
 def write_file(path: Path, content: bytes) -> None:
     """Write one file, as a whole or not at all; see `write_files`."""
     write_files({path: content})

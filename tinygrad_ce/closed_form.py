@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from .arguments import as_numbers, check_choice, check_integer, check_real
+
 __all__ = [
     "softmax",
     "softmax_jacobian",
@@ -31,6 +33,8 @@ def __dir__() -> list[str]:
 
 Array = NDArray[Any]
 
+REDUCTIONS = ("mean", "sum", "none")
+
 
 def softmax(logits: ArrayLike) -> Array:
     """Return p = exp(z) / Σ exp(z) over the last axis.
@@ -38,7 +42,7 @@ def softmax(logits: ArrayLike) -> Array:
     >>> softmax([0.0, 0.0])
     array([0.5, 0.5])
     """
-    z = _as_floating(logits)
+    z = _as_floating(logits, "logits")
     e = np.exp(_shift(_at_least_float32(z)))
     p: Array = e / e.sum(-1, keepdims=True)
     return p.astype(z.dtype)
@@ -83,6 +87,7 @@ def nll_grad(probs: ArrayLike, target: ArrayLike, reduction: str = "mean") -> Ar
     >>> nll_grad([0.25, 0.75], 0)
     array([-4.,  0.])
     """
+    check_choice("reduction", reduction, REDUCTIONS)
     t = _terms(probs, target)
     q = _reduce_coefficients(t, reduction)
     with np.errstate(divide="ignore"):  # the slope of log at 0 is inf
@@ -131,6 +136,7 @@ def cross_entropy(
     >>> float(cross_entropy([0.0, 0.0], 1) / np.log(2))
     1.0
     """
+    check_choice("reduction", reduction, REDUCTIONS)
     t = _terms(logits, target, weight, ignore_index, label_smoothing)
     shifted = _shift(t.z)
     neg_log_prob = np.log(np.exp(shifted).sum(-1, keepdims=True)) - shifted
@@ -142,8 +148,6 @@ def cross_entropy(
     if reduction == "mean":
         with np.errstate(invalid="ignore"):  # the mean of no rows is nan
             total = total / t.divisor
-    elif reduction != "sum":
-        raise _reduction_error(reduction)
     return total.astype(t.dtype)
 
 
@@ -176,13 +180,12 @@ def cross_entropy_grad(
     >>> cross_entropy_grad([0.0, 0.0], [0.75, 0.25])
     array([-0.25,  0.25])
     """
+    check_choice("reduction", reduction, REDUCTIONS)
     t = _terms(logits, target, weight, ignore_index, label_smoothing)
     gradient: Array = softmax(t.z) * t.q.sum(-1, keepdims=True) - t.q
     if reduction == "mean":  # what does not count is 0, also in a mean of nothing
         counts = (t.q != 0).any(-1, keepdims=True)
         gradient = np.divide(gradient, t.divisor, out=np.zeros_like(gradient), where=counts)
-    elif reduction not in ("sum", "none"):
-        raise _reduction_error(reduction)
     rounded: Array = gradient.astype(t.dtype)
     return rounded
 
@@ -232,10 +235,13 @@ def batch_norm_grad(
     array([[ 0.125],
            [-0.125]])
     """
-    g, x, gamma = _as_floating(dout), _as_floating(x), _as_floating(gamma)
+    g, x, gamma = _as_floating(dout, "dout"), _as_floating(x, "x"), _as_floating(gamma, "gamma")
+    eps, ddof = check_real("eps", eps, 0), check_integer("ddof", ddof, 0)
     if g.shape != x.shape or x.ndim != 2:
         raise ValueError(f"dout and x have the same shape (N, n), got {g.shape} and {x.shape}")
     n = len(x)
+    if gamma.shape not in (x.shape[1:], (1, *x.shape[1:])):
+        raise ValueError(f"gamma has the shape {x.shape[1:]} of a row of x, got {gamma.shape}")
     centered = x - x.mean(0)
     inverse_std = ((centered**2).sum(0) / (n - ddof) + eps) ** -0.5
     x_hat = centered * inverse_std
@@ -268,7 +274,8 @@ def _terms(
     ignore_index: int | None = None,
     label_smoothing: float = 0.0,
 ) -> _Terms:
-    z, y = _as_floating(logits), np.asarray(target)
+    z, y = _as_floating(logits, "logits"), as_numbers(target, "a target", copy=None)
+    check_real("label_smoothing", label_smoothing, 0, 1)
     labelled = y.dtype.kind != "f" or y.shape == z.shape[:-1]
     if y.shape != (z.shape[:-1] if labelled else z.shape) or not z.ndim:
         raise ValueError(
@@ -276,7 +283,7 @@ def _terms(
             f"(..., C); got {z.shape}, and {y.dtype} of shape {y.shape}"
         )
     n_classes = z.shape[-1]
-    w = np.ones(n_classes, z.dtype) if weight is None else _as_floating(weight)
+    w = np.ones(n_classes, z.dtype) if weight is None else _as_floating(weight, "class weights")
     if w.shape != (n_classes,):
         raise ValueError(f"{n_classes} classes need as many weights, got shape {w.shape}")
     dtype = np.result_type(z, w) if labelled else np.result_type(z, w, y)
@@ -284,7 +291,8 @@ def _terms(
     keep = np.ones(z.shape[:-1], bool)
     divisor: Any = keep.size
     if labelled:
-        keep = np.not_equal(y, ignore_index) if ignore_index is not None else keep
+        if ignore_index is not None:
+            keep = np.not_equal(y, check_integer("ignore_index", ignore_index))
         y = _labels(y, keep, n_classes)
         divisor = w[y].sum(where=keep)
         y = y[..., None] == np.arange(n_classes)
@@ -308,13 +316,7 @@ def _reduce_coefficients(t: _Terms, reduction: str) -> Array:
     if reduction == "mean":
         q: Array = np.divide(t.q, t.divisor, out=np.zeros_like(t.q), where=t.q != 0)
         return q
-    if reduction not in ("sum", "none"):
-        raise _reduction_error(reduction)
     return t.q
-
-
-def _reduction_error(reduction: str) -> ValueError:
-    return ValueError(f"reduction is one of mean, sum, none, got {reduction!r}")
 
 
 def _shift(z: Array) -> Array:
@@ -323,10 +325,8 @@ def _shift(z: Array) -> Array:
     return shifted
 
 
-def _as_floating(x: ArrayLike) -> Array:
-    array = np.asarray(x)
-    if array.dtype.kind not in "biuf" or isinstance(x, np.ma.MaskedArray):
-        raise TypeError(f"real numbers without a mask, got {array.dtype} from {type(x).__name__}")
+def _as_floating(x: ArrayLike, what: str) -> Array:
+    array = as_numbers(x, what, copy=None)
     return array if array.dtype.kind == "f" else array.astype(np.float64)
 
 

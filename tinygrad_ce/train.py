@@ -5,7 +5,8 @@
 >>> from tinygrad_ce import data, nn, optim
 >>> X, y, names = data.iris()
 >>> X_train, X_test, y_train, y_test = data.train_test_split(X, y, test_size=0.5)
->>> X_train, X_test = data.standardize(X_train, X_test)
+>>> standardizer = data.Standardizer().fit(X_train)
+>>> X_train, X_test = standardizer.transform(X_train), standardizer.transform(X_test)
 >>> model = nn.MLP([4, 16, 3], rng=0)
 >>> optimizer = optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
 >>> history = fit(model, optimizer, X_train, y_train, epochs=20, batch_size=32, rng=0)
@@ -26,11 +27,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import functional as F
-from .data import check_count, minibatches
-from .engine.array_input import as_numbers
+from .arguments import as_numbers, check_flag, check_generator, check_integer, check_kind
+from .data import minibatches
 from .engine.context import no_grad
 from .engine.tensor import Tensor
-from .functional.validation import validate_cross_entropy
+from .functional.validation import check_range, validate_cross_entropy
 from .nn import Module, Rng
 from .optim import Optimizer
 
@@ -119,8 +120,11 @@ def fit(
     """
     X, y = as_numbers(X, "X", copy=None), as_numbers(y, "y", copy=None)
     test_set = _as_test_set(X_test, y_test)
-    check_count("epochs", epochs)
-    check_count("batch_size", batch_size)
+    epochs = check_integer("epochs", epochs, 1)
+    check_kind("model", model, Module)
+    check_kind("optimizer", optimizer, Optimizer)
+    check_integer("batch_size", batch_size, 1)
+    check_flag("progress", progress)
     if X.shape[:1] == (0,):
         raise ValueError("the training set has no rows: training needs at least one")
     if not {id(p) for p in optimizer.params} & {id(p) for p in model.parameters()}:
@@ -129,7 +133,7 @@ def fit(
     if test_set:
         _check_set(model, *test_set)
 
-    rng = np.random.default_rng(rng)
+    rng = check_generator(rng)
     history = History()
     with _progress_bar(epochs, progress) as show_progress:
         for epoch in range(epochs):
@@ -230,16 +234,16 @@ def confusion_matrix(
     y = as_numbers(y, "y", copy=None)
     predicted = as_numbers(predicted, "predicted", copy=None)
     _check_pair(y, predicted)
-    n = max(y.max(initial=-1), predicted.max(initial=-1)) + 1 if n_classes is None else n_classes
-    for name, labels in (("y", y), ("predicted", predicted)):
-        if labels.size and labels.dtype.kind not in "iu":
-            raise TypeError(f"labels are integers, but {name} holds {labels.dtype}")
-        if labels.size and not 0 <= labels.min() <= labels.max() < n:
-            row = int(np.flatnonzero((labels < 0) | (labels >= n))[0])
-            raise IndexError(
-                f"label {labels[row]} at row {row} of {name} is out of range for {n} classes: "
-                f"labels run from 0 to {n - 1}"
-            )
+    both = {"true": y, "predicted": predicted} if y.size else {}
+    for name, labels in both.items():
+        if labels.dtype.kind not in "iu":
+            raise TypeError(f"labels are integers, but the {name} ones are {labels.dtype}")
+    if n_classes is None:
+        n = max([int(labels.max()) + 1 for labels in both.values()], default=0)
+    else:
+        n = check_integer("n_classes", n_classes, 1)
+    for name, labels in both.items():
+        check_range(labels, n, one=f"the {name} label")
     counts = np.zeros((n, n), np.int64)
     if y.size:
         np.add.at(counts, (y, predicted), 1)
@@ -255,7 +259,8 @@ def _compute_accuracy(y: ArrayLike, predicted: Array) -> float:
 
 
 def _compute_logits(model: Module, X: ArrayLike) -> Tensor:
-    modes = [(module, module.training) for module in _modules(model)]
+    check_kind("model", model, Module)
+    modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
         with no_grad():
@@ -263,12 +268,6 @@ def _compute_logits(model: Module, X: ArrayLike) -> Tensor:
     finally:
         for module, training in modes:  # a part may be in evaluation mode for good
             module.training = training
-
-
-def _modules(model: Module) -> Iterator[Module]:
-    yield model
-    for _, child in model.named_children():
-        yield from _modules(child)
 
 
 def _check_set(model: Module, X: Array, y: Array) -> None:
@@ -301,9 +300,10 @@ def _as_test_set(X: ArrayLike | None, y: ArrayLike | None) -> tuple[Array, Array
 
 def _check_finite(loss: float, epoch: int, optimizer: Optimizer) -> None:
     if not math.isfinite(loss):
+        rates = " and ".join(f"{group.lr:g}" for group in optimizer.param_groups)
         raise FloatingPointError(
             f"the loss is {loss} in epoch {epoch + 1}: lower the learning rate "
-            f"(now {optimizer.lr:g}), or look for nan and inf in the training set"
+            f"(now {rates}), or look for nan and inf in the training set"
         )
 
 

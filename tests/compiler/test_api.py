@@ -91,7 +91,7 @@ def test_source_before_the_first_call_and_unhashable_arguments():
         f.source
     with pytest.raises(TypeError, match="hashable"):
         f(X3, {1, 2})
-    with pytest.raises(TypeError, match="takes a function"):
+    with pytest.raises(TypeError, match="a step is a function"):
         tg.compile(3)
 
 

@@ -225,7 +225,7 @@ def test_rows_out_of_range_are_refused_as_eagerly():
             f(tg.Tensor(x), tg.Tensor(bad))
         with pytest.raises(IndexError) as again:
             compiled(x, bad)
-        assert str(again.value) == str(eager.value)
+        assert str(again.value) in str(eager.value)
 
 
 def test_a_table_of_places_is_part_of_the_module_unless_it_is_large():

@@ -84,7 +84,7 @@ def test_requires_grad_is_for_floating_point(dtype):
         T([1], dtype=dtype).requires_grad = True
 
 
-# ── Nothing that is handed out can change what the graph holds ────────────────────────────────────
+# ── No array that it returns can change what the graph holds ──────────────────────────────────────
 
 
 def test_the_array_it_was_made_from_can_change_without_effect():
@@ -138,7 +138,7 @@ def test_an_index_can_change_without_effect(index):
         lambda x: np.asarray(x.detach()),
     ],
 )
-def test_arrays_handed_out_are_read_only_for_good(array_of):
+def test_arrays_that_it_returns_are_read_only_for_good(array_of):
     x = T(np.ones((2, 2)), requires_grad=True)
     (x * x).sum().backward()
     array = array_of(x)
@@ -466,6 +466,8 @@ def test_a_graph_is_freed_without_the_garbage_collector():
         del y
         assert seen() is not None
         total.backward()
+        assert seen() is not None  # a small graph can still be drawn
+        del total
         assert seen() is None
         z = (x * x).exp()
         seen = weakref.ref(z)

@@ -167,7 +167,7 @@ def test_vjp_can_be_pulled_back_again_and_again():
         (lambda: tg.grad(lambda x: x)([1.0, 2.0]), ValueError, "one element"),
         (lambda: tg.grad(lambda x: 3.0)(1.0), TypeError, "must return a Tensor"),
         (lambda: tg.grad(lambda x: x, 1)(1.0), ValueError, "no argument 1"),
-        (lambda: tg.grad(lambda x: x)("a"), TypeError, "numeric"),
+        (lambda: tg.grad(lambda x: x)("a"), TypeError, "must be"),
         (lambda: tg.grad(lambda x: x)(np.array([1])), TypeError, "floating point"),
         (lambda: tg.vjp(lambda x: x, [1.0])[1]([1.0, 2.0]), ValueError, "shape"),
     ],

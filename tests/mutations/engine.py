@@ -10,7 +10,7 @@ graph = of("engine/graph.py", "engine/test_backprop.py", "guarantees")
 mode = of("engine/context.py", "guarantees", "engine/test_tensor.py")
 tensor = of("engine/tensor.py", "engine/test_tensor.py", "guarantees")
 commit = of("engine/commit.py", "engine/test_commit.py", "guarantees")
-gate = of("engine/array_input.py", "engine/test_array_input.py")
+gate = of("arguments.py", "test_arguments.py")
 protocol = of("engine/numpy_protocol.py", "engine/test_tensor.py")
 numpy_function = of(
     "engine/numpy_functions.py", "engine/test_primitives.py", "engine/test_tensor.py"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import linecache
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from itertools import count
 from keyword import iskeyword
@@ -18,9 +18,7 @@ import numpy as np
 
 from ..engine.commit import commit
 from ..engine.graph import Node
-from ..engine.tensor import constant
-from .arguments import Made, Slot, rebuild
-from .codegen.literals import identifier
+from .arguments import Slot, rebuild
 from .codegen.printer import Source
 from .guards import MISSING, StateRef, condition, is_same
 from .ir import Op, Program
@@ -38,19 +36,35 @@ class Replay:
     `rebuild` makes of these what the step returned.
     """
 
-    def __init__(self, source: Source, program: Program, result: Any, turn: Any) -> None:
+    def __init__(
+        self,
+        source: Source,
+        program: Program,
+        result: Any,
+        turn: Any,
+        load: Callable[[], Callable[..., Any]] | None = None,
+    ) -> None:
         self.source = source
         self.rebuild = _rebuilder(result)
-        file = f"<tinygrad_ce {source.name} {_number()}>"  # for tracebacks and debuggers
-        lines = source.text.splitlines(keepends=True)
-        linecache.cache[file] = (len(source.text), None, lines, file)
-        finalize(self, linecache.cache.pop, file, None)
-        code = builtins.compile(source.text, file, "exec")
+        load = load or partial(defined, self.compiled(), source.name)
         self._frozen = program.frozen_leaves
         self._guards = program.guards
         self.calls = 0  # after the first
         self.net: Any = None  # what verifies the next calls, see verification.py
-        self.call = _Driver(partial(_defined, code, source.name), turn).function(source, program)
+        self._driver = _Driver(load, turn)
+        self.call = self._driver.function(source, program)
+
+    def compiled(self) -> Any:
+        """Return the code of the source, which is Python's."""
+        file = f"<tinygrad_ce {self.source.name} {_number()}>"  # for tracebacks and debuggers
+        lines = self.source.text.splitlines(keepends=True)
+        linecache.cache[file] = (len(self.source.text), None, lines, file)
+        finalize(self, linecache.cache.pop, file, None)
+        return builtins.compile(self.source.text, file, "exec")
+
+    def run_by(self, function: Callable[..., Any]) -> None:
+        """Let another function of the same arguments do the next calls."""
+        self._driver.namespace["step"] = function
 
     def failing(self) -> list[str]:
         """What is no longer as it was at the recording."""
@@ -66,17 +80,10 @@ class Replay:
 def _rebuilder(result: Any) -> Callable[[Any], Any]:
     """From the values that a replay returns, what the step returns, with new Tensors."""
     # One Tensor, or a tuple of them, is by far the most frequent (tests/benchmarks, 4-16-3).
-    if isinstance(result, Slot) and not result.plain:
-        return lambda values: constant(values[0])
-    parts = result.example if isinstance(result, Made) else None
-    if type(parts) is tuple and _are_tensors_in_order(parts):
-        return lambda values: tuple([constant(value) for value in values])
+    if isinstance(result, Slot):
+        fill = result.fill
+        return lambda values: fill(values[0])
     return partial(rebuild, result)
-
-
-def _are_tensors_in_order(parts: Sequence[Any]) -> bool:
-    slots = [part for part in parts if isinstance(part, Slot) and not part.plain]
-    return [slot.number for slot in slots] == [*range(len(parts))]
 
 
 class _Driver:
@@ -149,6 +156,8 @@ class _Driver:
             self.namespace[f"c{i}"] = expected
             if isinstance(expected, StateRef):
                 found.append(f"{self.text(ref)} == {self.text(expected)}")
+            elif expected is MISSING and ref.own:
+                found.append(f"{ref.attribute!r} not in {self.owner(vars(ref.owner))}")
             elif expected is MISSING:
                 found.append(f"not hasattr({self.owner(ref.owner)}, {ref.attribute!r})")
             elif isinstance(ref.owner, Node):
@@ -197,7 +206,10 @@ class _Driver:
         if ref.in_dict:
             return f"{self.owner(ref.owner)}.get({ref.key!r})"
         owner = self.owner(ref.owner)
-        plain = identifier(name := ref.attribute) == name.lstrip("_") and not iskeyword(name)
+        if ref.own:
+            return f"vars({owner}).get({ref.attribute!r})"
+        name = ref.attribute
+        plain = name.isascii() and name.isidentifier() and not iskeyword(name)
         text = f"{owner}.{name}" if plain else f"vars({owner})[{name!r}]"
         return text if ref.key is None else f"{text}[{ref.key}]"
 
@@ -217,7 +229,7 @@ def _fits(value: Any, op: Op) -> bool:
     return bool(value.flags.c_contiguous) if op.in_c_order else value.strides == op.strides
 
 
-def _defined(code: Any, name: str) -> Callable[..., Any]:
+def defined(code: Any, name: str) -> Callable[..., Any]:
     """The function of a module, with memory of its own."""
     namespace: dict[str, Any] = {}
     exec(code, namespace)

@@ -21,7 +21,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from ..engine.graph import FreedGraphError, topological_order
+from ..engine.graph import FreedGraphError, before_backward, topological_order
 from ..engine.names import printable
 from ..engine.primitives import Primitive
 from ..engine.tensor import Tensor
@@ -139,9 +139,10 @@ def diagram_of(
 
     Scopes at level `depth` are folded; by default none, unless there are more than
     `scopes.MAX_OPEN` tensors. Where there is more to draw than `MAX_TENSORS`, raise a ValueError,
-    where backward() has freed a part of the graph, a FreedGraphError.
+    where backward() has freed a part of a large graph, a FreedGraphError.
     """
-    nodes = nodes_of(outputs)
+    outputs = whole(outputs)
+    nodes = topological_order(*outputs)
     unasked = legible_depth(nodes) if depth is None else None
     depth = depth or unasked
     frames = ScopeFrames(MAX_NESTING if depth is None else min(depth, MAX_NESTING))
@@ -169,10 +170,10 @@ def differentiable(outputs: Sequence[Tensor]) -> bool:
     return all(t.size == 1 for t in outputs) and any(t.requires_grad for t in outputs)
 
 
-def nodes_of(outputs: Sequence[Tensor]) -> list[Tensor]:
-    """Return all tensors of the graph of some, in order of creation."""
+def whole(outputs: Sequence[Tensor]) -> list[Tensor]:
+    """Return the outputs with the graph that they had before backward()."""
     try:
-        return topological_order(*outputs)
+        return before_backward(*outputs)
     except FreedGraphError as error:
         remedy = "draw before backward(), or call backward(retain_graph=True)"
         raise FreedGraphError(error.node, remedy) from None

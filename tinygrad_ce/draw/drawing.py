@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import operator
 import os
 from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from ..atomic_files import write_file
+from ..arguments import check_choice, check_flag, check_integer
+from ..atomic_files import check_path, write_file
 from ..engine.names import printable
 from ..engine.tensor import Tensor
 from .boxes import contents_of
@@ -70,7 +70,7 @@ def draw(
         `tensor` is neither a Tensor nor some, `depth` not an integer from 1 on, direction or theme
         unknown, or the graph too large to be legible.
     FreedGraphError
-        backward() has freed the graph.
+        backward() has freed the graph, which it does where that takes more than 2 MB.
 
     >>> import tinygrad_ce as tg
     >>> from tinygrad_ce.draw import draw
@@ -86,11 +86,11 @@ def draw(
     ``drawing.page()``.
     """
     outputs = _validate_outputs(tensor)
-    choices = {"direction": (direction, DIRECTIONS), "theme": (theme, THEMES)}
-    for option, (value, known) in choices.items():
-        if value not in known:
-            raise ValueError(f"{option} is one of {', '.join(known)}, got {value!r}")
-    diagram = diagram_of(outputs, _validate_depth(depth), gradients=grads)
+    check_choice("direction", direction, DIRECTIONS)
+    check_choice("theme", theme, THEMES)
+    check_flag("values", values)
+    depth = None if depth is None else check_integer("depth", depth, 1)
+    diagram = diagram_of(outputs, depth, gradients=check_flag("grads", grads))
     return Drawing(diagram, depth, direction, values, grads, theme)
 
 
@@ -103,17 +103,6 @@ def _validate_outputs(tensor: Any) -> list[Tensor]:
     if not outputs:
         raise ValueError(f"{expected} an empty list")
     return list(dict.fromkeys(outputs))
-
-
-def _validate_depth(depth: Any) -> int | None:
-    if depth is None:
-        return None
-    if isinstance(depth, bool) or not hasattr(depth, "__index__"):
-        raise TypeError(f"depth is a number of levels of scopes, or None for all, got {depth!r}")
-    if (levels := operator.index(depth)) < 1:
-        meaning = "where the outermost scopes are one box each"
-        raise ValueError(f"depth is at least 1, {meaning}, got {levels}")
-    return levels
 
 
 def _title(diagram: Diagram) -> str:
@@ -193,7 +182,7 @@ class Drawing:
 
     def page(self, height: int = 760) -> Page:
         """Return the page of `html` in a frame, for a notebook; its height is in pixels."""
-        return Page(self.html(), height, self._title)
+        return Page(self.html(), check_integer("height", height, 1), self._title)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the drawing in the format of the file's name: .dot, .svg, .png, .pdf or .html.
@@ -212,7 +201,7 @@ class Drawing:
         ...     draw(Tensor(1.0, name="x")).save(f"{folder}/x.dot").name
         'x.dot'
         """
-        path = Path(path)
+        path = check_path(path)
         makers: dict[str, Callable[[], str | bytes]] = {
             ".dot": lambda: self.dot,
             ".svg": self.svg,
@@ -257,7 +246,7 @@ class Page:
         return (
             f'<iframe srcdoc="{escape(self.html)}" title="{escape(self._title)}" '
             'sandbox="allow-scripts allow-downloads allow-modals" '
-            f'style="width:100%;height:{int(self.height)}px;border:0"></iframe>'
+            f'style="width:100%;height:{self.height}px;border:0"></iframe>'
         )
 
     def __repr__(self) -> str:

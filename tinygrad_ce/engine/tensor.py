@@ -20,24 +20,34 @@ import operator
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from itertools import count, repeat
 from typing import Union, final
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from ..arguments import (
+    as_numbers,
+    check_dtype,
+    check_flag,
+    check_integer,
+    check_kind,
+    check_real,
+    shown,
+)
 from . import primitives as p
-from .array_input import as_numbers
 from .array_types import Arguments, Array, DType, Function, Value
 from .axes import Axis, as_shape, count_along, from_the_end
 from .backprop import backpropagate
 from .commit import accumulate, commit
 from .context import MODE, active_recorder
-from .graph import Node
+from .graph import FreedGraphError, Node
 from .hooks import Options
 from .kernels import ARRAY_SLOT
 from .numpy_protocol import call_function, call_ufunc
 from .primitives import Primitive
+from .read_only import ReadOnlyArray
 
 TensorLike = Union[ArrayLike, "Tensor"]
 
@@ -57,7 +67,11 @@ def _binary(primitive: Primitive) -> Callable[[Tensor, TensorLike], Tensor]:
             if other is NotImplemented:
                 return NotImplemented
         a, b = self._value, other._value
-        return record(primitive, value(a, b), (self, other), (a, b))
+        try:
+            y = value(a, b)
+        except Exception as error:
+            raise refusal(primitive.name, (a, b), error) from None
+        return record(primitive, y, (self, other), (a, b))
 
     return operator
 
@@ -73,17 +87,79 @@ def _reflected(primitive: Primitive) -> Callable[[Tensor, TensorLike], Tensor]:
     return reflected
 
 
+def _in_place(operator: Callable[[Tensor, TensorLike], Tensor]) -> Callable[..., Tensor]:
+    """The in-place form of an operator: it assigns to a leaf that needs a gradient, under no_grad.
+
+    Of all other Tensors, the name is bound to the result, as Python does for numbers.
+    """
+
+    def in_place(self: Tensor, other: TensorLike) -> Tensor:
+        if not self._requires_grad or self.primitive is not None:
+            return operator(self, other)
+        if MODE.get().grad:
+            raise RuntimeError(
+                f"{self.label()} is a leaf that needs a gradient, and does not change while the "
+                "graph is recorded: to update it, use `with tg.no_grad():` around the in-place "
+                "operator; to compute with it, write w = w - x in place of w -= x"
+            )
+        result = operator(self, other)
+        if result is not NotImplemented:
+            self.set_value(result if result.dtype == self.dtype else result.astype(self.dtype))
+            result = self
+        return result
+
+    return in_place
+
+
 def _unary(primitive: Primitive, doc: str | None = None) -> Callable[[Tensor], Tensor]:
     """The operator or method of a primitive of one Tensor."""
     value = primitive.value
 
     def operator(self: Tensor) -> Tensor:
         x = self._value
-        return record(primitive, value(x), (self,), (x,))
+        try:
+            y = value(x)
+        except Exception as error:
+            raise refusal(primitive.name, (x,), error) from None
+        return record(primitive, y, (self,), (x,))
 
     operator.__doc__ = doc
     return operator
 
+
+def _of_module(module: str, name: str) -> Callable[..., Value]:
+    """The method that is a function of a module, which is loaded when it is first called."""
+
+    def method(self: Tensor, *args: object, **kwargs: object) -> Value:
+        function = getattr(import_module(f".{module}", __package__), name)
+        return function(self, *args, **kwargs)
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"Return what `np.{name}` does of this Tensor."
+    return method
+
+
+# What ndarray has and Tensor has not, and what to do instead.
+_IN_PLACE = "it changes an array in place, and arrays in a graph never change: "
+_NOT_HERE = {
+    "sort": f"{_IN_PLACE}use tg.sort(t)",
+    "partition": f"{_IN_PLACE}use np.partition(t, kth)",
+    "fill": f"{_IN_PLACE}use tg.full_like(t, value)",
+    "put": f"{_IN_PLACE}use np.where(mask, value, t)",
+    "resize": f"{_IN_PLACE}use np.resize(t, shape)",
+    "setfield": f"{_IN_PLACE}use np.where(mask, value, t)",
+    "byteswap": f"{_IN_PLACE}use t.data.byteswap()",
+    "setflags": "its data is always read-only: use t.data.copy()",
+    "flat": "use t.flatten(), or iterate over it",
+    "choose": "stack the choices and use tg.take_along_axis",
+    "view": "nothing is a view: use t.reshape or t.astype",
+    "getfield": "a Tensor has no fields: use t.data",
+    **dict.fromkeys(
+        ("base", "ctypes", "dump", "dumps", "flags", "strides", "tobytes", "tofile"),
+        "a Tensor's memory is that of its array: use t.data",
+    ),
+    **dict.fromkeys(("device", "to_device"), "arrays are NumPy's, in the memory of the CPU"),
+}
 
 _NUMBERS = frozenset((bool, int, float))
 
@@ -137,7 +213,11 @@ class Tensor(Node):
         name: str | None = None,
         copy: bool = True,
     ) -> None:
-        value = _numbers(data, dtype, copy)
+        if requires_grad is not False:
+            requires_grad = check_flag("requires_grad", requires_grad)
+        if name is not None:
+            check_kind("name", name, str)
+        value = _numbers(data, dtype, check_flag("copy", copy))
         if requires_grad:
             _check_differentiable(value.dtype)
         _make_leaf(self, value)
@@ -145,7 +225,7 @@ class Tensor(Node):
             recorder = active_recorder()
             if recorder is not None:
                 recorder.copied(self, data)
-        self._requires_grad = bool(requires_grad)
+        self._requires_grad = requires_grad
         self._tracked_since = self.index if requires_grad else NEVER
         self.name = name
 
@@ -161,6 +241,9 @@ class Tensor(Node):
 
     @data.setter
     def data(self, data: ArrayLike | Tensor) -> None:
+        recorder = active_recorder()
+        if recorder is not None:
+            recorder.becoming_leaf(self)
         if self.primitive is not None:
             raise RuntimeError(
                 f"cannot assign to the data of {self.label()}, which was computed; "
@@ -213,18 +296,21 @@ class Tensor(Node):
 
     @requires_grad.setter
     def requires_grad(self, wanted: bool) -> None:
+        recorder = active_recorder()
+        if recorder is not None:
+            recorder.becoming_leaf(self)
         if self.primitive is not None:
             raise RuntimeError(
                 f"requires_grad can be set on leaves only, not on {self.label()}, which was "
                 "computed: use detach() for a leaf with its value"
             )
+        wanted = check_flag("requires_grad", wanted)
         if wanted:
             _check_differentiable(self.dtype)
-        recorder = active_recorder()
         if recorder is not None:
             recorder.switching(self)
-        if bool(wanted) != self._requires_grad:
-            self._requires_grad = bool(wanted)
+        if wanted != self._requires_grad:
+            self._requires_grad = wanted
             self._tracked_since = _next_index() if wanted else NEVER
 
     def numpy(self) -> Array:
@@ -265,6 +351,8 @@ class Tensor(Node):
         """Ask backward() to store `.grad` here too, though this Tensor is no leaf."""
         if not self._requires_grad:
             raise RuntimeError(f"{self.label()} needs no gradient, so none can be retained")
+        if self._retains_grad is None:
+            raise FreedGraphError(self, "call retain_grad() before it")
         self._retains_grad = True
 
     # ── As a node of the graph ────────────────────────────────────────────────────────────────
@@ -294,6 +382,8 @@ class Tensor(Node):
         >>> x.grad
         array(27.)
         """
+        if retain_graph is not False:
+            check_flag("retain_graph", retain_graph)
         if not self._requires_grad:
             raise RuntimeError(
                 f"{self.label()} does not depend on any tensor with requires_grad=True, "
@@ -339,6 +429,8 @@ class Tensor(Node):
     __sub__, __rsub__ = _binary(p.subtract), _reflected(p.subtract)
     __mul__, __rmul__ = _binary(p.multiply), _reflected(p.multiply)
     __truediv__, __rtruediv__ = _binary(p.divide), _reflected(p.divide)
+    __mod__, __rmod__ = _binary(p.remainder), _reflected(p.remainder)
+    __floordiv__, __rfloordiv__ = _binary(p.floor_divide), _reflected(p.floor_divide)
     __and__, __rand__ = _binary(p.logical_and), _reflected(p.logical_and)
     __or__, __ror__ = _binary(p.logical_or), _reflected(p.logical_or)
     __lt__, __le__ = _binary(p.less), _binary(p.less_equal)
@@ -346,6 +438,12 @@ class Tensor(Node):
     __eq__ = _binary(p.equal)  # type: ignore[assignment]
     __ne__ = _binary(p.not_equal)  # type: ignore[assignment]
     __neg__, __abs__, __invert__ = _unary(p.negative), _unary(p.abs_), _unary(p.logical_not)
+
+    def __divmod__(self, other: Value) -> tuple[Tensor, Tensor]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Value) -> tuple[Tensor, Tensor]:
+        return other // self, other % self
 
     def __pos__(self) -> Tensor:
         return self
@@ -366,12 +464,16 @@ class Tensor(Node):
                 return NotImplemented
         a, b = self._value, other._value
         if type(a) is type(b) is np.ndarray and a.ndim > 1 < b.ndim:
-            return record(p.matmul, p.matmul.value(a, b), (self, other), (a, b))
+            return apply(p.matmul, self, other)
         return matmul(self, other)
 
     def __rmatmul__(self, other: Value) -> Tensor:
         other = as_operand(other)
         return NotImplemented if other is NotImplemented else matmul(other, self)
+
+    __iadd__, __isub__, __imul__ = _in_place(__add__), _in_place(__sub__), _in_place(__mul__)
+    __itruediv__, __ipow__ = _in_place(__truediv__), _in_place(__pow__)
+    __imatmul__ = _in_place(__matmul__)
 
     def __getitem__(self, index: object) -> Tensor:
         arrays, template = _split_index(index)
@@ -418,13 +520,17 @@ class Tensor(Node):
 
     def _warn_of_lost_gradient(self, name: str) -> None:
         # NumPy and math call these for a[0] = t, np.float64(t) and math.exp(t).
-        if self._requires_grad:
+        if self._passes_gradient():
             warnings.warn(
                 f"{name}() of {self.label()} drops its gradient; use t.item() if the number alone "
                 "is meant",
                 UserWarning,
                 stacklevel=3,
             )
+
+    def _passes_gradient(self) -> bool:
+        """Whether a gradient can still be asked for: one is required, and no graph is freed."""
+        return self._requires_grad and self.inputs is not None
 
     def __index__(self) -> int:
         if self.dtype.kind not in "iu":
@@ -454,6 +560,9 @@ class Tensor(Node):
         return f"Tensor({', '.join(parts)})"
 
     def __reduce__(self) -> Arguments:
+        recorder = active_recorder()
+        if recorder is not None:
+            recorder.reading(self)
         leaf_grad = self._requires_grad and self.primitive is None
         grad = self._grad if leaf_grad else None
         return _restored, (np.array(self._value), leaf_grad, self.name, grad)
@@ -461,7 +570,7 @@ class Tensor(Node):
     # ── NumPy's protocols ─────────────────────────────────────────────────────────────────────
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
-        if self._requires_grad:
+        if self._passes_gradient():
             raise TypeError(
                 f"converting {self.label()} to an array would silently drop its gradient; "
                 "use t.data or t.detach() if that is meant"
@@ -469,6 +578,14 @@ class Tensor(Node):
         if copy is False and dtype not in (None, self.dtype):
             raise ValueError(f"{self.dtype} cannot be viewed as {np.dtype(dtype)} without a copy")
         return np.array(self.data, dtype=dtype) if copy or dtype is not None else self.data
+
+    def __dlpack__(self, *, copy: bool | None = None, **options: Value) -> Value:
+        if copy is False:
+            raise BufferError("a Tensor shares its memory with nobody: use copy=None or True")
+        return self.__array__(copy=True).__dlpack__(**options)
+
+    def __dlpack_device__(self) -> Arguments:
+        return np.empty(0).__dlpack_device__()
 
     def __array_ufunc__(
         self, ufunc: np.ufunc, method: str, *inputs: object, **kwargs: object
@@ -531,7 +648,7 @@ class Tensor(Node):
 
         float16 is computed in float32, in which the squares do not overflow.
         """
-        n = max(count_along(self.shape, axis) - ddof, 0)
+        n = max(count_along(self.shape, axis) - check_real("ddof", ddof), 0)
         wide = self.astype(np.float32) if self.dtype == np.float16 else self
         distance = wide - wide.mean(axis, keepdims=True)
         variance = (distance * distance).sum(axis, keepdims) / n
@@ -549,17 +666,16 @@ class Tensor(Node):
 
     def cumsum(self, axis: int | None = None) -> Tensor:
         """Return the sums of the elements up to each; with None, of all elements in order."""
-        if axis is None or (axis in (0, -1) and not self.ndim):
-            return self.flatten().cumsum(0)
-        return apply_unary(p.cumsum, self, from_the_end(axis, self.ndim))
+        x = self if self.ndim and axis is not None else self.flatten()
+        return apply_unary(p.cumsum, x, from_the_end(0 if axis is None else axis, x.ndim))
 
     def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
         """Return the index of the first maximum, an integer Tensor without a gradient."""
-        return apply_unary(p.argmax, self, axis, keepdims)
+        return apply_unary(p.argmax, self, axis, check_flag("keepdims", keepdims))
 
     def argmin(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
         """Return the index of the first minimum, an integer Tensor without a gradient."""
-        return apply_unary(p.argmin, self, axis, keepdims)
+        return apply_unary(p.argmin, self, axis, check_flag("keepdims", keepdims))
 
     # ── Shapes ────────────────────────────────────────────────────────────────────────────────
 
@@ -573,7 +689,8 @@ class Tensor(Node):
 
     def transpose(self, *axes: int | tuple[int, ...] | None) -> Tensor:
         """Return the axes in another order, by default reversed."""
-        order = range(self.ndim)[::-1] if axes in ((), (None,)) else as_shape(axes)  # type: ignore[arg-type]
+        default = not axes or (len(axes) == 1 and axes[0] is None)
+        order = range(self.ndim)[::-1] if default else as_shape(axes)  # type: ignore[arg-type]
         return apply_unary(
             p.transpose, self, tuple(from_the_end(a, self.ndim) + self.ndim for a in order)
         )
@@ -597,23 +714,84 @@ class Tensor(Node):
 
     def expand_dims(self, axis: int | tuple[int, ...]) -> Tensor:
         """Return the Tensor with new axes of length 1 at these places of the result."""
-        return self.reshape(np.expand_dims(np.empty(self.shape, bool), axis).shape)
+        return self.reshape(_new_shape(np.expand_dims, self, axis))
 
     def squeeze(self, axis: Axis = None) -> Tensor:
         """Return the Tensor without its axes of length 1, all or these."""
-        return self.reshape(np.empty(self.shape, bool).squeeze(axis).shape)
+        return self.reshape(_new_shape(np.squeeze, self, axis))
 
     def broadcast_to(self, *shape: int | tuple[int, ...]) -> Tensor:
         """Repeat along new axes and axes of length 1 to this shape."""
         return apply_unary(p.broadcast_to, self, as_shape(shape))
 
+    def copy(self) -> Tensor:
+        """Return the Tensor itself, which nothing can change."""
+        return self
+
+    def conjugate(self) -> Tensor:
+        """Return the Tensor itself, which is real."""
+        return self
+
+    conj = conjugate
+
+    @property
+    def real(self) -> Tensor:
+        """The Tensor itself."""
+        return self
+
+    @property
+    def imag(self) -> Tensor:
+        """Zeros of this shape and dtype."""
+        return constant(np.zeros(self.shape, self.dtype)[()])
+
+    @property
+    def itemsize(self) -> int:
+        """The bytes of one element."""
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all elements."""
+        return self.size * self.dtype.itemsize
+
+    def tolist(self) -> Value:
+        """Return the value as Python numbers in nested lists; of a 0-d Tensor the number."""
+        return self.data.tolist()
+
     def astype(self, dtype: DTypeLike) -> Tensor:
         """Convert to another dtype; no gradient flows to or from integers and booleans."""
-        dtype = np.dtype(dtype)
-        if dtype.kind not in "biuf":
-            raise TypeError(f"a Tensor holds real numbers: it cannot become {dtype}")
+        dtype = check_dtype(dtype)
         source = self if dtype.kind == "f" else self.detach()
         return apply_unary(p.astype, source, dtype)
+
+    # ── As NumPy's functions ──────────────────────────────────────────────────────────────────
+
+    prod = _of_module("reductions", "prod")
+    cumprod = _of_module("reductions", "cumprod")
+    ptp = _of_module("reductions", "ptp")
+    any = _of_module("constant_functions", "any")
+    all = _of_module("constant_functions", "all")
+    round = _of_module("constant_functions", "round")
+    nonzero = _of_module("constant_functions", "nonzero")
+    searchsorted = _of_module("constant_functions", "searchsorted")
+    argpartition = _of_module("constant_functions", "argpartition")
+    argsort = _of_module("operations", "argsort")
+    dot = _of_module("products", "dot")
+    ravel = _of_module("rearranging", "ravel")
+    take = _of_module("rearranging", "take")
+    repeat = _of_module("rearranging", "repeat")
+    trace = _of_module("rearranging", "trace")
+    diagonal = _of_module("rearranging", "diagonal")
+
+    def compress(self, condition: TensorLike, axis: int | None = None) -> Tensor:
+        """Return what `np.compress` does of this Tensor."""
+        function: Callable[..., Tensor] = _of_module("rearranging", "compress")
+        return function(condition, self, axis)
+
+    def __getattr__(self, name: str) -> Value:
+        if name in _NOT_HERE:
+            raise AttributeError(f"a Tensor has no {name}: {_NOT_HERE[name]}")
+        raise AttributeError(f"'Tensor' object has no attribute {name!r}")
 
 
 _NUMERIC = (Tensor, np.ndarray, np.generic, int, float, complex, list, tuple)
@@ -665,13 +843,41 @@ def record(
 def apply(primitive: Primitive, *inputs: Tensor, params: Arguments = ()) -> Tensor:
     """Compute a primitive on Tensors and record it."""
     arguments = (*[source._value for source in inputs], *params)
-    return record(primitive, primitive.value(*arguments), inputs, arguments)
+    try:
+        value = primitive.value(*arguments)
+    except Exception as error:
+        raise refusal(primitive.name, arguments, error) from None
+    return record(primitive, value, inputs, arguments)
 
 
 def apply_unary(primitive: Primitive, source: Tensor, *params: object) -> Tensor:
     """Compute a primitive of one Tensor and record it."""
     arguments = (source._value, *params)
-    return record(primitive, primitive.value(*arguments), (source,), arguments)
+    try:
+        value = primitive.value(*arguments)
+    except Exception as error:
+        raise refusal(primitive.name, arguments, error) from None
+    return record(primitive, value, (source,), arguments)
+
+
+# What NumPy raises of arguments that do not fit. Some of its classes can be made by NumPy alone.
+_REFUSALS = (
+    np.exceptions.AxisError, np.linalg.LinAlgError, TypeError, IndexError, OverflowError, ValueError
+)  # fmt: skip
+
+
+def refusal(name: str, arguments: Arguments, error: Exception) -> Exception:
+    """Return the error of a function of NumPy with the name of ours, and what it was given."""
+    kind = next((kind for kind in _REFUSALS if isinstance(error, kind)), None)
+    if kind is None:  # FloatingPointError, where a user has asked for it
+        return error
+    return kind(f"{name} of {', '.join(map(_described, arguments))}: {error}")
+
+
+def _described(argument: object) -> str:
+    if isinstance(argument, np.ndarray) and argument.shape:
+        return f"{argument.dtype} of shape {argument.shape}"
+    return shown(argument)
 
 
 def run_check(check: Callable[..., None], x: Tensor, *args: object, **options: object) -> None:
@@ -755,8 +961,8 @@ def _numbers(data: ArrayLike | Tensor, dtype: DTypeLike | None, copy: bool) -> V
             "a list of Tensors as data would drop their gradients; join them with tg.stack "
             "or tg.concatenate"
         )
-    if dtype is not None and np.dtype(dtype).kind not in "biuf":
-        raise TypeError(f"a Tensor holds real numbers, got {np.dtype(dtype)} as its dtype")
+    if dtype is not None:
+        dtype = check_dtype(dtype)
     array = as_numbers(data, "a Tensor holds", dtype, copy or None)
     if array.dtype.kind in "iu" and dtype is None and isinstance(data, int | list | tuple):
         array = array.astype(np.float64)
@@ -782,7 +988,7 @@ def _freeze(array: Array) -> Array:
 
 def _read_only_view(value: Value) -> Array:
     """A read-only array that cannot be made writeable again."""
-    return _freeze(np.asarray(value)).view()
+    return _freeze(np.asarray(value)).view(ReadOnlyArray)
 
 
 # ── Helpers of methods ────────────────────────────────────────────────────────────────────────────
@@ -801,6 +1007,18 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
     y = apply(p.matmul, row, column)
     shape = y.shape[:-2] + (y.shape[-2],) * (a.ndim > 1) + (y.shape[-1],) * (b.ndim > 1)
     return y.reshape(shape)
+
+
+def _new_shape(function: Function, x: Tensor, axis: Axis) -> tuple[int, ...]:
+    """The shape of what a function of NumPy makes of an array and axes."""
+    if axis is not None:
+        axes = axis if isinstance(axis, tuple | list) else (axis,)
+        axis = tuple([check_integer("axis", a) for a in axes])
+    try:
+        shape: tuple[int, ...] = function(np.empty(x.shape, bool), axis).shape
+    except Exception as error:
+        raise refusal(function.__name__, (x._value, axis), error) from None
+    return shape
 
 
 def _split_index(index: object) -> tuple[list[Tensor], Arguments]:

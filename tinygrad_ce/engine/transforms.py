@@ -12,10 +12,11 @@ from functools import wraps
 
 import numpy as np
 
+from ..arguments import check_callable, check_flag, check_integer, check_kind, check_sequence
 from . import primitives as p
 from .array_types import Arguments, Array, Value
 from .backprop import backpropagate
-from .context import MODE, active_recorder, enable_grad, transforming
+from .context import MODE, active_recorder, enable_grad, no_grad, transforming
 from .graph import topological_order
 from .hooks import Options
 from .operations import concatenate
@@ -68,6 +69,9 @@ def gradients(
     """
     if isinstance(tensors, Tensor):
         raise TypeError("gradients() takes a sequence of tensors: write [t], not t")
+    check_kind("output", output, Tensor)
+    check_flag("create_graph", create_graph)
+    tensors = check_sequence("tensors", tensors)
     for t in tensors:
         if not isinstance(t, Tensor):
             raise TypeError(f"gradients() are with respect to Tensors, got {type(t).__name__}")
@@ -89,7 +93,14 @@ def gradients_where_reached(
     create_graph: bool = False,
 ) -> list[Value]:
     """As `gradients`, but None for a tensor that no gradient reaches, which differs from 0."""
-    create_graph = create_graph or active_recorder() is not None
+    recorder = active_recorder()
+    if recorder is not None and not create_graph:
+        with no_grad():
+            if isinstance(cotangent, Tensor):
+                cotangent = cotangent.detach()
+            found = gradients_where_reached(output, tensors, cotangent, create_graph=True)
+        recorder.returning([g for g in found if g is not None])
+        return found
     seed = _seed(output, cotangent, create_graph)
     kept = backpropagate(
         output, seed if create_graph else seed._value, wanted=tensors, create_graph=create_graph
@@ -150,7 +161,7 @@ def grad(f: TensorFunction, argnums: Argnums = 0) -> Derivative:
     """
     both = value_and_grad(f, argnums)
 
-    @wraps(f)
+    @wraps(check_callable("f", f))
     def gradient(*args: object, **kwargs: object) -> Value:
         return both(*args, **kwargs)[1]
 
@@ -167,7 +178,7 @@ def value_and_grad(f: TensorFunction, argnums: Argnums = 0) -> Derivative:
     (Tensor(9.), Tensor(6.))
     """
 
-    @wraps(f)
+    @wraps(check_callable("f", f))
     def value_and_gradient(*args: object, **kwargs: object) -> tuple[Tensor, Value]:
         y, pullback = _trace_call(f, argnums, args, kwargs)
         if y.size != 1:
@@ -231,6 +242,7 @@ def jvp(
     >>> tg.jvp(lambda a, b: a * b, [2.0, 3.0], [1.0, 0.5])
     (Tensor(6.), Tensor(4.))
     """
+    args, tangents = check_sequence("args", args), check_sequence("tangents", tangents)
     if len(args) != len(tangents):
         raise ValueError(f"jvp needs a tangent for each of {len(args)} arguments: {len(tangents)}")
     y, pullback = _trace_call(f, tuple(range(len(args))), tuple(args), {})
@@ -266,7 +278,7 @@ def jacobian(f: TensorFunction, argnums: Argnums = 0) -> Derivative:
             [0., 4.]])
     """
 
-    @wraps(f)
+    @wraps(check_callable("f", f))
     def jacobian_of(*args: object, **kwargs: object) -> Value:
         y, pullback = _trace_call(f, argnums, args, kwargs)
         if not y.size:
@@ -303,7 +315,7 @@ def hessian(f: TensorFunction, argnums: Argnums = 0) -> Derivative:
     if isinstance(argnums, tuple):
         blocks = [jacobian(grad(f, i), argnums) for i in argnums]
 
-        @wraps(f)
+        @wraps(check_callable("f", f))
         def hessian_of(*args: object, **kwargs: object) -> Value:
             return tuple(block(*args, **kwargs) for block in blocks)
 
@@ -394,7 +406,7 @@ def _trace_call(
     A graph of the gradient is recorded only where someone outside can ask for it: where the value
     depends on a tensor with requires_grad that is not one of these variables.
     """
-    chosen = argnums if isinstance(argnums, tuple) else (argnums,)
+    chosen = [check_integer("argnums", i) for i in _each(argnums)]
     for i in chosen:
         if not -len(args) <= i < len(args):
             raise ValueError(f"argnums: there is no argument {i}, the function got {len(args)}")
@@ -426,12 +438,15 @@ def _variable(argument: TensorLike, i: int) -> Tensor:
             argument = Tensor(argument)
         except (TypeError, ValueError) as error:
             raise TypeError(
-                "a derivative is with respect to numbers, and argument "
-                f"{i} must be numeric, got {argument!r}"
+                f"a derivative is with respect to numbers, which argument {i} must be: {error}"
             ) from error
     if argument.requires_grad:
         return apply(p.identity, argument)
     return Tensor(argument, requires_grad=True, name=argument.name)
+
+
+def _each(argnums: Argnums) -> tuple[int, ...]:
+    return argnums if isinstance(argnums, tuple) else (argnums,)
 
 
 def _one_or_all(argnums: Argnums, items: list[Tensor]) -> Value:

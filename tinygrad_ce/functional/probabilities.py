@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ..arguments import check_flag, check_integer
 from ..engine import primitives as p
 from ..engine.context import scope
 from ..engine.operations import where
@@ -92,7 +93,9 @@ def logsumexp(x: Any, axis: int = -1, keepdims: bool = False) -> Tensor:
     z = where(limit, 0, z)
     m = max_constant(z, axis)
     total = where(limit, largest, (z - m).exp().sum(axis, keepdims=True).log() + m)
-    return round_to(total if keepdims else total.squeeze(axis), logits.dtype)
+    return round_to(
+        total if check_flag("keepdims", keepdims) else total.squeeze(axis), logits.dtype
+    )
 
 
 def one_hot(target: Any, n_classes: int, dtype: DTypeLike = np.float64) -> Tensor:
@@ -117,6 +120,7 @@ def one_hot(target: Any, n_classes: int, dtype: DTypeLike = np.float64) -> Tenso
             [1., 0., 0.]])
     """
     t = validation.as_integers_or_floats(target)
+    n_classes = check_integer("n_classes", n_classes, 0)
     run_check(validation.check_range, t, n_classes)
     return is_label(t, n_classes).astype(dtype)
 

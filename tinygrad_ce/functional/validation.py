@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.array_input import as_numbers
+from ..arguments import as_numbers, check_flag, check_integer, check_real
+from ..engine.caller import warn_user
 from ..engine.tensor import Tensor, as_tensor, run_check
 
 
@@ -36,6 +37,8 @@ def validate_cross_entropy(
     x = as_floating(logits)
     z = move_classes_last(x, axis)
     y = as_target(target, x, axis)
+    if ignore_index is not None:
+        ignore_index = check_integer("ignore_index", ignore_index)
     n_classes = z.shape[-1]
     dtype = z.dtype
     labelled = y.dtype.kind != "f"
@@ -45,7 +48,7 @@ def validate_cross_entropy(
         dtype = np.result_type(dtype, y.dtype)
         if ignore_index is not None:
             raise ValueError("ignore_index is for labels, and distributions have none")
-        if check_targets:
+        if check_flag("check_targets", check_targets):
             run_check(check_distributions, y)
     if not n_classes:
         raise ValueError(f"logits of shape {x.shape} have no class on axis {axis}")
@@ -53,8 +56,7 @@ def validate_cross_entropy(
     if weight is not None:
         w = as_class_weights(weight, n_classes)
         dtype = np.result_type(dtype, w.dtype)
-    if label_smoothing:
-        check_smoothing(label_smoothing)
+    check_real("label_smoothing", label_smoothing, 0, 1)
     compute_dtype = dtype if dtype.itemsize > 2 else np.dtype(np.float32)
     return (
         _cast(z, compute_dtype),
@@ -81,6 +83,7 @@ def as_floating(x: Any, what: str = "logits") -> Tensor:
 def move_classes_last(x: Tensor, axis: int) -> Tensor:
     """Return x with the class axis moved to the end, or raise ValueError if there is none."""
     n = len(x.shape)
+    axis = check_integer("axis", axis) if type(axis) is not int else axis
     if not n:
         raise ValueError("logits have a class axis, got a single number: a shape (C,) or (..., C)")
     if axis in (-1, n - 1):
@@ -193,8 +196,6 @@ def check_labels(labels: Any, n_classes: int, ignore_index: int | None) -> None:
     if ignore_index is None:
         check_range(labels, n_classes)
         return
-    if not isinstance(ignore_index, int | np.integer) or isinstance(ignore_index, bool):
-        raise TypeError(f"ignore_index is an integer or None, got {ignore_index!r}")
     if n_classes:
         check_range(np.where(labels == ignore_index, 0, labels)[()], n_classes)
 
@@ -232,9 +233,31 @@ def as_class_weights(weight: Any, n_classes: int) -> Tensor:
     return w
 
 
-def check_smoothing(label_smoothing: float) -> None:
-    """Raise if label_smoothing is not a number in [0, 1]."""
-    if not isinstance(label_smoothing, float | int | np.floating | np.integer):
-        raise TypeError(f"label_smoothing is a number, got {label_smoothing!r}")
-    if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"label_smoothing is between 0 and 1, got {label_smoothing!r}")
+def warn_of_probabilities(logits: Tensor) -> None:
+    """Warn if all rows of (..., C) are probabilities that sum to 1, as a softmax makes them."""
+    rows = logits._value
+    if rows.dtype.kind != "f" or not rows.size or rows.shape[-1] < 2:
+        return
+    if is_softmax(rows[(0,) * (rows.ndim - 1)]) and is_softmax(rows):  # one row is seen at once
+        warn_user(
+            "cross_entropy got rows that are a softmax already: between 0 and 1, and summing to 1. "
+            "It takes logits, of which it takes the softmax itself: leave out the softmax of the "
+            "model, or use nll_loss of its logarithm"
+        )
+
+
+def is_softmax(rows: Any) -> bool:
+    """Return whether rows (..., C) are probabilities that sum to 1, and none is one-hot."""
+    tolerance = max(1e-6, float(np.finfo(rows.dtype).eps) ** 0.5)
+    if not (rows.min() >= 0 and rows.max() < 1):
+        return False
+    return bool((abs(rows.sum(-1, dtype=np.result_type(rows.dtype, float)) - 1) <= tolerance).all())
+
+
+def check_unit_interval(values: Any, what: str, remedy: str) -> None:
+    """Raise ValueError if not all elements lie in [0, 1]; nan does not count."""
+    wrong = (values < 0) | (values > 1)
+    if np.any(wrong):
+        place = tuple(int(i) for i in np.argwhere(wrong)[0])
+        at = f" at {place}" if place else ""
+        raise ValueError(f"{what} {values[place]}{at} is not between 0 and 1: give {remedy}")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import functional as F
+from ..arguments import check_callable, check_choice, check_integer
 from ..engine import primitives
 from ..engine.backprop import backpropagate
 from ..engine.graph import nodes_between, topological_order
@@ -71,10 +72,9 @@ def prove(
     >>> prove(3, loss=lambda z, t: z.exp().sum() - z[t]).holds
     False
     """
-    if of not in ("gradient", "hessian"):
-        raise ValueError(f"of is gradient or hessian, got {of!r}")
-    if n_classes < 1:
-        raise ValueError(f"n_classes is 1 or more, got {n_classes}")
+    check_choice("of", of, ("gradient", "hessian"))
+    check_callable("loss", loss)
+    n_classes, target = check_integer("n_classes", n_classes, 1), check_integer("target", target)
     if not 0 <= target < n_classes:
         labels = f"labels run from 0 to {n_classes - 1}"
         raise IndexError(f"target {target} is out of range for {n_classes} classes: {labels}")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from operator import attrgetter
 from typing import Any
 
+from ..arguments import check_kind
 from ..engine import primitives as p
 from ..engine.graph import FreedGraphError
 from ..engine.tensor import Tensor
@@ -53,6 +54,8 @@ def expressions(output: Tensor, symbols: Mapping[Tensor, Any]) -> Any:
     >>> expressions(gradient, {z: "z"})[1]
     exp(z_2)/(exp(z_1) + exp(z_2))
     """
+    check_kind("output", output, Tensor)
+    check_kind("symbols", symbols, Mapping, "a dict of symbols by their Tensors")
     known = {t: _given(t, given) for t, given in symbols.items()}
     return read_nodes([output], known)[output][()]
 
@@ -76,7 +79,7 @@ def read_nodes(outputs: Iterable[Tensor], known: Known) -> Known:
         if node in found or node in known:
             continue
         found.add(node)
-        if node.inputs is None:
+        if node.inputs is None or node._retains_grad is None:
             raise FreedGraphError(node)
         todo += node.inputs
     read = dict(known)

@@ -19,10 +19,12 @@ from numpy.typing import ArrayLike
 
 from .. import closed_form
 from .. import functional as F
+from ..arguments import as_numbers, check_generator, check_integer, check_kind
 from ..engine.array_types import Array
 from ..engine.names import printable
 from ..engine.tensor import Tensor
 from ..engine.transforms import gradients
+from ..functional.validation import check_range
 from ..nn import Linear, Sequential, Tanh
 from .comparison import Comparison, compare
 
@@ -62,8 +64,9 @@ def check_cross_entropy(logits: ArrayLike, target: ArrayLike) -> list[GradientCh
     >>> all(check.comparison.close for check in checks)
     True
     """
-    z = Tensor(np.asarray(logits), requires_grad=True, name="z")
-    t = np.asarray(target)
+    z = Tensor(as_numbers(logits, "logits", copy=None), requires_grad=True, name="z")
+    t = as_numbers(target, "labels", copy=None)
+    check_rows(z, t)
     return [*_check_loss(z, t), _check_function(z, t)]
 
 
@@ -87,10 +90,12 @@ def check_network(model: Sequential, X: ArrayLike, y: ArrayLike) -> list[Gradien
     >>> [check.name for check in checks if check.comparison.shape == (16, 3)]
     ['∂L/∂W2']
     """
-    outputs = [Tensor(np.asarray(X), name="x")]
+    check_kind("model", model, Sequential)
+    outputs = [Tensor(as_numbers(X, "X", copy=None), name="x")]
     for layer in model.layers:
         outputs.append(layer(outputs[-1]))
-    z, t = outputs[-1], np.asarray(y)
+    z, t = outputs[-1], as_numbers(y, "labels", copy=None)
+    check_rows(z, t)
     return [*_check_loss(z, t, model, outputs), _check_function(z, t)]
 
 
@@ -102,7 +107,7 @@ def check_random_logits(n_sets: int = 1000, seed: int = 0) -> GradientCheck:
     >>> check_random_logits(10).comparison.max_abs <= 4e-16
     True
     """
-    rng = np.random.default_rng(seed)
+    n_sets, rng = check_integer("n_sets", n_sets, 1), check_generator(seed)
     actual: list[Array] = []
     expected: list[Array] = []
     for _ in range(n_sets):
@@ -114,6 +119,20 @@ def check_random_logits(n_sets: int = 1000, seed: int = 0) -> GradientCheck:
         expected.append(closed_form.cross_entropy_grad(logits, target, "sum"))
     found, closed = (np.concatenate(arrays, axis=None) for arrays in (actual, expected))
     return _check(f"∂L/∂z of {n_sets:,} sets", "p − y", found, _Expected(closed, 1.0))
+
+
+def check_rows(z: Tensor | Array, t: Array) -> None:
+    """Raise if logits are not floating point (N, C), with a finite maximum, or labels not (N,)."""
+    if z.dtype.kind != "f":
+        raise TypeError(
+            f"logits are floating point, got {z.dtype}: convert them with astype(float)"
+        )
+    if z.ndim != 2 or not z.size or t.shape != z.shape[:1]:
+        raise ValueError(
+            f"logits have the shape (N, C), with at least one row, and labels (N,); got {z.shape} "
+            f"and {t.shape}"
+        )
+    check_range(t, z.shape[-1])
 
 
 def _check_loss(

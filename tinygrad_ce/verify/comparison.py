@@ -10,6 +10,7 @@ from typing import Any, TypeAlias, overload
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..arguments import as_array, as_numbers, check_kind, check_real
 from ..engine.array_types import Array
 from ..engine.names import printable
 from ..engine.tensor import Tensor
@@ -153,6 +154,11 @@ def compare(
     False
     """
     mapping = "a mapping {name: (actual, expected), ...}"
+    check_kind("name", name, str)
+    if tolerance is not None:
+        tolerance = check_real("tolerance", tolerance, 0)
+    if scale is not None:
+        scale = as_numbers(scale, "scale")
     if isinstance(actual, Mapping):
         if expected is not None or name:
             raise TypeError(f"compare takes {mapping} by itself")
@@ -172,7 +178,8 @@ def table(comparisons: Iterable[Comparison]) -> str:
     name  shape  exact  close  max |Δ|               max rel  max ulp
     x     (1,)   no     no     shape (1,) against (1, 1)
     """
-    comparisons = list(comparisons)
+    check_kind("comparisons", comparisons, Iterable, "several of them, in a list")
+    comparisons = [check_kind("a row", c, Comparison) for c in comparisons]
     rows = [COLUMNS] + [(printable(c.name, 80), *_cells(c)) for c in comparisons]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
@@ -210,7 +217,12 @@ def _compare(
         if scale is None:
             scale = float(np.max(np.abs(y), initial=0, where=np.isfinite(y)))
         unit = TOLERANCE_EPS * np.finfo(x.dtype).eps if tolerance is None else tolerance
-        limit = np.broadcast_to(unit * np.asarray(scale), x.shape)
+        try:
+            limit = np.broadcast_to(unit * np.asarray(scale), x.shape)
+        except ValueError:
+            raise ValueError(
+                f"a scale of shape {np.shape(scale)} does not broadcast to {x.shape}"
+            ) from None
         # nan, where a nan is held against a number, is the largest; so argmax has it.
         excess = np.where(same, -1, difference / np.where(limit > 0, limit, np.finfo(float).tiny))
     index = np.unravel_index(int(np.argmax(excess)), x.shape)
@@ -221,7 +233,7 @@ def _compare(
 
 
 def _array(x: ArrayLike | Tensor) -> Array:
-    return x.data if isinstance(x, Tensor) else np.asarray(x)
+    return x.data if isinstance(x, Tensor) else as_array(x, "compare", copy=None)
 
 
 def _why_not(a: Array, b: Array) -> str:

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..arguments import as_numbers
+
 Decimals = NDArray[Any]  # of objects: Decimals
 
 DIGITS = 50
@@ -101,7 +103,7 @@ def cross_entropy_hessian(logits: ArrayLike) -> Decimals:
 
 
 def _decimals(logits: ArrayLike) -> Decimals:
-    return np.array([Decimal(x) for x in np.asarray(logits, np.float64).tolist()], object)
+    return np.array([Decimal(x) for x in as_numbers(logits, "logits", np.float64).tolist()], object)
 
 
 def _softmax(logits: ArrayLike) -> Decimals:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..arguments import as_array, check_callable, check_choice, check_integer, check_real
 from ..engine.array_types import Array
 from ..engine.context import no_grad
 from ..engine.names import printable
@@ -87,10 +88,11 @@ def gradcheck(
     tinygrad_ce.verify.finite_differences.GradcheckError: <lambda>: derivative of order 1 with
     respect to argument 0 at index (0,): expected 6.82... (central differences), got 3.41...
     """
-    if order not in (1, 2):
-        raise ValueError(f"order is 1 or 2, got {order!r}")
-    if method not in ("auto", "complex", "central"):
-        raise ValueError(f"method is auto, complex or central, got {method!r}")
+    check_integer("order", order, 1, 2)
+    check_choice("method", method, ("auto", "complex", "central"))
+    check_callable("f", f)
+    if rtol is not None:
+        rtol = check_real("rtol", rtol, 0)
     values = [_checkable(i, x) for i, x in enumerate(inputs)]
     argnums = tuple(i for i, x in enumerate(values) if _is_real(x))
     if not argnums:
@@ -115,7 +117,7 @@ def gradcheck(
 def _checkable(i: int, x: Any) -> Any:
     if not isinstance(x, Tensor | np.ndarray | np.generic | float | list | tuple):
         return x
-    array = np.array(x.data if isinstance(x, Tensor) else x)
+    array = as_array(x.data if isinstance(x, Tensor) else x, f"input {i}")
     if array.dtype in (np.float16, np.float32):
         reason = "whose rounding is larger than the differences to be measured"
         raise TypeError(f"gradcheck: input {i} is {array.dtype}, {reason}: convert it to float64")

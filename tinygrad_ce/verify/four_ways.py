@@ -16,10 +16,12 @@ from numpy.typing import ArrayLike
 
 from .. import closed_form
 from .. import functional as F
+from ..arguments import as_numbers
 from ..engine.array_types import Array
 from ..engine.tensor import Tensor
 from ..engine.transforms import gradients, hessian, jacobian
 from . import decimal_reference as reference
+from .chain_rule import check_rows
 from .comparison import Comparison, compare
 from .finite_differences import EPS, STEP, central_differences
 
@@ -71,7 +73,9 @@ def check_four_ways(logits: ArrayLike, target: ArrayLike) -> list[DerivativeChec
     >>> print(checks[2].reference[0, 1])
     0.24243297070471392139152468496933438103090364867927
     """
-    z, t = np.asarray(logits, np.float64), np.asarray(target)
+    z = as_numbers(logits, "logits", np.float64, copy=None)
+    t = as_numbers(target, "labels", copy=None)
+    check_rows(z, t)
     with np.errstate(all="ignore"):  # infinities are answers here
         return list(_derivatives(z, t))
 

@@ -14,11 +14,12 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
+from ...engine.graph import topological_order
 from ...engine.names import printable
 from ...engine.tensor import Tensor
 from .. import svg
 from ..boxes import BoxContent
-from ..diagram import Diagram, diagram_of, nodes_of
+from ..diagram import Diagram, diagram_of, whole
 from ..scopes import MAX_NESTING
 from .steps import Trace
 
@@ -38,7 +39,8 @@ def page_of(
 
     Raise a ValueError where there are more steps than anyone would follow.
     """
-    nodes = nodes_of(outputs)
+    outputs = whole(outputs)
+    nodes = topological_order(*outputs)
     if len(nodes) > MAX_STEPPED:
         most = f"a page steps through {MAX_STEPPED:,} at most"
         remedy = "draw a smaller part (fewer steps, layers or rows), or save a .svg with depth=1"

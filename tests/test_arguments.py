@@ -9,7 +9,7 @@ import pytest
 import tinygrad_ce as tg
 from tinygrad_ce import closed_form, nn, optim, train
 from tinygrad_ce import functional as F
-from tinygrad_ce.engine.array_input import as_numbers
+from tinygrad_ce.arguments import as_numbers
 
 NO_NUMBERS = {
     "masked": np.ma.array([1.0, 2.0], mask=[0, 1]),

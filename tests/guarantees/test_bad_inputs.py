@@ -1,0 +1,773 @@
+"""Every public function with every argument that does not fit: refused by us, or right.
+
+A row of the table below has valid arguments of a function, and of which kind each is. Each argument
+is replaced by each of the values of malformed.py, one at a time. The result may be
+
+* that of the valid arguments, where it is the same in another form;
+* another, where the value is one that this kind of argument can have;
+* or an exception that we raise ourselves, which says what was given or what was expected.
+
+Nothing else: no error from inside of NumPy, no result of what is no argument, nothing changed
+before an error, and no call without an end. A public name without a row fails.
+"""
+
+import contextlib
+import copy
+import dis
+import importlib
+import inspect
+import math
+import operator
+import pathlib
+import signal
+from dataclasses import is_dataclass
+from types import ModuleType
+
+import malformed
+import numpy as np
+import pytest
+from malformed import DIFFERENTIABLE, NO_NUMBERS, NUMBERS, SAME
+
+import tinygrad_ce as tg
+from tinygrad_ce import closed_form, data, draw, nn, optim, symbolic, train, verify
+from tinygrad_ce import functional as F
+from tinygrad_ce.compiler import Compiled
+from tinygrad_ce.engine import Primitive, apply, topological_order
+
+PACKAGE = str(pathlib.Path(tg.__file__).parent)
+MODULES = [
+    "functional",
+    "closed_form",
+    "nn",
+    "optim",
+    "data",
+    "train",
+    "compiler",
+    "draw",
+    "symbolic",
+    "verify",
+    "engine",
+]
+SECONDS = 10  # for one call
+
+# Never called by a user: results and errors, whose constructors take what we give them; what
+# subclasses override; and what NumPy or other parts of the package call.
+RESULTS = (
+    verify.Comparison, verify.Comparisons, verify.Worst, verify.GradientCheck, verify.Drawing
+    if hasattr(verify, "Drawing") else draw.Drawing, verify.DerivativeCheck, symbolic.Proof,
+    symbolic.Step, BaseException,
+)  # fmt: skip
+INTERNAL = {
+    "derive", "set_value", "cotangent", "update", "rules_for", "__primitive__", "__array_ufunc__",
+    "__array_function__", "__array__", "__reduce__", "__hash__", "__setattr__", "__get__",
+    "__init_subclass__", "__init__", "__call__", "__format__", "__exit__", "__dir__", "run",
+    "__delattr__",
+}  # fmt: skip
+
+# ── Kinds of arguments ────────────────────────────────────────────────────────────────────────────
+
+
+class Kind:
+    """What an argument is: which values it can have, and words that its errors use."""
+
+    def __init__(self, may_be, *words, asked=False):
+        self.may_be, self.words = may_be, words
+        self.asked = asked  # whether it is asked for its index or truth, or to compare itself
+
+    def __call__(self, valid):
+        """An argument of this kind: a value, or a function that makes one."""
+        make = valid if inspect.isfunction(valid) else lambda: copy.copy(valid)
+        return Argument(self, make)
+
+
+class Argument:
+    def __init__(self, kind, make):
+        self.kind, self.make = kind, make
+
+
+def is_named(*groups):
+    names = set().union(*groups)
+    return lambda value, name: name in names
+
+
+def is_whole(least=-math.inf, most=math.inf):
+    """Integers, also NumPy's, and what has `__index__` as these have; no booleans."""
+
+    def may_be(value, name):
+        kinds = int | np.integer | np.ndarray | tg.Tensor
+        if not isinstance(value, kinds) or isinstance(value, bool | np.ma.MaskedArray):
+            return False
+        try:
+            return least <= operator.index(value) <= most
+        except (TypeError, ValueError):
+            return False
+
+    return may_be
+
+
+def is_real(least=-math.inf, most=math.inf, exclusive=False):
+    def may_be(value, name):
+        if isinstance(value, np.ma.MaskedArray):
+            return False
+        if isinstance(value, np.ndarray | tg.Tensor):
+            if value.shape or value.dtype.kind not in "iuf":
+                return False
+            value = value.item()
+        if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+            return False
+        if isinstance(value, np.complexfloating):
+            return False
+        return least < value < most if exclusive else least <= value <= most
+
+    return may_be
+
+
+def either(*kinds):
+    return lambda value, name: any(may_be(value, name) for may_be in kinds)
+
+
+def is_none(value, name):
+    return value is None
+
+
+def is_a(*types):
+    return lambda value, name: isinstance(value, types)
+
+
+def nothing(value, name):
+    return False
+
+
+# What Python says when both operands have returned NotImplemented, as they should.
+OPERATORS_OF_PYTHON = (
+    "unsupported operand type", "not supported between instances", "can only concatenate",
+    "can't concat", "only integer Tensors can be an index", "exponent must be an integer",
+)  # fmt: skip
+INTEGERS = [
+    "uint8", "int8", "uint64", "one more row", "objects", "masked without a mask", "bytearray",
+]  # fmt: skip
+# Whose own operators take anything.
+OWN_OPERATORS = ["Fraction", "dtype", "dtype of dates"]
+COMMON_WORDS = ("real numbers", "does not fit", "mask", "shape")
+
+array_like = is_named(SAME, NUMBERS)
+seeds = either(is_whole(0, 2**64 - 1), is_none, is_a(np.random.Generator))
+
+anything = Kind(lambda value, name: True)
+numbers = Kind(array_like, "real numbers", "floating point", "logits")
+tensors = Kind(is_named(SAME, NUMBERS, DIFFERENTIABLE), "real numbers", "floating point", "shape")
+plain = Kind(array_like, "real numbers", "shape", "needs no gradient", "drop its gradient")
+bound = Kind(is_named(SAME, NUMBERS, ["None", "10**30", "-10**30"]), "a bound", "bounds of clip")
+labels = Kind(array_like, "labels", "target", "integers", "real numbers", "shape")
+rows = Kind(array_like, "real numbers", "rows", "shape", "label", "scalar", "class")
+gradient = Kind(
+    is_named(SAME, NUMBERS, DIFFERENTIABLE), "gradient", "cotangent", "shape", "real numbers"
+)
+integers = Kind(array_like, "integer", "indices", "real numbers")
+index = Kind(
+    is_named(SAME, NUMBERS, ["None", "Ellipsis", "slice"]), "index", "indices", "real numbers"
+)
+# An index is what has __index__, whatever else it is.
+axis = Kind(is_whole(), "axis", "axes", asked=True)
+axis_or_none = Kind(either(is_whole(), is_none, is_a(np.ma.MaskedArray)), "axis", asked=True)
+axes = Kind(either(axis_or_none.may_be, is_named(["empty tuple"])), "axis", "axes", asked=True)
+shape = Kind(
+    either(
+        is_whole(),
+        is_named(["range", "empty tuple", "empty list", "empty"], SAME),
+        is_named(INTEGERS),
+    ),
+    "shape",
+    "axis",
+    asked=True,
+)
+flag = Kind(is_a(bool, np.bool_), "True or False")
+some_axes = Kind(either(axes.may_be, is_named(["empty list"])), "axis", asked=True)
+keepdims = Kind(either(is_a(bool, np.bool_), is_whole()), "keepdims", asked=True)
+count_ = Kind(is_whole(1, 2**40), "integer", "at least")
+whole = Kind(is_whole(), "integer")
+seed = Kind(seeds, "seed", "np.random.Generator")
+a_generator = Kind(is_a(np.random.Generator), "np.random.Generator")
+probability = Kind(is_real(0, 1), "probability", "between 0 and 1", "number")
+share = Kind(is_real(0, 1, exclusive=True), "between 0 and 1", "number")
+at_least_0 = Kind(is_real(0, 1.8e308), "number")
+below_1 = Kind(is_real(0, 0.999999), "number")
+real = Kind(is_real(), "number")
+a_name = Kind(is_a(str), "a str", "name")
+a_name_or_none = Kind(is_a(str, type(None)), "a str", "name")
+a_choice = Kind(nothing, "one of", " or ")
+a_path = Kind(is_a(), "ends in", "path")
+a_function = Kind(
+    is_named(["lambda", "builtin", "class", "class Tensor", "bound method", "ufunc", "Module"]),
+    "function", "callable",
+)  # fmt: skip
+a_tensor = Kind(is_a(tg.Tensor), "Tensor")
+tensor_list = Kind(nothing, "Tensor", "tensors", "sequence")
+array_list = Kind(is_named(SAME, NUMBERS, DIFFERENTIABLE), "real numbers", "tensor", "sequence")
+parameters = Kind(nothing, "parameter")
+a_module = Kind(is_a(nn.Module), "Module", "module")
+an_optimizer = Kind(nothing, "Optimizer", "optimizer")
+a_dtype = Kind(
+    lambda value, name: name in ("class", "None", "dtype", "np.float16"), "dtype", "real numbers"
+)
+names = Kind(nothing, "name")
+
+# ── Valid arguments ───────────────────────────────────────────────────────────────────────────────
+
+M = np.array([[0.5, 1.0, 2.0], [0.25, 0.125, 1.5]])
+V = np.array([1.0, 2.0, 0.5])
+LABELS = np.array([2, 0])
+X4 = np.random.default_rng(0).normal(size=(6, 4))
+Y4 = np.array([0, 1, 2, 0, 1, 2])
+
+
+def t(x=M, **options):
+    return tg.Tensor(x, requires_grad=True, **options)
+
+
+def network(dtype=np.float64):
+    return nn.MLP([4, 3], rng=0, dtype=dtype)
+
+
+ROWS = {}
+
+
+def row(name, function, /, **arguments):
+    ROWS[name] = (function, arguments)
+
+
+def rows_of(names, function, /, **arguments):
+    for name in names.split():
+        row(name, function(name), **arguments)
+
+
+def public(name):
+    return operator.attrgetter(name)(tg)
+
+
+# Tensor
+row(
+    "Tensor", lambda data, **o: tg.Tensor(data, **o),
+    data=tensors(M), requires_grad=flag(True), dtype=a_dtype(np.float32), name=a_name_or_none("x"),
+    copy=flag(True),
+)  # fmt: skip
+
+
+def method(name, /, **arguments):
+    row(
+        f"Tensor.{name}",
+        lambda **given: getattr(given.pop("self"), name)(*given.values()),
+        self=Argument(None, t),
+        **arguments,
+    )
+
+
+for name in [
+    "add",
+    "sub",
+    "mul",
+    "truediv",
+    "pow",
+    "and",
+    "or",
+    "lt",
+    "le",
+    "gt",
+    "ge",
+    "eq",
+    "ne",
+    "matmul",
+]:
+    boolean = name in ("and", "or")
+    valid = np.eye(3, dtype=bool) if boolean else np.eye(3)
+    make = (lambda v=valid: tg.Tensor(v)) if boolean else (lambda v=valid: t(v))
+    compared = [*NO_NUMBERS] if name in ("eq", "ne") else ["10**30", "-10**30"]
+    compared += OWN_OPERATORS
+    kind = Kind(is_named(SAME, NUMBERS, DIFFERENTIABLE, compared), " of ", "matmul", asked=True)
+    function = getattr(operator, f"__{name}__")
+    row(f"Tensor.__{name}__", lambda self, other, f=function: f(self, other),
+        self=Argument(None, make), other=kind(valid))  # fmt: skip
+    if name not in ["lt", "le", "gt", "ge", "eq", "ne"]:
+        row(f"Tensor.__r{name}__", lambda self, other, f=function: f(other, self),
+            self=Argument(None, make), other=kind(valid))  # fmt: skip
+
+method("__getitem__", index=index(np.array([0, 1])))
+for name in ["sum", "max", "min", "mean"]:
+    method(name, axis=axes(0), keepdims=keepdims(True))
+for name in ["argmax", "argmin"]:
+    method(name, axis=axis_or_none(0), keepdims=keepdims(True))
+for name in ["var", "std"]:
+    row(f"Tensor.{name}", lambda self, name=name, **o: getattr(self, name)(**o),
+        self=Argument(None, t), axis=axes(0), keepdims=keepdims(True), ddof=real(1))  # fmt: skip
+method("cumsum", axis=axis_or_none(0))
+method("clip", lo=bound(0.0), hi=bound(M + 1))
+method("reshape", shape=shape((3, 2)))
+method("transpose", axes=Kind(either(shape.may_be, is_none), "axis", "axes")((1, 0)))
+method("swapaxes", a=axis(0), b=axis(1))
+method("expand_dims", axis=some_axes(0))
+method("squeeze", axis=some_axes(None))
+method("broadcast_to", shape=shape((2, 2, 3)))
+method("astype", dtype=a_dtype(np.float32))
+row("Tensor.backward", lambda y, **o: y.backward(**o),
+    y=Argument(None, lambda: t() * 2), gradient=gradient(M), retain_graph=flag(True))  # fmt: skip
+for name in ("data", "grad", "requires_grad"):
+    row(f"Tensor.{name}=", lambda self, value, name=name: setattr(self, name, value),
+        self=Argument(None, t),
+        value={"data": gradient(M), "grad": Kind(either(array_like, is_none), "gradient")(M),
+               "requires_grad": flag(True)}[name])  # fmt: skip
+
+# Functions of several Tensors
+row("scope", lambda name: tg.scope(name).run(t, (), {}).name, name=a_name("layer"))
+row("where", tg.where, condition=tensors(M > 1), a=tensors(M), b=tensors(M + 1))
+rows_of("maximum minimum logaddexp", public, a=tensors(M), b=tensors(M + 1))
+row("matmul", tg.matmul, a=tensors(M), b=tensors(M.T))
+row("concatenate", tg.concatenate, tensors=array_list([M, M]), axis=axis_or_none(0))
+row("stack", tg.stack, tensors=array_list([M, M]), axis=axis(0))
+row("einsum", lambda subscripts, x: tg.einsum(subscripts, x),
+    subscripts=Kind(nothing, "einsum")("ij->j"), x=tensors(M))  # fmt: skip
+row("norm", tg.norm, x=tensors(M), ord=Kind(either(is_real(), is_none), "norm")(1), axis=axes(0),
+    keepdims=keepdims(False))  # fmt: skip
+row("sort", tg.sort, x=tensors(M), axis=axis_or_none(0))
+row("split", tg.split, x=tensors(M), axis=axis(1),
+    sections=Kind(either(is_whole(1), is_named(["range", "empty list", "empty tuple", "empty",
+                                                "bytearray"], SAME, NUMBERS)), "sections",
+                  "integer", "parts")([1]))  # fmt: skip
+row("take_along_axis", tg.take_along_axis, x=tensors(M), indices=integers(np.array([[0], [1]])),
+    axis=axis_or_none(1))  # fmt: skip
+row("sample", lambda method, n: tg.sample(method, n),
+    method=Kind(nothing, "np.random.Generator")(np.random.default_rng(0).normal),
+    n=anything(1.0))  # fmt: skip
+
+# Transforms
+f = Argument(a_function, lambda: lambda x: (x * x).sum())
+argnums = Kind(either(is_whole(), is_named(["empty tuple"])), "argnums")
+rows_of("grad value_and_grad jacobian hessian",
+        lambda name: lambda f, argnums, x: public(name)(f, argnums)(x),
+        f=f, argnums=argnums(0), x=tensors(V))  # fmt: skip
+row("vjp", lambda f, x, cotangent: tg.vjp(f, x)[1](cotangent),
+    f=Argument(a_function, lambda: lambda x: x * x), x=tensors(V),
+    cotangent=Kind(tensors.may_be, "gradient", "cotangent", "shape")(V))  # fmt: skip
+row("jvp", lambda f, args, tangents: tg.jvp(f, args, tangents),
+    f=Argument(a_function, lambda: lambda x: x * x), args=array_list([V]),
+    tangents=array_list([V]))  # fmt: skip
+row("hvp", tg.hvp, f=f, x=tensors(V), v=tensors(V))
+
+
+def _gradients(tensors=None, **o):
+    x = t()
+    return tg.gradients((x * 2).sum(), [x] if tensors is None else tensors, **o)
+
+
+row("gradients", lambda output, cotangent, create_graph: tg.gradients(
+        output, [topological_order(output)[0]] if type(output) is tg.Tensor else [t()], cotangent,
+        create_graph),
+    output=Kind(is_a(tg.Tensor), "Tensor")(lambda: t() * 2),
+    cotangent=Kind(tensors.may_be, "gradient", "cotangent", "shape")(M), create_graph=flag(False))  # fmt: skip
+row("gradients of", _gradients, tensors=Kind(is_named(["empty list", "empty tuple"]), "Tensor",
+    "tensors", "gradient")(lambda: [t()]))  # fmt: skip
+row("no_grad.__call__", lambda function: tg.no_grad()(function),
+    function=Argument(a_function, lambda: lambda: None))  # fmt: skip
+
+# Verification
+row("compare", tg.compare, actual=plain(M), expected=plain(M), name=a_name("W"),
+    tolerance=Kind(either(is_none, is_real(0)), "number")(1e-3),
+    scale=Kind(either(is_none, array_like), "real numbers", "scale")(1.0))  # fmt: skip
+row("verify.table", verify.table, comparisons=Kind(
+    is_named(["empty list", "empty tuple", "empty", "no rows", "empty str"]),
+    "Comparison")(lambda: [tg.compare(M, M)]))  # fmt: skip
+row("gradcheck", lambda f, x, **o: tg.gradcheck(f, x, **o), f=f, x=anything(V),
+    order=Kind(is_whole(1, 2), "1 or 2")(1), method=a_choice("auto"),
+    rtol=Kind(either(is_none, is_real(0)), "number")(1e-6))  # fmt: skip
+row("verify.check_cross_entropy", verify.check_cross_entropy, logits=numbers(M),
+    target=labels(LABELS))  # fmt: skip
+row("verify.check_four_ways", verify.check_four_ways, logits=numbers(M), target=labels(LABELS))
+row("verify.check_network", verify.check_network, model=a_module(network), X=rows(X4),
+    y=labels(Y4))  # fmt: skip
+row("verify.check_random_logits", verify.check_random_logits, n_sets=count_(1), seed=seed(0))
+
+# Functional
+rows_of("functional.softmax functional.log_softmax", public, x=tensors(M), axis=axis(-1))
+row("functional.logsumexp", F.logsumexp, x=tensors(M), axis=axis(-1), keepdims=flag(False))
+row("functional.one_hot", F.one_hot, target=labels(LABELS), n_classes=count_(3),
+    dtype=a_dtype(np.float32))  # fmt: skip
+row("functional.cross_entropy", F.cross_entropy, logits=tensors(M), target=labels(LABELS),
+    axis=axis(-1), weight=Kind(either(tensors.may_be, is_none), "weights")(V),
+    ignore_index=Kind(either(is_whole(), is_none), "ignore_index")(-100),
+    label_smoothing=Kind(is_real(0, 1), "label_smoothing")(0.1), reduction=a_choice("mean"),
+    check_targets=flag(False))  # fmt: skip
+rows_of("functional.naive_cross_entropy functional.shifted_cross_entropy "
+        "functional.margin_cross_entropy", public, logits=tensors(M), target=labels(LABELS))  # fmt: skip
+row("functional.calculate_cross_entropy", F.calculate_cross_entropy, y_true=tensors(M),
+    y_predicted=tensors(M))  # fmt: skip
+row("functional.gelu", F.gelu, x=tensors(M), approximate=a_choice("tanh"))
+row("functional.dropout", F.dropout, x=tensors(M), p=probability(0.0),
+    rng=a_generator(np.random.default_rng), training=flag(True))  # fmt: skip
+ROWS["functional.dropout"][1]["rng"] = Argument(a_generator, lambda: np.random.default_rng(0))
+
+# Layers
+row("nn.Linear", nn.Linear, n_in=count_(4), n_out=count_(3), bias=flag(True), rng=seed(0),
+    dtype=a_dtype(np.float32))  # fmt: skip
+row("nn.BatchNorm1d", nn.BatchNorm1d, n=count_(4), eps=at_least_0(1e-5), momentum=probability(0.1),
+    dtype=a_dtype(np.float32))  # fmt: skip
+row("nn.Embedding", nn.Embedding, n_tokens=count_(4), dim=count_(3), rng=seed(0),
+    dtype=a_dtype(np.float32))  # fmt: skip
+row("nn.Dropout", nn.Dropout, p=probability(0.5), rng=seed(0))
+row("nn.MLP", nn.MLP, sizes=Kind(is_named(["range"]), "sizes", "integer")([4, 3]),
+    activation=a_choice("relu"), rng=seed(0), dtype=a_dtype(np.float32))  # fmt: skip
+row("nn.Sequential", lambda layer: nn.Sequential(layer), layer=a_module(nn.Tanh))
+layers = {
+    "Linear": lambda: nn.Linear(3, 2, rng=0, dtype=float), "Tanh": nn.Tanh, "ReLU": nn.ReLU,
+    "BatchNorm1d": lambda: nn.BatchNorm1d(3, dtype=float), "Sigmoid": nn.Sigmoid,
+    "Dropout": lambda: nn.Dropout(0.0, rng=0),
+    "Sequential": lambda: nn.Sequential(nn.Linear(3, 2, rng=0, dtype=float)),
+}  # fmt: skip
+for name, make in layers.items():
+    row(f"nn.{name}.forward", lambda layer, x: layer(x), layer=Argument(None, make), x=tensors(M))
+row("nn.Embedding.forward", lambda layer, tokens: layer(tokens),
+    layer=Argument(None, lambda: nn.Embedding(4, 2, rng=0)), tokens=integers(LABELS))  # fmt: skip
+row("nn.Sequential.__getitem__", lambda i: nn.Sequential(nn.Tanh())[i], i=Kind(
+    either(is_whole(), is_named(["slice"])), "layer")(0))  # fmt: skip
+row("nn.Module.train", lambda training: network().train(training), training=flag(True))
+row("nn.Module.training=", lambda v: setattr(network(), "training", v), v=flag(True))
+
+
+def _load(state=None, weight=None):
+    layer = nn.Linear(3, 2, bias=False, rng=0, dtype=float)
+    layer.load_state_dict({"weight": weight} if state is None else state)
+
+
+row("nn.Module.load_state_dict", _load, state=Kind(nothing, "state")(
+    lambda: {"weight": M.T.copy()}))  # fmt: skip
+row("nn.Module.load_state_dict of", _load, weight=Kind(array_like, "weight")(M.T))
+
+# Optimizers
+settings = {
+    "lr": at_least_0(0.1), "momentum": at_least_0(0.9), "eps": at_least_0(1e-8),
+    "weight_decay": at_least_0(0.1), "betas": Kind(nothing, "betas")((0.9, 0.99)),
+}  # fmt: skip
+for kind, known in {
+    optim.Optimizer: "lr weight_decay",
+    optim.SGD: "lr momentum weight_decay",
+    optim.Adam: "lr betas eps weight_decay",
+    optim.AdamW: "lr betas eps weight_decay",
+}.items():
+    chosen = {name: settings[name] for name in known.split()}
+    row(f"optim.{kind.__name__}", kind, params=parameters(lambda: [t()]), **chosen)
+    for name, argument in chosen.items():
+        row(f"optim.{kind.__name__}.{name}=",
+            lambda value, kind=kind, name=name: setattr(kind([t()], lr=0.1), name, value),
+            value=argument)  # fmt: skip
+row("optim.Adam.beta", lambda beta: optim.Adam([t()], betas=(0.9, beta)), beta=below_1(0.99))
+
+# Data and training
+row("data.feature_names", data.feature_names, name=a_choice("iris"))
+row("data.train_test_split", data.train_test_split, X=rows(X4), y=rows(Y4), test_size=share(0.5),
+    rng=seed(0))  # fmt: skip
+row("data.minibatches", lambda *a, **o: list(data.minibatches(*a, **o)), X=rows(X4), y=rows(Y4),
+    batch_size=count_(2), rng=seed(0), drop_last=flag(False))  # fmt: skip
+row("data.Standardizer", lambda X, other: data.Standardizer().fit(X).transform(other), X=rows(X4),
+    other=rows(X4))  # fmt: skip
+
+
+def _fit(model, optimizer=None, **o):
+    parameters = model.parameters() if isinstance(model, nn.Module) else [t()]
+    return train.fit(model, optimizer or optim.SGD(parameters, lr=0.1), **o)
+
+
+row("train.fit", _fit, model=a_module(network), X=rows(X4), y=labels(Y4), epochs=count_(1),
+    batch_size=count_(3), rng=seed(0), progress=flag(False))  # fmt: skip
+ROWS["train.fit"][1]["epochs"] = Argument(Kind(is_whole(1, 100), "integer", "at least"), lambda: 1)
+row("train.fit on a test set", _fit, model=Argument(None, network), X=Argument(None, lambda: X4),
+    y=Argument(None, lambda: Y4), epochs=Argument(None, lambda: 1),
+    batch_size=Argument(None, lambda: 3), rng=Argument(None, lambda: 0),
+    X_test=rows(X4), y_test=labels(Y4))  # fmt: skip
+row("train.fit with", lambda optimizer: train.fit(
+        network(), optimizer, X4, Y4, epochs=1, batch_size=2, rng=0),
+    optimizer=an_optimizer(lambda: optim.SGD([t()], 0.1)))  # fmt: skip
+rows_of("train.evaluate train.accuracy", public, model=a_module(network), X=rows(X4), y=labels(Y4))
+row("train.predict", train.predict, model=a_module(network), X=rows(X4))
+row("train.confusion_matrix", train.confusion_matrix, y=labels(Y4), predicted=labels(Y4),
+    n_classes=Kind(either(is_none, is_whole(1, 2**40)), "integer", "at least")(3))  # fmt: skip
+
+# Closed forms
+reduction = a_choice("sum")
+rows_of("closed_form.softmax", public, logits=numbers(M))
+rows_of("closed_form.softmax_jacobian closed_form.cross_entropy_hessian", public, logits=numbers(V))
+row("closed_form.nll_grad", closed_form.nll_grad, probs=numbers(M), target=labels(LABELS),
+    reduction=reduction)  # fmt: skip
+rows_of("closed_form.cross_entropy closed_form.cross_entropy_grad", public, logits=numbers(M),
+        target=labels(LABELS), reduction=reduction,
+        weight=Kind(either(array_like, is_none), "weights", "real numbers")(V),
+        ignore_index=Kind(either(is_whole(), is_none), "ignore_index")(-100),
+        label_smoothing=Kind(is_real(0, 1), "label_smoothing")(0.1))  # fmt: skip
+row("closed_form.batch_norm_grad", closed_form.batch_norm_grad, dout=numbers(M), x=numbers(M),
+    gamma=numbers(V), eps=at_least_0(1e-5), ddof=Kind(is_whole(0), "ddof")(1))  # fmt: skip
+
+
+# Compiler
+def _compiled(step=None, x=M, **options):
+    return tg.compile(step or (lambda x: x * 2), **options)(x)
+
+
+plain_argument = Kind(
+    lambda value, name: not isinstance(value, np.ma.MaskedArray), "real numbers", "hashable"
+)
+row("compile", lambda step, fast, verify: tg.compile(step, fast=fast, verify=verify),
+    step=Argument(Kind(either(a_function.may_be, is_none), "function"), lambda: lambda x: x * 2),
+    fast=flag(False),
+    verify=Kind(either(is_none, is_whole(0)), "integer", "verify")(2))  # fmt: skip
+row("compiler.Compiled", Compiled, step=Argument(a_function, lambda: lambda x: x * 2),
+    fast=flag(False), verify=Kind(either(is_none, is_whole(0)), "integer", "verify")(2))  # fmt: skip
+row("compiler.Compiled.__call__", lambda x: tg.compile(lambda x: x * 2)(x), x=Kind(
+    is_named(SAME, NUMBERS, DIFFERENTIABLE, ["numeric str", "str"]), "argument", "unsupported",
+    "real numbers")(M))  # fmt: skip
+
+
+def _save_source(path):
+    compiled = tg.compile(lambda x: x * 2)
+    compiled(M)
+    compiled.save(path)
+
+
+row("compiler.Compiled.save", _save_source, path=a_path(lambda: "step.py"))
+
+# Drawing
+row("draw.draw", lambda tensor, **o: tg.draw(tensor, **o).text(), tensor=Kind(
+        is_a(tg.Tensor), "Tensor")(lambda: (t() * 2).sum()),
+    depth=Kind(either(is_none, is_whole(1)), "depth")(1), direction=a_choice("LR"),
+    values=flag(True), grads=flag(True), theme=a_choice("auto"))  # fmt: skip
+row("Drawing.save", lambda path: tg.draw(t()).save(path), path=a_path(lambda: "x.dot"))
+row("Drawing.page", lambda height: tg.draw(t()).page(height)._repr_html_(), height=count_(600))
+row("draw.remember_lines.__call__", lambda function: draw.remember_lines()(function),
+    function=Argument(a_function, lambda: lambda: None))  # fmt: skip
+
+
+# Symbolic
+def _expressions(output=None, symbols=None, symbol="z"):
+    x = t()
+    output = (x * 2).sum() if output is None else output
+    return symbolic.expressions(output, {x: symbol} if symbols is None else symbols)
+
+
+row("symbolic.expressions", _expressions, output=a_tensor(lambda: t() * 2))
+row("symbolic.expressions in", _expressions, symbols=Kind(
+    is_named(["empty list", "empty tuple"]), "symbols")(lambda: {t(): "z"}))  # fmt: skip
+row("symbolic.expressions of", _expressions, symbol=Kind(
+    lambda value, name: isinstance(value, str) or array_like(value, name), "symbols")("z"))  # fmt: skip
+row("symbolic.prove", symbolic.prove, n_classes=Kind(is_whole(1, 3), "n_classes")(1),
+    target=Kind(is_whole(0), "target", "label")(0), of=a_choice("gradient"),
+    loss=Argument(a_function, lambda: F.cross_entropy))  # fmt: skip
+row("symbolic.prove_equal", symbolic.prove_equal, actual=numbers(V), expected=numbers(V))
+
+# The engine
+row("engine.Primitive", lambda name, symbol, value, rule, params: Primitive(
+        name, symbol, value, rule, params=params),
+    name=a_name("twice"), symbol=a_name("2x"), value=Argument(a_function, lambda: lambda x: 2 * x),
+    rule=Argument(Kind(either(a_function.may_be, is_none), "function"),
+                  lambda: lambda g, y, x: 2 * g), params=Kind(nothing, "params")(("axis",)))  # fmt: skip
+row("engine.apply", lambda primitive, x: apply(primitive, x), primitive=Kind(nothing, "Primitive")(
+    lambda: Primitive("twice", "2x", lambda x: 2 * x, lambda g, y, x: 2 * g)),
+    x=a_tensor(t))  # fmt: skip
+row("engine.topological_order", topological_order, **{"0": a_tensor(t)}, grad_only=flag(False))
+ROWS["engine.topological_order"] = (
+    lambda output, grad_only: topological_order(output, grad_only=grad_only),
+    {"output": a_tensor(t), "grad_only": flag(False)},
+)
+
+
+# ── Which rows there have to be ───────────────────────────────────────────────────────────────────
+
+
+def public_functions():
+    """All functions, classes and methods that take an argument, by the name of a user."""
+    found, seen = [], set()
+    for module in ["", *MODULES]:
+        home = importlib.import_module(f"tinygrad_ce.{module}".rstrip("."))
+        for name in home.__all__:
+            thing = getattr(home, name)
+            if isinstance(thing, ModuleType) or not callable(thing) or id(thing) in seen:
+                continue
+            seen.add(id(thing))
+            path = f"{module}.{name}".lstrip(".")
+            if not isinstance(thing, type):
+                found.append(path) if takes_something(thing, 0) else None
+                continue
+            if not issubclass(thing, RESULTS) and takes_something(thing, 0):
+                found.append(path)
+            found += [f"{path}.{each}" for each in methods_of(thing)]
+    return found
+
+
+def methods_of(kind):
+    for name, member in vars(kind).items():
+        if name in INTERNAL or is_dataclass(kind) or (name[0] == "_" and name[:2] != "__"):
+            continue
+        if isinstance(member, property):
+            if member.fset:
+                yield f"{name}="
+        elif inspect.isfunction(member) and takes_something(member, 1):
+            yield name
+
+
+def takes_something(function, self):
+    return len(inspect.signature(function).parameters) > self
+
+
+# Not of a class but of its subclasses, of results that we make, or always refused.
+WITHOUT_A_ROW = {
+    "nn.Module.forward", "train.History", "train.History.add", "engine.FreedGraphError",
+    "engine.Tensor", "Tensor.__setitem__",
+}  # fmt: skip
+
+
+def test_every_public_function_has_a_row():
+    missing = [n for n in public_functions() if n not in ROWS and n not in WITHOUT_A_ROW]
+    assert not missing
+
+
+def test_there_are_enough_malformed_values():
+    assert len(malformed.ALL) >= 60
+
+
+# ── The matrix ────────────────────────────────────────────────────────────────────────────────────
+
+
+class Endless(BaseException):
+    pass
+
+
+@contextlib.contextmanager
+def ended_in_time():
+    def stop(*_):
+        raise Endless
+
+    if not hasattr(signal, "SIGALRM"):  # Windows: CI's own limit of time has to do
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def raised_by_us(error):
+    """Whether it comes from a raise statement of the package, or of the caller's own function."""
+    trace = error.__traceback__
+    while trace.tb_next:
+        trace = trace.tb_next
+    code = trace.tb_frame.f_code
+    ours = code.co_filename.startswith(PACKAGE)
+    return ours and dis.opname[code.co_code[trace.tb_lasti]] == "RAISE_VARARGS"
+
+
+def says_something(error, value, name, kind):
+    """Whether a message has what was given, or what was expected."""
+    text = str(error)
+    given = [name.split("_")[0], type(value).__name__, *kind.words, *COMMON_WORDS]
+    for attribute in ("dtype", "shape"):
+        with contextlib.suppress(Exception):
+            given.append(str(getattr(value, attribute)))
+    with contextlib.suppress(Exception):
+        given.append(repr(value)[:10])
+    return len(text) > 12 and any(word and word in text for word in given)
+
+
+def bits(x, depth=4):
+    """What an argument holds, to see whether it has changed."""
+    if isinstance(x, np.ma.MaskedArray):
+        return bits(np.ma.getdata(x)), bits(np.ma.getmaskarray(x))
+    if isinstance(x, np.ndarray):
+        return str(x.dtype), x.shape, x.tobytes() if x.dtype.kind != "O" else len(x.flat)
+    if isinstance(x, tg.Tensor):
+        grad = x.grad
+        return bits(x.data), x.name, x.requires_grad, None if grad is None else bits(grad)
+    if isinstance(x, nn.Module):
+        return x.training, [(name, bits(p)) for name, p in x._named_tensors()]
+    if isinstance(x, optim.Optimizer):
+        return [(name, bits(value)) for name, value in vars(x).items()]
+    if type(x) in (list, tuple, dict) and depth:
+        return [bits(part, depth - 1) for part in (x.values() if type(x) is dict else x)]
+    return id(x)
+
+
+def numbers_in(result):
+    """What a result holds, in float64."""
+    if isinstance(result, tg.Tensor):
+        result = result.data
+    if isinstance(result, list | tuple) and result:
+        return [numbers_in(part) for part in result]
+    try:
+        return np.array(result, np.float64)
+    except (TypeError, ValueError):
+        return None
+
+
+def same(result, other):
+    a, b = numbers_in(result), numbers_in(other)
+    if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
+        return all(map(same, a, b))
+    if a is None or b is None:
+        return type(result) is type(other)
+    return np.allclose(a, b, equal_nan=True) if a.shape == b.shape else False
+
+
+ERRORS = (TypeError, ValueError, IndexError, OverflowError, KeyError, RuntimeError, OSError)
+
+
+def problem_with(function, arguments, name, case):
+    """What is wrong with how a function takes one malformed argument; None if nothing is."""
+    given = {key: argument.make() for key, argument in arguments.items()}
+    kind, valid = arguments[name].kind, given[name]
+    value = malformed.ALL[case](valid)
+    given[name] = value
+    may_be = value is valid or kind.may_be(value, case)
+    before = {key: bits(x) for key, x in given.items()}
+    try:
+        with ended_in_time():
+            result = function(**given)
+    except Endless:
+        return "has no end"
+    except Exception as error:
+        if callable(value) and may_be and kind is not a_tensor:
+            return None  # raised by what was given
+        what = f"{type(error).__name__}: {error}"[:200]
+        if type(error) is malformed.Hostile and kind.asked:
+            return None
+        if not isinstance(error, ERRORS):
+            return f"raises {what}"
+        if type(error) is TypeError and any(s in str(error) for s in OPERATORS_OF_PYTHON):
+            return None
+        if not raised_by_us(error):
+            return f"does not refuse: {what}"
+        if not says_something(error, value, name, kind):
+            return f"says too little: {what}"
+        if any(bits(x) != before[key] for key, x in given.items() if type(x) is not tg.Tensor):
+            return "was changed, or has changed something, before it raised"
+        return None
+    if not may_be:
+        return f"gives {type(result).__name__} {str(result)[:80] if case != 'no repr' else ''}"
+    if case in SAME and value is not valid and not (kind.asked and case == "memoryview"):
+        again = {key: argument.make() for key, argument in arguments.items()}
+        if isinstance(again[name], np.ndarray | list) and not same(result, function(**again)):
+            return "gives another result than for the same numbers in another form"
+    return None if bits(value) == before[name] else "was changed"
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ROWS)
+def test_refuses_what_does_not_fit(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    function, arguments = ROWS[name]
+    function(**{key: argument.make() for key, argument in arguments.items()})
+    problems = []
+    for key, argument in arguments.items():
+        if argument.kind is None:
+            continue
+        for case in malformed.ALL:
+            problem = problem_with(function, arguments, key, case)
+            if problem:
+                problems.append(f"{key}={case}: {problem}")
+    assert not problems, f"{len(problems)} problems\n" + "\n".join(problems)
