@@ -14,6 +14,7 @@ from compiler_helpers import Training
 
 import tinygrad_ce as tg
 from tinygrad_ce import nn, optim
+from tinygrad_ce.compiler import RecordingError
 
 COPIES = [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))]
 
@@ -105,6 +106,73 @@ def test_transforms_of_a_compiled_function_are_those_of_the_function(transform):
         compiled(X, Y)
 
 
+W = tg.Tensor(Y, requires_grad=True, name="w")
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda y, x: y.sum().backward(),
+        lambda y, x: (y * W).sum().backward(),
+        lambda y, x: tg.gradients(y.sum(), [x]),
+        lambda y, x: tg.gradients(y.sum(), [W]),
+        lambda y, x: tg.gradients((y + x).sum(), [x], create_graph=True),
+        lambda y, x: tg.gradients((y * y).sum(), [W], np.float64(1)),
+        lambda y, x: tg.draw(y),
+        lambda y, x: tg.grad(lambda v: (v * y).sum())(X).sum().backward(),
+    ],
+)
+@pytest.mark.parametrize("argument", [True, False])
+def test_no_gradient_goes_through_a_result_and_none_is_zero(ask, argument):
+    f = tg.compile(lambda x: x**3 * W)
+    x = tg.Tensor(X, requires_grad=True)
+    for _ in range(3):
+        with pytest.raises(tg.FreedGraphError, match="a compiled step has kept none"):
+            ask(f(x if argument else X), x)
+    assert (x.grad, W.grad) == (None, None)
+
+
+def test_gradcheck_of_a_compiled_function_is_an_error_and_no_wrong_number():
+    with pytest.raises(tg.FreedGraphError):
+        tg.gradcheck(tg.compile(lambda x: x**3), X)
+
+
+def is_array(x):
+    return isinstance(x, np.ndarray | np.generic)
+
+
+def test_what_needs_no_gradient_or_is_a_gradient_returns_as_the_step_returns_it():
+    def step(x):
+        W.grad = None
+        loss = (W * x).sum()
+        loss.name = "loss"
+        loss.backward()
+        with tg.no_grad():
+            prediction = W * x
+        made = tg.Tensor(x, requires_grad=True)
+        squares = W.grad * W.grad * 0.5
+        (product,) = tg.gradients(W * 2, [W], x)
+        return loss, prediction, W.grad, squares, squares.sum(), product, made
+
+    f = tg.compile(step)
+    for x in (X, Y, X, Y):
+        expected = step(tg.Tensor(x))
+        got = f(x)
+        assert repr(got) == repr(expected)
+        assert [is_array(part) for part in got] == [is_array(part) for part in expected]
+        assert float(got[0]) == np.asarray(expected[0])
+
+
+def test_a_tensor_that_comes_back_with_a_gradient_is_refused():
+    def step(x):
+        made = tg.Tensor(x, requires_grad=True)
+        (made * W).sum().backward()
+        return made
+
+    with pytest.raises(RecordingError, match=r"return its \.grad too"):
+        tg.compile(step)(X)
+
+
 # ── Settings of the process ───────────────────────────────────────────────────────────────────────
 
 CONSTANT = np.array([0.123456789, np.nan, -np.inf, 1e-300])
@@ -184,6 +252,37 @@ def test_a_signal_handler_may_call_the_step_that_it_interrupts():
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     assert all(seen)
+
+
+@pytest.mark.slow
+def test_no_update_is_lost_by_a_signal_handler_that_makes_another():
+    w = tg.Tensor([0.0], requires_grad=True)
+    optimizer = optim.SGD([w], lr=1.0)
+
+    @tg.compile
+    def step(x):
+        loss = (w * x).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    counts = {"main": 0, "handler": 0}
+
+    def update(caller):
+        step(np.ones(1))
+        counts[caller] += 1
+
+    for _ in range(4):
+        update("main")
+    before = signal.signal(signal.SIGALRM, lambda *_: update("handler"))
+    signal.setitimer(signal.ITIMER_REAL, 1e-3, 3.1e-4)
+    try:
+        while counts["handler"] < 2000:
+            update("main")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert w.item() == -sum(counts.values())
 
 
 @pytest.mark.slow

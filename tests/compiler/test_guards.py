@@ -1,5 +1,14 @@
 """What a step reads, writes and relies on outside: followed, or recorded again, or refused."""
 
+import builtins
+import copy
+import logging
+import os
+import threading
+from contextlib import suppress
+from functools import partial
+from types import ModuleType
+
 import numpy as np
 import pytest
 from bits import assert_same_bits
@@ -225,6 +234,51 @@ def test_a_draw_before_a_mask_is_made_once():
     assert_follows(make)
 
 
+def made_by_copying(x, w):
+    return tg.Tensor(x * w, requires_grad=True)
+
+
+def made_by_detaching(x, w):
+    made = (x * w).detach()
+    made.requires_grad = True
+    return made
+
+
+def made_of_what_needs_no_gradient(x, w):
+    made = x[::-1] * 2
+    made.data = made * x
+    made.requires_grad = True
+    return made
+
+
+@pytest.mark.parametrize(
+    "make_leaf", [made_by_copying, made_by_detaching, made_of_what_needs_no_gradient]
+)
+def test_a_leaf_that_is_made_inside_gets_its_gradient(make_leaf):
+    def make():
+        w = weights()
+
+        def step(x):
+            made = make_leaf(x, w)
+            o = optim.SGD([made], lr=0.1, momentum=0.5)
+            for _ in range(2):
+                o.zero_grad()
+                (made**2 * w).sum().backward()
+                o.step()
+            (made**3).sum().backward()
+            return made * 1 + made.grad
+
+        return w, step, lambda: [w.grad]
+
+    assert_follows(make)
+
+    def reads(x):
+        return x * make_leaf(x, weights()).sum().item()
+
+    with pytest.raises(RecordingError, match="was read"):
+        tg.compile(reads)(X3)
+
+
 # ── Modules ───────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -262,6 +316,7 @@ def test_a_parameter_that_is_added_is_seen_by_a_step_that_lists_them():
 # ── What the code names, and side effects ─────────────────────────────────────────────────────────
 
 FACTOR = 2.0
+PRINT = print
 
 
 def test_globals_cells_and_attributes_that_the_code_names_are_followed(monkeypatch):
@@ -289,8 +344,92 @@ def test_globals_cells_and_attributes_that_the_code_names_are_followed(monkeypat
     assert_same_bits(f(X3), tg.Tensor(X3 * 3))
 
 
+class Named:
+    """Whose attributes are read in many ways: what the step's code names, and how it changes."""
+
+    __slots__ = ("slot",)
+    plain = 1.0
+
+    def __init__(self):
+        self.slot = 1.0
+
+    @property
+    def through_a_property(self):
+        return self.slot
+
+    def method(self):
+        return 1.0
+
+    def __call__(self):
+        return self.slot
+
+    def __getitem__(self, index):
+        return self.slot * index
+
+
+class Layer(nn.Module):
+    def forward(self, x):
+        return x
+
+
+ONES = np.ones(3)
+
+
+def with_defaults(x, factor=1.0, *, table={"k": [ONES]}):  # noqa: B006
+    return x * factor * table["k"][0]
+
+
+def with_an_attribute(x):
+    return x * with_an_attribute.factor
+
+
+OWN_MODULE = ModuleType("own")
+exec("factor = 1.0\ndef scale(x): return x * factor", OWN_MODULE.__dict__)
+NAMED, LAYER, LINEAR = Named(), Layer(), nn.Linear(3, 1, rng=0, dtype=float)
+DEEP = {"a": [{"b": ({"c": [1.0]},)}]}
+
+
+def set_deep(k):
+    DEEP["a"][0]["b"][0]["c"][0] = k
+
+
+READS = {
+    "slot": (lambda x: x * NAMED.slot, lambda k: setattr(NAMED, "slot", k)),
+    "property": (lambda x: x * NAMED.through_a_property, lambda k: setattr(NAMED, "slot", k)),
+    "call": (lambda x: x * NAMED(), lambda k: setattr(NAMED, "slot", k)),
+    "index": (lambda x: x * NAMED[2], lambda k: setattr(NAMED, "slot", k)),
+    "class": (lambda x: x * NAMED.plain, lambda k: setattr(Named, "plain", k)),
+    "method": (lambda x: x * NAMED.method(), lambda k: setattr(Named, "method", lambda self: k)),
+    "forward": (lambda x: LAYER(x) * 1, lambda k: setattr(Layer, "forward", lambda self, x: x * k)),
+    "forward of one": (
+        lambda x: LINEAR(x) * 1,
+        lambda k: setattr(LINEAR, "forward", lambda x: x * k),
+    ),
+    "defaults": (with_defaults, lambda k: setattr(with_defaults, "__defaults__", (k,))),
+    "default": (with_defaults, ONES.fill),
+    "of a function": (with_an_attribute, lambda k: setattr(with_an_attribute, "factor", k)),
+    "module": (lambda x: OWN_MODULE.scale(x) * 1, lambda k: setattr(OWN_MODULE, "factor", k)),
+    "partial": (partial(with_defaults, factor=ONES), ONES.fill),
+    "deep": (lambda x: x * DEEP["a"][0]["b"][0]["c"][0], set_deep),
+    "wrapped": (tg.no_grad()(lambda x: x * NAMED.slot), lambda k: setattr(NAMED, "slot", k)),
+}
+with_an_attribute.factor = 1.0
+
+
+@pytest.mark.parametrize("kind", READS)
+def test_whatever_way_a_step_names_what_it_reads_it_follows_it(kind):
+    step, change = READS[kind]
+    compiled = tg.compile(step, verify=0)
+    for k in (1.0, 2.0, 3.0):
+        change(k)
+        assert_same_bits([compiled(X3)], [step(tg.Tensor(X3))])
+
+
 class Owner:
     count, last = 0, None
+
+    def __call__(self):
+        self.count += 1
 
 
 def appends(x, log, owner):
@@ -313,12 +452,83 @@ def prints(x, log, owner):
     print(x)
 
 
-@pytest.mark.parametrize("effect", [appends, counts, keeps, keeps_deep_inside, prints])
+def prints_text(x, log, owner):
+    print("text")
+
+
+def writes_a_file(x, log, owner):
+    with open(os.devnull, "w") as file:
+        file.write("text")
+
+
+def logs(x, log, owner):
+    logging.getLogger("test").warning("text")
+
+
+def starts_a_thread(x, log, owner):
+    threading.Thread(target=log.append, args=(1,)).start()
+
+
+def counts_in_a_call(x, log, owner):
+    owner()
+
+
+def catches_the_refusal(x, log, owner):
+    with suppress(Exception):
+        x.sum().item()
+
+
+def catches_all(x, log, owner):
+    with suppress(BaseException):
+        owner.last = copy.deepcopy(tg.Tensor(x))
+
+
+EFFECTS = [
+    appends, counts, keeps, keeps_deep_inside, prints, prints_text, writes_a_file, logs,
+    starts_a_thread, counts_in_a_call, catches_the_refusal, catches_all,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("effect", EFFECTS)
 def test_side_effects_are_refused_and_leave_nothing(effect):
     log, owner = [], Owner()
     with pytest.raises(RecordingError, match="return"):
         tg.compile(lambda x: effect(x, log, owner))(X3)
     assert (log, owner.count, owner.last) == ([], 0, None)
+    assert print is builtins.print is PRINT
+
+
+def test_a_list_that_is_an_argument_is_not_changed():
+    given = [1]
+    with pytest.raises(RecordingError, match="a list or dict that is an argument"):
+        tg.compile(lambda x, log: (log.append(2), x * 2)[1])(X3, given)
+    assert given == [1]
+
+
+def test_another_thread_may_print_while_a_step_is_recorded(capsys):
+    thread = threading.Thread(target=lambda: [print("text") for _ in range(100)])
+    thread.start()
+    for i in range(20):
+        tg.compile(lambda x, i=i: x * i)(X3)
+    thread.join()
+    assert capsys.readouterr().out == "text\n" * 100
+
+
+def test_the_state_of_an_optimizer_that_is_made_inside_can_be_read():
+    def make():
+        w = weights()
+
+        def step(x):
+            o = optim.Adam([w], lr=0.1)
+            for _ in range(2):
+                (w * x).sum().backward()
+                o.step()
+                o.lr = o.lr * 0.5
+            return w * o.t[0] + o.m[0] * o.lr
+
+        return w, step, lambda: [w.data, w.grad]
+
+    assert_follows(make)
 
 
 def test_what_changes_at_once_and_a_recorder_inside_are_refused():

@@ -155,6 +155,7 @@ def random_graphs(draw_from):
     return tensors[-1]
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(random_graphs(), st.sampled_from([None, 1, 2, 3]), st.sampled_from(["LR", "TB"]))
 def test_any_graph_is_drawn_whole_at_any_depth(output, depth, direction):

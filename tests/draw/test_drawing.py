@@ -17,20 +17,50 @@ import tinygrad_ce as tg
 from tinygrad_ce.draw import MAX_TENSORS, Drawing, draw, svg
 
 
-def test_freed_graph_says_when_to_draw():
+@pytest.mark.parametrize("retain_graph", [False, True])
+def test_a_graph_is_drawn_alike_before_and_after_backward(retain_graph):
     loss = cross_entropy_by_hand()
+    drawing = draw(loss)
+    before = drawing.dot, drawing.text(), drawing.page().html
+    loss.backward(retain_graph=retain_graph)
+    after = draw(loss)
+    assert (after.dot, after.text(), after.page().html) == before
+    assert drawing.page().html == before[-1]  # the page reads the graph when it is asked for
+
+
+def test_the_graph_is_drawn_as_backward_found_it_after_a_step_of_the_optimizer():
+    w = parameter(np.array([1.0, 2.0]), "w")
+    first = w * w
+    w.data += 1.0
+    loss = (first + w * w).sum()
+    before = draw((w * w).sum()).dot
+    square = (w * w).sum()
+    square.backward()
+    loss.backward()
+    w.data -= w.grad
+    assert draw(square).dot == before
+    text = draw(loss).text()
+    assert "(parameter)  2  1 2" in text
+    assert "(parameter)  2  2 3" in text
+
+
+def test_a_drawn_graph_stays_used_up():
+    loss = cross_entropy_by_hand()
+    loss.backward()
+    draw(loss)
+    with pytest.raises(tg.FreedGraphError):
+        loss.backward()
+    with pytest.raises(tg.FreedGraphError):
+        (loss * 2.0).backward()
+
+
+def test_freed_graph_says_when_to_draw():
+    loss = (parameter(np.ones(1 << 20), "w") * 2.0).exp().sum()
     loss.backward()
     with pytest.raises(tg.engine.backprop.FreedGraphError) as error:
         draw(loss)
     assert "draw before backward()" in str(error.value)
     assert "backward(retain_graph=True)" in str(error.value)
-
-
-def test_graph_kept_by_retain_graph_is_drawn_alike():
-    loss = cross_entropy_by_hand()
-    before = draw(loss).dot
-    loss.backward(retain_graph=True)
-    assert draw(loss).dot == before
 
 
 def test_chain_of_5000_is_refused_not_recursed():

@@ -81,6 +81,7 @@ def test_hostile_name_neither_breaks_nor_injects(name):
     assert_harmless(name)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.text(st.characters(codec=None), min_size=1, max_size=60))
 def test_no_name_breaks_or_injects(name):

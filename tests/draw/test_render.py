@@ -37,7 +37,6 @@ def test_long_layout_says_so_and_is_stopped(monkeypatch):
     module = sys.modules["tinygrad_ce.draw.render"]
     monkeypatch.setattr(module, "SECONDS_BEFORE_WARNING", 0.01)
     monkeypatch.setattr(module, "MAX_SECONDS", 0.01)
-    monkeypatch.setattr(module, "MANY_EDGES", 1)
     with (
         pytest.warns(UserWarning, match=r"more than a few seconds; depth=1 folds"),
         pytest.raises(RenderError, match="stopped after"),

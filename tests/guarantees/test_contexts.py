@@ -8,6 +8,7 @@ import signal
 import threading
 from collections import namedtuple
 from collections.abc import Callable
+from inspect import isabstract
 from typing import NamedTuple
 
 import numpy as np
@@ -122,7 +123,7 @@ def test_every_context_manager_of_the_package_is_listed():
     while todo:
         for subclass in todo.pop().__subclasses__():
             todo.append(subclass)
-            if subclass.__module__.startswith("tinygrad_ce."):
+            if subclass.__module__.startswith("tinygrad_ce.") and not isabstract(subclass):
                 found.add(subclass)
     assert found == set(CONTEXTS)
 

@@ -13,7 +13,11 @@ T = tg.Tensor
 @pytest.mark.parametrize(
     ("call", "error", "says"),
     [
-        (lambda: tg.gradcheck(lambda x: x, V, method="forward"), ValueError, "auto, complex"),
+        (
+            lambda: tg.gradcheck(lambda x: x, V, method="forward"),
+            ValueError,
+            "auto, complex, central",
+        ),
         (lambda: tg.gradcheck(lambda x: x.data, V), TypeError, "must return a Tensor"),
         (
             lambda: tg.gradcheck(lambda x: x.astype(np.float64), V, method="complex"),
@@ -22,12 +26,12 @@ T = tg.Tensor
         ),
         (lambda: T(V) @ None, TypeError, "unsupported operand"),
         (lambda: np.array(T(V), dtype=np.float32, copy=False), ValueError, "without a copy"),
-        (lambda: np.dot(T(V), np.ones((2, 2, 2))), TypeError, "np.matmul or np.einsum"),
+        (lambda: np.dot(T(V), np.ones((2, 7, 2))), ValueError, "do not match"),
         (lambda: tg.einsum("ii", np.ones((2, 3))), ValueError, r"lengths \[2, 3\]"),
         (lambda: tg.einsum("ij", V), ValueError, "does not fit"),
         (lambda: tg.einsum("i,i", V), ValueError, "2 terms for 1 operands"),
         (lambda: tg.einsum(V, [0]), TypeError, "as text"),
-        (lambda: tg.norm(np.ones((2, 2)), 2), ValueError, "Frobenius"),
+        (lambda: tg.norm(np.ones((2, 2)), 5), ValueError, "no order of matrices"),
         (lambda: tg.take_along_axis(np.ones((2, 2)), [0]), ValueError, "2 axes"),
         (lambda: tg.concatenate([]), ValueError, "at least one"),
         (

@@ -77,22 +77,20 @@ class Experiment:
     @property
     def summary(self) -> str:
         """Data set, network and optimizer, a line each."""
-        config, n_in, n_out = self.config, len(self.features), len(self.classes)
-        return (
-            f"{self.name}: {len(self.y_train):,} rows to train on, {len(self.y_test):,} to test, "
-            f"{n_in} features, {n_out} classes\n"
-            f"network: {n_in} inputs, {config.hidden} tanh, {n_out} outputs, "
-            f"{self.n_parameters:,} parameters\n"
-            f"SGD: learning rate {config.lr:g}, momentum {config.momentum:g}, "
-            f"weight decay {config.weight_decay:g}, batches of {config.batch_size}"
-        )
+        c, n_in, n_out = self.config, len(self.features), len(self.classes)
+        return f"""\
+{self.name}: {len(self.y_train):,} rows to train on, {len(self.y_test):,} to test, \
+{n_in} features, {n_out} classes
+network: {n_in} inputs, {c.hidden} tanh, {n_out} outputs, {self.n_parameters:,} parameters
+SGD: learning rate {c.lr:g}, momentum {c.momentum:g}, weight decay {c.weight_decay:g}, \
+batches of {c.batch_size}"""
 
     def accuracy_line(self, accuracy: float) -> str:
         n = len(self.y_test)
         return f"test accuracy: {accuracy:.3f} ({round(accuracy * n)} of {n})"
 
     def standardize(self, rows: Array) -> Array:
-        return data.standardize(self.raw_train, rows)[1]
+        return data.Standardizer().fit(self.raw_train).transform(rows)
 
     def weights_file(self) -> bytes:
         file = io.BytesIO()
@@ -140,13 +138,14 @@ def prepare(
 
     `CONFIGS` has the defaults. The seed decides the split, the first weights and the order of rows.
     """
-    given = {"hidden": hidden, "epochs": epochs}
-    config = replace(CONFIGS[name], **{k: v for k, v in given.items() if v is not None})
+    config = CONFIGS[name]
+    config = replace(config, hidden=hidden or config.hidden, epochs=epochs or config.epochs)
     X, y, classes = data.DATASETS[name]()
     raw_train, raw_test, y_train, y_test = data.train_test_split(
         X.astype(np.float64), y, config.test_fraction, seed
     )
-    X_train, X_test = data.standardize(raw_train, raw_test)
+    standardizer = data.Standardizer().fit(raw_train)
+    X_train, X_test = standardizer.transform(raw_train), standardizer.transform(raw_test)
     rng = np.random.default_rng(seed)
     sizes = [X.shape[1], config.hidden, len(classes)]
     model = MLP(sizes, activation="tanh", rng=rng, dtype=np.float64)
@@ -157,16 +156,12 @@ def prepare(
 
 
 def train_network(experiment: Experiment, progress: bool = False) -> train.History:
-    training = experiment.model, experiment.optimizer, experiment.X_train, experiment.y_train
+    e = experiment
     return train.fit(
-        *training,
-        epochs=experiment.config.epochs,
-        batch_size=experiment.config.batch_size,
-        rng=experiment.rng,
-        X_test=experiment.X_test,
-        y_test=experiment.y_test,
+        e.model, e.optimizer, e.X_train, e.y_train, epochs=e.config.epochs,
+        batch_size=e.config.batch_size, rng=e.rng, X_test=e.X_test, y_test=e.y_test,
         progress=progress,
-    )
+    )  # fmt: skip
 
 
 def run_experiment(experiment: Experiment, progress: bool = False) -> Results:
@@ -182,10 +177,9 @@ def run_experiment(experiment: Experiment, progress: bool = False) -> Results:
 
 def loss_of_row(experiment: Experiment, row: int) -> tuple[Tensor, Tensor]:
     """The loss of one row of the test set, with its graph, and the logits (1, C) in it."""
-    at = slice(row, row + 1)
-    logits = experiment.model(Tensor(experiment.X_test[at], name="x"))
+    logits = experiment.model(Tensor(experiment.X_test[[row]], name="x"))
     logits.name = "logits"
-    return named_loss(logits, experiment.y_test[at]), logits
+    return named_loss(logits, experiment.y_test[[row]]), logits
 
 
 def named_loss(logits: Tensor, label: Array) -> Tensor:

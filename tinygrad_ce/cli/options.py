@@ -7,10 +7,13 @@ import math
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from .experiment import CONFIGS
 
 MAX_HIDDEN = 10_000
+
+T = TypeVar("T")
 
 
 class UsageError(ValueError):
@@ -19,21 +22,19 @@ class UsageError(ValueError):
 
 def add_experiment(parser: argparse.ArgumentParser, epochs: bool = False) -> None:
     """Add --data, --hidden, --seed and, on demand, --epochs; see `experiment.prepare`."""
-    parser.add_argument(
-        "--data", choices=list(CONFIGS), default="iris", help="the data set (default: iris)"
-    )
+    add = parser.add_argument
+    add("--data", choices=list(CONFIGS), default="iris", help="the data set (default: iris)")
     hidden = f"the number of hidden units (default: {defaults('hidden')})"
-    parser.add_argument("--hidden", type=whole_number(1, MAX_HIDDEN), metavar="N", help=hidden)
+    add("--hidden", type=whole_number(1, MAX_HIDDEN), metavar="N", help=hidden)
     add_seed(parser, "of the split into training and test set, the weights and the order of rows")
     if epochs:
         passes = f"passes over the training set (default: {defaults('epochs')})"
-        parser.add_argument("--epochs", type=whole_number(1), metavar="N", help=passes)
+        add("--epochs", type=whole_number(1), metavar="N", help=passes)
 
 
 def add_seed(parser: argparse.ArgumentParser, what: str) -> None:
-    parser.add_argument(
-        "--seed", type=whole_number(0), default=0, metavar="S", help=f"seed {what} (default: 0)"
-    )
+    words = f"seed {what} (default: 0)"
+    parser.add_argument("--seed", type=whole_number(0), default=0, metavar="S", help=words)
 
 
 def defaults(name: str) -> str:
@@ -41,29 +42,26 @@ def defaults(name: str) -> str:
     return ", ".join(f"{getattr(config, name)} for {data}" for data, config in CONFIGS.items())
 
 
-def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
-    expected = f"a whole number from {least}" + (" on" if most is None else f" to {most}")
+def _type(convert: Callable[[str], T], fits: Callable[[T], bool], what: str) -> Callable[[str], T]:
+    """The type of an argument, for argparse: what can be converted and fits."""
 
-    def parse(text: str) -> int:
+    def parse(text: str) -> T:
         try:
-            number = int(text)
+            if fits(value := convert(text)):
+                return value
         except ValueError:
-            number = least - 1
-        if number < least or (most is not None and number > most):
-            raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
-        return number
+            pass
+        raise argparse.ArgumentTypeError(f"expected {what}, got {text!r}")
 
     return parse
 
 
-def positive_number(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
-    return number
+def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
+    what = f"a whole number from {least}" + (" on" if most is None else f" to {most}")
+    return _type(int, lambda n: least <= n and (most is None or n <= most), what)
+
+
+positive_number = _type(float, lambda x: 0 < x < math.inf, "a number above 0")
 
 
 def any_path(text: str) -> Path:

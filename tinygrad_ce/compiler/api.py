@@ -1,14 +1,13 @@
-"""tg.compile: a step that is recorded once, printed as NumPy source, and run from there."""
+"""tg.compile: a step that is recorded once, printed as source of NumPy or C, and run from there."""
 
 from __future__ import annotations
 
 import gc
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import update_wrapper
-from operator import attrgetter
+from operator import attrgetter, is_
 from pathlib import Path
 from types import MethodType
 from typing import Any, overload
@@ -21,7 +20,17 @@ from ..engine.context import MODE, suspends
 from ..engine.graph import Node
 from ..engine.names import printable
 from ..engine.tensor import Tensor
-from .arguments import Slot, argument_names, as_tensors, describe, result_template, tensors_in
+from . import native
+from .arguments import (
+    Slot,
+    argument_names,
+    as_tensors,
+    describe,
+    objects_in,
+    result_template,
+    tensors_in,
+)
+from .c_backend import DiffersError, c_replay
 from .codegen.printer import generate_source
 from .guards import bits_of
 from .ir import Op, Program, lower
@@ -41,18 +50,21 @@ _one_recording = lock_of_process()  # at a time, since it assigns parameters and
 
 @overload
 def compile(
-    step: Callable[..., Any], *, fast: bool = False, verify: int | None = None
-) -> Compiled: ...
+    step: Callable[..., Any], *, backend: str = "numpy", fast: bool = False, threads: int = 1,
+    verify: int | None = None,
+) -> Compiled: ...  # fmt: skip
 @overload
 def compile(
-    step: None = None, *, fast: bool = False, verify: int | None = None
-) -> Callable[[Callable[..., Any]], Compiled]: ...
+    step: None = None, *, backend: str = "numpy", fast: bool = False, threads: int = 1,
+    verify: int | None = None,
+) -> Callable[[Callable[..., Any]], Compiled]: ...  # fmt: skip
 
 
 def compile(
-    step: Callable[..., Any] | None = None, *, fast: bool = False, verify: int | None = None
-) -> Any:
-    """Write a step out as NumPy source, and run that in place of the step.
+    step: Callable[..., Any] | None = None, *, backend: str = "numpy", fast: bool = False,
+    threads: int = 1, verify: int | None = None,
+) -> Any:  # fmt: skip
+    """Write a step out as source of NumPy or C, and run that in place of the step.
 
     Parameters
     ----------
@@ -60,23 +72,30 @@ def compile(
         A function of arrays or Tensors: an ordinary training step with forward, backward and
         update, or a function that returns Tensors. It is recorded at the first call, and again
         for other shapes, dtypes and plain arguments.
+    backend
+        "numpy"; "c", which needs a C compiler and Python's headers; "auto", C where there are both.
     fast
-        Allow what changes last digits: sums over an axis of a matrix by BLAS. Left out, every bit
-        is as the step itself has it.
+        Allow what changes last digits: sums over an axis of a matrix by BLAS; in C, functions of
+        its own for exp, log, tanh and sigmoid, right to 2 ulps, and sums in another order. Left
+        out, every bit is as the step itself has it.
+    threads
+        On how many threads C runs a loop over many rows. No bit depends on it.
     verify
         Run the step itself too at every `verify`-th call of a recording, and compare all that both
-        return and leave behind, bit by bit (with `fast`, to within √ε of an array's largest
-        magnitude). Left out, at its second and third call; 0 for never.
+        return and leave behind, bit by bit (with `fast`, to within √ε of an array's norm). Left out, at its second and third call; 0 for never.
 
     Returns
     -------
     Compiled
-        Takes what the step takes and returns what it returns, Tensors without a graph. Parameters,
-        gradients and the state of optimizers are afterwards, bit for bit, what the step itself
-        would have made of them. `source` is the text, `save(path)` writes it to a file.
+        Takes what the step takes and returns what it returns, Tensors without their graph: to pass
+        a gradient back through one is a FreedGraphError, as after backward(). Parameters, gradients
+        and the state of optimizers are afterwards, bit for bit, what the step itself would have
+        made of them. `source` is the text, `save(path)` writes it to a file.
 
     Raises
     ------
+    CompilerError
+        C is asked for, and there is no compiler.
     RecordingError
         At a call: the step does what a replay could not repeat.
     VerificationError
@@ -106,23 +125,23 @@ def compile(
     ...     optimizer.step()
     ...     return loss
     >>> step(np.array([1.0, 1.0])), step(np.array([1.0, 1.0]))
-    (Tensor(3.), Tensor(2.8))
+    (Tensor(3., from sum), Tensor(2.8, from sum))
     >>> p.data
     array([0.8, 1.8])
     >>> "p = np.subtract(p, step, out=step)" in step.source
     True
     """
-    if step is None:
-        return lambda step: Compiled(step, fast, verify)
-    return Compiled(step, fast, verify)
+    options = (fast, verify, backend, threads)
+    return (lambda step: Compiled(step, *options)) if step is None else Compiled(step, *options)
 
 
 class Compiled:
     """A step that runs from its source. See `tg.compile`, which makes it."""
 
     def __init__(
-        self, step: Callable[..., Any], fast: bool = False, verify: int | None = None
-    ) -> None:
+        self, step: Callable[..., Any], fast: bool = False, verify: int | None = None,
+        backend: str = "numpy", threads: int = 1,
+    ) -> None:  # fmt: skip
         check_callable("a step", step)
         check_flag("fast", fast)
         verify = None if verify is None else check_integer("verify", verify, 0)
@@ -133,6 +152,8 @@ class Compiled:
             )
         # The attributes of a function, and not those of an object, which change.
         update_wrapper(self, step, updated=("__dict__",) * hasattr(step, "__code__"))
+        self._backend = native.check_backend(backend, threads)
+        self._threads = threads
         self._step = step
         self._fast = fast
         self._verify = verify
@@ -145,7 +166,7 @@ class Compiled:
 
     @property
     def source(self) -> str:
-        """The text of the latest recording: a module that needs NumPy alone.
+        """The text of the latest recording: a module that needs NumPy alone, in Python or C.
 
         Raises
         ------
@@ -167,7 +188,11 @@ class Compiled:
             found = attrgetter(name)(sys.modules[self.__module__])
         except (AttributeError, KeyError):
             found = None
-        return name if found is self else (Compiled, (self._step, self._fast, self._verify))
+        return name if found is self else (Compiled, self._options)
+
+    @property
+    def _options(self) -> Any:
+        return self._step, self._fast, self._verify, self._backend, self._threads
 
     def __get__(self, owner: Any, kind: Any = None) -> Any:
         return self if owner is None else MethodType(self, owner)
@@ -206,7 +231,19 @@ class Compiled:
                 return replay.rebuild(results)
         self._warn_of_many(found)
         replay = self._record_and_keep(key, args, kwargs)
-        results = replay.call(*values)
+        try:
+            results = replay.call(*values)
+        except DiffersError as error:
+            self._backend = "numpy"
+            warnings.warn(
+                f"{self._name} in C does not compute what NumPy computes: {error} differ, and so "
+                "it runs by NumPy. This is a defect of the compiler, please report it",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            self._found[key].remove(replay)
+            replay = self._record_and_keep(key, args, kwargs)
+            results = replay.call(*values)
         if results is GUARD_FAILED:
             raise RecordingError(
                 f"{self._name} relies on what is another thing at once, and would be recorded at "
@@ -248,10 +285,10 @@ class Compiled:
             )
 
     def _record_and_keep(self, key: Any, args: Any, kwargs: Any) -> Replay:
-        with _one_recording, _collector_paused():
+        with _one_recording:
             for replays in self._found.values():
                 self._live.update(*(replay.changed() for replay in replays))
-            replay = self._latest = self._compile(args, kwargs)
+            replay = self._latest = _with_collector_paused(lambda: self._compile(args, kwargs))
         alike = self._found.setdefault(key, [])
         alike.insert(0, replay)
         del alike[MOST_ALIKE:]
@@ -271,14 +308,22 @@ class Compiled:
         _check_same(self._name, program, again)
         made |= recording.made
         slots = {
-            tensor: Slot(i, program.results[i].kind == "number") for i, tensor in enumerate(results)
+            tensor: Slot(
+                i, program.results[i].kind == "number" or tensor in recording.arrays, tensor
+            )
+            for i, tensor in enumerate(results)
         }
         result = result_template(recording.result, other, slots)
         del again, recording, other, results, slots
+        recorded = program.copy() if self._backend == "c" else None
         program = tile_rows(simplify(program, self._fast), self._fast)
         source = generate_source(program, plan_memory(program), self._name)
         self._refuse_leaks(made)
-        replay = Replay(source, program, result, self._turn)
+        if recorded is None:
+            replay = Replay(source, program, result, self._turn)
+        else:
+            programs, options = (recorded, program), (self._fast, self._threads)
+            replay = c_replay(self._name, programs, source, result, self._turn, *options)
         if self._verify != 0:
             replay.net = Net(program, source.generators, self._fast)
         return replay
@@ -301,7 +346,15 @@ class Compiled:
         given, named = as_tensors(args, kwargs, argument_names(self._step, args, kwargs), inputs)
         theirs = [*tensors_in([*args, *kwargs.values()])]
         borrowed = [x for x in inputs if any(x._value is t._value for t in theirs)]
-        return record(self._step, inputs, given, named, borrowed)
+        before = objects_in([given, named])
+        recording = record(self._step, inputs, given, named, borrowed)
+        after = objects_in([given, named])
+        if len(after) != len(before) or not all(map(is_, after[1:], before[1:])):
+            raise RecordingError(
+                f"{self._name} changes a list or dict that is an argument, and a replay would "
+                "leave the caller's as it is: return what it makes"
+            )
+        return recording
 
     def _lower(self, recording: Recording) -> tuple[Program, list[Tensor]]:
         """Return the program of a recording, and the Tensors that it returns and has computed."""
@@ -315,6 +368,12 @@ class Compiled:
             for tensor in dict.fromkeys(tensors_in(recording.result))
             if tensor in own or tensor.primitive is not None or tensor.index >= recording.start
         ]
+        for tensor in recording.accumulated.intersection(results):
+            raise RecordingError(
+                f"{self._name} returned {tensor.label()}, which it has made and given a gradient, "
+                "and a replay would return it without: return its .grad too, and assign None to "
+                "that, or return its detach()"
+            )
         computed = [recording.assigned.get(tensor, tensor) for tensor in results]
         return lower(recording, computed, is_frozen), results
 
@@ -327,16 +386,17 @@ def _drop_graph(tensors: list[Tensor]) -> None:
         tensor.inputs, tensor._arguments = None, ()
 
 
-@contextmanager
-def _collector_paused() -> Iterator[None]:
+def _with_collector_paused(compile: Callable[[], Replay]) -> Replay:
     """Look for no reference cycles meanwhile: nodes form none, and there can be 100,000 of them."""
-    enabled = gc.isenabled()
-    gc.disable()
+    resume = gc.enable if gc.isenabled() else gc.disable
     try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
+        try:
+            gc.disable()
+            return compile()
+        finally:
+            resume()
+    finally:  # once more, as an interruption can come in the midst of it
+        resume()
 
 
 def _check_same(name: str, one: Program, other: Program) -> None:

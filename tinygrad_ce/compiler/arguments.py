@@ -92,6 +92,15 @@ def _as_inputs(argument: Any, name: str, inputs: list[Tensor] | None) -> Any:
     return tensor
 
 
+def objects_in(argument: Any) -> list[Any]:
+    """Return an argument and all that is in it, lists, tuples and dicts included."""
+    found = [argument]
+    if type(argument) in (list, tuple, dict):
+        parts = [*argument, *argument.values()] if type(argument) is dict else argument
+        found += [x for part in parts for x in objects_in(part)]
+    return found
+
+
 def argument_names(step: Callable[..., Any], args: Any, kwargs: Any) -> list[str]:
     """Return what the step calls its positional arguments."""
     try:
@@ -109,11 +118,31 @@ def argument_names(step: Callable[..., Any], args: Any, kwargs: Any) -> list[str
 
 
 class Slot:
-    """The place of a Tensor in a result, or of a plain number."""
+    """The place of a Tensor in a result, or of what the step returns as an array or a number.
 
-    def __init__(self, number: int, plain: bool) -> None:
+    A Tensor that requires a gradient has the primitive that computed it, but no graph, as after
+    backward(): whoever passes a gradient to it learns that it goes no further.
+    """
+
+    def __init__(self, number: int, plain: bool, example: Tensor) -> None:
         self.number = number
         self.plain = plain
+        self.primitive = example.primitive if example._requires_grad else None
+        self.is_variable = example._requires_grad and example.primitive is None
+        self.name = example.name
+
+    def fill(self, value: Any) -> Any:
+        """What the step returns here, with this value."""
+        if self.plain:
+            return value.copy() if type(value) is np.ndarray else value
+        tensor = constant(value)
+        tensor.name = self.name
+        if self.primitive is not None:
+            tensor._requires_grad, tensor._tracked_since = True, 0
+            tensor.primitive, tensor.inputs, tensor._retains_grad = self.primitive, None, None
+        elif self.is_variable:
+            tensor.requires_grad = True
+        return tensor
 
 
 class Made:
@@ -172,8 +201,7 @@ def result_template(result: Any, other: Any, slots: dict[Tensor, Slot]) -> Any:
 def rebuild(template: Any, values: Any) -> Any:
     """Return what the step returns, with new Tensors of these values, in new containers."""
     if type(template) is Slot:
-        value = values[template.number]
-        return value if template.plain else constant(value)
+        return template.fill(values[template.number])
     if type(template) is not Made:
         return template
     parts = _parts_of(template.example)

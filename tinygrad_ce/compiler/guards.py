@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from operator import is_
-from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
+from sys import builtin_module_names, modules
+from sysconfig import get_paths
+from types import (
+    BuiltinFunctionType,
+    CodeType,
+    FunctionType,
+    MemberDescriptorType,
+    MethodType,
+    ModuleType,
+)
 from typing import Any
 
 import numpy as np
@@ -15,13 +24,14 @@ import numpy as np
 from ..engine.context import active_recorder
 from ..engine.graph import Node
 from ..nn import Module
-from ..optim import Optimizer
+from ..optim.state import Stateful
+from .side_effects import Replacements
 
 MISSING = object()  # in place of a value where there is none
 PLAIN = (type(None), bool, int, float, complex, str, bytes, np.generic, np.dtype)
 CONTAINERS = (list, tuple, dict, set, deque)
 LONGEST = 1000  # elements of arrays that are compared, and of containers looked through
-DEEPEST = 4  # containers in containers that are compared by what they hold
+DEEPEST = 8  # containers in containers that are compared by what they hold
 
 Key = tuple[int, str, Any]
 attribute_of = object.__getattribute__  # which tells no recorder
@@ -35,11 +45,12 @@ class StateRef:
     attribute: str  # nothing for what a dict holds
     key: Any = None  # the number of a parameter, where the attribute is a list; a name in a dict
     shared: bool = False  # whether it is read for others in the list too, that are the same number
+    own: bool = False  # what an object or a class holds itself, and does not inherit
 
     @property
     def identity(self) -> Key:
         """Equal for two that refer to the same."""
-        return (id(self.owner), self.attribute, self.key)
+        return (id(self.owner), self.attribute, self.own or self.key)
 
     @property
     def in_dict(self) -> bool:
@@ -53,6 +64,10 @@ class StateRef:
             return [*attribute_of(self.owner, "__dict__")]
         if self.in_dict:
             return self.owner.get(self.key, MISSING)
+        if self.own:
+            is_class = isinstance(self.owner, type)
+            own = vars(self.owner) if is_class else attribute_of(self.owner, "__dict__")
+            return own.get(self.attribute, MISSING)
         try:
             found = attribute_of(self.owner, self.attribute)
             return found if self.key is None else found[self.key]
@@ -63,8 +78,10 @@ class StateRef:
         """Put back what was there, or MISSING."""
         if self.in_dict:
             self.owner[self.key] = value
+        elif isinstance(self.owner, type):
+            setattr(self.owner, self.attribute, value)
         elif value is MISSING:
-            object.__delattr__(self.owner, self.attribute)
+            attribute_of(self.owner, "__dict__").pop(self.attribute, None)
         elif self.key is None:
             object.__setattr__(self.owner, self.attribute, value)
         else:
@@ -97,17 +114,17 @@ def snapshot(value: Any, depth: int = 0) -> Any:
 
 def is_same(value: Any, expected: Any, depth: int = 0) -> bool:
     """Whether a value is as its snapshot: numbers and arrays by their bits, objects themselves."""
-    if type(value) is not type(expected):
-        return False
     if isinstance(value, np.ndarray):
         return value is expected or (value.size <= LONGEST and same_bits(value, expected))
+    if type(value) is not type(expected):
+        return False
     if type(value) in CONTAINERS and depth < DEEPEST:
         if len(value) != len(expected):
             return False
         if type(value) is set:
             return bool(value == expected)
         if type(value) is dict:
-            if not is_same([*value], [*expected], depth + 1):
+            if not is_same([*value], [*expected]):
                 return False
             value, expected = value.values(), expected.values()
         return all(is_same(a, b, depth + 1) for a, b in zip(value, expected, strict=True))
@@ -156,7 +173,7 @@ def named_by(step: Any, arguments: Iterable[Any] = ()) -> list[StateRef]:
     """Return the globals, variables of outer functions and attributes that a step's code names.
 
     Functions that it names, also in lists and dicts, are looked into in their turn, and so are the
-    attributes of objects; those of libraries are not.
+    attributes and methods of objects, and the user's modules; those of libraries are not.
     """
     found: dict[Key, StateRef] = {}
     names: set[str] = set()
@@ -169,46 +186,104 @@ def named_by(step: Any, arguments: Iterable[Any] = ()) -> list[StateRef]:
             if id(value) in seen:
                 continue
             seen[id(value)] = value
+            todo.append(_attributes(value).get("__wrapped__"))
+            if _is_library(value):
+                continue
             refs: list[StateRef] = []
             if isinstance(value, MethodType):
                 todo += [value.__func__, value.__self__]
-            elif type(value) in CONTAINERS and len(value) <= LONGEST:
-                todo += value.values() if isinstance(value, dict) else value
-            elif isinstance(function := getattr(value, "__wrapped__", value), FunctionType):
-                if not _is_library(function):
-                    own = _names(function.__code__)
-                    names |= own
-                    refs = [StateRef(cell, "cell_contents") for cell in function.__closure__ or ()]
-                    refs += [StateRef(function.__globals__, "", name) for name in sorted(own)]
-            elif getattr(value, "__dict__", None) is not None and not _is_library(value):
+            elif isinstance(value, staticmethod | classmethod):
+                todo.append(value.__func__)
+            elif isinstance(value, property):
+                todo += [value.fget, value.fset]
+            elif isinstance(value, partial):
+                refs = [StateRef(value, name) for name in ("func", "args", "keywords")]
+            elif type(value) in CONTAINERS:
+                if len(value) <= LONGEST:
+                    todo += value.values() if isinstance(value, dict) else value
+            else:
                 objects.append(value)
+                if isinstance(value, FunctionType):
+                    own = _names(value.__code__)
+                    names |= own
+                    refs = [StateRef(cell, "cell_contents") for cell in value.__closure__ or ()]
+                    refs += [StateRef(value.__globals__, "", name) for name in sorted(own)]
+                    refs += [StateRef(value, x) for x in DEFAULTS if getattr(value, x)]
             todo += _contents(refs, found)
         for value in objects:
-            kind = type(value)
-            if not _is_library(kind):
-                todo += [getattr(kind, name, None) for name in sorted({*names, "forward"})]
-            if not isinstance(value, Module | Optimizer):  # of whom `watching` tells
-                plain = {x for x in names if isinstance(getattr(kind, x, value), PLAIN)}
-                known = plain | (names & attribute_of(value, "__dict__").keys())
-                todo += _contents([StateRef(value, name) for name in sorted(known)], found)
+            todo += _contents(_named_attributes(value, names), found)
         todo = [value for value in todo if id(value) not in seen]
     return list(found.values())
 
 
+DEFAULTS = ("__defaults__", "__kwdefaults__")
+# Methods that are called without their names, and others that a step has no use for.
+UNNAMED = {"forward", "__call__", "__getattr__", "__getitem__", "__get__", "__iter__", "__len__"}
+UNNAMED |= {"__enter__", "__exit__", "__contains__", "__bool__", "__float__", "__int__"}
+UNNAMED |= {f"__{r}{x}__" for r in ("", "r") for x in ("add", "sub", "mul", "truediv", "matmul")}
+
+
+def _named_attributes(value: Any, names: set[str]) -> list[StateRef]:
+    """Those of the attributes of an object and of its class that have one of these names."""
+    is_class = isinstance(value, type)
+    own = {} if is_class else _attributes(value)
+    kinds = [x for x in (value if is_class else type(value)).__mro__ if not _is_library(x)]
+    told = isinstance(value, Module | Stateful)  # of whose attributes `watching` tells
+    names = {name for name in names if name[:2] != "__"} | UNNAMED
+    refs = [] if told else [StateRef(value, name) for name in sorted(names & own.keys())]
+    for name in sorted(names - own.keys()):
+        kind = next((kind for kind in kinds if name in vars(kind)), None)
+        if kind is not None:
+            if isinstance(vars(kind)[name], MemberDescriptorType):
+                refs.append(StateRef(value, name))
+            else:
+                refs.append(StateRef(kind, name, own=True))
+                if not told and isinstance(vars(kind)[name], PLAIN):
+                    refs.append(StateRef(value, name))
+    return refs
+
+
+def _attributes(value: Any) -> dict[str, Any]:
+    """What an object has in its own dict; nothing where it has none."""
+    try:
+        found: dict[str, Any] = attribute_of(value, "__dict__")
+    except AttributeError:
+        return {}
+    return found
+
+
 def _contents(refs: list[StateRef], found: dict[Key, StateRef]) -> list[Any]:
-    """What is there now, but for what belongs to libraries; the others are added to those found."""
-    refs = [ref for ref in refs if not (ref.content is MISSING or _is_library(ref.content))]
-    found.update((ref.identity, ref) for ref in refs)
-    return [ref.content for ref in refs]
+    """What is there now where nothing was found before, but for what belongs to libraries."""
+    new = {ref.identity: ref for ref in refs if ref.identity not in found}
+    contents = {key: ref.content for key, ref in new.items()}
+    kept = [key for key, x in contents.items() if not (x is MISSING or _is_library(x))]
+    found.update((key, new[key]) for key in kept)
+    return [contents[key] for key in kept]
+
+
+LIBRARIES = ("tinygrad_ce", "numpy", "builtins")
+PATHS = get_paths()
+OF_PYTHON = PATHS["stdlib"], PATHS["platstdlib"]
+INSTALLED = PATHS["purelib"], PATHS["platlib"]
 
 
 def _is_library(value: Any) -> bool:
-    """Whether it is a module, class or function, and none of the user's own functions."""
+    """Whether it is a module, class or function, and none of the user's own."""
     if isinstance(value, FunctionType):
-        return str(value.__module__).partition(".")[0] in ("tinygrad_ce", "numpy")
+        return _is_of_library(str(value.__globals__.get("__name__")))
     if isinstance(value, type):
-        return value.__module__.partition(".")[0] in ("tinygrad_ce", "numpy", "builtins")
-    return isinstance(value, ModuleType | BuiltinFunctionType | np.ufunc)
+        return _is_of_library(str(value.__module__))
+    if isinstance(value, ModuleType):
+        file = str(getattr(value, "__file__", ""))
+        return _is_of_library(value.__name__) or file.startswith(INSTALLED)
+    return isinstance(value, BuiltinFunctionType | np.ufunc)
+
+
+def _is_of_library(module: str) -> bool:
+    if module.partition(".")[0] in (*LIBRARIES, *builtin_module_names):
+        return True
+    file = str(getattr(modules.get(module), "__file__", ""))
+    return file.startswith(OF_PYTHON) and not file.startswith(INSTALLED)
 
 
 def _names(code: CodeType) -> set[str]:
@@ -220,8 +295,7 @@ def _names(code: CodeType) -> set[str]:
 # ── Attributes of Modules and optimizers ──────────────────────────────────────────────────────────
 
 
-@contextmanager
-def watching(recorder: Any) -> Iterator[None]:
+def watch_attributes(recorder: Any, replaced: Replacements) -> None:
     """Tell a recorder which attributes of Modules and optimizers are read and assigned.
 
     Their classes are changed meanwhile, since a method `__getattribute__` would cost each eager
@@ -247,13 +321,6 @@ def watching(recorder: Any) -> Iterator[None]:
 
         return assign_attribute
 
-    before = {kind: kind.__setattr__ for kind in (Module, Optimizer)}
-    try:
-        for kind, assign in before.items():
-            setattr(kind, "__getattribute__", read)  # noqa: B010
-            setattr(kind, "__setattr__", assigning(assign))  # noqa: B010
-        yield
-    finally:
-        for kind, assign in before.items():
-            delattr(kind, "__getattribute__")
-            setattr(kind, "__setattr__", assign)  # noqa: B010
+    for kind in (Module, Stateful):
+        replaced.put(kind, "__getattribute__", read)
+        replaced.put(kind, "__setattr__", assigning(kind.__setattr__))

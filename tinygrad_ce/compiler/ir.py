@@ -98,7 +98,7 @@ class Op:
         """Whether the result is known now."""
         return self.data is not None
 
-    def like(self, primitive: Primitive, inputs: list[Op], params: tuple[Any, ...]) -> Op:
+    def like(self, primitive: Primitive | None, inputs: list[Op], params: tuple[Any, ...]) -> Op:
         """An operation with the same result, computed in another way."""
         op = Op.__new__(Op)
         for slot in Op.__slots__:
@@ -239,6 +239,24 @@ class Program:
         """The inputs that are read from outside."""
         return [op for op in self.ops if op.state is not None]
 
+    def copy(self) -> Program:
+        """The same program of other operations."""
+        new: dict[Op, Op] = {}
+        for op in self.ops:
+            new[op] = op.like(op.primitive, [new[x] for x in op.inputs], op.params)
+        for op in new.values():
+            op.gradient_of = tuple(new.get(node, node) for node in op.gradient_of)
+            op.forward_op = op.forward_op and new.get(op.forward_op, op.forward_op)
+        return Program(
+            list(new.values()),
+            [new[op] for op in self.arguments],
+            [new[op] for op in self.results],
+            [(ref, op and new[op]) for ref, op in self.writes],
+            self.settings,
+            self.guards,
+            self.frozen_leaves,
+        )
+
     def rewrite(self, rule: Callable[[Op, Callable[[Op], Op]], Op]) -> Program:
         """Return the program with each operation replaced by what a rule makes of it.
 
@@ -329,6 +347,10 @@ def lower(
         op.name, op.scope = tensor.name, tensor.scope
         ops[tensor] = op
         listed.append(op)
+    for leaf, tensor in recording.assigned.items():
+        if leaf.index >= recording.start and tensor in ops:  # a copy that the step has made
+            ops[leaf] = ops[tensor]
+            ops[leaf].name = ops[leaf].name or leaf.name
     gradients: dict[Op, list[Op]] = {}
     for _, node, g in recording.gradients:
         if g is not None and g in ops and node in ops:

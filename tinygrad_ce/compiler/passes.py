@@ -38,14 +38,18 @@ def _rewriting(rule: Callable[[Op, Add], Op]) -> Callable[[Program], Program]:
     return rewrite
 
 
-def simplify(program: Program, fast: bool = False) -> Program:
-    """Run all passes; with `fast`, also the one that changes last digits."""
-    if fast:
-        program = sum_by_blas(program)
-    for step in (
+def simplify(program: Program, fast: bool = False, for_numpy: bool = True) -> Program:
+    """Run all passes; with `fast`, also the one that changes last digits.
+
+    Those that find what takes NumPy less time are left out where another language is printed.
+    """
+    for_all = (
         remove_dead, remove_copies, fold, push_down_broadcasts, merge_equal, fuse_scatter_add,
-        flatten_indices, flatten_rows, expand_row_maxima, split_means, type_numbers, merge_equal,
-    ):  # fmt: skip
+    )  # fmt: skip
+    numpys = (flatten_indices, flatten_rows, expand_row_maxima, split_means, type_numbers)
+    if fast and for_numpy:
+        program = sum_by_blas(program)
+    for step in (*for_all, *(numpys if for_numpy else ()), merge_equal):
         program = step(program)
     return remove_dead(program)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from ..engine.primitives import Primitive, getitem, stop_gradient
 from ..engine.tensor import Tensor, apply, constant
 from ..nn import Module
 from ..optim import Optimizer
+from ..optim.state import Stateful
 from .guards import (
     MISSING,
     PLAIN,
@@ -35,9 +36,11 @@ from .guards import (
     is_same,
     named_by,
     snapshot,
-    watching,
+    watch_attributes,
 )  # fmt: skip
-from .primitives import check_count, sampled, verified
+from .primitives import as_python_number, check_count, sampled, verified
+from .primitives import copied as in_memory_of_its_own
+from .side_effects import Replacements, refuse_side_effects
 
 
 class RecordingError(RuntimeError):
@@ -51,7 +54,9 @@ class Recording:
     `gradients` has, for each step of a backward pass, the index at which it began, the node and its
     gradient, with None at the end; `versions` the Tensors that a leaf was assigned, by leaf and
     value; `assigned` the last of them; `made` the indices of all nodes that were computed, and
-    `start` the index from which on nodes are the step's own.
+    `start` the index from which on nodes are the step's own. `arrays` has the nodes that are arrays
+    where nothing is recorded: gradients, the state of optimizers, and what is computed of these;
+    `accumulated` those that the step has made and that have a gradient in the end.
     """
 
     inputs: list[Tensor]
@@ -65,6 +70,8 @@ class Recording:
     versions: dict[tuple[int, int], Node] = field(default_factory=dict)
     assigned: dict[Node, Tensor] = field(default_factory=dict)
     made: set[int] = field(default_factory=set)
+    arrays: set[Node] = field(default_factory=set)
+    accumulated: set[Node] = field(default_factory=set)
     start: int = 0
 
     def source_of(self, source: Node, value: Any) -> Node:
@@ -94,15 +101,22 @@ class StepRecorder(Recorder):
         self._created: dict[int, Any] = {}  # Modules and optimizers that the step has made
         self._freed: set[int] = set()  # the indices of nodes whose graph backward() has freed
         self._passed: list[int] = []
+        self._refusal: RecordingError | None = None
         self._generators: dict[Any, tuple[Any, Any]] = {}  # the states before and after its draws
+
+    def refuse(self, message: str) -> NoReturn:
+        """Raise an error, and once more in the end, if the step goes on after it."""
+        self._refusal = self._refusal or RecordingError(message)
+        raise self._refusal
 
     # ── Reading and assigning ─────────────────────────────────────────────────────────────────
 
     def reading(self, node: Node) -> None:
         """Refuse to give out a value that will be another one at the next call."""
-        if node.primitive is None and self._is_inside(node):
+        is_leaf = node.primitive is None and node not in self._assigned
+        if is_leaf and self._is_inside(node):
             return  # a constant, which the step has made itself
-        raise RecordingError(
+        self.refuse(
             f"the value of {node.label()} was read while the step is recorded, and would stay "
             "what it is now at all later calls: return the tensor from the step and read it "
             "there, and choose by np.where(condition, a, b) in place of an if"
@@ -113,7 +127,7 @@ class StepRecorder(Recorder):
 
     def leaving(self, inner: Recorder) -> None:
         """Refuse another recorder: what it is told of, a replay would not know."""
-        raise RecordingError(
+        self.refuse(
             f"{type(inner).__name__} cannot record inside of a step that is recorded: "
             "enter it around the call of the compiled step, or call the step uncompiled"
         )
@@ -121,15 +135,29 @@ class StepRecorder(Recorder):
     def copied(self, new: Node, source: Node) -> None:
         """Remember that the value of a leaf has been copied from a Tensor."""
         assert isinstance(source, Tensor)
+        source = self.current(source)
         with no_grad():
-            detached = source.detach()
-            if detached.dtype != new.dtype:
-                detached = detached.astype(new.dtype)
-        new.primitive = stop_gradient
-        new.inputs = (detached,)
-        new._arguments = (detached._value,)
-        new.index = constant(0).index
+            if isinstance(source._value, np.ndarray) and not source._value.flags.c_contiguous:
+                source = apply(in_memory_of_its_own, source)
+            value = source.detach() if source.dtype == new.dtype else source.astype(new.dtype)
+        self._let_be(new, value)
         self.recording.made.add(new.index)
+
+    def becoming_leaf(self, node: Node) -> None:
+        """Part a node that needs no gradient, and would be a leaf, from what has computed it."""
+        if node.primitive is not None and not node._requires_grad:
+            computed = constant(node._value)
+            computed.primitive, computed._arguments = node.primitive, node._arguments
+            setattr(computed, "inputs", node.inputs)  # noqa: B010
+            computed.index, computed.scope = node.index, node.scope
+            node.primitive, node.inputs, node._arguments = None, (), ()
+            self._let_be(node, computed)
+
+    def _let_be(self, leaf: Node, value: Tensor) -> None:
+        """Remember which Tensor has computed what a leaf holds from here on."""
+        leaf._value = value._value
+        self._assigned[leaf] = value
+        self.recording.versions[id(leaf), id(value._value)] = value
 
     def current(self, tensor: Tensor) -> Tensor:
         """What has computed the value that a Tensor has now: a leaf may have been assigned."""
@@ -156,7 +184,7 @@ class StepRecorder(Recorder):
     def assign(self, leaf: Node, value: Any) -> None:
         """Let a leaf have a new value from here on."""
         if not isinstance(value, Tensor):
-            raise RecordingError(
+            self.refuse(
                 f"{leaf.label()} was assigned an array while the step is recorded, which would be "
                 "the same at all later calls: assign a Tensor that the step has computed"
             )
@@ -166,9 +194,7 @@ class StepRecorder(Recorder):
         if value._value is old or (id(leaf), id(value._value)) in self.recording.versions:
             value = _same_in_another_array(value)  # so that it is known which of the two is used
         self._old_values.setdefault(leaf, leaf._value)
-        leaf._value = value._value
-        self._assigned[leaf] = value
-        self.recording.versions[id(leaf), id(value._value)] = value
+        self._let_be(leaf, value)
 
     def checking(self, check: Any, x: Node, args: Any, options: Any) -> None:
         """Repeat a check of a value at each call."""
@@ -179,7 +205,7 @@ class StepRecorder(Recorder):
 
     def _refuse_borrowed(self, leaf: Node, attribute: str) -> None:
         if leaf in self._borrowed:
-            raise RecordingError(
+            self.refuse(
                 f".{attribute} of {leaf.label()}, an argument, was assigned while the step is "
                 "recorded, and a replay would leave the caller's Tensor as it is: assign to a "
                 "Tensor that is made outside of the step, or to a copy, tg.Tensor(x)"
@@ -219,7 +245,7 @@ class StepRecorder(Recorder):
     def _state_of(self, owner: Any) -> tuple[str, ...]:
         """The attributes that are read at each call."""
         kind = type(owner)
-        if not issubclass(kind, Optimizer):
+        if not issubclass(kind, Stateful):
             return ()
         return (*kind.scalar_state, *kind.per_parameter_state)
 
@@ -227,10 +253,14 @@ class StepRecorder(Recorder):
         """Return an attribute of a Module or optimizer: what changes, as Tensors."""
         if id(owner) in self._created or (name[:2] == "__" and name != "__dict__"):
             return value
-        if isinstance(owner, Optimizer) and name in type(owner).scalar_state:
+        if name == "forward":
+            self.guard(StateRef(owner, name, own=True))
+        if isinstance(owner, Stateful) and name in type(owner).scalar_state:
             return self._read(StateRef(owner, name))
-        if isinstance(owner, Optimizer) and name in type(owner).per_parameter_state:
-            return tuple(self._read_list(owner, name))
+        if isinstance(owner, Stateful) and name in type(owner).per_parameter_state:
+            found = tuple(self._read_list(owner, name))
+            self.returning([x for x in found if type(x._value) is np.ndarray])
+            return found
         is_property = isinstance(getattr(type(owner), name, None), property)
         attributes = attribute_of(owner, "__dict__")
         if name == "__dict__":
@@ -255,8 +285,11 @@ class StepRecorder(Recorder):
             self._created[id(owner)] = owner  # nothing has been assigned to it before
         if id(owner) in self._created:
             return True
-        if isinstance(owner, Optimizer) and name in type(owner).scalar_state:
+        if isinstance(owner, Stateful) and name in type(owner).scalar_state:
             value = self.current(value) if isinstance(value, Tensor) else constant(value)
+            if isinstance(value._value, np.generic):  # which would count as much as arrays
+                with no_grad():
+                    value = apply(as_python_number, value)
             if type(value._value) not in (bool, int, float):
                 self._refuse_attribute(owner, name, value._value)
             self._read(StateRef(owner, name))
@@ -267,7 +300,7 @@ class StepRecorder(Recorder):
             kept = not self._is_inside(value) and value not in self._inputs
         if kept and id(value) in self._created:
             kept = False
-        state = isinstance(owner, Optimizer) and name in type(owner).per_parameter_state
+        state = isinstance(owner, Stateful) and name in type(owner).per_parameter_state
         if state or not (kept or isinstance(value, PLAIN)):
             self._refuse_attribute(owner, name, value)
         self._settings.setdefault(
@@ -276,7 +309,7 @@ class StepRecorder(Recorder):
         return True
 
     def _refuse_attribute(self, owner: Any, name: str, value: Any) -> None:
-        raise RecordingError(
+        self.refuse(
             f"{type(owner).__name__}.{name} was assigned {type(value).__name__} while the step is "
             "recorded, which a replay would not repeat: return it from the step and assign it "
             "there; or keep it in a Tensor made outside, and assign its .data"
@@ -308,7 +341,7 @@ class StepRecorder(Recorder):
     def _check_undisturbed(self, bits: Any) -> None:
         """Refuse numbers that were drawn beside `sample`: they would be the same at all calls."""
         if not _equal_states(bits.state, self._generators[bits][1]):
-            raise RecordingError(
+            self.refuse(
                 "a generator has been drawn from both by tg.sample and directly while the step is "
                 "recorded, and a replay would repeat only the former: draw all by tg.sample"
             )
@@ -325,7 +358,14 @@ class StepRecorder(Recorder):
                 else:
                     before = self._read(StateRef(node, "_grad"))
             self._gradients[node] = self._old_gradients[node] = before
-        return self._gradients[node]
+        gradient = self._gradients[node]
+        if gradient is not None:
+            self.returning([gradient])
+        return gradient
+
+    def returning(self, nodes: Sequence[Node]) -> None:
+        """Remember that without a recorder these are arrays."""
+        self.recording.arrays.update(nodes)
 
     def set_gradient(self, node: Node, gradient: Any) -> None:
         """Let a node have another gradient, or None."""
@@ -353,7 +393,9 @@ class StepRecorder(Recorder):
     def backward(self, output: Node, gradient: Any, retain_graph: bool) -> None:
         """Pass Tensors back from the output, and accumulate them."""
         assert isinstance(output, Tensor)
-        seed = gradient if isinstance(gradient, Tensor) else constant(output.cotangent(gradient))
+        with no_grad():
+            given = isinstance(gradient, Tensor)
+            seed = gradient.detach() if given else constant(output.cotangent(gradient))
         if seed.shape != output.shape:
             raise ValueError(
                 f"the gradient of {output.label()} must have its shape {output.shape}, "
@@ -406,15 +448,21 @@ class StepRecorder(Recorder):
         traced.update(attributes)
         params = attributes["params"]
         parameters = traced["params"] = [_Parameter(p, self.gradient_of(p)) for p in params]
+        created = id(optimizer) in self._created  # whose state nobody knows but the step
         for name in kind.scalar_state:
-            traced[name] = self._read(StateRef(optimizer, name))
+            value = attributes[name]
+            traced[name] = _as_node(value) if created else self._read(StateRef(optimizer, name))
         for name in kind.per_parameter_state:
-            traced[name] = self._read_list(optimizer, name)
+            listed = attributes[name]
+            traced[name] = [*map(_as_node, listed)] if created else self._read_list(optimizer, name)
         with no_grad():
             traced_copy.update_parameters()
         for parameter, p in zip(parameters, params, strict=True):
             if parameter._value is not p:
                 p.set_value(parameter._value)
+        if created:
+            attributes.update((name, traced[name]) for name in traced.keys() - {"params"})
+            return
         for name in kind.scalar_state:
             self._write(StateRef(optimizer, name), traced[name])
         for name in kind.per_parameter_state:
@@ -429,8 +477,7 @@ class StepRecorder(Recorder):
         """What is kept outside, as a Tensor."""
         if ref.identity not in self._kept:
             leaf = constant(ref.content)
-            if id(ref.owner) not in self._created:
-                self.recording.reads[leaf] = ref
+            self.recording.reads[leaf] = ref
             self._kept[ref.identity] = (ref, leaf, leaf)
         return self._kept[ref.identity][2]
 
@@ -479,6 +526,8 @@ class StepRecorder(Recorder):
 
     def finish(self, result: Any) -> Recording:
         """Return the recording, with what the step has written."""
+        if self._refusal is not None:
+            raise self._refusal
         for bits in self._generators:
             self._check_undisturbed(bits)
         self._check_unchanged()
@@ -491,7 +540,7 @@ class StepRecorder(Recorder):
             if not unchanged and self._is_outside(node):
                 writes.append((StateRef(node, "_grad"), gradient))
         for ref, first, now in self._kept.values():
-            if now is not first and id(ref.owner) not in self._created:
+            if now is not first:
                 writes.append((ref, now))
         for ref, before in self._settings.values():
             self._finish_setting(ref, ref, before)
@@ -502,6 +551,8 @@ class StepRecorder(Recorder):
         self.recording.guards += self._guards.values()
         self.recording.made |= {node.index for node in self._inputs}
         self.recording.assigned = self._assigned
+        accumulated = {node for node, g in self._gradients.items() if g is not None}
+        self.recording.accumulated = {node for node in accumulated if self._is_inside(node)}
         self.recording.result = result
         return self.recording
 
@@ -522,7 +573,7 @@ class StepRecorder(Recorder):
             if not is_same(container, before):
                 changed.append(f"a {type(container).__name__}")
         if changed:
-            raise RecordingError(
+            self.refuse(
                 f"the step changes {' and '.join(changed)} outside, and a replay would not: return "
                 "what it makes, and append or assign it after the call"
             )
@@ -538,6 +589,11 @@ class _Watch(Observer):
     def forward(self, node: Node, primitive: Primitive, arguments: Arguments) -> None:
         """Keep its number, and look at the masks among its indices."""
         self.made.add(node.index)
+        arrays = self.recorder.recording.arrays
+        if not arrays.isdisjoint(node.inputs or ()):
+            rest = arrays.symmetric_difference(node.inputs or ()) - arrays
+            if all(type(x._value) in (bool, int, float) for x in rest):
+                arrays.add(node)
         if primitive is getitem:
             for mask in (node.inputs or ())[1:]:
                 if mask.dtype == bool:
@@ -549,6 +605,10 @@ def _same_in_another_array(tensor: Tensor) -> Tensor:
     other = constant(value)
     other.primitive, other.inputs, other._arguments = stop_gradient, (tensor,), (tensor._value,)
     return other
+
+
+def _as_node(x: Any) -> Tensor:
+    return x if isinstance(x, Tensor) else constant(x)
 
 
 def _kept_argument(x: Any, arrays: list[Tensor]) -> Any:
@@ -613,9 +673,17 @@ def record(
     Tensor(5., from sum)
     """
     recorder = StepRecorder(inputs, borrowed)
-    recorder.name(named_by(step, [*args, *kwargs.values()]))
+    replaced = Replacements()
     try:
-        with recording_with(recorder), observing(_Watch(recorder)), watching(recorder):
-            return recorder.finish(step(*args, **kwargs))
-    finally:
+        try:
+            recorder.name(named_by(step, [*args, *kwargs.values()]))
+            with recording_with(recorder), observing(_Watch(recorder)):
+                watch_attributes(recorder, replaced)
+                refuse_side_effects(recorder.refuse, replaced)
+                return recorder.finish(step(*args, **kwargs))
+        finally:
+            replaced.undo()
+            recorder.put_back()
+    finally:  # once more, as an interruption can come in the midst of it
+        replaced.undo()
         recorder.put_back()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import builtins
 import linecache
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from itertools import count
+from itertools import chain, count
 from keyword import iskeyword
 from operator import is_, setitem
 from threading import RLock
@@ -16,11 +16,8 @@ from weakref import WeakSet, finalize
 
 import numpy as np
 
-from ..engine.commit import commit
 from ..engine.graph import Node
-from ..engine.tensor import constant
-from .arguments import Made, Slot, rebuild
-from .codegen.literals import identifier
+from .arguments import Slot, rebuild
 from .codegen.printer import Source
 from .guards import MISSING, StateRef, condition, is_same
 from .ir import Op, Program
@@ -38,19 +35,35 @@ class Replay:
     `rebuild` makes of these what the step returned.
     """
 
-    def __init__(self, source: Source, program: Program, result: Any, turn: Any) -> None:
+    def __init__(
+        self,
+        source: Source,
+        program: Program,
+        result: Any,
+        turn: Any,
+        load: Callable[[], Callable[..., Any]] | None = None,
+    ) -> None:
         self.source = source
         self.rebuild = _rebuilder(result)
-        file = f"<tinygrad_ce {source.name} {_number()}>"  # for tracebacks and debuggers
-        lines = source.text.splitlines(keepends=True)
-        linecache.cache[file] = (len(source.text), None, lines, file)
-        finalize(self, linecache.cache.pop, file, None)
-        code = builtins.compile(source.text, file, "exec")
+        load = load or partial(defined, self.compiled(), source.name)
         self._frozen = program.frozen_leaves
         self._guards = program.guards
         self.calls = 0  # after the first
         self.net: Any = None  # what verifies the next calls, see verification.py
-        self.call = _Driver(partial(_defined, code, source.name), turn).function(source, program)
+        self._driver = _Driver(load, turn)
+        self.call = self._driver.function(source, program)
+
+    def compiled(self) -> Any:
+        """Return the code of the source, which is Python's."""
+        file = f"<tinygrad_ce {self.source.name} {_number()}>"  # for tracebacks and debuggers
+        lines = self.source.text.splitlines(keepends=True)
+        linecache.cache[file] = (len(self.source.text), None, lines, file)
+        finalize(self, linecache.cache.pop, file, None)
+        return builtins.compile(self.source.text, file, "exec")
+
+    def run_by(self, function: Callable[..., Any]) -> None:
+        """Let another function of the same arguments do the next calls."""
+        self._driver.namespace["step"] = function
 
     def failing(self) -> list[str]:
         """What is no longer as it was at the recording."""
@@ -66,17 +79,10 @@ class Replay:
 def _rebuilder(result: Any) -> Callable[[Any], Any]:
     """From the values that a replay returns, what the step returns, with new Tensors."""
     # One Tensor, or a tuple of them, is by far the most frequent (tests/benchmarks, 4-16-3).
-    if isinstance(result, Slot) and not result.plain:
-        return lambda values: constant(values[0])
-    parts = result.example if isinstance(result, Made) else None
-    if type(parts) is tuple and _are_tensors_in_order(parts):
-        return lambda values: tuple([constant(value) for value in values])
+    if isinstance(result, Slot):
+        fill = result.fill
+        return lambda values: fill(values[0])
     return partial(rebuild, result)
-
-
-def _are_tensors_in_order(parts: Sequence[Any]) -> bool:
-    slots = [part for part in parts if isinstance(part, Slot) and not part.plain]
-    return [slot.number for slot in slots] == [*range(len(parts))]
 
 
 class _Driver:
@@ -90,8 +96,12 @@ class _Driver:
     def __init__(self, load: Callable[[], Callable[..., Any]], turn: Any) -> None:
         step = load()
         self.namespace: dict[str, Any] = {"GUARD_FAILED": GUARD_FAILED, "fits": _fits, "step": step}
-        self.namespace |= {"is_": is_, "is_same": is_same, "set_attribute": object.__setattr__}
-        self.namespace |= {"set_item": setitem, "commit": commit}
+        self.namespace |= {
+            "is_": is_,
+            "is_same": is_same,
+            "set_attribute": object.__setattr__,
+        }
+        self.namespace |= {"set_item": setitem, "chain": chain}
         self.namespace |= {"load": load, "free": [step], "turn": turn}
         self.owners: dict[int, str] = {}
 
@@ -131,7 +141,14 @@ class _Driver:
         for ref, new in program.writes:
             if ref.identity in read and new is not None and new.kind != "number":
                 remembered[read[ref.identity].replace("v", "k")] = written[id(new)]
-        lines += self.writes(program, written)
+        if program.writes or program.settings:
+            lines += [f"    assignments = {self.writes(program, written)}"]
+            unchanged = self.unchanged(program, read)
+            if unchanged:  # from here to the end of any(), CPython runs no handler of a signal
+                lines += [f"    if {' and '.join(unchanged)}:", "        any(assignments)"]
+                lines = ["    while True:", *("    " + line for line in [*lines, "        break"])]
+            else:
+                lines += ["    any(assignments)"]
         lines += [f"    {k} = {w}" for k, w in remembered.items()]
         lines += [f"    return {''.join(f'{r}, ' for r in results) or '()'}"]
         if program.writes or program.settings:
@@ -149,6 +166,8 @@ class _Driver:
             self.namespace[f"c{i}"] = expected
             if isinstance(expected, StateRef):
                 found.append(f"{self.text(ref)} == {self.text(expected)}")
+            elif expected is MISSING and ref.own:
+                found.append(f"{ref.attribute!r} not in {self.owner(vars(ref.owner))}")
             elif expected is MISSING:
                 found.append(f"not hasattr({self.owner(ref.owner)}, {ref.attribute!r})")
             elif isinstance(ref.owner, Node):
@@ -167,8 +186,19 @@ class _Driver:
             found.append(f"{self.owner(leaf)}._requires_grad is {leaf._requires_grad}")
         return list(dict.fromkeys(found))
 
-    def writes(self, program: Program, written: dict[int, str]) -> list[str]:
-        """One call in C that leaves all that was made in its place, or nothing if interrupted."""
+    def unchanged(self, program: Program, read: dict[Any, str]) -> list[str]:
+        """Whether nobody has assigned what this call has read, and is about to assign.
+
+        The handler of a signal can, as it does not wait for its turn.
+        """
+        return [
+            f"{self.text(ref)} is {read[ref.identity]}"
+            for ref, _ in program.writes
+            if ref.identity in read and isinstance(ref.owner, Node)
+        ]
+
+    def writes(self, program: Program, written: dict[int, str]) -> str:
+        """What leaves all that was made in its place, in one call in C of `any`."""
         attributes: list[tuple[str, ...]] = []
         items: list[tuple[str, ...]] = []
         for ref, new in program.writes:
@@ -188,7 +218,7 @@ class _Driver:
             if rows:
                 columns = (f"({', '.join(column)},)" for column in zip(*rows, strict=True))
                 maps.append(f"map({setter}, {', '.join(columns)})")
-        return [f"    commit({', '.join(maps)})"] if maps else []
+        return maps[0] if len(maps) == 1 else f"chain({', '.join(maps)})"
 
     def text(self, ref: StateRef) -> str:
         """What is written to read it or to assign it."""
@@ -197,7 +227,10 @@ class _Driver:
         if ref.in_dict:
             return f"{self.owner(ref.owner)}.get({ref.key!r})"
         owner = self.owner(ref.owner)
-        plain = identifier(name := ref.attribute) == name.lstrip("_") and not iskeyword(name)
+        if ref.own:
+            return f"vars({owner}).get({ref.attribute!r})"
+        name = ref.attribute
+        plain = name.isascii() and name.isidentifier() and not iskeyword(name)
         text = f"{owner}.{name}" if plain else f"vars({owner})[{name!r}]"
         return text if ref.key is None else f"{text}[{ref.key}]"
 
@@ -217,7 +250,7 @@ def _fits(value: Any, op: Op) -> bool:
     return bool(value.flags.c_contiguous) if op.in_c_order else value.strides == op.strides
 
 
-def _defined(code: Any, name: str) -> Callable[..., Any]:
+def defined(code: Any, name: str) -> Callable[..., Any]:
     """The function of a module, with memory of its own."""
     namespace: dict[str, Any] = {}
     exec(code, namespace)

@@ -5,9 +5,9 @@ A reader of the graph; the engine knows nothing of it. How a drawing comes about
 * diagram.py decides what is drawn: boxes, primitives, edges; scopes.py which scopes are open and
   which are folded; boxes.py what is written in a box and where;
 * svg.py draws it where Graphviz has placed it, in the colors of colors.py, with the looks of
-  graph.css, heat maps of heatmap.py and the legend of legend.py;
-* digraph.py writes it in DOT with labels of plain text, of which render.py has Graphviz make PNG
-  and PDF; text_tree.py needs no Graphviz and writes text;
+  graph.css and heat maps of heatmap.py;
+* digraph.py writes it in DOT with labels of plain text and a legend, of which render.py has
+  Graphviz make PNG and PDF; text_tree.py needs no Graphviz and writes text;
 * drawing.py holds it together: `draw` and the `Drawing` that it returns.
 
 The page that steps through backprop is in interactive/:

@@ -64,23 +64,20 @@ class BoxLayout:
 
 
 def width_of(words: str, size: float) -> float:
-    """Estimate how wide words are in a sans-serif font.
-
-    >>> width_of("ab", 10) < width_of("語語", 10)
-    True
-    """
+    """Estimate how wide words are in a sans-serif font."""
     wide = sum(unicodedata.east_asian_width(c) in "WF" for c in words)
     return size * (0.58 * (len(words) - wide) + 1.05 * wide)
 
 
 def contents_of(diagram: Diagram, values: bool) -> dict[str, BoxContent]:
     """Return what a static picture shows of each tensor."""
-    found = {}
-    for box in diagram.boxes:
-        value = box.tensor.data if values or is_plain_number(box) else None
-        expects = diagram.differentiated and box.tensor.requires_grad
-        found[box.id] = BoxContent(box.name, value, box.gradient, expects)
-    return found
+    return {
+        box.id: BoxContent(
+            box.name, box.tensor.data if values or is_plain_number(box) else None, box.gradient,
+            expects_gradient=diagram.differentiated and box.tensor.requires_grad,
+        )
+        for box in diagram.boxes
+    }  # fmt: skip
 
 
 def is_plain_number(box: TensorBox) -> bool:
@@ -96,20 +93,19 @@ def lay_out(box: TensorBox, content: BoxContent) -> BoxLayout:
         slot = Slot("value", (0, 0), LINE - 2, (width + PAD,), 1)
         return BoxLayout(width + 2 * PAD, LINE + PAD, ("", ""), (slot,))
     head = (content.name, text.facts(box.tensor.data, bool(content.name)))
-    shown: list[tuple[str, list[Array]]] = []
+    shown: dict[str, list[Array]] = {}
     if content.value is not None:
-        shown.append(("value", [content.value]))
+        shown["value"] = [content.value]
     if content.expects_gradient:
-        arrays = [*content.reserved, *([] if content.gradient is None else [content.gradient])]
-        shown.append(("grad", arrays))
+        shown["grad"] = [a for a in (*content.reserved, content.gradient) if a is not None]
     top = PAD + 8 + (LINE if any(head) else 0)
     if len(shape) == 1 and text.shown_in_numbers(shape):
-        widths = [_widths(arrays, shape[0]) for _, arrays in shown]
+        widths = [_widths(arrays, shape[0]) for arrays in shown.values()]
         row = sum(max(column) + GAP for column in zip(*widths, strict=True))
         if row > max(MAX_ROW, _head_width(head) - LABEL):
             return _with_columns(head, shown, shape[0], top)
     slots = []
-    for what, arrays in shown:
+    for what, arrays in shown.items():
         slot = _slot(what, shape, arrays, top)
         if slot.rows or slot.picture:
             slots.append(slot)
@@ -141,11 +137,11 @@ def _slot(what: str, shape: tuple[int, ...], arrays: Sequence[Array], top: float
 
 
 def _with_columns(
-    head: tuple[str, str], shown: Sequence[tuple[str, list[Array]]], n: int, top: float
+    head: tuple[str, str], shown: dict[str, list[Array]], n: int, top: float
 ) -> BoxLayout:
     """Write vectors as columns, side by side."""
     slots, right = [], PAD
-    for what, arrays in shown:
+    for what, arrays in shown.items():
         width = max(_widths(arrays, 1)[0], _width([NONE]) if not arrays else 0, 26.0)
         rows = n if arrays else 1
         label, end = (right + width - 26, top), right + width
@@ -162,11 +158,8 @@ def _head_width(head: tuple[str, str]) -> float:
 
 def _widths(arrays: Sequence[Array], columns: int) -> list[float]:
     """Return how wide each column of numbers is."""
-    widths = [0.0] * columns
-    for array in arrays:
-        for i, value in enumerate(array.ravel()):
-            widths[i % columns] = max(widths[i % columns], _width([text.number(value)]))
-    return widths
+    rows = [list(map(text.number, row)) for a in arrays for row in a.reshape(-1, columns)]
+    return [_width(column) for column in zip(*rows, strict=True)] or [0.0] * columns
 
 
 def _width(numbers: Sequence[str]) -> float:

@@ -15,13 +15,13 @@ that are leaves themselves, its leaves are outside of it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from enum import Enum, auto
+from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 from numpy.typing import NDArray
 
-from ..engine.graph import FreedGraphError, topological_order
+from ..engine.graph import FreedGraphError, before_backward, topological_order
 from ..engine.names import printable
 from ..engine.primitives import Primitive
 from ..engine.tensor import Tensor
@@ -46,21 +46,20 @@ VERY_LARGE = 600
 
 
 class Kind(Enum):
-    """What a tensor is to the graph."""
+    """What a tensor is to the graph: what that is called, and the line of its box."""
 
-    PARAMETER = auto()
-    INPUT = auto()
-    CONSTANT = auto()
-    INTERMEDIATE = auto()
-    OUTPUT = auto()
+    PARAMETER = ("parameter", "thick")
+    INPUT = ("input", "thin")
+    CONSTANT = ("constant", "dashed")
+    INTERMEDIATE = ("computed", "rounded")
+    OUTPUT = ("output", "double")
 
 
 @dataclass(eq=False, slots=True)
 class TensorBox:
     """A tensor, and in which frame it is drawn; `gradient` is None where no gradient reaches it.
 
-    `name` is the tensor's own, numbered where others of the graph have it too: two layers have a
-    weight each, and a Tensor does not know of which layer it is.
+    `name` is the tensor's own, numbered where others of the graph have it too.
     """
 
     id: str
@@ -81,7 +80,7 @@ class OpNode:
     frame: ScopeFrame | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(unsafe_hash=True, slots=True)
 class Edge:
     """From a tensor to what uses it, or from what made a tensor to the tensor.
 
@@ -124,9 +123,8 @@ class Diagram:
     def layout_limits(self) -> dict[str, str]:
         """Limits to the search for the best layout of a large diagram, for Graphviz.
 
-        `mclimit` is for the search for fewer crossings: without it, a tensor that a hundred layers
-        use takes a minute to place. A lower `nslimit` would save nothing more, and tangle what is
-        orderly.
+        Without `mclimit`, on the search for fewer crossings, a tensor that a hundred layers use
+        takes a minute to place. A lower `nslimit` would tangle what is orderly.
         """
         parts = len(self.boxes) + len(self.ops) + sum(frame.folded for frame in self.frames)
         if parts < LARGE:
@@ -141,21 +139,23 @@ def diagram_of(
 
     Scopes at level `depth` are folded; by default none, unless there are more than
     `scopes.MAX_OPEN` tensors. Where there is more to draw than `MAX_TENSORS`, raise a ValueError,
-    where backward() has freed a part of the graph, a FreedGraphError.
+    where backward() has freed a part of a large graph, a FreedGraphError.
     """
-    nodes = nodes_of(outputs)
+    outputs = whole(outputs)
+    nodes = topological_order(*outputs)
     unasked = legible_depth(nodes) if depth is None else None
     depth = depth or unasked
     frames = ScopeFrames(MAX_NESTING if depth is None else min(depth, MAX_NESTING))
-    made_in = [frames.of(node.scope) for node in nodes]
-    certain = sum(
-        node.primitive is not None and (frame is None or not frame.folded)
-        for node, frame in zip(nodes, made_in, strict=True)
-    )
-    _refuse_too_many(outputs[0], len(nodes), certain, depth)
-    placement = _Placement(nodes, made_in, outputs)
+    placement = _Placement(nodes, [frames.of(node.scope) for node in nodes], outputs)
     boxes = placement.boxes()
-    _refuse_too_many(outputs[0], len(nodes), len(boxes), depth)
+    if len(boxes) > MAX_TENSORS:
+        which = "" if depth is None else f", {len(boxes):,} of them outside of what {depth=} folds"
+        raise ValueError(
+            f"the graph of {outputs[0].label()} has {len(nodes):,} tensors{which}; more than "
+            f"{MAX_TENSORS:,} cannot be laid out legibly: draw a smaller part (an intermediate "
+            "tensor, fewer steps), or fold its scopes with depth=1, which needs parts computed "
+            "inside tg.scope(...)"
+        )
     drawn_frames = [frame for frame in frames.all if frame.size]
     parts = boxes, placement.ops(), drawn_frames, placement.edges(), placement.folded_into()
     diagram = Diagram(list(outputs), len(nodes), *parts, unasked)
@@ -170,36 +170,23 @@ def differentiable(outputs: Sequence[Tensor]) -> bool:
     return all(t.size == 1 for t in outputs) and any(t.requires_grad for t in outputs)
 
 
-def nodes_of(outputs: Sequence[Tensor]) -> list[Tensor]:
-    """Return all tensors of the graph of some, in order of creation."""
+def whole(outputs: Sequence[Tensor]) -> list[Tensor]:
+    """Return the outputs with the graph that they had before backward()."""
     try:
-        return topological_order(*outputs)
+        return before_backward(*outputs)
     except FreedGraphError as error:
         remedy = "draw before backward(), or call backward(retain_graph=True)"
         raise FreedGraphError(error.node, remedy) from None
 
 
-def _refuse_too_many(output: Tensor, size: int, shown: int, depth: int | None) -> None:
-    if shown <= MAX_TENSORS:
-        return
-    which = "" if depth is None else f", {shown:,} of them outside of what depth={depth} folds"
-    raise ValueError(
-        f"the graph of {output.label()} has {size:,} tensors{which}; more than {MAX_TENSORS:,} "
-        "cannot be laid out legibly: draw a smaller part (an intermediate tensor, fewer steps), "
-        "or fold its scopes with depth=1, which needs parts computed inside tg.scope(...)"
-    )
-
-
 def _add_gradients(outputs: Sequence[Tensor], boxes: Sequence[TensorBox]) -> None:
     """The gradients of the output, or of the sum of several: what backward() of each adds up."""
     wanted = [box for box in boxes if box.tensor.requires_grad]
-    for output in outputs:
-        if output.requires_grad:
-            found = gradients_where_reached(output, [box.tensor for box in wanted])
-            for box, gradient in zip(wanted, found, strict=True):
-                if gradient is not None:
-                    before = box.gradient
-                    box.gradient = gradient if before is None else before + gradient
+    for output in filter(lambda output: output.requires_grad, outputs):
+        found = gradients_where_reached(output, [box.tensor for box in wanted])
+        for box, gradient in zip(wanted, found, strict=True):
+            if gradient is not None:
+                box.gradient = gradient if box.gradient is None else box.gradient + gradient
 
 
 class _Placement:
@@ -242,17 +229,15 @@ class _Placement:
 
     def _put_leaves_where_they_are_used(self) -> None:
         """Into the innermost frame around all uses; inputs are outside of all."""
-        placed: set[int] = set()
+        placed: dict[int, ScopeFrame | None] = {
+            i: None for i, kind in enumerate(self.kind) if kind is Kind.INPUT
+        }
         for source, user in self._uses():
             if self._movable(source):
                 frame = self.frame[user]
-                if source in placed:
-                    frame = innermost_common(self.frame[source], frame)
-                self.frame[source] = frame
-                placed.add(source)
-        for i, kind in enumerate(self.kind):
-            if kind is Kind.INPUT:
-                self.frame[i] = None
+                placed[source] = innermost_common(placed.get(source, frame), frame)
+        for i, frame in placed.items():
+            self.frame[i] = frame
 
     def _keep_leaves_in_sight(self) -> None:
         """Where no edge would come into a frame, its leaves move out of it.
@@ -271,13 +256,9 @@ class _Placement:
 
     def folded_into(self) -> dict[str, str]:
         """In which folded frame each tensor and primitive is that is not drawn itself."""
-        found = {}
-        for i, fold in enumerate(self.fold):
-            if fold is not None:
-                found[f"p{i}"] = fold.id
-                if self.hidden[i]:
-                    found[f"t{i}"] = fold.id
-        return found
+        folds = {i: fold.id for i, fold in enumerate(self.fold) if fold is not None}
+        hidden = {f"t{i}": fold for i, fold in folds.items() if self.hidden[i]}
+        return {f"p{i}": fold for i, fold in folds.items()} | hidden
 
     def boxes(self) -> list[TensorBox]:
         names = text.number_duplicates([printable(str(t.name or "")) for t in self.nodes])
@@ -297,7 +278,7 @@ class _Placement:
     def edges(self) -> list[Edge]:
         """Edges in order of creation and of arguments; into a folded scope, one from each box."""
         drawn: list[Edge] = []
-        into_folds: dict[Edge, list[str]] = {}
+        into_folds: dict[Edge, Edge] = {}
         for i, node in enumerate(self.nodes):
             if node.primitive is None:
                 continue
@@ -312,17 +293,15 @@ class _Placement:
                 edge = Edge(f"t{source}", maker, letter, back, enters=enters, uses=uses)
                 if fold is None:
                     drawn.append(edge)
+                elif edge in into_folds:
+                    into_folds[edge].uses += f" {uses}"
                 elif self.frame[source] is not fold:
-                    if edge not in into_folds:
-                        drawn.append(edge)
-                    into_folds.setdefault(edge, []).append(edge.uses)
+                    drawn.append(edge)
+                    into_folds[edge] = edge
             if not self.hidden[i]:
                 made = Edge(maker, f"t{i}", "", node.requires_grad, makes=True, uses=f"p{i}.y")
                 drawn.append(made)
-        return [
-            replace(edge, uses=" ".join(into_folds[edge])) if edge in into_folds else edge
-            for edge in drawn
-        ]
+        return drawn
 
 
 def kind_of(node: Tensor, is_output: bool) -> Kind:

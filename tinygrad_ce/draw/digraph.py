@@ -10,7 +10,6 @@ from . import formatting as text
 from .boxes import NONE, BoxContent, is_plain_number
 from .colors import DARK, LIGHT
 from .diagram import Diagram, Kind, OpNode, TensorBox
-from .legend import KINDS, kinds_in, notes_on
 from .scopes import ScopeFrame
 
 if TYPE_CHECKING:
@@ -28,6 +27,7 @@ _LINES = {
     Kind.OUTPUT: {"peripheries": "2"},
 }
 
+Part = TensorBox | OpNode | ScopeFrame
 Attributes = dict[str, str]
 
 
@@ -41,29 +41,24 @@ def digraph_of(
     colors = DARK if dark else LIGHT
     gray = {"fillcolor": colors["primitive"], "color": colors["line"], "fontname": FONT}
 
-    def of_box(box: TensorBox) -> Attributes:
-        kind = box.kind.name.lower()
+    def looks(part: Part) -> Attributes:
+        if isinstance(part, TensorBox):
+            kind, label = part.kind.name.lower(), _box_label(part, contents[part.id])
+            fill, line = (kind, "ground"), (f"{kind}-line", "line")
+            fillcolor, color = (colors.get(name, colors[usual]) for name, usual in (fill, line))
+            more = _LINES.get(part.kind, {})
+            return {"label": label, "fillcolor": fillcolor, "color": color, **more}
+        if isinstance(part, OpNode):
+            return {"label": _escape(op_words(part)), "shape": "oval", **gray}
+        if part.folded:
+            label = _lines([frame_words(part), count_words(part)], "n")
+            return {"label": label, "shape": "folder", **gray}
         return {
-            "label": _box_label(box, contents[box.id]),
-            "fillcolor": colors.get(kind, colors["ground"]),
-            "color": colors.get(f"{kind}-line", colors["line"]),
-            **_LINES.get(box.kind, {}),
-        }
-
-    def of_op(op: OpNode) -> Attributes:
-        return {"label": _escape(op_words(op)), "shape": "oval", **gray}
-
-    def of_fold(frame: ScopeFrame) -> Attributes:
-        label = _lines([frame_words(frame), count_words(frame)], "n")
-        return {"label": label, "shape": "folder", **gray}
-
-    def of_cluster(frame: ScopeFrame) -> Attributes:
-        return {
-            "label": _escape(frame_words(frame)),
+            "label": _escape(frame_words(part)),
             # Away from where edges come in, so that they do not cross it.
             "labeljust": "l" if direction == "RL" else "r", "labelloc": "t",
             "style": "filled,rounded", "color": colors["scope-line"], "margin": "10",
-            "fillcolor": colors[f"scope-{1 - frame.level % 2}"],
+            "fillcolor": colors[f"scope-{1 - part.level % 2}"],
         }  # fmt: skip
 
     # pygraphviz goes by the first charset in the text.
@@ -82,30 +77,26 @@ def digraph_of(
         "fontcolor": colors["muted"], "labeldistance": "1.5",
     }  # fmt: skip
     graph = Digraph("computation", graph_attr=graph_attr, node_attr=node_attr, edge_attr=edge_attr)
-    add_parts(graph, diagram, of_box, of_op, of_fold, of_cluster)
+    add_parts(graph, diagram, looks)
     return graph
 
 
 def add_parts(
-    graph: Digraph, diagram: Diagram,
-    of_box: Callable[[TensorBox], Attributes], of_op: Callable[[OpNode], Attributes],
-    of_fold: Callable[[ScopeFrame], Attributes], of_cluster: Callable[[ScopeFrame], Attributes],
-    *, edge_ids: bool = False,
-) -> None:  # fmt: skip
+    graph: Digraph, diagram: Diagram, looks: Callable[[Part], Attributes], edge_ids: bool = False
+) -> None:
     """Put each part into the cluster of its scope, the inner clusters into the outer, and edges."""
     from graphviz import Digraph
 
     clusters: dict[ScopeFrame | None, Digraph] = {None: graph}
     for frame in diagram.frames:
         if not frame.folded:
-            clusters[frame] = Digraph(f"cluster_{frame.id}", graph_attr=of_cluster(frame))
-    for box in diagram.boxes:
-        clusters[box.frame].node(box.id, **of_box(box))
-    for op in diagram.ops:
-        clusters[op.frame].node(op.id, **of_op(op))
+            clusters[frame] = Digraph(f"cluster_{frame.id}", graph_attr=looks(frame))
+    parts: list[TensorBox | OpNode] = [*diagram.boxes, *diagram.ops]
+    for part in parts:
+        clusters[part.frame].node(part.id, **looks(part))
     for frame in sorted(diagram.frames, key=lambda frame: -frame.level):
         if frame.folded:
-            clusters[frame.outer].node(frame.id, **of_fold(frame))
+            clusters[frame.outer].node(frame.id, **looks(frame))
         else:
             clusters[frame.outer].subgraph(clusters[frame])
     for edge in diagram.edges:
@@ -125,10 +116,8 @@ def add_parts(
 
 def op_words(op: OpNode) -> str:
     """Return the symbol of a primitive, and the parameters that matter."""
-    params = text.params(op.primitive.params, op.params)
-    if op.primitive.symbol == "[ ]":  # with space for the index
-        return f"[{params}]"
-    return f"{op.primitive.symbol} {params}".rstrip()
+    symbol, params = op.primitive.symbol, text.params(op.primitive.params, op.params)
+    return f"[{params}]" if symbol == "[ ]" else f"{symbol} {params}".rstrip()
 
 
 def frame_words(frame: ScopeFrame) -> str:
@@ -139,7 +128,7 @@ def frame_words(frame: ScopeFrame) -> str:
 
 def count_words(frame: ScopeFrame) -> str:
     """Return how much is in a folded scope."""
-    return text.count(frame.size, "tensor")
+    return text.quantity(frame.size, "tensor")
 
 
 def _box_label(box: TensorBox, content: BoxContent) -> str:
@@ -164,14 +153,50 @@ def _numbers(what: str, array: text.Array) -> list[str]:
     lines = array.reshape(-1, array.shape[-1] if array.ndim else 1)
     rows = [list(map(text.number, line)) for line in lines]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    padded = (" ".join(n.rjust(w) for n, w in zip(row, widths, strict=True)) for row in rows)
+    padded = (" ".join(map(str.rjust, row, widths)) for row in rows)
     return [f"{'' if i else what:<5} {row}" for i, row in enumerate(padded)]
 
 
 def _legend(diagram: Diagram, values: bool, grads: bool) -> list[str]:
-    kinds = ", ".join("{} ({})".format(*KINDS[kind]) for kind in kinds_in(diagram))
+    kinds = ", ".join("{} ({})".format(*kind.value) for kind in kinds_in(diagram))
     ops = "; ovals: primitives" if diagram.ops else ""
     return [f"boxes: {kinds}{ops}", *notes_on(diagram, values, grads, heat_maps=False)]
+
+
+def kinds_in(diagram: Diagram) -> list[Kind]:
+    """Return the kinds of tensors that occur, in the order of `Kind`."""
+    found = {box.kind for box in diagram.boxes}
+    return [kind for kind in Kind if kind in found]
+
+
+def notes_on(diagram: Diagram, values: bool, grads: bool, heat_maps: bool) -> list[str]:
+    """Return what else there is to know, one line each."""
+    notes = [_note_on_gradients(diagram)] if grads else []
+    if (depth := diagram.automatic_depth) is not None:
+        notes.append(f"folded to depth={depth}, since it has {diagram.size:,} tensors")
+    tensors = [box.tensor for box in diagram.boxes]
+    large = any(t.size and not text.shown_in_numbers(t.shape) for t in tensors)
+    if heat_maps and large and (values or diagram.differentiated):
+        notes.append("heat map: blue below 0, white at 0, orange above; black is not finite")
+    if any(not edge.differentiable for edge in diagram.edges):
+        notes.append("dashed arrow: no gradient comes back along it")
+    if any(edge.argument for edge in diagram.edges):
+        notes.append("a, b at arrows: the order of the arguments, as in a − b")
+    if any(frame.folded for frame in diagram.frames):
+        notes.append("box with a tab: a scope, folded")
+    return notes
+
+
+def _note_on_gradients(diagram: Diagram) -> str:
+    names = [printable(output.name or "") or "the output" for output in diagram.outputs]
+    if diagram.differentiated:
+        return f"grad: of {' + '.join(names)} with respect to the tensor"
+    large = [i for i, output in enumerate(diagram.outputs) if output.size != 1]
+    if large and any(output.requires_grad for output in diagram.outputs):
+        size = diagram.outputs[large[0]].size
+        return f"no gradients: they are of one number, and {names[large[0]]} has {size:,}"
+    depend = "depends" if len(names) == 1 else "depend"
+    return f"no gradients: {', '.join(names)} {depend} on no tensor that requires one"
 
 
 def _lines(lines: Iterable[str], end: str = "l") -> str:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from ..arguments import check_choice, check_flag, check_integer
 from ..atomic_files import check_path, write_file
@@ -14,9 +14,8 @@ from ..engine.names import printable
 from ..engine.tensor import Tensor
 from .boxes import contents_of
 from .diagram import Diagram, diagram_of
-from .digraph import digraph_of
-from .formatting import count
-from .legend import notes_on
+from .digraph import digraph_of, notes_on
+from .formatting import quantity
 from .render import HOW_TO_GET_A_RENDERER, render
 from .svg import svg_of
 from .text_tree import tree_of
@@ -26,8 +25,7 @@ if TYPE_CHECKING:
 
 Direction = Literal["LR", "TB", "RL", "BT"]
 Theme = Literal["auto", "light", "dark"]
-THEMES = ("auto", "light", "dark")
-DIRECTIONS = ("LR", "TB", "RL", "BT")
+DIRECTIONS, THEMES = get_args(Direction), get_args(Theme)
 
 
 def draw(
@@ -52,9 +50,8 @@ def draw(
         The output; everything that it was computed from is drawn. Or several, in a list: then
         gradients are those of their sum, to which backward() of each would add up.
     depth
-        How many levels of scopes to show: scopes at this level become a single box each. With 1,
-        the outermost scopes are boxes; with None, all are open, unless the graph has more tensors
-        than can be read (500): then as many levels as can be.
+        How many levels of scopes to show: scopes at this level become a single box each. With None,
+        all are open, unless the graph has more than 500 tensors: then as many levels as can be.
     direction
         "LR", from left to right, or "TB", "RL", "BT" (T is the top, B the bottom).
     values, grads
@@ -69,16 +66,12 @@ def draw(
 
     Raises
     ------
-    TypeError
-        `tensor` is neither a Tensor nor some, or `depth` not an integer.
-    ValueError
-        The direction or the theme is unknown, the depth less than 1, or the graph too large to be
-        legible.
+    TypeError, ValueError
+        `tensor` is neither a Tensor nor some, `depth` not an integer from 1 on, direction or theme
+        unknown, or the graph too large to be legible.
     FreedGraphError
-        backward() has freed the graph.
+        backward() has freed the graph, which it does where that takes more than 2 MB.
 
-    Examples
-    --------
     >>> import tinygrad_ce as tg
     >>> from tinygrad_ce.draw import draw
     >>> a = tg.Tensor(3.0, requires_grad=True, name="a")
@@ -114,11 +107,10 @@ def _validate_outputs(tensor: Any) -> list[Tensor]:
 
 def _title(diagram: Diagram) -> str:
     named = (printable(str(t.name)) if t.name else t.label() for t in diagram.outputs)
-    counts = [count(diagram.size, "tensor"), count(len(diagram.ops), "primitive")]
-    folded = sum(frame.folded for frame in diagram.frames)
-    if folded:
+    counts = [quantity(diagram.size, "tensor"), quantity(len(diagram.ops), "primitive")]
+    if folded := sum(frame.folded for frame in diagram.frames):
         counts[0] = f"{len(diagram.boxes):,} of {counts[0]}"
-        counts.append(count(folded, "folded scope"))
+        counts.append(quantity(folded, "folded scope"))
     return f"computation graph of {', '.join(named)}: {', '.join(counts)}"
 
 
@@ -147,18 +139,15 @@ class Drawing:
     @property
     def dot(self) -> str:
         """The graph as text in DOT, the language of Graphviz; the same from run to run."""
-        source: str = self.graph.source
-        return source
+        return str(self.graph.source)
 
     def svg(self) -> str:
         """Return the picture as an SVG element, for an HTML page or a file of its own.
 
         Raises
         ------
-        ImportError
-            Neither Graphviz nor pygraphviz is installed; the message says how to get one.
-        RenderError
-            Graphviz failed.
+        ImportError, RenderError
+            Neither Graphviz nor pygraphviz is installed; or it failed.
         """
         notes = notes_on(self._diagram, self._values, self._grads, heat_maps=True)
         layout = self._diagram, self._contents, self._direction
@@ -181,10 +170,8 @@ class Drawing:
 
         Raises
         ------
-        ValueError
-            There are more than 3,000 tensors to step through.
-        FreedGraphError
-            backward() has freed the graph since it was drawn.
+        ValueError, FreedGraphError
+            More than 3,000 tensors; or backward() has freed the graph since it was drawn.
         ImportError, RenderError
             See `svg`.
         """
@@ -200,12 +187,7 @@ class Drawing:
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the drawing in the format of the file's name: .dot, .svg, .png, .pdf or .html.
 
-        A file is written as a whole or not at all. DOT needs no renderer.
-
-        Returns
-        -------
-        Path
-            The file.
+        A file is written as a whole or not at all; its path is returned. DOT needs no renderer.
 
         Raises
         ------
@@ -227,11 +209,9 @@ class Drawing:
             ".pdf": lambda: render(self.dot, "pdf"),
             ".html": self.html,
         }
-        make = makers.get(path.suffix.lower())
-        if make is None:
-            raise ValueError(
-                f"the name of a drawing's file ends in {', '.join(makers)}, got {path.name!r}"
-            )
+        if (make := makers.get(path.suffix.lower())) is None:
+            ends = ", ".join(makers)
+            raise ValueError(f"the name of a drawing's file ends in {ends}, got {path.name!r}")
         made = make()
         write_file(path, made.encode() if isinstance(made, str) else made)
         return path

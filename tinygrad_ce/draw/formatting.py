@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -24,11 +25,7 @@ _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 def subscript(number: int) -> str:
-    """Write a number as an index.
-
-    >>> subscript(12)
-    '₁₂'
-    """
+    """Write a number as an index."""
     return str(number).translate(_SUBSCRIPTS)
 
 
@@ -38,13 +35,9 @@ def number_duplicates(names: Sequence[str]) -> list[str]:
     >>> number_duplicates(["x", "weight", "", "weight", ""])
     ['x', 'weight₁', '', 'weight₂', '']
     """
-    count = Counter(names)
-    seen: Counter[str] = Counter()
-    found = []
-    for name in names:
-        seen[name] += 1
-        found.append(name + subscript(seen[name]) if name and count[name] > 1 else name)
-    return found
+    several = {name for name, n in Counter(names).items() if name and n > 1}
+    numbers = {name: count(1) for name in several}
+    return [name + subscript(next(numbers[name])) if name in several else name for name in names]
 
 
 def number(value: Any, digits: int = 4) -> str:
@@ -60,21 +53,13 @@ def number(value: Any, digits: int = 4) -> str:
     return f"{value + 0.0:.{digits}g}"  # -0.0 + 0.0 is 0.0
 
 
-def count(number: int, noun: str) -> str:
-    """Write how many there are.
-
-    >>> count(1, "tensor"), count(1200, "tensor")
-    ('1 tensor', '1,200 tensors')
-    """
+def quantity(number: int, noun: str) -> str:
+    """Write how many there are: 1 tensor, 1,200 tensors."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def minus(number: str) -> str:
-    """Put a minus sign in the place of each hyphen.
-
-    >>> minus("-1e-05")
-    '−1e−05'
-    """
+    """Put a minus sign in the place of each hyphen."""
     return number.replace("-", "−")
 
 
@@ -84,11 +69,7 @@ MAX_COLUMNS = 5
 
 
 def shown_in_numbers(shape: tuple[int, ...]) -> bool:
-    """Return whether an array of this shape is small enough to be written out in its box.
-
-    >>> shown_in_numbers((3, 3)), shown_in_numbers((1, 9)), shown_in_numbers(())
-    (True, False, True)
-    """
+    """Return whether an array of this shape is small enough to be written out in its box."""
     return 0 < math.prod(shape) <= MAX_SHOWN and (len(shape) < 2 or shape[-1] <= MAX_COLUMNS)
 
 
@@ -100,18 +81,12 @@ def span(array: Array) -> str:
     """
     finite = array[np.isfinite(array)]
     parts = [f"{number(finite.min(), 3)} … {number(finite.max(), 3)}"] if finite.size else []
-    for word, count in ("nan", np.isnan(array).sum()), ("inf", np.isinf(array).sum()):
-        if count:
-            parts.append(f"{count:,} {word}")
-    return ", ".join(parts)
+    counts = {"nan": np.isnan(array).sum(), "inf": np.isinf(array).sum()}
+    return ", ".join([*parts, *(f"{n:,} {word}" for word, n in counts.items() if n)])
 
 
 def facts(array: Array, named: bool) -> str:
-    """Return shape and dtype, where they say more than what is usual.
-
-    >>> facts(np.zeros((2, 3), np.float32), True), facts(np.zeros(()), False)
-    ('(2, 3) float32', 'scalar')
-    """
+    """Return shape and dtype, where they say more than what is usual."""
     shape = str(array.shape) if array.ndim else "" if named else "scalar"
     return " ".join(filter(None, (shape, "" if array.dtype == "float64" else str(array.dtype))))
 
@@ -124,8 +99,7 @@ def params(names: tuple[str, ...], values: tuple[Any, ...]) -> str:
     >>> params(("index_template",), ((slice(1, None), None, 0),))
     '1:, None, 0'
     """
-    shown = map(_param, names, values)
-    return printable(", ".join(filter(None, shown)), PARAMS_LENGTH)
+    return printable(", ".join(filter(None, map(_param, names, values))), PARAMS_LENGTH)
 
 
 def _param(name: str, value: Any) -> str:
@@ -142,12 +116,8 @@ def _param(name: str, value: Any) -> str:
 
 
 def index_part(part: Any) -> str:
-    """Write a part of an index as in source code.
-
-    >>> index_part(slice(1, None)), index_part(slice(None, None, -1)), index_part(...)
-    ('1:', '::-1', '…')
-    """
+    """Write a part of an index as in source code: 1: or … or 0."""
     if isinstance(part, slice):
-        ends = [part.start, part.stop] if part.step is None else [part.start, part.stop, part.step]
+        ends = (part.start, part.stop, part.step)[: 2 if part.step is None else 3]
         return ":".join("" if end is None else str(end) for end in ends)
     return "…" if part is Ellipsis else str(part)

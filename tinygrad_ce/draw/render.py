@@ -1,23 +1,17 @@
 """From DOT to pictures, by whichever Graphviz there is.
 
-`dot` on the PATH comes first: it runs in a process of its own. Without it, pygraphviz runs the
-Graphviz that its wheels contain inside this process. What either writes to stderr, of fonts and
-the like, is kept from the user unless it fails.
+`dot` on the PATH comes first; without it, pygraphviz runs the Graphviz that its wheels contain.
+Either has a process of its own, which can be stopped, and keeps to itself what Graphviz writes to
+stderr, of fonts and the like, unless it fails.
 """
 
 from __future__ import annotations
 
 import importlib.util
-import io
-import os
 import shutil
 import subprocess
 import sys
-import tempfile
-import threading
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr
 
 HOW_TO_GET_A_RENDERER = (
     'pictures need Graphviz: pip install "tinygrad-ce[render]" (pygraphviz, with Graphviz inside), '
@@ -25,18 +19,22 @@ HOW_TO_GET_A_RENDERER = (
     "(apt install graphviz, brew install graphviz, winget install graphviz)"
 )
 
-# With more arrows than this, pygraphviz runs in a process of its own, which can be stopped.
-MANY_EDGES = 500
-SECONDS_BEFORE_WARNING = 4
+SECONDS_BEFORE_WARNING = 10
 MAX_SECONDS = 30
+
+_WITH_PYGRAPHVIZ = """\
+import sys
+from pygraphviz import AGraph
+try:
+    picture = AGraph(string=sys.stdin.buffer.read().decode()).draw(format=sys.argv[1], prog="dot")
+except Exception as error:
+    sys.exit(f"pygraphviz failed: {error}")
+sys.stdout.buffer.write(picture)
+"""
 
 
 class RenderError(RuntimeError):
     """Graphviz was found, but failed."""
-
-
-class _NotInstalledError(Exception):
-    """This renderer is not there; another may be."""
 
 
 def render(source: str, format: str) -> bytes:
@@ -45,34 +43,23 @@ def render(source: str, format: str) -> bytes:
     Without `dot` and pygraphviz, raise an ImportError, and where Graphviz fails a RenderError with
     what it wrote to stderr.
     """
+    commands = []
+    if dot := shutil.which("dot"):
+        commands.append([dot, "-Kdot", f"-T{format}"])
+    if importlib.util.find_spec("pygraphviz"):
+        commands.append([sys.executable, "-c", _WITH_PYGRAPHVIZ, format])
+    if not commands:
+        raise ImportError(HOW_TO_GET_A_RENDERER)
     failures = []
-    for renderer in (_by_command, _in_process):
+    for command in commands:
         try:
-            return renderer(source, format)
-        except _NotInstalledError:
-            continue
+            return _run(command, source)
         except RenderError as error:
             failures.append(str(error))
-    if failures:
-        raise RenderError("; ".join(failures))
-    raise ImportError(HOW_TO_GET_A_RENDERER)
+    raise RenderError("; ".join(failures))
 
 
-def _by_command(source: str, format: str) -> bytes:
-    if (dot := shutil.which("dot")) is None:
-        raise _NotInstalledError
-    return _run_with_timeout([dot, "-Kdot", f"-T{format}"], source)
-
-
-_IN_ANOTHER_PROCESS = """\
-import sys
-from pygraphviz import AGraph
-source = sys.stdin.buffer.read().decode()
-sys.stdout.buffer.write(AGraph(string=source).draw(format=sys.argv[1], prog="dot"))
-"""
-
-
-def _run_with_timeout(command: list[str], source: str) -> bytes:
+def _run(command: list[str], source: str) -> bytes:
     """Run a renderer: say so when it takes long, and stop it when too long."""
     pipe = subprocess.PIPE
     slow = (
@@ -92,46 +79,5 @@ def _run_with_timeout(command: list[str], source: str) -> bytes:
                 raise RenderError(f"{slow}; stopped after {MAX_SECONDS} seconds") from None
             raise
     if process.returncode:
-        raise RenderError(f"{command[0]} failed: {stderr.decode(errors='replace').strip()}")
+        raise RenderError(f"Graphviz failed: {stderr.decode(errors='replace').strip()}")
     return picture
-
-
-# Graphviz keeps state in globals, and stderr belongs to the whole process.
-_one_at_a_time = threading.Lock()
-
-
-def _in_process(source: str, format: str) -> bytes:
-    if source.count("->") > MANY_EDGES and importlib.util.find_spec("pygraphviz"):
-        return _run_with_timeout([sys.executable, "-c", _IN_ANOTHER_PROCESS, format], source)
-    with _one_at_a_time, _stderr_captured() as stderr:
-        try:
-            from pygraphviz import AGraph
-        except ImportError:
-            raise _NotInstalledError from None
-        try:
-            picture: bytes = AGraph(string=source).draw(format=format, prog="dot")
-        except Exception as error:
-            raise RenderError(f"pygraphviz failed: {error} {stderr()}".strip()) from error
-    return picture
-
-
-@contextmanager
-def _stderr_captured() -> Iterator[Callable[[], str]]:
-    """Capture what is written to stderr, by C code too; yields a function that returns it."""
-    try:
-        original = os.dup(2)
-    except OSError:  # there is none, as in a program with windows
-        yield lambda: ""
-        return
-    with tempfile.TemporaryFile() as file, redirect_stderr(io.StringIO()) as text:
-
-        def written() -> str:
-            file.seek(0)
-            return file.read().decode(errors="replace") + text.getvalue()
-
-        os.dup2(file.fileno(), 2)
-        try:
-            yield written
-        finally:
-            os.dup2(original, 2)
-            os.close(original)

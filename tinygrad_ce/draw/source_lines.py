@@ -6,7 +6,7 @@ from typing import Any
 from weakref import finalize
 
 from ..engine.caller import line_of_user
-from ..engine.context import Mode, ModeContext
+from ..engine.context import Mode, Switch
 from ..engine.graph import Node
 from ..engine.hooks import Observer
 from ..engine.primitives import Primitive
@@ -16,11 +16,10 @@ from ..engine.primitives import Primitive
 _LINES: dict[int, str] = {}
 
 
-class remember_lines(ModeContext):
+class remember_lines(Switch):
     """Compute inside, and the page will tell of each tensor which line of your code made it.
 
-    Looking it up takes some microseconds for each operation, so this is for a look at a graph, not
-    for training.
+    Looking it up takes some microseconds for each operation: for a look at a graph, not training.
 
     >>> import tinygrad_ce as tg
     >>> from tinygrad_ce.draw import remember_lines
@@ -30,7 +29,7 @@ class remember_lines(ModeContext):
     >>> line_of(y)
     '<doctest ...>:2: y = tg.Tensor(2.0, requires_grad=True).exp()'
 
-    Also a decorator: ``@remember_lines()``.
+    Also a decorator: ``@remember_lines``.
     """
 
     __slots__ = ()

@@ -20,8 +20,7 @@ from . import heatmap
 from .boxes import LABEL, LINE, NONE, PAD, BoxContent, BoxLayout, Slot, lay_out, width_of
 from .colors import DARK, LIGHT
 from .diagram import Diagram, OpNode, TensorBox
-from .digraph import GAPS, add_parts, count_words, frame_words, op_words
-from .legend import KINDS, kinds_in
+from .digraph import GAPS, Part, add_parts, count_words, frame_words, kinds_in, op_words
 from .render import render
 from .scopes import ScopeFrame
 
@@ -84,9 +83,6 @@ def style_sheet(theme: str) -> str:
     """Return the looks of a picture of its own, light, dark, or as its reader prefers.
 
     Colors are written out: programs that draw SVG without being a browser know no variables.
-
-    >>> print(style_sheet("dark").splitlines()[2])
-    .graph-dark text { fill: #eceef1; }
     """
 
     def looks(colors: dict[str, str]) -> str:
@@ -113,28 +109,26 @@ def _place(diagram: Diagram, boxes: dict[str, BoxLayout], direction: str) -> dic
     """Let Graphviz place the parts, of which it gets nothing but sizes and edges."""
     from graphviz import Digraph
 
-    def part(width: float, height: float, shape: str = "box") -> dict[str, str]:
+    def looks(part: Part) -> dict[str, str]:
+        shape = "box"
+        if isinstance(part, TensorBox):
+            width, height = boxes[part.id].width, boxes[part.id].height
+        elif isinstance(part, OpNode):
+            width, height, shape = _op_width(part), 22, "ellipse"
+        elif part.folded:
+            width, height = _fold_width(part), FOLD_HEIGHT
+        else:
+            # Space for the name: a label of as many letters as it has.
+            label = "n" * round(width_of(frame_words(part), 11) / 6)
+            return {"label": label, "labeljust": "l", "fontsize": "11", "margin": "9"}
         return {"width": f"{width / 72:.4f}", "height": f"{height / 72:.4f}", "shape": shape}
-
-    def cluster(frame: ScopeFrame) -> dict[str, str]:
-        # Space for the name: a label of as many letters as it has.
-        label = "n" * round(width_of(frame_words(frame), 11) / 6)
-        return {"label": label, "labeljust": "l", "fontsize": "11", "margin": "9"}
 
     graph = Digraph(
         graph_attr={**diagram.layout_limits, **GAPS, "rankdir": direction, "charset": "UTF-8"},
         node_attr={"fixedsize": "true", "label": ""},
         edge_attr={"arrowsize": "0.6", "labeldistance": "1.7"},
     )
-    add_parts(
-        graph,
-        diagram,
-        lambda box: part(boxes[box.id].width, boxes[box.id].height),
-        lambda op: part(_op_width(op), 22, "ellipse"),
-        lambda frame: part(_fold_width(frame), FOLD_HEIGHT),
-        cluster,
-        edge_ids=True,
-    )
+    add_parts(graph, diagram, looks, edge_ids=True)
     placed: dict[str, Any] = json.loads(render(graph.source, "json0"))
     return placed
 
@@ -170,9 +164,10 @@ class _Layout:
 
     def parts(self) -> Iterator[str]:
         """Yield everything, the outermost first."""
-        yield from map(self._cluster, (f for f in self.diagram.frames if not f.folded))
+        frames = self.diagram.frames
+        yield from (self._cluster(frame) for frame in frames if not frame.folded)
         yield from self._edges()
-        yield from map(self._fold, (f for f in self.diagram.frames if f.folded))
+        yield from (self._fold(frame) for frame in frames if frame.folded)
         yield from map(self._op, self.diagram.ops)
         yield from map(self._box, self.diagram.boxes)
 
@@ -185,12 +180,10 @@ class _Layout:
 
     def _scope(self, frame: ScopeFrame, kind: str, label: str, outline: str, at: Point) -> str:
         """A scope, which on the page can be folded or opened."""
-        mark = expanded = ""
-        if self.interactive:
-            mark = f'<tspan class="fold">{"+" if frame.folded else "−"}</tspan> '
-            expanded = f' aria-expanded="{"false" if frame.folded else "true"}"'
-        name = mark + escape(frame_words(frame))
-        outline += _text(name, *at, "name" if frame.folded else "")
+        sign, is_open = ("+", "false") if frame.folded else ("−", "true")
+        mark = f'<tspan class="fold">{sign}</tspan> ' if self.interactive else ""
+        expanded = f' aria-expanded="{is_open}"' if self.interactive else ""
+        outline += _text(mark + escape(frame_words(frame)), *at, "name" if frame.folded else "")
         if frame.folded:
             outline += _text(count_words(frame), at[0], at[1] + 12, "facts")
         label = f"scope {frame_words(frame)}, {label}"
@@ -198,21 +191,17 @@ class _Layout:
 
     def _cluster(self, frame: ScopeFrame) -> str:
         x0, y0, x1, y1 = self.bounds[f"cluster_{frame.id}"]
-        y = self.top - y1
+        y, kind = self.top - y1, f"scope level{frame.level % 2}"
         size = f'width="{x1 - x0:.1f}" height="{y1 - y0:.1f}"'
         outline = f'<rect x="{x0:.1f}" y="{y:.1f}" {size} rx="7"/>'
-        kind = f"scope level{frame.level % 2}"
         return self._scope(frame, kind, "open: fold it", outline, (x0 + 9, y + 15))
 
     def _fold(self, frame: ScopeFrame) -> str:
         x, y = self.at[frame.id]
-        width = _fold_width(frame)
+        width, label = _fold_width(frame), f"folded, {count_words(frame)}: open it"
         left, top, bottom = x - width / 2, y - FOLD_HEIGHT / 2, y + FOLD_HEIGHT / 2
-        outline = (
-            f'<path d="M{left:.1f} {top:.1f}h{width * 0.4:.1f}l4 5H{left + width:.1f}'
-            f'V{bottom:.1f}H{left:.1f}z"/>'
-        )
-        label = f"folded, {count_words(frame)}: open it"
+        tab = f"M{left:.1f} {top:.1f}h{width * 0.4:.1f}l4 5"
+        outline = f'<path d="{tab}H{left + width:.1f}V{bottom:.1f}H{left:.1f}z"/>'
         return self._scope(frame, "folded", label, outline, (x, y + 2))
 
     def _op(self, op: OpNode) -> str:
@@ -221,12 +210,9 @@ class _Layout:
         return self._group("primitive", op.id, oval + _text(escape(op_words(op)), x, y + 3.8))
 
     def _edges(self) -> Iterator[str]:
-        # Graphviz sorts edges by node; here they come as they were written.
-        by_id: dict[str, list[dict[str, Any]]] = {}
-        for placed in sorted(self.placed_edges, key=lambda placed: placed["_gvid"]):
-            by_id.setdefault(placed["id"], []).append(placed)
+        by_id = {placed["id"]: placed for placed in self.placed_edges}
         for edge in self.diagram.edges:
-            placed = by_id[edge.uses].pop(0)
+            placed = by_id[edge.uses]
             kind = "edge" if edge.differentiable else "edge constant"
             label = ""
             if edge.argument:
@@ -239,19 +225,19 @@ class _Layout:
         x, y = self.at[box.id]
         layout, content = self.boxes[box.id], self.contents[box.id]
         kind = box.kind.name.lower()
-        parts = [_box_outline(kind, layout.width, layout.height)]
+        inside = _box_outline(kind, layout.width, layout.height)
         name, facts = layout.head
         if name or facts:
-            shown = escape(name) + (" " if name else "")
-            shown += f'<tspan class="facts">{escape(facts)}</tspan>'
-            parts.append(f'<text class="name" x="{PAD}" y="{PAD + 8}">{shown}</text>')
+            shown = (
+                f'{escape(name)}{" " if name else ""}<tspan class="facts">{escape(facts)}</tspan>'
+            )
+            inside += f'<text class="name" x="{PAD}" y="{PAD + 8}">{shown}</text>'
         for slot in layout.slots:
             array = content.value if slot.what == "value" else content.gradient
-            parts.append(_in_slot(slot, array, any(layout.head)))
+            inside += _in_slot(slot, array, any(layout.head))
         move = f"translate({x - layout.width / 2:.1f} {y - layout.height / 2:.1f})"
-        label = content.name or box.id
         more = f' transform="{move}"'
-        return self._group(f"tensor {kind}", box.id, "".join(parts), label, more)
+        return self._group(f"tensor {kind}", box.id, inside, content.name or box.id, more)
 
 
 def _text(words: str, x: float, y: float, kind: str = "") -> str:
@@ -269,18 +255,17 @@ def _box_outline(kind: str, width: float, height: float) -> str:
 
 
 def _in_slot(slot: Slot, array: text.Array | None, labelled: bool) -> str:
-    parts = [_text(slot.what, *slot.label, "label")] if labelled else []
+    inside = _text(slot.what, *slot.label, "label") if labelled else ""
     if slot.picture:
-        parts.append(_heat_map(slot.picture, slot.top - 8, array))
+        inside += _heat_map(slot.picture, slot.top - 8, array)
     elif slot.unreached:
-        parts.append(_text(NONE, slot.columns[0], slot.top, "number"))
+        inside += _text(NONE, slot.columns[0], slot.top, "number")
     else:
-        columns = len(slot.columns)
-        for i in range(slot.rows * columns):
+        for i in range(slot.rows * len(slot.columns)):
             shown = "" if array is None else text.minus(text.number(array.flat[i]))
-            y = slot.top + LINE * (i // columns)
-            parts.append(_text(shown, slot.columns[i % columns], y, "number"))
-    return f'<g class="{slot.what}">{"".join(parts)}</g>'
+            row, column = divmod(i, len(slot.columns))
+            inside += _text(shown, slot.columns[column], slot.top + LINE * row, "number")
+    return f'<g class="{slot.what}">{inside}</g>'
 
 
 def _heat_map(size: tuple[float, float], y: float, array: text.Array | None) -> str:
@@ -299,21 +284,19 @@ def _legend(
     diagram: Diagram, notes: list[str], width: float, height: float
 ) -> tuple[list[str], float, float]:
     """Return the legend below a graph of this size, and how far all of it goes."""
-    words = [(KINDS[kind][0], kind.name.lower()) for kind in kinds_in(diagram)]
+    words = {kind.name.lower(): kind.value[0] for kind in kinds_in(diagram)}
     if diagram.ops:
-        words.append(("primitive", "primitive"))
-    limit = max(width, LEGEND_WIDTH)
+        words["primitive"] = "primitive"
     x, y, right = 0.0, height + 14, width
     parts = ['<g class="legend">']
-    for word, kind in words:
+    for kind, word in words.items():
         wide = width_of(word, 9) + 18
         half = wide / 2
-        if x and x + wide > limit:
+        if x and x + wide > max(width, LEGEND_WIDTH):
             x, y = 0.0, y + 24
         group, shape = f"tensor {kind}", _box_outline(kind, wide, 17)
         if kind == "primitive":
-            group = kind
-            shape = f'<ellipse cx="{half:.1f}" cy="8.5" rx="{half:.1f}" ry="8.5"/>'
+            group, shape = kind, f'<ellipse cx="{half:.1f}" cy="8.5" rx="{half:.1f}" ry="8.5"/>'
         shape += _text(word, half, 11.7, "word")
         parts.append(f'<g class="{group}" transform="translate({x:.1f} {y:.1f})">{shape}</g>')
         x += wide + 8
@@ -332,17 +315,10 @@ def _numbers(listed: str) -> list[float]:
 
 def _arrow(position: str, top: float) -> str:
     """The spline of an edge and the head at its end, from what Graphviz says of it."""
-    tip: Point | None = None
-    points: list[Point] = []
-    for part in position.split():
-        x, y = _numbers(part.removeprefix("e,").removeprefix("s,"))
-        if part.startswith("e,"):
-            tip = (x, top - y)
-        elif not part.startswith("s,"):
-            points.append((x, top - y))
-    written = [f"{x:.1f} {y:.1f}" for x, y in points]
-    (bx, by), (x, y) = points[-1], tip or points[-1]
+    tip, *points = ((x, top - y) for x, y in map(_numbers, position.removeprefix("e,").split()))
+    start, *written = (f"{x:.1f} {y:.1f}" for x, y in points)
+    (bx, by), (x, y) = points[-1], tip
     dx, dy = 0.42 * (bx - x), 0.42 * (by - y)
     corners = [(x, y), (bx - dy, by + dx), (bx + dy, by - dx)]
     head = " ".join(f"{cx:.1f},{cy:.1f}" for cx, cy in corners)
-    return f'<path d="M{written[0]}C{" ".join(written[1:])}"/><polygon points="{head}"/>'
+    return f'<path d="M{start}C{" ".join(written)}"/><polygon points="{head}"/>'

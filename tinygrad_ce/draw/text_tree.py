@@ -14,8 +14,6 @@ from .scopes import ScopeFrame
 MAX_LINES = 400
 MAX_NUMBERS = 4
 
-_WORDS = {Kind.PARAMETER: "parameter", Kind.INPUT: "input", Kind.CONSTANT: "constant"}
-
 
 def tree_of(diagram: Diagram, values: bool = True) -> str:
     """Write the outputs, and below each tensor what it was made from.
@@ -55,9 +53,9 @@ def _lines(diagram: Diagram, values: bool) -> Iterator[str]:
         last = len(inputs) - 1
         for i in range(last, -1, -1):
             branch, bar = ("└─ ", "   ") if i == last else ("├─ ", "│  ")
-            if last == 0:
-                branch = bar = ""
-            todo.append((inputs[i], below + branch, below + bar))
+            todo.append(
+                (inputs[i], below + branch, below + bar) if last else (inputs[i], below, below)
+            )
 
 
 def _line(
@@ -67,7 +65,7 @@ def _line(
     if box.kind is Kind.CONSTANT and t.ndim == 0 and not t.name:
         return text.number(t.data[()])
     if maker is None:
-        made = f"({_WORDS.get(box.kind, 'given')})"
+        made = f"({'given' if box.kind is Kind.OUTPUT else box.kind.value[0]})"
     elif isinstance(maker, ScopeFrame):
         made = f"= [{frame_words(maker)}: {maker.size:,} tensors]"
     else:

@@ -23,6 +23,11 @@ from .hooks import Observer
 from .kernels import unbroadcast
 from .primitives import Rule, concatenate
 
+# How much of a graph that backward() has used up is kept for a drawing, some thousand nodes, and
+# what each takes besides its value.
+_KEPT_BYTES = 1 << 21
+_NODE_BYTES = 1 << 9
+
 
 # Infinities and nans are answers here, not mistakes: the slope of √x at 0 is inf.
 @np.errstate(all="ignore")
@@ -49,8 +54,8 @@ def backpropagate(
     create_graph
         Compute with Tensors, so that the gradients have a graph themselves.
     free
-        Free each node as soon as its gradient has been passed on, so that memory shrinks as
-        gradients appear.
+        Use the graph up: free each node as soon as its gradient has been passed on, so that memory
+        shrinks as gradients appear. A graph of up to 2 MB is only marked, and can still be drawn.
 
     Returns
     -------
@@ -76,15 +81,16 @@ def backpropagate(
     adapted = bool(batch or observers)
     kept: dict[AnyNode, Value] = {}
     gradients: dict[AnyNode, Value] = {output: cotangent}
+    to_keep = _KEPT_BYTES  # less what has been walked
     waiting: list[tuple[int, Any]] = []
     following: Any = output if output.inputs != () else None  # the gradient of a leaf stays
     while following is not None:
         node, following = following, None
-        inputs = node.inputs
-        if inputs is None:
+        inputs, retained = node.inputs, node._retains_grad
+        if retained is None or inputs is None:
             raise FreedGraphError(node)
         g = gradients.pop(node)
-        if node._retains_grad if between is None else node in keep:
+        if retained if between is None else node in keep:
             kept[node] = g
         if recorder is not None:
             recorder.passing(node, g)
@@ -132,14 +138,30 @@ def backpropagate(
             else:
                 following = heappushpop(waiting, (-following.index, following))[1]
         if free:
-            node.inputs = None
-            node._arguments = ()
+            node._retains_grad = None
+            to_keep -= node._value.nbytes + _NODE_BYTES
+            if to_keep < 0:
+                node.inputs = None
+                node._arguments = ()
+    if to_keep < 0:
+        _free_marked(output)
     kept |= gradients  # what is left is of leaves
     if recorder is not None:
         for node, g in gradients.items():
             recorder.passing(node, g)
         recorder.passing(output, None)
     return kept
+
+
+def _free_marked(output: Node) -> None:
+    """Free the nodes that were marked as used up before it was known that they are many."""
+    marked = [output]
+    while marked:
+        node = marked.pop()
+        if node._retains_grad is None and node.inputs is not None:
+            marked += node.inputs
+            node.inputs = None
+            node._arguments = ()
 
 
 def _observed(

@@ -147,7 +147,21 @@ def suspends(function: Function) -> bool:
     )
 
 
-class no_grad(ModeContext):
+class Switch(ModeContext):
+    """A ModeContext without options, which decorates with parentheses and without."""
+
+    __slots__ = ()
+
+    def __new__(cls, function: Function | None = None) -> Self:
+        switch = super().__new__(cls)
+        if function is None:
+            return switch
+        if not callable(function):
+            raise TypeError(f"{cls.__name__}() takes no argument, got {function!r}")
+        return switch(function)  # type: ignore[return-value]
+
+
+class no_grad(Switch):
     """Compute without recording: results inside need no gradient and keep no graph.
 
     >>> import tinygrad_ce as tg
@@ -157,7 +171,7 @@ class no_grad(ModeContext):
     >>> y.requires_grad
     False
 
-    Also a decorator: ``@tg.no_grad()``.
+    Also a decorator: ``@tg.no_grad``.
     """
 
     __slots__ = ()
@@ -167,7 +181,7 @@ class no_grad(ModeContext):
         return parent.derive(grad=False)
 
 
-class enable_grad(ModeContext):
+class enable_grad(Switch):
     """Record again inside a `no_grad`, as the transforms (`grad`, `hessian`, ...) do."""
 
     __slots__ = ()
@@ -177,7 +191,7 @@ class enable_grad(ModeContext):
         return parent.derive(grad=True)
 
 
-class transforming(ModeContext):
+class transforming(Switch):
     """Let compiled functions run as they are written: a transform needs their graph."""
 
     __slots__ = ()

@@ -92,7 +92,9 @@ class Node:
     # required. Backprop asks this once for each edge.
     _tracked_since: int
     _requires_grad: bool
-    _retains_grad: bool  # backward() stores the gradient here, though this is no leaf
+    # Whether backward() stores the gradient here, though this is no leaf; None once it has used up
+    # the graph, of which the inputs may still be there, for a drawing.
+    _retains_grad: bool | None
     index: int
     inputs: tuple[Node, ...] | None
     name: str | None
@@ -170,8 +172,8 @@ class FreedGraphError(RuntimeError):
     Traceback (most recent call last):
         ...
     tinygrad_ce.engine.graph.FreedGraphError: the graph behind the multiply result of shape () has
-    been freed by an earlier backward(); call backward(retain_graph=True) the first time to walk it
-    again, or compute the output again
+    been freed by an earlier backward(), or a compiled step has kept none; call
+    backward(retain_graph=True) the first time to walk it again, or compute the output again
     """
 
     def __init__(
@@ -181,8 +183,8 @@ class FreedGraphError(RuntimeError):
     ) -> None:
         self.node = node
         super().__init__(
-            f"the graph behind {node.label()} has been freed by an earlier backward(); {remedy}, "
-            "or compute the output again"
+            f"the graph behind {node.label()} has been freed by an earlier backward(), or a "
+            f"compiled step has kept none; {remedy}, or compute the output again"
         )
 
 
@@ -224,11 +226,66 @@ def topological_order(*outputs: AnyNode, grad_only: bool = False) -> list[AnyNod
         seen.add(id(node))
         nodes.append(node)
         inputs = node.inputs
-        if inputs is None:
+        if inputs is None or node._retains_grad is None:
             raise FreedGraphError(node)
         todo += [s for s in inputs if s._requires_grad] if grad_only else inputs
     nodes.sort(key=_creation)
     return nodes
+
+
+def before_backward(*outputs: AnyNode) -> list[AnyNode]:
+    """Return the outputs, and where backward() has used up their graph, copies with a whole graph.
+
+    The copies have the values, names, scopes and numbers of the nodes. Leaves are copied only where
+    they have been assigned another value since.
+
+    Raises
+    ------
+    FreedGraphError
+        The graph was too large to be kept.
+
+    >>> import tinygrad_ce as tg
+    >>> x = tg.Tensor(3.0, requires_grad=True)
+    >>> y = x * x
+    >>> y.backward()
+    >>> before_backward(y)[0].inputs == (x, x)
+    True
+    """
+    seen: dict[int, Any] = {}
+    todo: list[Any] = [*outputs]
+    while todo:
+        node = todo.pop()
+        if id(node) not in seen:
+            if node.inputs is None:
+                raise FreedGraphError(node)
+            seen[id(node)] = node
+            todo += node.inputs
+    if all(node._retains_grad is not None for node in seen.values()):
+        return [*outputs]
+    copies: dict[tuple[int, int], Any] = {}  # by node and value
+    for node in sorted(seen.values(), key=_creation):
+        if node.primitive is None:
+            copies[id(node), id(node._value)] = node
+            continue
+        copy = copies[id(node), id(node._value)] = _copy_of(node)
+        pairs = list(zip(node.inputs, node._arguments, strict=False))
+        for source, value in pairs:
+            if (id(source), id(value)) not in copies:
+                copies[id(source), id(value)] = earlier = _copy_of(source)
+                earlier._value = value
+        copy.inputs = tuple(copies[id(source), id(value)] for source, value in pairs)
+    return [copies[id(node), id(node._value)] for node in outputs]
+
+
+def _copy_of(node: AnyNode) -> AnyNode:
+    copy = object.__new__(type(node))
+    for slot in _COPIED:
+        setattr(copy, slot, getattr(node, slot))
+    copy._retains_grad = False
+    return copy
+
+
+_COPIED = frozenset(Node.__slots__) - {"__weakref__"}
 
 
 def nodes_between(sources: Sequence[AnyNode], output: AnyNode) -> list[AnyNode]:

@@ -70,8 +70,14 @@ class Recorder:
         What is recorded until the next call belongs to this node.
         """
 
+    def returning(self, nodes: Sequence[Node]) -> None:
+        """Nodes are about to be returned where there would be arrays without a recorder."""
+
     def leaving(self, inner: Recorder) -> None:
         """Another recorder is about to take this one's place for a while, and is told instead."""
+
+    def becoming_leaf(self, node: Node) -> None:
+        """A node is about to be assigned to as a leaf, which it may be without a recorder."""
 
     def switching(self, leaf: Node) -> None:
         """Whether a leaf requires a gradient is about to be assigned."""

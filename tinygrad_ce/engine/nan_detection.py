@@ -6,14 +6,14 @@ import numpy as np
 
 from .array_types import Arguments, Value
 from .caller import line_of_user
-from .context import Mode, ModeContext
+from .context import Mode, Switch
 from .graph import Node
 from .hooks import Observer
 from .names import printable
 from .primitives import Primitive
 
 
-class detect_nan(ModeContext):
+class detect_nan(Switch):
     """Raise at the first nan or infinity that is made out of finite numbers.
 
     Forward and backward. The error names the primitive, its scope, and the line of your code that
@@ -32,7 +32,7 @@ class detect_nan(ModeContext):
         ...
     FloatingPointError: log made -inf out of finite numbers, at <doctest ...>:2: x.log()
 
-    Also a decorator: ``@tg.detect_nan()``.
+    Also a decorator: ``@tg.detect_nan``.
     """
 
     __slots__ = ()

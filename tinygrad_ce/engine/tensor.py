@@ -20,6 +20,7 @@ import operator
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from itertools import count, repeat
 from typing import Union, final
 
@@ -41,11 +42,12 @@ from .axes import Axis, as_shape, count_along, from_the_end
 from .backprop import backpropagate
 from .commit import accumulate, commit
 from .context import MODE, active_recorder
-from .graph import Node
+from .graph import FreedGraphError, Node
 from .hooks import Options
 from .kernels import ARRAY_SLOT
 from .numpy_protocol import call_function, call_ufunc
 from .primitives import Primitive
+from .read_only import ReadOnlyArray
 
 TensorLike = Union[ArrayLike, "Tensor"]
 
@@ -85,6 +87,30 @@ def _reflected(primitive: Primitive) -> Callable[[Tensor, TensorLike], Tensor]:
     return reflected
 
 
+def _in_place(operator: Callable[[Tensor, TensorLike], Tensor]) -> Callable[..., Tensor]:
+    """The in-place form of an operator: it assigns to a leaf that needs a gradient, under no_grad.
+
+    Of all other Tensors, the name is bound to the result, as Python does for numbers.
+    """
+
+    def in_place(self: Tensor, other: TensorLike) -> Tensor:
+        if not self._requires_grad or self.primitive is not None:
+            return operator(self, other)
+        if MODE.get().grad:
+            raise RuntimeError(
+                f"{self.label()} is a leaf that needs a gradient, and does not change while the "
+                "graph is recorded: to update it, use `with tg.no_grad():` around the in-place "
+                "operator; to compute with it, write w = w - x in place of w -= x"
+            )
+        result = operator(self, other)
+        if result is not NotImplemented:
+            self.set_value(result if result.dtype == self.dtype else result.astype(self.dtype))
+            result = self
+        return result
+
+    return in_place
+
+
 def _unary(primitive: Primitive, doc: str | None = None) -> Callable[[Tensor], Tensor]:
     """The operator or method of a primitive of one Tensor."""
     value = primitive.value
@@ -100,6 +126,40 @@ def _unary(primitive: Primitive, doc: str | None = None) -> Callable[[Tensor], T
     operator.__doc__ = doc
     return operator
 
+
+def _of_module(module: str, name: str) -> Callable[..., Value]:
+    """The method that is a function of a module, which is loaded when it is first called."""
+
+    def method(self: Tensor, *args: object, **kwargs: object) -> Value:
+        function = getattr(import_module(f".{module}", __package__), name)
+        return function(self, *args, **kwargs)
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"Return what `np.{name}` does of this Tensor."
+    return method
+
+
+# What ndarray has and Tensor has not, and what to do instead.
+_IN_PLACE = "it changes an array in place, and arrays in a graph never change: "
+_NOT_HERE = {
+    "sort": f"{_IN_PLACE}use tg.sort(t)",
+    "partition": f"{_IN_PLACE}use np.partition(t, kth)",
+    "fill": f"{_IN_PLACE}use tg.full_like(t, value)",
+    "put": f"{_IN_PLACE}use np.where(mask, value, t)",
+    "resize": f"{_IN_PLACE}use np.resize(t, shape)",
+    "setfield": f"{_IN_PLACE}use np.where(mask, value, t)",
+    "byteswap": f"{_IN_PLACE}use t.data.byteswap()",
+    "setflags": "its data is always read-only: use t.data.copy()",
+    "flat": "use t.flatten(), or iterate over it",
+    "choose": "stack the choices and use tg.take_along_axis",
+    "view": "nothing is a view: use t.reshape or t.astype",
+    "getfield": "a Tensor has no fields: use t.data",
+    **dict.fromkeys(
+        ("base", "ctypes", "dump", "dumps", "flags", "strides", "tobytes", "tofile"),
+        "a Tensor's memory is that of its array: use t.data",
+    ),
+    **dict.fromkeys(("device", "to_device"), "arrays are NumPy's, in the memory of the CPU"),
+}
 
 _NUMBERS = frozenset((bool, int, float))
 
@@ -181,6 +241,9 @@ class Tensor(Node):
 
     @data.setter
     def data(self, data: ArrayLike | Tensor) -> None:
+        recorder = active_recorder()
+        if recorder is not None:
+            recorder.becoming_leaf(self)
         if self.primitive is not None:
             raise RuntimeError(
                 f"cannot assign to the data of {self.label()}, which was computed; "
@@ -233,6 +296,9 @@ class Tensor(Node):
 
     @requires_grad.setter
     def requires_grad(self, wanted: bool) -> None:
+        recorder = active_recorder()
+        if recorder is not None:
+            recorder.becoming_leaf(self)
         if self.primitive is not None:
             raise RuntimeError(
                 f"requires_grad can be set on leaves only, not on {self.label()}, which was "
@@ -241,7 +307,6 @@ class Tensor(Node):
         wanted = check_flag("requires_grad", wanted)
         if wanted:
             _check_differentiable(self.dtype)
-        recorder = active_recorder()
         if recorder is not None:
             recorder.switching(self)
         if wanted != self._requires_grad:
@@ -286,6 +351,8 @@ class Tensor(Node):
         """Ask backward() to store `.grad` here too, though this Tensor is no leaf."""
         if not self._requires_grad:
             raise RuntimeError(f"{self.label()} needs no gradient, so none can be retained")
+        if self._retains_grad is None:
+            raise FreedGraphError(self, "call retain_grad() before it")
         self._retains_grad = True
 
     # ── As a node of the graph ────────────────────────────────────────────────────────────────
@@ -362,6 +429,8 @@ class Tensor(Node):
     __sub__, __rsub__ = _binary(p.subtract), _reflected(p.subtract)
     __mul__, __rmul__ = _binary(p.multiply), _reflected(p.multiply)
     __truediv__, __rtruediv__ = _binary(p.divide), _reflected(p.divide)
+    __mod__, __rmod__ = _binary(p.remainder), _reflected(p.remainder)
+    __floordiv__, __rfloordiv__ = _binary(p.floor_divide), _reflected(p.floor_divide)
     __and__, __rand__ = _binary(p.logical_and), _reflected(p.logical_and)
     __or__, __ror__ = _binary(p.logical_or), _reflected(p.logical_or)
     __lt__, __le__ = _binary(p.less), _binary(p.less_equal)
@@ -369,6 +438,12 @@ class Tensor(Node):
     __eq__ = _binary(p.equal)  # type: ignore[assignment]
     __ne__ = _binary(p.not_equal)  # type: ignore[assignment]
     __neg__, __abs__, __invert__ = _unary(p.negative), _unary(p.abs_), _unary(p.logical_not)
+
+    def __divmod__(self, other: Value) -> tuple[Tensor, Tensor]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Value) -> tuple[Tensor, Tensor]:
+        return other // self, other % self
 
     def __pos__(self) -> Tensor:
         return self
@@ -395,6 +470,10 @@ class Tensor(Node):
     def __rmatmul__(self, other: Value) -> Tensor:
         other = as_operand(other)
         return NotImplemented if other is NotImplemented else matmul(other, self)
+
+    __iadd__, __isub__, __imul__ = _in_place(__add__), _in_place(__sub__), _in_place(__mul__)
+    __itruediv__, __ipow__ = _in_place(__truediv__), _in_place(__pow__)
+    __imatmul__ = _in_place(__matmul__)
 
     def __getitem__(self, index: object) -> Tensor:
         arrays, template = _split_index(index)
@@ -441,13 +520,17 @@ class Tensor(Node):
 
     def _warn_of_lost_gradient(self, name: str) -> None:
         # NumPy and math call these for a[0] = t, np.float64(t) and math.exp(t).
-        if self._requires_grad:
+        if self._passes_gradient():
             warnings.warn(
                 f"{name}() of {self.label()} drops its gradient; use t.item() if the number alone "
                 "is meant",
                 UserWarning,
                 stacklevel=3,
             )
+
+    def _passes_gradient(self) -> bool:
+        """Whether a gradient can still be asked for: one is required, and no graph is freed."""
+        return self._requires_grad and self._retains_grad is not None
 
     def __index__(self) -> int:
         if self.dtype.kind not in "iu":
@@ -477,6 +560,9 @@ class Tensor(Node):
         return f"Tensor({', '.join(parts)})"
 
     def __reduce__(self) -> Arguments:
+        recorder = active_recorder()
+        if recorder is not None:
+            recorder.reading(self)
         leaf_grad = self._requires_grad and self.primitive is None
         grad = self._grad if leaf_grad else None
         return _restored, (np.array(self._value), leaf_grad, self.name, grad)
@@ -484,7 +570,7 @@ class Tensor(Node):
     # ── NumPy's protocols ─────────────────────────────────────────────────────────────────────
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
-        if self._requires_grad:
+        if self._passes_gradient():
             raise TypeError(
                 f"converting {self.label()} to an array would silently drop its gradient; "
                 "use t.data or t.detach() if that is meant"
@@ -492,6 +578,14 @@ class Tensor(Node):
         if copy is False and dtype not in (None, self.dtype):
             raise ValueError(f"{self.dtype} cannot be viewed as {np.dtype(dtype)} without a copy")
         return np.array(self.data, dtype=dtype) if copy or dtype is not None else self.data
+
+    def __dlpack__(self, *, copy: bool | None = None, **options: Value) -> Value:
+        if copy is False:
+            raise BufferError("a Tensor shares its memory with nobody: use copy=None or True")
+        return self.__array__(copy=True).__dlpack__(**options)
+
+    def __dlpack_device__(self) -> Arguments:
+        return np.empty(0).__dlpack_device__()
 
     def __array_ufunc__(
         self, ufunc: np.ufunc, method: str, *inputs: object, **kwargs: object
@@ -630,11 +724,74 @@ class Tensor(Node):
         """Repeat along new axes and axes of length 1 to this shape."""
         return apply_unary(p.broadcast_to, self, as_shape(shape))
 
+    def copy(self) -> Tensor:
+        """Return the Tensor itself, which nothing can change."""
+        return self
+
+    def conjugate(self) -> Tensor:
+        """Return the Tensor itself, which is real."""
+        return self
+
+    conj = conjugate
+
+    @property
+    def real(self) -> Tensor:
+        """The Tensor itself."""
+        return self
+
+    @property
+    def imag(self) -> Tensor:
+        """Zeros of this shape and dtype."""
+        return constant(np.zeros(self.shape, self.dtype)[()])
+
+    @property
+    def itemsize(self) -> int:
+        """The bytes of one element."""
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all elements."""
+        return self.size * self.dtype.itemsize
+
+    def tolist(self) -> Value:
+        """Return the value as Python numbers in nested lists; of a 0-d Tensor the number."""
+        return self.data.tolist()
+
     def astype(self, dtype: DTypeLike) -> Tensor:
         """Convert to another dtype; no gradient flows to or from integers and booleans."""
         dtype = check_dtype(dtype)
         source = self if dtype.kind == "f" else self.detach()
         return apply_unary(p.astype, source, dtype)
+
+    # ── As NumPy's functions ──────────────────────────────────────────────────────────────────
+
+    prod = _of_module("reductions", "prod")
+    cumprod = _of_module("reductions", "cumprod")
+    ptp = _of_module("reductions", "ptp")
+    any = _of_module("constant_functions", "any")
+    all = _of_module("constant_functions", "all")
+    round = _of_module("constant_functions", "round")
+    nonzero = _of_module("constant_functions", "nonzero")
+    searchsorted = _of_module("constant_functions", "searchsorted")
+    argpartition = _of_module("constant_functions", "argpartition")
+    argsort = _of_module("operations", "argsort")
+    dot = _of_module("products", "dot")
+    ravel = _of_module("rearranging", "ravel")
+    take = _of_module("rearranging", "take")
+    repeat = _of_module("rearranging", "repeat")
+    trace = _of_module("rearranging", "trace")
+    diagonal = _of_module("rearranging", "diagonal")
+
+    def compress(self, condition: TensorLike, axis: int | None = None) -> Tensor:
+        """Return what `np.compress` does of this Tensor."""
+        function: Callable[..., Tensor] = _of_module("rearranging", "compress")
+        return function(condition, self, axis)
+
+    def __getattr__(self, name: str) -> Value:
+        if name in _NOT_HERE:
+            raise AttributeError(f"a Tensor has no {name}: {_NOT_HERE[name]}")
+        raise AttributeError(f"'Tensor' object has no attribute {name!r}")
 
 
 _NUMERIC = (Tensor, np.ndarray, np.generic, int, float, complex, list, tuple)
@@ -835,7 +992,7 @@ def _freeze(array: Array) -> Array:
 
 def _read_only_view(value: Value) -> Array:
     """A read-only array that cannot be made writeable again."""
-    return _freeze(np.asarray(value)).view()
+    return _freeze(np.asarray(value)).view(ReadOnlyArray)
 
 
 # ── Helpers of methods ────────────────────────────────────────────────────────────────────────────

@@ -17,13 +17,13 @@ Proved: the difference simplifies to 0.
 Needs the extra `symbolic`: ``pip install "tinygrad-ce[symbolic]"``.
 
 In the order of the work: full_graph.py keeps in the graph what has no derivative; read_graph.py
-reads it by sympy_rules.py and exact_numbers.py; derivation.py lists the nodes; simplify.py brings a
-difference to one fraction; proof.py compares; lines.py is the text that text.py and latex.py set.
+reads it by sympy_rules.py and exact_numbers.py; simplify.py brings a difference to one fraction;
+proof.py compares, and result.py has what came of it, which setting.py sets as text or LaTeX.
 """
 
 from .full_graph import recording
-from .proof import Proof, prove, prove_equal
+from .proof import prove, prove_equal
 from .read_graph import expressions
-from .result import Step
+from .result import Proof, Step
 
 __all__ = ["expressions", "recording", "prove", "prove_equal", "Proof", "Step"]

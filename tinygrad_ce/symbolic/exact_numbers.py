@@ -59,25 +59,18 @@ def to_rational(values: Any) -> Expressions:
 
 def _exact_number(x: Any, dtype: np.dtype[Any]) -> Expression:
     s = require_sympy()
-    if isinstance(x, float):
-        if x in _irrationals():
-            return _irrationals()[x]
-        if math.isfinite(x):
-            fraction = _simplest_fraction(x, dtype.type if dtype.kind == "f" else float)
-            return s.Rational(fraction.numerator, fraction.denominator)
-    try:  # what is text would be executed
-        expression = None if isinstance(x, str | bytes) else s.sympify(x)
-    except Exception:
-        expression = None
-    if not isinstance(expression, s.Basic):
-        raise TypeError(f"expected numbers or expressions of SymPy, got {shown(x)}")
-    return expression
-
-
-def _simplest_fraction(x: float, rounded: Callable[[float], Any]) -> Fraction:
-    itself = Fraction(x)
+    if not isinstance(x, float) or not math.isfinite(x):
+        try:  # what is text would be executed
+            expression = None if isinstance(x, str | bytes) else s.sympify(x)
+        except Exception:
+            expression = None
+        if not isinstance(expression, s.Basic):
+            raise TypeError(f"expected numbers or expressions of SymPy, got {shown(x)}")
+        return expression
+    rounded, itself = dtype.type if dtype.kind == "f" else float, Fraction(x)
     simpler = (itself.limit_denominator(10**digits) for digits in range(1, 18))
-    return next((f for f in simpler if rounded(float(f)) == rounded(x)), itself)
+    fraction = next((f for f in simpler if rounded(float(f)) == rounded(x)), itself)
+    return _irrationals().get(x) or s.Rational(fraction.numerator, fraction.denominator)
 
 
 @cache

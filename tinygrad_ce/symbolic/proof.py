@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
+from itertools import chain, count
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
 from .. import functional as F
 from ..arguments import check_callable, check_choice, check_integer
+from ..engine import primitives
 from ..engine.backprop import backpropagate
-from ..engine.graph import nodes_between
+from ..engine.graph import nodes_between, topological_order
 from ..engine.tensor import Tensor, constant
-from .derivation import steps_of
 from .exact_numbers import (
     Expressions,
     elementwise,
@@ -22,29 +25,15 @@ from .exact_numbers import (
     with_real_symbols,
 )
 from .full_graph import recording
-from .latex import as_latex
-from .result import Derivative, ProofData, Step
+from .read_graph import expression_of, read_nodes
+from .result import Derivative, Proof, Step
 from .simplify import simplify_difference
-from .text import as_text
 
 Loss = Callable[[Tensor, int], Tensor]
 
 
-class Proof(ProofData):
-    """Whether what was read from a graph and a closed form are the same, and why.
-
-    Printed, it is the derivation as text; notebooks show its `latex`. See `ProofData` for the rest.
-    """
-
-    def __str__(self) -> str:
-        return as_text(self)
-
-    def latex(self) -> str:
-        """Return the derivation in LaTeX, to be set between ``$$``."""
-        return as_latex(self)
-
-    def _repr_latex_(self) -> str:
-        return f"$$\n{self.latex()}\n$$"
+# Without those that mean something in mathematics, or look like numbers.
+LETTERS = "abcdfghknqrstuvwxyABCDFHKMPQRTUVWXY"
 
 
 def prove(
@@ -87,10 +76,8 @@ def prove(
     check_callable("loss", loss)
     n_classes, target = check_integer("n_classes", n_classes, 1), check_integer("target", target)
     if not 0 <= target < n_classes:
-        raise IndexError(
-            f"target {target} is out of range for {n_classes} classes: "
-            f"labels run from 0 to {n_classes - 1}"
-        )
+        labels = f"labels run from 0 to {n_classes - 1}"
+        raise IndexError(f"target {target} is out of range for {n_classes} classes: {labels}")
     steps = _derive(n_classes, target, of, loss)
     actual = next(step.gradient for step in steps if step.name == "z")
     assert actual is not None
@@ -126,9 +113,8 @@ def prove_equal(actual: Any, expected: Any) -> Proof:
     <BLANKLINE>
     Proved: the difference simplifies to 0.
     """
-    left, right = (
-        to_rational(elementwise(with_real_symbols)(to_rational(e))) for e in (actual, expected)
-    )
+    with_real = elementwise(with_real_symbols)
+    left, right = (to_rational(with_real(to_rational(e))) for e in (actual, expected))
     if left.shape != right.shape:
         raise ValueError(f"actual has shape {left.shape}, expected has shape {right.shape}")
     return Proof(None, None, (), left, right, simplify_difference(left, right), right)
@@ -145,7 +131,7 @@ def _derive(n_classes: int, target: int, of: Derivative, loss: Loss) -> tuple[St
         if of == "hessian":
             output = gradients[z]
             gradients = _gradients(z, output, np.eye(n_classes))
-    return steps_of(z, output, gradients, "L" if of == "gradient" else "G")
+    return _steps(z, output, gradients, "L" if of == "gradient" else "G")
 
 
 def _gradients(z: Tensor, output: Tensor, cotangent: Any) -> dict[Tensor, Tensor]:
@@ -154,6 +140,45 @@ def _gradients(z: Tensor, output: Tensor, cotangent: Any) -> dict[Tensor, Tensor
     if not nodes:
         return {z: constant(np.zeros(np.shape(cotangent)[: -output.ndim or None] + z.shape))}
     return backpropagate(output, constant(cotangent), wanted=nodes, create_graph=True)
+
+
+def _steps(
+    z: Tensor, output: Tensor, gradients: dict[Tensor, Tensor], name: str
+) -> tuple[Step, ...]:
+    graph = topological_order(output, *gradients.values())
+    held = [node for node in graph if node.primitive is primitives.max_constant]
+    nodes = sorted({z, *gradients, *held}, key=attrgetter("index"))
+    names = _names(nodes, {output: name, z: "z"})
+    symbols = {node: symbol_array(names[node], node.shape) for node in nodes}
+    in_z = read_nodes([*nodes, *gradients.values()], {t: symbols[t] for t in (z, *held)})
+    in_names = read_nodes(gradients.values(), symbols)
+    return tuple(
+        Step(
+            names[node],
+            node.primitive.name if node.primitive else "",
+            expression_of(node, in_z | symbols) if node.inputs else symbols[node],
+            in_z[node],
+            in_names[gradients[node]] if node in gradients else None,
+            in_z[gradients[node]] if node in gradients else None,
+        )
+        for node in nodes
+    )
+
+
+def _names(nodes: Sequence[Tensor], names: dict[Tensor, str]) -> dict[Tensor, str]:
+    """A name for each node: its own if it has one, m for what is held constant, else a letter."""
+    names = dict(names)
+    taken = {*names.values(), "p"}
+    letters = chain(LETTERS, (f"v{i}" for i in count(1)))
+    for node in nodes:
+        if node in names:
+            continue
+        own = node.name or ("m" if node.primitive is primitives.max_constant else None)
+        if own is None or own in taken or not re.fullmatch(r"[^\W\d_]+", own):
+            own = next(letter for letter in letters if letter not in taken)
+        names[node] = own
+        taken.add(own)
+    return names
 
 
 def _closed_form(p: Expressions, target: int, of: Derivative) -> Expressions:

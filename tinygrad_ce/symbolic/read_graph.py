@@ -65,9 +65,8 @@ def _given(t: Tensor, given: Any) -> Expressions:
         raise TypeError(f"symbols stand for Tensors, got {type(t).__name__}")
     symbols = symbol_array(given, t.shape) if isinstance(given, str) else to_rational(given)
     if symbols.shape != t.shape:
-        raise ValueError(
-            f"{t.label()} needs symbols of its shape {t.shape}, got shape {symbols.shape}"
-        )
+        needed = f"needs symbols of its shape {t.shape}"
+        raise ValueError(f"{t.label()} {needed}, got shape {symbols.shape}")
     return symbols
 
 
@@ -80,7 +79,7 @@ def read_nodes(outputs: Iterable[Tensor], known: Known) -> Known:
         if node in found or node in known:
             continue
         found.add(node)
-        if node.inputs is None:
+        if node.inputs is None or node._retains_grad is None:
             raise FreedGraphError(node)
         todo += node.inputs
     read = dict(known)
@@ -102,10 +101,9 @@ def expression_of(node: Tensor, known: Known) -> Expressions:
     try:
         expressions = to_rational(rule(*arguments, *node.params))
     except RecursionError as error:
-        raise ValueError(
-            f"the expression of {node.label()} is nested too deeply for SymPy: give a tensor on "
-            "the way to it a symbol of its own"
-        ) from error
+        remedy = "give a tensor on the way to it a symbol of its own"
+        deep = f"the expression of {node.label()} is nested too deeply for SymPy"
+        raise ValueError(f"{deep}: {remedy}") from error
     except (TypeError, ValueError, AttributeError, NotImplementedError) as error:
         raise TypeError(_cannot_read(node)) from error
     if expressions.shape != node.shape:

@@ -39,8 +39,8 @@ def _is_nonzero_somewhere(e: Expression) -> bool:
 class Exponentials:
     """Symbols in the place of exponentials, so that expressions become rational functions.
 
-    With A for exp(a) and B for exp(b), exp(2a - b) is A²/B. A rational function is 0 if the terms
-    of its numerator cancel once it is multiplied out.
+    With A for exp(a) and B for exp(b), exp(2a - b) is A²/B. Such a function is 0 if the terms of
+    its numerator cancel once it is multiplied out.
     """
 
     def __init__(self) -> None:

@@ -58,6 +58,11 @@ def check_cross_entropy(logits: ArrayLike, target: ArrayLike) -> list[GradientCh
     logits, target
         Floating point, of shape (N, C), and labels of shape (N,).
 
+    Returns
+    -------
+    list
+        A check for each gradient, in the order in which backprop finds them.
+
     >>> checks = check_cross_entropy(np.array([[2.0, 1.0, 0.1]]), [0])
     >>> [(check.name, check.formula) for check in checks][-2:]
     [('∂L/∂z', '(p − y) / N'), ('∂L/∂z of F.cross_entropy', '(p − y) / N')]
@@ -78,6 +83,11 @@ def check_network(model: Sequential, X: ArrayLike, y: ArrayLike) -> list[Gradien
     model, X, y
         Linear layers with Tanh between them; and a batch: rows (N, n_in) of the dtype of the model,
         and labels (N,).
+
+    Returns
+    -------
+    list
+        A check for each gradient, those of `check_cross_entropy` among them.
 
     Raises
     ------
@@ -108,17 +118,17 @@ def check_random_logits(n_sets: int = 1000, seed: int = 0) -> GradientCheck:
     True
     """
     n_sets, rng = check_integer("n_sets", n_sets, 1), check_generator(seed)
-    actual, expected = [], []
+    actual: list[Array] = []
+    expected: list[Array] = []
     for _ in range(n_sets):
         n_classes = int(rng.integers(2, 1001))
         logits = 10 ** rng.uniform(-3, 4) * rng.standard_normal((2, n_classes))
         target = rng.integers(0, n_classes, 2)
         z = Tensor(logits, requires_grad=True)
-        (gradient,) = gradients(F.cross_entropy(z, target, reduction="sum"), [z])
-        actual.append(gradient.ravel())
-        expected.append(closed_form.cross_entropy_grad(logits, target, "sum").ravel())
-    closed = _Expected(np.concatenate(expected), 1.0)
-    return _check(f"∂L/∂z of {n_sets:,} sets", "p − y", np.concatenate(actual), closed)
+        actual += gradients(F.cross_entropy(z, target, reduction="sum"), [z])
+        expected.append(closed_form.cross_entropy_grad(logits, target, "sum"))
+    found, closed = (np.concatenate(arrays, axis=None) for arrays in (actual, expected))
+    return _check(f"∂L/∂z of {n_sets:,} sets", "p − y", found, _Expected(closed, 1.0))
 
 
 def check_rows(z: Tensor | Array, t: Array) -> None:
@@ -203,10 +213,9 @@ def _layers(
             yield f"a{number}", f"{G} (1 − h{number}²)", x, g
             G = f"∂L/∂a{number}"
         else:
-            raise TypeError(
-                f"the closed form of {printable(type(layer).__name__)} is not known here: "
-                "check_network is for Linear and Tanh"
-            )
+            name = printable(type(layer).__name__)
+            known = "check_network is for Linear and Tanh"
+            raise TypeError(f"the closed form of {name} is not known here: {known}")
 
 
 def _check(name: str, formula: str, actual: Any, expected: _Expected) -> GradientCheck:

@@ -38,35 +38,29 @@ class Comparison:
 
     Attributes
     ----------
-    exact
-        Whether all values are equal, with nan at the same places.
-    close
-        Whether no element differs by more than the tolerance. False for arrays of different shapes
-        or dtypes.
+    exact, close
+        Whether all values are equal, with nan at the same places; and whether no element differs by
+        more than the tolerance. False for arrays of different shapes or dtypes.
     max_abs, max_rel, max_ulp
         The largest difference: absolute, relative to the expected element, and in how many
         floating point numbers lie between the two. nan where the arrays cannot be compared.
-    note
-        Why they cannot be compared, or "".
-    worst
-        The element with the largest difference; None where there is no difference.
+    note, worst
+        Why they cannot be compared, or ""; and the element with the largest difference, or None.
 
     >>> c = compare([1.0, 2.0], [1.0, 2.5])
     >>> c.exact, c.close, c.max_abs, c.max_rel
     (False, False, 0.5, 0.2)
     >>> c.worst
     Worst(index=(1,), actual=np.float64(2.0), expected=np.float64(2.5))
-    >>> compare([1.0], [[1.0]]).note
-    'shape (1,) against (1, 1)'
     """
 
     name: str
     shape: tuple[int, ...]
     exact: bool
     close: bool
-    max_abs: float
-    max_rel: float
-    max_ulp: float
+    max_abs: float = np.nan
+    max_rel: float = np.nan
+    max_ulp: float = np.nan
     note: str = ""
     worst: Worst | None = None
 
@@ -107,23 +101,15 @@ def compare(
 
 @overload
 def compare(
-    actual: Any,
-    expected: Any,
-    name: str = "",
-    *,
-    tolerance: float | None = None,
-    scale: Scale = None,
-) -> Comparison: ...
+    actual: Any, expected: Any, name: str = "", *,
+    tolerance: float | None = None, scale: Scale = None,
+) -> Comparison: ...  # fmt: skip
 
 
 def compare(
-    actual: Any,
-    expected: Any = None,
-    name: str = "",
-    *,
-    tolerance: float | None = None,
-    scale: Scale = None,
-) -> Comparison | Comparisons:
+    actual: Any, expected: Any = None, name: str = "", *,
+    tolerance: float | None = None, scale: Scale = None,
+) -> Comparison | Comparisons:  # fmt: skip
     """Compare gradients with what they should be, element by element, without broadcasting.
 
     Parameters
@@ -167,6 +153,7 @@ def compare(
     >>> both.all_close
     False
     """
+    mapping = "a mapping {name: (actual, expected), ...}"
     check_kind("name", name, str)
     if tolerance is not None:
         tolerance = check_real("tolerance", tolerance, 0)
@@ -174,15 +161,13 @@ def compare(
         scale = as_numbers(scale, "scale")
     if isinstance(actual, Mapping):
         if expected is not None or name:
-            raise TypeError("compare takes a mapping {name: (actual, expected), ...} by itself")
+            raise TypeError(f"compare takes {mapping} by itself")
         return Comparisons(
             _compare(*_pair(key, pair), key, tolerance, scale) for key, pair in actual.items()
         )
     if expected is None:
-        raise TypeError(
-            "compare takes two arrays, or a mapping {name: (actual, expected), ...}; "
-            f"got a single {type(actual).__name__}"
-        )
+        given = type(actual).__name__
+        raise TypeError(f"compare takes two arrays, or {mapping}; got a single {given}")
     return _compare(actual, expected, name, tolerance, scale)
 
 
@@ -199,9 +184,8 @@ def table(comparisons: Iterable[Comparison]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row, note in zip(rows, ["", *(c.note for c in comparisons)], strict=True):
-        words = [cell.ljust(width) for cell, width in zip(row[:4], widths, strict=False)]
-        figures = [cell.rjust(width) for cell, width in zip(row[4:], widths[4:], strict=True)]
-        lines.append("  ".join([*words, *([note] if note else figures)]).rstrip())
+        figures = [note] if note else map(str.rjust, row[4:], widths[4:])
+        lines.append("  ".join([*map(str.ljust, row[:4], widths), *figures]).rstrip())
     worst = [
         f"{printable(c.name, 80) or 'worst'}: worst at {list(c.worst.index)}, "
         f"{c.worst.actual} against {c.worst.expected}"
@@ -222,7 +206,7 @@ def _compare(
 ) -> Comparison:
     a, b = _array(actual), _array(expected)
     if note := _why_not(a, b):
-        return Comparison(name, a.shape, False, False, np.nan, np.nan, np.nan, note)
+        return Comparison(name, a.shape, False, False, note=note)
     if np.array_equal(a, b, equal_nan=a.dtype.kind == "f"):
         return Comparison(name, a.shape, True, True, 0.0, 0.0, 0.0)
     x, y = (a, b) if a.dtype.kind == "f" else (a.astype(np.float64), b.astype(np.float64))
@@ -280,9 +264,9 @@ def _ordinal(x: Array) -> Array:
 
 
 def _cells(c: Comparison) -> tuple[str, ...]:
-    figures = (f"{c.max_abs:.3g}", f"{c.max_rel:.3g}", f"{c.max_ulp:.3g}")
-    verdicts = ("yes" if c.exact else "no", "yes" if c.close else "no")
-    return (str(c.shape), *verdicts, *(("", "", "") if c.note else figures))
+    verdicts = ("yes" if verdict else "no" for verdict in (c.exact, c.close))
+    figures = ("" if c.note else f"{x:.3g}" for x in (c.max_abs, c.max_rel, c.max_ulp))
+    return (str(c.shape), *verdicts, *figures)
 
 
 def _html(comparisons: Iterable[Comparison]) -> str:

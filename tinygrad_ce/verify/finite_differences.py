@@ -29,15 +29,9 @@ class GradcheckError(AssertionError):
     """
 
     def __init__(
-        self,
-        function: str,
-        order: int,
-        argument: int,
-        index: tuple[int, ...],
-        actual: float,
-        expected: float,
-        method: str,
-    ) -> None:
+        self, function: str, order: int, argument: int, index: tuple[int, ...],
+        actual: float, expected: float, method: str,
+    ) -> None:  # fmt: skip
         self.function, self.order, self.argument, self.index = function, order, argument, index
         self.actual, self.expected, self.method = actual, expected, method
         super().__init__(
@@ -47,12 +41,9 @@ class GradcheckError(AssertionError):
 
 
 def gradcheck(
-    f: Callable[..., Tensor],
-    *inputs: Any,
-    order: int = 1,
-    method: Method = "auto",
-    rtol: float | None = None,
-) -> bool:
+    f: Callable[..., Tensor], *inputs: Any,
+    order: int = 1, method: Method = "auto", rtol: float | None = None,
+) -> bool:  # fmt: skip
     """Check the derivatives that backprop finds against those from differences.
 
     The output is reduced to a number by random weights, so that no error can hide in a sum, and
@@ -76,6 +67,11 @@ def gradcheck(
     rtol
         The error allowed, relative to the largest derivative with respect to the same argument;
         by default 1e-10 for the complex step and 1e-6 for differences.
+
+    Returns
+    -------
+    bool
+        True; a derivative that is wrong raises.
 
     Raises
     ------
@@ -128,10 +124,8 @@ def _checkable(i: int, x: Any) -> Any:
         return x
     array = as_array(x.data if isinstance(x, Tensor) else x, f"input {i}")
     if array.dtype in (np.float16, np.float32):
-        raise TypeError(
-            f"gradcheck: input {i} is {array.dtype}, whose rounding is larger than the "
-            "differences to be measured: convert it to float64"
-        )
+        reason = "whose rounding is larger than the differences to be measured"
+        raise TypeError(f"gradcheck: input {i} is {array.dtype}, {reason}: convert it to float64")
     return array
 
 
@@ -177,14 +171,9 @@ def central_differences(
 
 
 def _check(
-    g: Callable[..., Tensor],
-    values: list[Any],
-    argnums: tuple[int, ...],
-    name: str,
-    order: int,
-    method: Method,
-    rtol: float | None,
-) -> None:
+    g: Callable[..., Tensor], values: list[Any], argnums: tuple[int, ...],
+    name: str, order: int, method: Method, rtol: float | None,
+) -> None:  # fmt: skip
     xs = [Tensor(x, requires_grad=True) if _is_real(x) else _argument(x) for x in values]
     y = g(*xs)
     chosen = [xs[i] for i in argnums]

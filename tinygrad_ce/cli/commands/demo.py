@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 from ...atomic_files import ensure_writable, write_files
 from ...engine.transforms import gradients
-from ...verify.chain_rule import GradientCheck
 from ...verify.comparison import table
 from ..experiment import Results, loss_of_row, prepare, run_experiment
 from ..options import add_experiment, any_path
@@ -20,13 +18,9 @@ FILES = {"index.html": "page", "loss.svg": "graph", "loss.dot": "", "weights.npz
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_experiment(parser, epochs=True)
-    parser.add_argument(
-        "--out",
-        type=any_path,
-        default=Path("tinygrad_ce_demo"),
-        metavar="DIR",
-        help="the folder for page, graph and weights (default: %(default)s)",
-    )
+    words = "the folder for page, graph and weights (default: %(default)s)"
+    default = Path("tinygrad_ce_demo")
+    parser.add_argument("--out", type=any_path, default=default, metavar="DIR", help=words)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -40,17 +34,20 @@ def run(arguments: argparse.Namespace) -> int:
         print(experiment.summary, flush=True)
         results = run_experiment(experiment, progress=True)
         print(experiment.accuracy_line(results.accuracy))
-        _print_checks("Every gradient against its closed form, before training:", results.before)
-        _print_checks("After training:", results.after)
-        _print_checks("On 1,000 random sets of logits, reduction sum:", [results.random_logits])
+        all_checks = {
+            "Every gradient against its closed form, before training": results.before,
+            "After training": results.after,
+            "On 1,000 random sets of logits, reduction sum": [results.random_logits],
+        }
+        for title, checks in all_checks.items():
+            print(f"\n{title}:\n{table(check.comparison for check in checks)}")
         contents = _contents(results)
         write_files({path: contents[name] for name, path in paths.items()})
     print()
     for name, what in FILES.items():
         if contents[name] is not None:
             print(f"{what:<8} {paths[name]}")
-    checks = [*results.before, *results.after, results.random_logits]
-    return 0 if all(check.comparison.close for check in checks) else 1
+    return 0 if all(c.comparison.close for checks in all_checks.values() for c in checks) else 1
 
 
 def _contents(results: Results) -> dict[str, bytes | None]:
@@ -73,7 +70,3 @@ def _contents(results: Results) -> dict[str, bytes | None]:
         "loss.dot": drawing.dot.encode(),
         "weights.npz": results.experiment.weights_file(),
     }
-
-
-def _print_checks(title: str, checks: Iterable[GradientCheck]) -> None:
-    print(f"\n{title}\n{table(check.comparison for check in checks)}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from ...atomic_files import ensure_writable
 from ...engine.tensor import Tensor
 from ..experiment import loss_of_row, named_loss, prepare
-from ..logits_input import add_logits, given_logits, typed_logits
+from ..logits_input import add_logits, typed_logits
 from ..options import UsageError, add_experiment, file_path, whole_number
 
 
@@ -19,13 +19,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_logits(parser)
     depth = "fold scopes from this level on (default: none)"
     parser.add_argument("--depth", type=whole_number(1), metavar="N", help=depth)
-    parser.add_argument(
-        "--out",
-        type=file_path,
-        metavar="FILE",
-        help="ends in .svg, .png or .pdf; in .dot, which needs no Graphviz; or in .html, the page "
-        "that steps through backprop (default: loss.svg, with --open loss.html)",
+    out = (
+        "ends in .svg, .png or .pdf; in .dot, which needs no Graphviz; or in .html, the page that "
+        "steps through backprop (default: loss.svg, with --open loss.html)"
     )
+    parser.add_argument("--out", type=file_path, metavar="FILE", help=out)
     parser.add_argument("--open", action="store_true", help="show it in the browser")
 
 
@@ -47,10 +45,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _loss(arguments: argparse.Namespace) -> Tensor:
-    if given_logits(arguments):
+    if typed := typed_logits(arguments):
         if arguments.data is not None:
             raise UsageError("--data and --logits are two things to draw: give one of them")
-        z, t = typed_logits(arguments)
+        z, t = typed
         return named_loss(Tensor(z, requires_grad=True, name="logits"), t)
     experiment = prepare(arguments.data or "iris", arguments.hidden, seed=arguments.seed)
     return loss_of_row(experiment, 0)[0]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from ...atomic_files import ensure_writable, write_file
-from ..experiment import Experiment, prepare, train_network
+from ...atomic_files import ensure_writable, write_files
+from ..experiment import prepare, train_network
 from ..options import add_experiment, file_path
 
 
@@ -16,18 +16,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train a network and print its test accuracy."""
-    if arguments.save is None:
-        _train(arguments)
-        return 0
-    with ensure_writable([arguments.save]):
-        write_file(arguments.save, _train(arguments).weights_file())
-    print(f"weights  {arguments.save}")
+    files = [arguments.save] if arguments.save else []
+    with ensure_writable(files):
+        experiment = prepare(arguments.data, arguments.hidden, arguments.epochs, arguments.seed)
+        print(experiment.summary, flush=True)
+        history = train_network(experiment, progress=True)
+        print(experiment.accuracy_line(history.test_accuracy[-1]))
+        write_files({path: experiment.weights_file() for path in files})
+    for path in files:
+        print(f"weights  {path}")
     return 0
-
-
-def _train(arguments: argparse.Namespace) -> Experiment:
-    experiment = prepare(arguments.data, arguments.hidden, arguments.epochs, arguments.seed)
-    print(experiment.summary, flush=True)
-    history = train_network(experiment, progress=True)
-    print(experiment.accuracy_line(history.test_accuracy[-1]))
-    return experiment

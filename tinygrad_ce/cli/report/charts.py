@@ -20,13 +20,8 @@ if TYPE_CHECKING:
 
 # matplotlib gets these colors, and the SVG says var(--name) in their place, so that a chart
 # is light on a light page and dark on a dark one.
-INK, MUTED, RULE, SURFACE, ACCENT = "#010101", "#010102", "#010103", "#010104", "#010105"
-CLASSES = ("#010106", "#010107", "#010108")
-_VARIABLES = {INK: "--ink", MUTED: "--muted", RULE: "--rule", SURFACE: "--surface"}
-_VARIABLES |= {ACCENT: "--accent"} | {color: f"--class-{i}" for i, color in enumerate(CLASSES)}
-_FONT = re.compile(r"font: ([\d.]+px) [^;\"]*")
-_GROUP_ID = re.compile(r'<g id="[^"]*"')
-_COLOR = re.compile("|".join(_VARIABLES))
+NAMES = ("ink", "muted", "rule", "surface", "accent", "class-0", "class-1", "class-2")
+INK, MUTED, RULE, SURFACE, ACCENT, *CLASSES = (f"#0101{i:02}" for i in range(len(NAMES)))
 MARKERS = "os^"
 
 # In inches, and in points below: about the width of a narrow screen, where text is not shrunk.
@@ -72,11 +67,9 @@ def _curves(what: str, training: list[float], test: list[float], form: str) -> s
             axes.set_ylim(top=1)
             axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:g}\u202f%")
         axes.legend(loc="upper right" if what == "loss" else "lower right")
-        return _svg(
-            axes,
-            f"Line chart of the {what} over the epochs. Training set: from {training[0]:{form}} to "
-            f"{training[-1]:{form}}. Test set: from {test[0]:{form}} to {test[-1]:{form}}.",
-        )
+        first, last = (f"from {c[0]:{form}} to {c[-1]:{form}}" for c in (training, test))
+        what = f"Line chart of the {what} over the epochs"
+        return _svg(axes, f"{what}. Training set: {first}. Test set: {last}.")
 
 
 def decision_regions(results: Results) -> str:
@@ -101,11 +94,9 @@ def decision_regions(results: Results) -> str:
         axes.set_xlabel(experiment.features[i])
         axes.set_ylabel(experiment.features[j])
         axes.legend(loc="upper left")
-        return _svg(
-            axes,
-            f"Decision regions over {experiment.features[i]} and {experiment.features[j]}, with "
-            f"the test set as points: {', '.join(experiment.classes)}.",
-        )
+        features = f"{experiment.features[i]} and {experiment.features[j]}"
+        points = f"the test set as points: {', '.join(experiment.classes)}"
+        return _svg(axes, f"Decision regions over {features}, with {points}.")
 
 
 def _span(values: Any) -> Any:
@@ -162,14 +153,10 @@ def _svg(axes: Axes, description: str) -> str:
     file = io.StringIO()
     figure: Any = axes.figure
     figure.savefig(file, format="svg", metadata={"Date": None}, transparent=True)
-    svg = file.getvalue()
-    svg = svg[svg.index("<svg") :]
-    head, body = svg.split(">", 1)
-    box = re.search(r'viewBox="[^"]*"', head)
-    assert box
-    body = body.split("</metadata>", 1)[-1]
-    body = _GROUP_ID.sub("<g", body)
-    body = _FONT.sub(r"font: \1 var(--font)", body)
-    body = _COLOR.sub(lambda match: f"var({_VARIABLES[match[0]]})", body)
+    head, body = file.getvalue().split("</metadata>", 1)
+    box = head.split('viewBox="')[1].split('"')[0]
+    body = re.sub(r'<g id="[^"]*"', "<g", body)
+    body = re.sub(r'font: ([\d.]+px) [^;"]*', r"font: \1 var(--font)", body)
+    body = re.sub(r"#0101(\d\d)", lambda match: f"var(--{NAMES[int(match[1])]})", body)
     label = html.escape(description)
-    return f'<svg class="chart" {box[0]} role="img" aria-label="{label}">{body}'
+    return f'<svg class="chart" viewBox="{box}" role="img" aria-label="{label}">{body}'

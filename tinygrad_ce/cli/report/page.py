@@ -6,7 +6,6 @@ import math
 import re
 from html import escape
 from importlib.resources import files
-from string import Template
 from typing import Any
 
 import numpy as np
@@ -34,29 +33,27 @@ def render_page(results: Results, row: int, gradient: Any, drawing: str | None) 
     Drawn is the loss of a row of the test set, as an SVG element, or None where there is no
     renderer; the gradient (C,) is that of this loss with respect to the logits.
     """
-    experiment, config = results.experiment, results.experiment.config
+    experiment = results.experiment
     worst = results.random_logits.comparison
+    epochs = experiment.config.epochs
     image = ""
     if experiment.name == "digits":
         digit = _digit(experiment.raw_test[row], "The digit of this row")
         image = f'<p class="digit">{digit}</p>'
-    return Template(_file("cli/report/page.html")).substitute(
+    return _file("cli/report/page.html").format(
+        results=results,
+        experiment=experiment,
         palette=_file(PALETTE),
         css=_file("cli/report/page.css"),
-        title=escape(f"{experiment.name}: test accuracy {results.accuracy:.1%} · tinygrad_ce"),
-        data=escape(experiment.name),
         things=THINGS[experiment.name],
         accuracy=f"{100 * results.accuracy:.1f}\u202f%",
-        n_correct=results.n_correct,
         n_test=len(experiment.y_test),
-        n_train=f"{len(experiment.y_train):,}",
-        n_inputs=experiment.X_train.shape[1],
+        n_train=len(experiment.y_train),
+        n_inputs=len(experiment.features),
         n_classes=len(experiment.classes),
-        hidden=config.hidden,
-        epochs="1 epoch" if config.epochs == 1 else f"{config.epochs} epochs",
-        n_parameters=f"{experiment.n_parameters:,}",
-        test_loss=f"{results.history.test_loss[-1]:.3f}",
-        guessing=f"{math.log(len(experiment.classes)):.3f}",
+        epochs="1 epoch" if epochs == 1 else f"{epochs} epochs",
+        test_loss=results.history.test_loss[-1],
+        guessing=math.log(len(experiment.classes)),
         worst=scientific(worst.max_abs),
         loss_curves=charts.loss_curves(results.history),
         accuracy_curves=charts.accuracy_curves(results.history),
@@ -68,13 +65,11 @@ def render_page(results: Results, row: int, gradient: Any, drawing: str | None) 
         at_logits=_at_logits(results, row, gradient),
         graph=_graph(drawing),
         files=_files(drawing),
-        command=escape(
-            f"tinygrad-ce demo --data {experiment.name} --hidden {config.hidden} "
-            f"--epochs {config.epochs} --seed {experiment.seed}"
-        ),
-        version=escape(__version__),
-        numpy=escape(np.__version__),
-        source=escape(SOURCES[experiment.name]),
+        command=f"tinygrad-ce demo --data {experiment.name} --hidden {experiment.config.hidden} "
+        f"--epochs {epochs} --seed {experiment.seed}",
+        version=__version__,
+        numpy=np.__version__,
+        source=SOURCES[experiment.name],
     )
 
 
@@ -101,19 +96,14 @@ def _figure(caption: str, content: str = "") -> str:
 
 def _learned(results: Results) -> str:
     experiment = results.experiment
-    matrix = _figure(
-        "Confusion matrix of the test set: the true class in rows, the predicted one in columns",
-        _confusion(results),
-    )
+    what = "Confusion matrix of the test set: the true class in rows, the predicted one in columns"
+    matrix = _figure(what, _confusion(results))
     if experiment.name not in charts.REGION_FEATURES:
         return matrix + _misread_digits(results)
     i, j = (escape(experiment.features[k]) for k in charts.REGION_FEATURES[experiment.name])
-    regions = _figure(
-        f"Decision regions over {i} and {j}, the other features at their mean; the points are the "
-        "test set",
-        charts.decision_regions(results),
-    )
-    return regions + matrix
+    what = f"Decision regions over {i} and {j}, the other features at their mean"
+    points = "the points are the test set"
+    return _figure(f"{what}; {points}", charts.decision_regions(results)) + matrix
 
 
 def _confusion(results: Results) -> str:
@@ -121,42 +111,36 @@ def _confusion(results: Results) -> str:
     classes = [escape(name) for name in experiment.classes]
     counts = confusion_matrix(experiment.y_test, results.predicted, len(classes))
     head = "".join(f'<th scope="col">{name}</th>' for name in classes)
-    rows = []
+    rows = ""
     for true, name in enumerate(classes):
-        total = max(int(counts[true].sum()), 1)
-        cells = []
+        rows += f'<tr><th scope="row">{name}</th>'
         for seen, count in enumerate(counts[true].tolist()):
             kind = "right" if seen == true else "wrong" if count else "none"
-            cells.append(f'<td class="{kind}" style="--share:{count / total:.2f}">{count}</td>')
-        rows.append(f'<tr><th scope="row">{name}</th>{"".join(cells)}</tr>')
+            share = count / max(int(counts[true].sum()), 1)
+            rows += f'<td class="{kind}" style="--share:{share:.2f}">{count}</td>'
+        rows += "</tr>"
     few = " few" if len(classes) < 5 else ""
-    return (
-        f'<table class="confusion{few}"><thead><tr><td></td>{head}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table>"
-    )
+    head = f"<thead><tr><td></td>{head}</tr></thead>"
+    return f'<table class="confusion{few}">{head}<tbody>{rows}</tbody></table>'
 
 
 def _misread_digits(results: Results) -> str:
     """The images that the network misclassified, the surest mistakes first."""
     experiment = results.experiment
     wrong = np.flatnonzero(results.predicted != experiment.y_test)
+    if not wrong.size:
+        return _figure("Not one digit of the test set was misread.")
     surest = wrong[np.argsort(-results.probabilities[wrong].max(-1), kind="stable")]
-    items = []
+    items = ""
     for row in surest[:MAX_DIGITS].tolist():
         true = experiment.classes[experiment.y_test[row]]
-        predicted = experiment.classes[results.predicted[row]]
+        seen = f'<span class="seen">{experiment.classes[results.predicted[row]]}</span>'
+        share = f'<span class="note">{100 * results.probabilities[row].max():.0f}\u202f%</span>'
         pixels = _digit(experiment.raw_test[row], f"A {true}")
-        items.append(
-            f'<li>{pixels}<span>{true} → <span class="seen">{predicted}</span></span>'
-            f'<span class="note">{100 * results.probabilities[row].max():.0f}\u202f%</span></li>'
-        )
-    if not items:
-        return _figure("Not one digit of the test set was misread.")
+        items += f"<li>{pixels}<span>{true} → {seen}</span>{share}</li>"
     which = "Every digit" if len(wrong) <= MAX_DIGITS else f"{MAX_DIGITS} of {len(wrong)} digits"
-    return _figure(
-        f"{which} of the test set that it misread: true → predicted, and the probability of that",
-        f'<ul class="digits">{"".join(items)}</ul>',
-    )
+    what = "of the test set that it misread: true → predicted, and the probability of that"
+    return _figure(f"{which} {what}", f'<ul class="digits">{items}</ul>')
 
 
 def _digit(row: Any, label: str) -> str:
@@ -165,21 +149,18 @@ def _digit(row: Any, label: str) -> str:
         for (line, column), ink in np.ndenumerate(row.reshape(8, 8))
         if ink
     )
-    return (
-        f'<svg viewBox="-1 -1 10 10" role="img" aria-label="{escape(label)}" '
-        f'shape-rendering="crispEdges" fill="currentColor">{pixels}</svg>'
-    )
+    looks = 'viewBox="-1 -1 10 10" shape-rendering="crispEdges" fill="currentColor"'
+    return f'<svg {looks} role="img" aria-label="{escape(label)}">{pixels}</svg>'
 
 
 def _gradients(results: Results) -> str:
     rows = []
     for before, after in zip(results.before, results.after, strict=True):
         shape = escape(str(before.comparison.shape))
-        rows.append(
-            f'<tr><th scope="row">{_math(before.name)} <span class="formula">= '
-            f'{_math(before.formula)}</span> <span class="shape">{shape}</span></th>'
-            f'<td class="shape">{shape}</td>{_verdict(before)}{_verdict(after)}</tr>'
-        )
+        formula = f'<span class="formula">= {_math(before.formula)}</span>'
+        head = f'{_math(before.name)} {formula} <span class="shape">{shape}</span>'
+        cells = f'<td class="shape">{shape}</td>{_verdict(before)}{_verdict(after)}'
+        rows.append(f'<tr><th scope="row">{head}</th>{cells}</tr>')
     return "\n".join(rows)
 
 
@@ -205,11 +186,9 @@ def _at_logits(results: Results, row: int, gradient: Any) -> str:
     rows = []
     for k, name in enumerate(experiment.classes):
         kind, hot = (' class="label"', "− 1") if k == label else ("", "− 0")
-        rows.append(
-            f'<tr{kind}><th scope="row">{escape(name)}</th>'
-            f"<td>{results.probabilities[row, k]:.4f}</td><td>{hot}</td>"
-            f"<td>{minus(f'{gradient[k]:.4f}')}</td></tr>"
-        )
+        shown = (f"{results.probabilities[row, k]:.4f}", hot, minus(f"{gradient[k]:.4f}"))
+        cells = "".join(f"<td>{cell}</td>" for cell in shown)
+        rows.append(f'<tr{kind}><th scope="row">{escape(name)}</th>{cells}</tr>')
     return "\n".join(rows)
 
 

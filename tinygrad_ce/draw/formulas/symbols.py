@@ -11,9 +11,10 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from ...engine import primitives
-from ...engine.kernels import ARRAY_SLOT, TWO_OVER_ROOT_PI
+from ...engine.kernels import ARRAY_SLOT, LN_2, LN_10, TWO_OVER_ROOT_PI
 from ...engine.primitives import Primitive
 from .trees import ONE, ZERO, Tree, frac, from_latex, neg, plus, replace, times, where
 
@@ -22,6 +23,8 @@ _G, _Y = ("var", "g"), ("var", "y")
 _CONSTANTS = {
     math.pi: ("sym", "π"),
     math.inf: ("sym", "∞"),
+    LN_2: ("call", "log", ("num", "2")),
+    LN_10: ("call", "log", ("num", "10")),
     TWO_OVER_ROOT_PI: ("frac", ("num", "2"), ("sqrt", ("sym", "π"))),
 }
 
@@ -39,20 +42,6 @@ def _tree(value: Any) -> Tree:
     return _CONSTANTS.get(number) or ("num", str(short))
 
 
-def _function(build: Callable[..., Tree]) -> Any:
-    """A function of symbols and numbers, from one of trees."""
-    return lambda *inputs: Symbol(build(*map(_tree, inputs)))
-
-
-def _operator(build: Callable[[Tree, Tree], Tree]) -> tuple[Any, Any]:
-    """An operator, and the same from the right."""
-    return _function(build), _function(lambda a, b: build(b, a))
-
-
-def _relation(sign: str) -> Any:
-    return _function(lambda a, b: ("rel", a, sign, b))
-
-
 def _conjunction(a: Tree, b: Tree) -> Tree:
     """x ≥ l ∧ x ≤ h is l ≤ x ≤ h."""
     if a[0] == b[0] == "rel" and a[1] == b[1] and (a[2], b[2]) == ("≥", "≤"):
@@ -60,7 +49,7 @@ def _conjunction(a: Tree, b: Tree) -> Tree:
     return ("rel", a, "∧", b)
 
 
-class Symbol:
+class Symbol(NDArrayOperatorsMixin):
     """Takes the place of an array of one axis in a rule, and notes what the rule does with it."""
 
     def __init__(self, tree: Tree, ndim: int = 1) -> None:
@@ -71,19 +60,6 @@ class Symbol:
     __iter__ = None
     shape = property(lambda self: (_SIZE,) * self.ndim)
     size = property(lambda self: reduce(operator.mul, self.shape, 1))
-
-    __add__, __radd__ = _operator(plus)
-    __sub__, __rsub__ = _operator(lambda a, b: plus(a, neg(b)))
-    __mul__, __rmul__ = _operator(times)
-    __truediv__, __rtruediv__ = _operator(frac)
-    __pow__, __rpow__ = _operator(lambda a, b: ("pow", a, b))
-    __matmul__, __rmatmul__ = _operator(lambda a, b: ("matmul", a, b))
-    __and__, __or__ = _function(_conjunction), _relation("∨")
-    __lt__, __le__, __gt__, __ge__ = map(_relation, "<≤>≥")
-    __eq__, __ne__ = map(_relation, "=≠")
-    __neg__ = _function(neg)
-    __invert__ = _function(lambda a: ("call", "not", a))
-    __abs__ = _function(lambda a: ("abs", a))
 
     def __bool__(self) -> bool:
         if self.tree[0] == "rel":
@@ -126,10 +102,10 @@ class Symbol:
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         name = ufunc.__name__
         if method == "reduce":
-            return inputs[0].sum() if name == "add" else _UFUNCS[name](inputs[0])
+            return inputs[0].sum() if name == "add" else _symbol(_UFUNCS[name], inputs[0])
         if method != "__call__" or options:
             return NotImplemented
-        return (_UFUNCS.get(name) or _call(name))(*(Symbol(_tree(x)) for x in inputs))
+        return _symbol(_UFUNCS.get(name, _call(name)), *inputs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
         known = _FUNCTIONS.get(function.__name__)
@@ -146,6 +122,10 @@ class _Size(Symbol):
         return 2
 
 
+def _symbol(build: Callable[..., Tree], *inputs: Any) -> Symbol:
+    return Symbol(build(*map(_tree, inputs)))
+
+
 _SIZE: _Size = _Size(("var", "n"))
 _FROM_THE_END = ("sym", "::-1")
 
@@ -158,8 +138,12 @@ def _reversed(tree: Tree) -> Tree:
     return ("at", tree, _FROM_THE_END)
 
 
-def _call(name: str) -> Any:
-    return _function(lambda *inputs: ("call", name, *inputs))
+def _call(name: str) -> Callable[..., Tree]:
+    return lambda *inputs: ("call", name, *inputs)
+
+
+def _relation(sign: str) -> Callable[..., Tree]:
+    return lambda a, b: ("rel", a, sign, b)
 
 
 def _cumsum(x: Symbol, axis: Any = None) -> Symbol:
@@ -179,36 +163,57 @@ def _einsum(subscripts: str, *operands: Any, **_: Any) -> Symbol:
 
 
 def _clip(x: Symbol, lo: Any, hi: Any) -> Symbol:
-    above = x if lo is None else _call("max")(x, lo)
-    return above if hi is None else _call("min")(above, hi)
+    above = x if lo is None else np.maximum(x, lo)
+    return above if hi is None else np.minimum(above, hi)
 
 
-_exp = _function(lambda x: ("pow", ("sym", "e"), x))
+def _exp(x: Tree) -> Tree:
+    return ("pow", ("sym", "e"), x)
 
-_OPERATORS = {
-    "add": "add", "subtract": "sub", "multiply": "mul", "divide": "truediv", "power": "pow",
-    "matmul": "matmul", "negative": "neg", "absolute": "abs", "less": "lt", "less_equal": "le",
-    "greater": "gt", "greater_equal": "ge", "equal": "eq", "not_equal": "ne",
-    "logical_and": "and_", "logical_or": "or_", "logical_not": "invert",
-}  # fmt: skip
-_UFUNCS: dict[str, Any] = {
-    **{ufunc: getattr(operator, name) for ufunc, name in _OPERATORS.items()},
-    "maximum": _call("max"),
-    "minimum": _call("min"),
-    "sqrt": _function(lambda x: ("sqrt", x)),
+
+def _exp2(x: Tree) -> Tree:
+    return ("pow", ("num", "2"), x)
+
+
+def _squared(x: Tree) -> Tree:
+    return ("pow", x, ("num", "2"))
+
+
+_UFUNCS: dict[str, Callable[..., Tree]] = {
+    "add": plus,
+    "subtract": lambda a, b: plus(a, neg(b)),
+    "multiply": times,
+    "divide": frac,
+    "power": lambda a, b: ("pow", a, b),
+    "matmul": lambda a, b: ("matmul", a, b),
+    "negative": neg,
+    "absolute": lambda a: ("abs", a),
+    "sqrt": lambda x: ("sqrt", x),
     "exp": _exp,
-    "expm1": lambda x: _exp(x) - 1,
-    "log1p": lambda x: _call("log")(1 + x),
-    "logaddexp": lambda a, b: _call("log")(_exp(a) + _exp(b)),
-}
+    "exp2": _exp2,
+    "expm1": lambda x: plus(_exp(x), neg(ONE)),
+    "float_power": lambda a, b: ("pow", a, b),
+    "remainder": _call("mod"),
+    "floor_divide": lambda a, b: ("floor", a, b),
+    "hypot": lambda a, b: ("sqrt", plus(_squared(a), _squared(b))),
+    "log1p": lambda x: ("call", "log", plus(ONE, x)),
+    "logaddexp": lambda a, b: ("call", "log", plus(_exp(a), _exp(b))),
+    "logaddexp2": lambda a, b: ("call", "log2", plus(_exp2(a), _exp2(b))),
+    "maximum": _call("max"), "minimum": _call("min"),
+    "less": _relation("<"), "less_equal": _relation("≤"), "equal": _relation("="),
+    "greater": _relation(">"), "greater_equal": _relation("≥"), "not_equal": _relation("≠"),
+    **dict.fromkeys(("bitwise_and", "logical_and"), _conjunction),
+    **dict.fromkeys(("bitwise_or", "logical_or"), _relation("∨")),
+    **dict.fromkeys(("invert", "logical_not"), _call("not")),
+}  # fmt: skip
 _FUNCTIONS: dict[str, Any] = {
-    "where": _function(where),
+    "where": lambda *inputs: _symbol(where, *inputs),
     "zeros_like": lambda x: Symbol(ZERO),
     "real": lambda x: x,
     "clip": _clip,
     "cumsum": _cumsum,
     "einsum": _einsum,
-    "concatenate": lambda parts, axis: _function(lambda *trees: ("bracket", *trees))(*parts),
+    "concatenate": lambda parts, axis: _symbol(lambda *trees: ("bracket", *trees), *parts),
 }
 
 _DEFAULT = "abcdefhijklmnopqrstuvwxz"
@@ -235,18 +240,14 @@ def letters(primitive: Primitive, n_inputs: int | None = None) -> Letters:
     """Return the variables of a primitive's formulas, beside g and y.
 
     `n_inputs` is the number of inputs of one call, for a primitive that does not say it.
-
-    >>> letters(primitives.clip), letters(primitives.less).inputs
-    (Letters(inputs=('x',), params=('l', 'h')), ('a', 'b'))
     """
     inputs = _input_names(primitive, n_inputs)
     short = [name[0] for name in inputs + [p for p in primitive.params if p not in _GENERIC]]
     long = {c for c in short if c in "gy" or short.count(c) > 1} | _GENERIC.keys()
-
-    def shorten(names: Sequence[str]) -> tuple[str, ...]:
-        return tuple(name if {name, name[0]} & long else name[0] for name in names)
-
-    return Letters(shorten(inputs), shorten(primitive.params))
+    return Letters(*(
+        tuple(name if {name, name[0]} & long else name[0] for name in names)
+        for names in (inputs, primitive.params)
+    ))  # fmt: skip
 
 
 def _input_names(primitive: Primitive, n_inputs: int | None) -> list[str]:
@@ -270,11 +271,7 @@ def _input_names(primitive: Primitive, n_inputs: int | None) -> list[str]:
 def value_formula(
     primitive: Primitive, params: Sequence[Any] = (), n_inputs: int | None = None
 ) -> Tree:
-    """Return the formula of a primitive's value, as it is called with these parameters.
-
-    >>> value_formula(primitives.exp)
-    ('pow', ('sym', 'e'), ('var', 'x'))
-    """
+    """Return the formula of a primitive's value, as it is called with these parameters."""
     return _value_formula(primitive, _relevant(primitive, params), n_inputs)
 
 
@@ -284,21 +281,17 @@ def rule_formula(
     """Return the formula of the rule of an input, in which g is the gradient of the value y.
 
     It is None where there is no rule. Of a rule that symbols cannot run, it is g · ∂f/∂x.
-
-    >>> rule_formula(primitives.exp, 0)
-    ('times', ('var', 'g'), ('var', 'y'))
     """
     return _rule_formula(primitive, place, _relevant(primitive, params), n_inputs)
 
 
 def _relevant(primitive: Primitive, params: Sequence[Any]) -> tuple[Any, ...]:
     """The parameters as far as they change a formula: None, 0 and subscripts do."""
-    known = [p if p is None or isinstance(p, str) or _is_zero(p) else ... for p in params]
-    return tuple(known) or (...,) * len(primitive.params)
 
+    def counts(p: Any) -> bool:
+        return p is None or isinstance(p, str) or (isinstance(p, int | float) and p == 0)
 
-def _is_zero(value: Any) -> bool:
-    return isinstance(value, int | float) and value == 0
+    return tuple(p if counts(p) else ... for p in params) or (...,) * len(primitive.params)
 
 
 @lru_cache(maxsize=1024)
@@ -306,10 +299,10 @@ def _value_formula(primitive: Primitive, params: tuple[Any, ...], n_inputs: int 
     if primitive.latex and primitive.latex[0]:
         return from_latex(primitive.latex[0])
     symbols, arguments = _arguments(primitive, params, n_inputs)
-    found = None
-    if primitive is not primitives.sigmoid:  # computed in pieces: its name says more
-        found = _run(primitive.value, [*symbols, *arguments])
-    return found or ("call", primitive.name, *(symbol.tree for symbol in symbols))
+    by_name = ("call", primitive.name, *(symbol.tree for symbol in symbols))
+    if primitive is primitives.sigmoid:  # computed in pieces: its name says more
+        return by_name
+    return _run(primitive.value, [*symbols, *arguments]) or by_name
 
 
 @lru_cache(maxsize=1024)
@@ -347,19 +340,16 @@ def _arguments(
         symbols = [Symbol(("var", c), len(t)) for c, t in zip(inputs, terms, strict=True)]
         return symbols, [subscripts]
     inputs, shorts = letters(primitive, n_inputs)
-    arguments = []
-    for name, letter, value in zip(primitive.params, shorts, params, strict=False):
-        shown = Symbol(("var", letter)) if value is ... else value
-        arguments.append(_GENERIC.get(name, shown))
+    arguments = [
+        _GENERIC.get(name, Symbol(("var", letter)) if value is ... else value)
+        for name, letter, value in zip(primitive.params, shorts, params, strict=False)
+    ]
     return [Symbol(("var", letter)) for letter in inputs], arguments
 
 
 def _run(function: Callable[..., Any], arguments: Sequence[Any]) -> Tree | None:
-    """The tree that a function gives on symbols, or None if it needs arrays.
-
-    It can be anybody's function, so that it can fail in any way.
-    """
+    """The tree that a function gives on symbols, or None if it needs arrays."""
     try:
         return _tree(function(*arguments))
-    except Exception:
+    except Exception:  # it can be anybody's function, and fail in any way
         return None

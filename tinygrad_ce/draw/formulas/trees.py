@@ -1,16 +1,18 @@
 """Trees of formulas: nested tuples ``(kind, *parts)``, which JSON keeps.
 
 They are built here as one would write them: with the sign in front, x x as x², and a choice between
-something and 0 as a bracket [condition]. The table at the end says how each kind is written in
-LaTeX, and what it is on arrays; the page's numbers.js writes the same kinds in HTML.
+something and 0 as a bracket [condition]. The table at the end says how each kind is written, and
+what it is on arrays. What is written becomes LaTeX here, and text or HTML on the page.
 """
 
 from __future__ import annotations
 
 import math
+import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import reduce
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +22,7 @@ from ...engine.primitives import Primitive
 from ..formatting import subscript
 
 Tree = tuple[Any, ...]
+Parts = list[Any]  # see `write`
 ZERO, ONE = ("num", "0"), ("num", "1")
 
 
@@ -82,20 +85,14 @@ def replace(tree: Any, known: Mapping[str, Tree]) -> Any:
 
 
 def from_latex(formula: str) -> Tree:
-    r"""A formula that is given in LaTeX: its letters are variables, and the rest is kept.
-
-    >>> from_latex(r"g_a"), from_latex(r"x \text{ at }")
-    (('sub', ('var', 'g'), ('var', 'a')), ('seq', ('var', 'x'), ('tex', ' '), ('text', ' at ')))
-    """
+    """A formula that is given in LaTeX: its letters are variables, and the rest is kept."""
     parts: list[Tree] = []
-    for sub, words, other in re.findall(
-        r"(?<=.)_([a-zA-Z])|\\text\{([^}]*)\}|(\\[a-zA-Z]+|\\.|.)", formula, re.DOTALL
-    ):
+    tokens = re.compile(r"(?<=.)_([a-zA-Z])|\\text\{([^}]*)\}|(\\[a-zA-Z]+|\\.|.)", re.DOTALL)
+    for sub, words, other in tokens.findall(formula):
         if sub:
             parts.append(("sub", parts.pop(), ("var", sub)))
         elif other:
-            is_letter = len(other) == 1 and other.isalpha()
-            parts.append(("var" if is_letter else "tex", other))
+            parts.append(("var" if other.isalpha() else "tex", other))
         else:
             parts.append(("text", words))
     return parts[0] if len(parts) == 1 else ("seq", *parts)
@@ -108,106 +105,119 @@ _ESCAPES = {
     **{c: "\\" + c for c in "#$%&_{}"},
     **{subscript(digit): f"$_{digit}$" for digit in range(10)},
 }
-_SYMBOLS = {"π": r"\pi", "∞": r"\infty", "∂": r"\partial "}
+# Signs as they are on the page, and in LaTeX.
+_SIGNS = {
+    "−": "-", "·": r"\,", "\u2009": " ", "Σ": r"\sum", "π": r"\pi", "∞": r"\infty",
+    "∂": r"\partial ", "≠": r"\ne", "≤": r"\le", "≥": r"\ge", "∧": r"\land", "∨": r"\lor",
+    "ᵀ": r"^\top",
+}  # fmt: skip
+_SHOWN = {tex.strip(): sign for sign, tex in _SIGNS.items()}
+_SHOWN |= {r"\top": "⊤", r"\cdot": "·", "{": "", "}": "", "": ""}
+_FLOOR = ("name", r"\lfloor ", "⌊"), ("name", r" \rfloor", "⌋")
+_LEFT, _RIGHT = ("name", r"\lvert ", "|"), ("name", r" \rvert", "|")
 _CONSTANTS = {"π": math.pi, "∞": math.inf, "e": math.e}
-_RELATIONS: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
-    "=": ("=", np.equal),
-    "≠": (r"\ne", np.not_equal),
-    "<": ("<", np.less),
-    ">": (">", np.greater),
-    "≤": (r"\le", np.less_equal),
-    "≥": (r"\ge", np.greater_equal),
-    "∧": (r"\land", np.logical_and),
-    "∨": (r"\lor", np.logical_or),
-}
-_CALLS = {
-    **{name: rf"\{name}" for name in ("log", "sin", "cos", "tan", "sinh", "cosh", "tanh")},
-    "max": r"\max",
-    "min": r"\min",
-    "not": r"\lnot ",
-    "sigmoid": r"\sigma",
-}
+_RELATIONS: dict[str, Callable[[Any, Any], Any]] = {
+    "=": np.equal, "≠": np.not_equal, "<": np.less, ">": np.greater, "≤": np.less_equal,
+    "≥": np.greater_equal, "∧": np.logical_and, "∨": np.logical_or,
+}  # fmt: skip
+_NAMES = "log sin cos tan sinh cosh tanh arcsin arccos arctan max min"
+_FUNCTION_SIGNS = {
+    "not": ("name", r"\lnot ", "¬"), "sigmoid": ("name", r"\sigma", "σ"),
+    "log2": ("name", r"\log_2", "log₂"), "log10": ("name", r"\log_{10}", "log₁₀"),
+}  # fmt: skip
 
 
 def latex_text(words: str) -> str:
-    r"""Return words as text in a formula.
-
-    >>> print(latex_text("a_b"))
-    \text{a\_b}
-    """
+    """Return words as text in a formula."""
     return r"\text{" + "".join(_ESCAPES.get(c, c) for c in words) + "}"
 
 
-def latex(tree: Tree, names: Mapping[str, str] | None = None, outer: float = 0) -> str:
-    r"""Return a formula in LaTeX.
+def latex(tree: Tree, names: Mapping[str, str] | None = None) -> str:
+    """Return a formula in LaTeX, with names in LaTeX for variables not called by their letters."""
+    return _latex(write(tree), names or {})
 
-    Parameters
-    ----------
-    tree
-        From `value_formula` or `rule_formula`.
-    names
-        LaTeX for variables that are not to be called by their letters.
-    outer
-        How strongly what is around it binds: what binds weaker gets parentheses.
 
-    >>> print(latex(("frac", ("var", "g"), ("var", "x")), {"x": "x_1"}))
-    \frac{g}{x_1}
+_MARKS = {
+    "frac": r"\frac{{{}}}{{{}}}", "sup": "^{}", "sub": "_{}", "root": r"\sqrt{{{}}}",
+    "choice": r"{} \;?\; {} : {}",
+}  # fmt: skip
+
+
+def _latex(parts: Parts, names: Mapping[str, str]) -> str:
+    def written(part: Any) -> str:
+        if isinstance(part, str):
+            return "".join(_SIGNS.get(c, c) for c in part)
+        mark, first, *_ = part
+        if mark == "name":
+            return str(first)
+        if mark == "var":
+            return names.get(first) or (first if len(first) == 1 else latex_text(first))
+        inner = [_latex(parts, names) for parts in part[1:]]
+        if mark in ("sup", "sub") and len(inner[0]) > 1:
+            inner = [f"{{{inner[0]}}}"]
+        return _MARKS[mark].format(*inner)
+
+    return "".join(map(written, parts))
+
+
+def write(tree: Tree, outer: float = 0) -> Parts:
+    """Return a formula as what is written one after the other.
+
+    That is signs, variables ``("var", letter, tight)`` (a negative number in the place of a tight
+    one needs parentheses), names ``("name", latex, shown)`` and marks such as ``("frac", above,
+    below)``, with lists of the same in them. What binds weaker than what is around it (`outer`) is
+    in parentheses.
     """
-
-    def write(part: Tree, outer: float = 0) -> str:
-        return latex(part, names, outer)
-
     kind, *parts = tree
     if kind == "var":
-        name = parts[0]
-        return (names or {}).get(name) or (name if len(name) == 1 else latex_text(name))
-    written = _KINDS[kind].latex(write, *parts)
-    return f"({written})" if _KINDS[kind].precedence < outer else written
+        return [("var", parts[0], outer > 3)]
+    written: Parts = _KINDS[kind].write(*parts)
+    return ["(", *written, ")"] if _KINDS[kind].precedence < outer else written
 
 
-def _write_plus(write: Any, *terms: Tree) -> str:
-    shown: str = write(terms[0], 2)
+def _join(sign: str, written: Iterable[Parts]) -> Parts:
+    first, *others = written
+    return reduce(lambda parts, more: [*parts, sign, *more], others, first)
+
+
+def _write_plus(*terms: Tree) -> Parts:
+    parts = write(terms[0], 2)
     for term in terms[1:]:
         minus = term[0] == "neg"
-        shown += (" - " if minus else " + ") + write(term[1] if minus else term, 2.5)
-    return shown
+        parts += [" − " if minus else " + ", *write(term[1] if minus else term, 2.5)]
+    return parts
 
 
-def _write_times(write: Any, *factors: Tree) -> str:
+def _write_times(*factors: Tree) -> Parts:
     # A function that is not the last factor would seem to be of all that follow.
-    return r"\,".join([*(write(t, 4.5) for t in factors[:-1]), write(factors[-1], 3.5)])
+    return _join("·", [*(write(t, 4.5) for t in factors[:-1]), write(factors[-1], 3.5)])
 
 
-def _write_call(write: Any, name: str, *inputs: Tree) -> str:
-    shown = rf"\operatorname{{{name}}}" if name.isalnum() else latex_text(name)
-    shown = _CALLS.get(name, shown)
-    inside = ", ".join(map(write, inputs))
+def _write_call(name: str, *inputs: Tree) -> Parts:
+    as_latex = rf"\operatorname{{{name}}}" if name.isalnum() else latex_text(name)
+    as_latex = rf"\{name}" if name in _NAMES.split() else as_latex
+    function = _FUNCTION_SIGNS.get(name) or ("name", as_latex, name)
     if len(inputs) > 1 or _precedence(inputs[0]) <= 5 or name == "sigmoid":
-        return f"{shown}({inside})"
-    return shown + inside if name == "not" else f"{shown} {inside}"
+        return [function, "(", *_join(", ", map(write, inputs)), ")"]
+    return [function, *([] if name == "not" else ["\u2009"]), *write(inputs[0], 4.5)]
 
 
-def _write_relation(write: Any, *parts: Any) -> str:
-    return " ".join(_RELATIONS[p][0] if i % 2 else write(p, 1.5) for i, p in enumerate(parts))
+def _write_sum(index: Tree | None, terms: Tree) -> Parts:
+    below: Parts = [("sub", write(index))] if index else []
+    return ["Σ", *below, "\u2009", *write(terms, 3)]
 
 
-def _write_sum(write: Any, index: Tree | None, terms: Tree) -> str:
-    return rf"\sum{f'_{_braced(write(index))}' if index else ''} {write(terms, 3)}"
+def _write_bracket(*parts: Tree) -> Parts:
+    return ["[", *_join(", ", map(write, parts)), "]"]
+
+
+def _write_relation(first: Tree, *others: Any) -> Parts:
+    pairs = zip(others[::2], others[1::2], strict=True)
+    return [*write(first, 1.5), *chain(*([f" {sign} ", *write(t, 1.5)] for sign, t in pairs))]
 
 
 def _precedence(tree: Tree) -> float:
     return 9 if tree[0] == "var" else _KINDS[tree[0]].precedence
-
-
-def _braced(written: str) -> str:
-    return written if len(written) == 1 else f"{{{written}}}"
-
-
-class _Bracket:
-    """[condition]: 1 where it holds, else 0."""
-
-    def __init__(self, holds: Any) -> None:
-        self.holds = holds
 
 
 @np.errstate(all="ignore")
@@ -216,9 +226,6 @@ def evaluate(tree: Tree, env: Mapping[str, Any], axis: Any = ...) -> Any:
 
     `env` has the values of the variables, `axis` the axes of sums, which are kept, of length 1;
     without them, a sum is not known.
-
-    >>> evaluate(("pow", ("var", "x"), ("num", "2")), {"x": np.array([1.0, 2.0])})
-    array([1., 4.])
     """
 
     def value(tree: Tree) -> Any:
@@ -226,45 +233,25 @@ def evaluate(tree: Tree, env: Mapping[str, Any], axis: Any = ...) -> Any:
         if kind == "var":
             return env[parts[0]]
         if kind == "sum" and parts[0] is None:
-            return np.sum(_plain(value(parts[1])), axis=axis, keepdims=True)
-        if kind in ("num", "sym", "call", "rel"):
-            inputs = [value(part) if isinstance(part, tuple) else part for part in parts]
-        else:
-            inputs = list(map(value, parts))
+            return np.sum(value(parts[1]), axis=axis, keepdims=True)
+        if kind == "times":
+            product: Any = 1
+            for part in parts:  # a bracket of 0 wins even over inf and nan, as np.where does
+                holds = part[0] == "bracket"
+                product = np.where(value(part), product, 0) if holds else product * value(part)
+            return product
+        inputs = [value(part) if isinstance(part, tuple) else part for part in parts]
         return _KINDS[kind].value(*inputs)
 
     try:
-        return _plain(value(tree))
+        return value(tree)
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
 
 
-def _plain(value: Any) -> Any:
-    return np.asarray(value.holds, float) if isinstance(value, _Bracket) else value
-
-
-def _product(*factors: Any) -> Any:
-    product: Any = 1
-    for factor in factors:
-        # A bracket of 0 wins even over inf and nan: that is what np.where does.
-        if isinstance(factor, _Bracket):
-            product = np.where(factor.holds, product, 0)
-        else:
-            product = product * factor
-    return product
-
-
-def _power(a: Any, n: Any) -> Any:
-    return np.asarray(a) ** np.asarray(n)
-
-
-def _quotient(a: Any, b: Any) -> Any:
-    return np.true_divide(_plain(a), _plain(b))
-
-
 def _related(*parts: Any) -> Any:
     triples = zip(parts[:-2:2], parts[1::2], parts[2::2], strict=True)
-    return reduce(np.logical_and, [_RELATIONS[sign][1](a, b) for a, sign, b in triples])
+    return reduce(np.logical_and, [_RELATIONS[sign](a, b) for a, sign, b in triples])
 
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -284,33 +271,36 @@ def _unknown(*parts: Any) -> Any:
 
 
 class _Kind(NamedTuple):
-    latex: Callable[..., str]
+    write: Callable[..., Parts]
     value: Callable[..., Any] = _unknown
     precedence: float = 9
 
 
 _KINDS = {
-    "num": _Kind(lambda write, number: number, lambda n: int(n) if n.isdigit() else float(n)),
-    "sym": _Kind(lambda write, name: str(_SYMBOLS.get(name, name)), _CONSTANTS.__getitem__),
-    "tex": _Kind(lambda write, latex: latex),
-    "text": _Kind(lambda write, words: latex_text(words)),
-    "seq": _Kind(lambda write, *parts: "".join(map(write, parts)), precedence=2),
-    "neg": _Kind(lambda write, a: f"-{write(a, 2.75)}", lambda a: -_plain(a), 2),
-    "plus": _Kind(_write_plus, lambda *terms: sum(map(_plain, terms)), 2),
-    "times": _Kind(_write_times, _product, 3),
+    "num": _Kind(lambda number: [number], lambda n: int(n) if n.isdigit() else float(n)),
+    "sym": _Kind(lambda sign: [sign], _CONSTANTS.__getitem__),
+    "tex": _Kind(lambda tex: [("name", tex, _SHOWN.get(tex.strip(), tex.replace("\\", "")))]),
+    "text": _Kind(lambda words: [("name", latex_text(words), words)]),
+    "seq": _Kind(lambda *parts: [*chain(*map(write, parts))], precedence=2),
+    "neg": _Kind(lambda a: ["−", *write(a, 2.75)], operator.neg, 2),
+    "plus": _Kind(_write_plus, lambda *terms: sum(terms), 2),
+    "times": _Kind(_write_times, precedence=3),
     "matmul": _Kind(_write_times, precedence=3),
-    "frac": _Kind(lambda write, a, b: rf"\frac{{{write(a)}}}{{{write(b)}}}", _quotient, 5.5),
-    "pow": _Kind(lambda write, a, n: f"{write(a, 6)}^{_braced(write(n))}", _power, 5),
-    "sub": _Kind(lambda write, a, i: f"{write(a, 6)}_{_braced(write(i))}"),
-    "transposed": _Kind(lambda write, a: rf"{write(a, 6)}^\top"),
-    "sqrt": _Kind(lambda write, a: rf"\sqrt{{{write(a)}}}", np.sqrt),
-    "abs": _Kind(lambda write, a: rf"\lvert {write(a)} \rvert", np.abs),
+    "frac": _Kind(lambda a, b: [("frac", write(a), write(b))], np.true_divide, 5.5),
+    "pow": _Kind(lambda a, n: [*write(a, 6), ("sup", write(n))], np.power, 5),
+    "sub": _Kind(lambda a, i: [*write(a, 6), ("sub", write(i))]),
+    "transposed": _Kind(lambda a: [*write(a, 6), "ᵀ"]),
+    "sqrt": _Kind(lambda a: [("root", write(a))], np.sqrt),
+    "abs": _Kind(lambda a: [_LEFT, *write(a), _RIGHT], np.abs),
+    "floor": _Kind(
+        lambda a, b: [_FLOOR[0], ("frac", write(a), write(b)), _FLOOR[1]], np.floor_divide
+    ),
     "call": _Kind(_write_call, _call, 4),
     "sum": _Kind(_write_sum, precedence=3.6),
-    "bracket": _Kind(lambda write, *parts: f"[{', '.join(map(write, parts))}]", _Bracket),
-    "at": _Kind(lambda write, a, *index: f"{write(a, 6)}[{', '.join(map(write, index))}]"),
+    "bracket": _Kind(_write_bracket, lambda holds: np.asarray(holds, float)),
+    "at": _Kind(lambda a, *index: [*write(a, 6), *_write_bracket(*index)]),
     "rel": _Kind(_write_relation, _related, 1),
     "choice": _Kind(
-        lambda write, c, a, b: rf"{write(c, 1)} \;?\; {write(a, 1)} : {write(b, 1)}", np.where, 0
+        lambda c, a, b: [("choice", write(c, 1), write(a, 1), write(b, 1))], np.where, 0
     ),
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,8 @@ Array = NDArray[Any]
 
 # Of an array of more elements, the page has only the statistics and the thumbnail.
 MAX_ELEMENTS = 10_000
-# Nor is what would come on top of this many in all, from this size on.
+# Nor of one of more than MAX_LISTED, once there are so many in all.
 MAX_IN_ALL = 1_000_000
-SMALL = 64
 # In words, more elements are summarized.
 MAX_LISTED = 6
 
@@ -30,13 +28,10 @@ class Pool:
         self._known: dict[tuple[str, tuple[int, ...], bytes], int] = {}
         self._elements = 0
 
-    def add(self, value: Any) -> int:
-        """Return the number of an array; a number counts as an array without axes.
-
-        >>> pool = Pool()
-        >>> pool.add(np.array([1.0, 2.0])), pool.add(3), pool.add(np.array([1.0, 2.0]))
-        (0, 1, 0)
-        """
+    def add(self, value: Any) -> int | None:
+        """Return the number of an array, and None of None; a number is an array without axes."""
+        if value is None:
+            return None
         array = np.asarray(value)
         key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self._known:
@@ -45,12 +40,11 @@ class Pool:
         return self._known[key]
 
     def _entry(self, array: Array) -> dict[str, Any]:
-        entry: dict[str, Any] = {"shape": array.shape, "dtype": str(array.dtype)}
-        entry |= _statistics(array)
-        fits = array.size <= SMALL or self._elements + array.size <= MAX_IN_ALL
+        entry = {"shape": array.shape, "dtype": str(array.dtype), **_statistics(array)}
+        fits = array.size <= MAX_LISTED or self._elements + array.size <= MAX_IN_ALL
         if array.size <= MAX_ELEMENTS and fits:
             self._elements += array.size
-            entry |= _elements(array)
+            entry["data"] = [_number(value) for value in array.ravel().tolist()]
         if array.size and not shown_in_numbers(array.shape):
             entry["picture"] = heatmap.thumbnail(array)
         if array.size > MAX_LISTED:
@@ -58,21 +52,9 @@ class Pool:
         return entry
 
 
-def _elements(array: Array) -> dict[str, Any]:
-    """The elements: a list of numbers that JSON knows, or from some size on their bytes."""
-    if array.size <= SMALL:
-        return {"data": [_number(value) for value in array.ravel().tolist()]}
-    single = array.dtype in (np.float32, np.float16)
-    packed = array.astype("<f4" if single else "<f8")
-    name = "float32" if single else "float64"
-    return {name: base64.b64encode(packed.tobytes()).decode()}
-
-
 def _number(value: Any) -> Any:
     """A number, or the name of one that JSON does not know."""
-    if isinstance(value, float) and not np.isfinite(value):
-        return str(value)
-    return value
+    return str(value) if isinstance(value, float) and not np.isfinite(value) else value
 
 
 @np.errstate(all="ignore")
@@ -83,7 +65,7 @@ def _statistics(array: Array) -> dict[str, Any]:
     finite = numbers[np.isfinite(numbers)]
     found = {"nan": int(np.isnan(numbers).sum()), "inf": int(np.isinf(numbers).sum())}
     if finite.size:
-        for name in ("min", "max", "mean", "std"):
-            found[name] = _number(float(getattr(finite, name)()))
+        names = ("min", "max", "mean", "std")
+        found |= {name: _number(float(getattr(finite, name)())) for name in names}
         found["zeros"] = int((finite == 0).sum())
     return found

@@ -8,8 +8,7 @@ the last sum at each tensor is the engine's gradient is checked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -56,7 +55,7 @@ class _Notes(Observer):
 def contributions(output: Tensor, arrived: dict[Tensor, Any] | None = None) -> list[Contribution]:
     """Return all contributions to gradients of the output, a number, in backprop's order.
 
-    `arrived` has gradients of other outputs, on top of which these are added, in place too.
+    `arrived` has gradients of other outputs, to which these are added, in place too.
 
     >>> a = Tensor(3.0, requires_grad=True, name="a")
     >>> for c in contributions(a * a):
@@ -64,34 +63,24 @@ def contributions(output: Tensor, arrived: dict[Tensor, Any] | None = None) -> l
     a 0 None + 3.0 = 3.0
     a 1 3.0 + 3.0 = 6.0
     """
-    notes = _Notes()
-    seed = output.cotangent()
+    arrived = {} if arrived is None else arrived
+    earlier, notes, seed = dict(arrived), _Notes(), output.cotangent()
     with observing(notes):
         found = backpropagate(output, seed, wanted=topological_order(output, grad_only=True))
-    sums: dict[Tensor, Any] = {output: seed}
-    walk = []
+    walk, sums = [], {output: seed}
+    arrived[output] = _sum(earlier.get(output), seed)
     for node, place, g, d in notes.uses:
         source = (node.inputs or ())[place]
         added = d if d.shape == source.shape else unbroadcast(d, source.shape)
         added = added if added.dtype == source.dtype else added.astype(source.dtype)
-        before = sums.get(source)
-        after = sums[source] = added if before is None else before + added
-        walk.append(Contribution(node, place, source, g, d, added, before, after))
+        before = arrived.get(source)
+        sums[source] = _sum(sums.get(source), added)
+        arrived[source] = _sum(earlier.get(source), sums[source])
+        walk.append(Contribution(node, place, source, g, d, added, before, arrived[source]))
     for node, gradient in found.items():
         assert np.array_equal(sums[node], gradient, equal_nan=True), node
-    return walk if arrived is None else list(_on_top(walk, arrived, sums))
+    return walk
 
 
-@np.errstate(all="ignore")
-def _on_top(
-    walk: Sequence[Contribution], arrived: dict[Tensor, Any], sums: dict[Tensor, Any]
-) -> Iterator[Contribution]:
-    """The walk from one of several outputs: it adds to what came from those before it."""
-    earlier = dict(arrived)
-    for c in walk:
-        if (base := earlier.get(c.source)) is not None:
-            before = base if c.before is None else base + c.before
-            c = replace(c, before=before, after=base + c.after)
-        yield c
-    for node, total in sums.items():
-        arrived[node] = total if node not in earlier else earlier[node] + total
+def _sum(before: Any, added: Any) -> Any:
+    return added if before is None else before + added

@@ -1,8 +1,7 @@
 """The page that steps through backprop: one HTML file that needs nothing but itself.
 
-Its text, looks and behavior are files in assets/, to be edited as such. Here they are put together
-with the steps (steps.py) and with the graph (svg.py), as it was drawn and with all scopes open or
-folded.
+Its text, looks and behavior are files in assets/. Here they are put together with the steps
+(steps.py) and with the graph (svg.py), as it was drawn and with all scopes open or folded.
 """
 
 from __future__ import annotations
@@ -15,11 +14,12 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
+from ...engine.graph import topological_order
 from ...engine.names import printable
 from ...engine.tensor import Tensor
 from .. import svg
 from ..boxes import BoxContent
-from ..diagram import Diagram, diagram_of, nodes_of
+from ..diagram import Diagram, diagram_of, whole
 from ..scopes import MAX_NESTING
 from .steps import Trace
 
@@ -39,21 +39,21 @@ def page_of(
 
     Raise a ValueError where there are more steps than anyone would follow.
     """
-    nodes = nodes_of(outputs)
+    outputs = whole(outputs)
+    nodes = topological_order(*outputs)
     if len(nodes) > MAX_STEPPED:
         most = f"a page steps through {MAX_STEPPED:,} at most"
         remedy = "draw a smaller part (fewer steps, layers or rows), or save a .svg with depth=1"
         raise ValueError(f"the graph has {len(nodes):,} tensors, and {most}: {remedy}")
     trace = Trace(nodes, outputs)
-    steps = trace.data()
     # What is in the boxes at the last step, with space for those before.
     contents = {
         trace.id[node]: BoxContent(
             trace.names[node],
             trace.values[node],
             trace.gradients.get(node),
-            bool(trace.seeds) and node.requires_grad,
-            [contribution.after for contribution in trace.walk_to(node)],
+            bool(trace.walks) and node.requires_grad,
+            [contribution.after for contribution in trace.to[node]],
         )
         for node in nodes
     }
@@ -65,15 +65,31 @@ def page_of(
         }
         for diagram in _two_foldings(outputs, depth)
     ]
-    first = str(layouts[0]["svg"])
+    graph = str(layouts[0]["svg"])
     layouts[0]["svg"] = ""  # it is in the page itself; the other one waits as text
-    kept = [c for c in str(outputs[0].name or "") if c.isascii() and (c.isalnum() or c in "_-")]
     why = "There are no gradients: the output depends on no tensor that requires one."
     if any(output.size != 1 for output in outputs):
         why = "There are no gradients, which are of one number: the output has more elements."
-    download = {"dot": dot, "name": "".join(kept)[:40] or "graph"}
+    name = str(outputs[0].name or "")
+    download = {"dot": dot, "name": re.sub(r"[^A-Za-z0-9_-]", "", name)[:40] or "graph"}
+    steps = trace.data()
     data = {"trace": steps, "layouts": layouts, "files": download, "no_gradients": why}
-    return _put_together(title, outputs, first, data)
+    what = "Backprop through" if steps["differentiated"] else "The values of"
+    return Template(_file("page.html")).substitute(
+        heading=escape(f"{what} {printable(name) or 'a computation'}"),
+        summary=escape(title[:1].upper() + title[1:]),
+        shape=_shape(graph),
+        palette=_file("palette.css"),
+        css=_file("page.css"),
+        graph_css=svg.color_variables() + svg.rules() + _file("steps.css"),
+        svg=graph,
+        data=in_script(data),
+        js="\n".join(map(_file, SCRIPTS)),
+    )
+
+
+def _file(name: str) -> str:
+    return (files(__package__) / "assets" / name).read_text(encoding="utf-8")
 
 
 def _two_foldings(outputs: Sequence[Tensor], depth: int | None) -> list[Diagram]:
@@ -90,33 +106,8 @@ def _two_foldings(outputs: Sequence[Tensor], depth: int | None) -> list[Diagram]
     return [first, second] if fits else [first]
 
 
-def _put_together(title: str, outputs: Sequence[Tensor], graph: str, data: dict[str, Any]) -> str:
-    resources = files(__package__) / "assets"
-
-    def file(name: str) -> str:
-        return resources.joinpath(name).read_text(encoding="utf-8")
-
-    name = printable(str(outputs[0].name or "")) or "a computation"
-    what = "Backprop through" if data["trace"]["differentiated"] else "The values of"
-    return Template(file("page.html")).substitute(
-        heading=escape(f"{what} {name}"),
-        summary=escape(title[:1].upper() + title[1:]),
-        shape=_shape(graph),
-        palette=file("palette.css"),
-        css=file("page.css"),
-        graph_css=svg.color_variables() + svg.rules() + file("steps.css"),
-        svg=graph,
-        data=in_script(data),
-        js="\n".join(map(file, SCRIPTS)),
-    )
-
-
 def in_script(data: Any) -> str:
-    r"""Write JSON for a script element: nothing in it ends the element.
-
-    >>> in_script({"name": "</script><!--"})
-    '{"name":"\\u003c/script>\\u003c!--"}'
-    """
+    """Write JSON for a script element: nothing in it ends the element."""
     shown = json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return re.sub(r"<(?=[/!sS])", r"\\u003c", shown)
 

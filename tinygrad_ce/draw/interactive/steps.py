@@ -53,39 +53,31 @@ class Trace:
         for node in nodes:
             for source, argument in zip(node.inputs or (), node._arguments, strict=False):
                 self.values[source] = np.asarray(argument)
-        self.walk: list[Contribution] = []
         self.gradients: dict[Tensor, Any] = {}
-        self.seeds: list[tuple[int, Tensor, Any]] = []
+        # From each output: the gradient there at first, and the contributions.
+        self.walks: dict[Tensor, tuple[Any, list[Contribution]]] = {}
+        self.to: dict[Tensor, list[Contribution]] = {node: [] for node in nodes}
         if all(output.size == 1 for output in outputs):
-            for output in outputs:
-                if output.requires_grad:
-                    seed, before = output.cotangent(), self.gradients.get(output)
-                    self.walk += contributions(output, self.gradients)
-                    seed = seed if before is None else before + seed
-                    self.seeds.append((len(self.walk), output, seed))
-        self._to: dict[Tensor, list[Contribution]] = {}
-        for c in self.walk:
-            self._to.setdefault(c.source, []).append(c)
-
-    def walk_to(self, node: Tensor) -> list[Contribution]:
-        """The contributions to the gradient of a node, in order."""
-        return self._to.get(node, [])
+            for output in filter(lambda output: output.requires_grad, outputs):
+                seed, before = output.cotangent(), self.gradients.get(output)
+                walk = contributions(output, self.gradients)
+                self.walks[output] = seed if before is None else before + seed, walk
+                for c in walk:
+                    self.to[c.source].append(c)
 
     def data(self) -> dict[str, Any]:
         """All of it, in what JSON knows: dicts, lists, text and finite numbers."""
-        steps = list(self._steps())
         return {
             "outputs": [self.id[output] for output in self.outputs],
-            "differentiated": bool(self.seeds),
+            "differentiated": bool(self.walks),
             "nodes": [self._node(node) for node in self.nodes],
-            "steps": steps,
+            "steps": list(self._steps()),
             "logits": list(self._logits()),
             "arrays": self.pool.entries,
         }
 
     def _node(self, node: Tensor) -> dict[str, Any]:
         primitive, inputs = node.primitive, node.inputs or ()
-        gradient = self.gradients.get(node)
         scopes = node.scope.path.split("/") if node.scope else []
         known: dict[str, Any] = {
             "id": self.id[node],
@@ -95,7 +87,7 @@ class Trace:
             "shape": node.shape,
             "dtype": str(node.dtype),
             "value": self.pool.add(self.values[node]),
-            "gradient": None if gradient is None else self.pool.add(gradient),
+            "gradient": self.pool.add(self.gradients.get(node)),
             "wanted": node.requires_grad,
             "inputs": [self.id[source] for source in inputs],
             "scope": list(map(printable, scopes)),
@@ -109,8 +101,11 @@ class Trace:
                 "primitive": primitive.name,
                 "symbol": primitive.symbol,
                 "params": f"[{_index(node, self.names)}]" if primitive is getitem else params,
-                "formula": _formula(node),
-                "rules": [_formula(node, i) for i in range(len(inputs))],
+                "formula": formulas.write(_formula(node)),
+                "rules": [
+                    rule and formulas.write(rule)
+                    for rule in (_formula(node, i) for i in range(len(inputs)))
+                ],
             }
         return known
 
@@ -120,56 +115,40 @@ class Trace:
             if node.primitive is not None:
                 found = _Bindings(node, self).explain(_formula(node), np.asarray(self.values[node]))
                 yield {"kind": "value", "to": self.id[node], **found}
-        done = 0
-        for end, output, seed in self.seeds:
+        for output, (seed, walk) in self.walks.items():
             yield {"kind": "seed", "to": self.id[output], "after": self.pool.add(seed)}
-            yield from map(self._backward, self.walk[done:end])
-            done = end
+            yield from map(self._backward, walk)
 
     def _backward(self, c: Contribution) -> Step:
         tree, value = _formula(c.node, c.place), _formula(c.node)
         raw = np.asarray(c.from_rule)
-        step = {
-            "kind": "add",
-            "from": self.id[c.node],
-            "to": self.id[c.source],
-            "place": c.place,
-            **{
-                name: None if (array := getattr(c, name)) is None else self.pool.add(array)
-                for name in ("gradient", "from_rule", "added", "before", "after")
-            },
-            **_Bindings(c.node, self, c.gradient).explain(tree, raw, c.place),
-        }
+        step = {"kind": "add", "from": self.id[c.node], "to": self.id[c.source], "place": c.place}
+        for name in ("gradient", "from_rule", "added", "before", "after"):
+            step[name] = self.pool.add(getattr(c, name))
+        step |= _Bindings(c.node, self, c.gradient).explain(tree, raw, c.place)
         if value[0] == "pow":  # instead of y = eˣ, eˣ: it says more, and takes no more room
-            step["formula"] = formulas.replace(tree, {"y": value})
+            step["in_numbers"] = step["formula"]
+            step["formula"] = formulas.write(formulas.replace(tree, {"y": value}))
         if raw.shape != (shape := c.source.shape):
             new = raw.ndim - len(shape)
-            sizes = (1,) * new + shape
-            step["summed"] = [
-                i for i, n in enumerate(raw.shape) if i < new or (sizes[i] == 1 and n != 1)
-            ]
+            sizes = (0,) * new + shape
+            step["summed"] = [i for i, n in enumerate(raw.shape) if sizes[i] != n]
         return step
 
     def _logits(self) -> Iterator[dict[str, Any]]:
         """The tensors whose gradient is softmax − one-hot, beside the closed form."""
-        found: set[Tensor] = set()
-        if len(self.seeds) != 1:
-            return
-        for node in self.nodes:
+        after: set[Tensor] = set()  # what is computed from such a tensor is not looked at
+        for node in self.nodes if len(self.walks) == 1 else ():
             gradient = self.gradients.get(node)
             if gradient is None or not 1 <= node.ndim <= 2 or node.size > MAX_LOGITS:
                 continue
-            if not found.isdisjoint(node.inputs or ()):
-                found.add(node)
-                continue
-            match = _softmax_minus_one_hot(np.asarray(self.values[node]), np.asarray(gradient))
-            if match is not None:
-                found.add(node)
-                p, y, closed, rows = match
-                difference = np.asarray(gradient) - closed
-                arrays = {"softmax": p, "one_hot": y, "closed": closed, "difference": difference}
+            if not after.isdisjoint(node.inputs or ()):
+                after.add(node)
+            elif match := _softmax_minus_one_hot(self.values[node], np.asarray(gradient)):
+                after.add(node)
+                arrays, rows = match
                 numbers = {name: self.pool.add(array) for name, array in arrays.items()}
-                largest = float(np.max(np.abs(difference)))
+                largest = float(np.max(np.abs(arrays["difference"])))
                 yield {"node": self.id[node], **numbers, "largest": largest, "rows": rows}
 
 
@@ -199,14 +178,12 @@ class _Bindings:
         if self.reduces:
             full, self.axis = self.inputs[0].shape, node.params[0]
             self.params = {"n": count_along(full, self.axis)}
-            # The shape of the result, with the axes that were reduced back in it.
-            every = range(len(full))
-            axes = every if self.axis is None else np.atleast_1d(self.axis) % max(len(full), 1)
-            self.shape = tuple(1 if i in axes else n for i, n in enumerate(full))
+            # With the axes that were reduced back in it.
+            self.shape = np.any(np.broadcast_to(True, full), axis=self.axis, keepdims=True).shape
 
     def explain(self, tree: Tree, found: Array, place: int | None = None) -> Step:
         """How a value or what a rule returned has come about."""
-        step: Step = {"formula": tree, "in_numbers": tree, "vars": self._variables()}
+        step: Step = {"formula": formulas.write(tree), "vars": self._variables()}
         name = self.primitive.name
         if place is None and self.reduces:
             return step | {"form": "reduce"}
@@ -272,39 +249,26 @@ def _index(node: Tensor, names: dict[Tensor, str]) -> str:
 
 
 @np.errstate(all="ignore")
-def _softmax_minus_one_hot(z: Array, g: Array) -> tuple[Array, Array, Array, int] | None:
-    """Whether g is softmax(z) − one-hot, divided by 1 or by the number of rows; and if so, these.
-
-    The label of a row is where its gradient is negative.
-    """
+def _softmax_minus_one_hot(z: Array, g: Array) -> tuple[dict[str, Array], int] | None:
+    """If g is softmax(z) − one-hot, divided by 1 or by the number of rows: these, and by what."""
     if not z.size or z.shape[-1] < 2 or z.dtype.kind != "f" or not np.isfinite(g).all():
         return None
     p = closed_form.softmax(z)
     y = np.zeros_like(p)
-    np.put_along_axis(y, np.argmin(g, -1)[..., None], 1, -1)
+    np.put_along_axis(y, np.argmin(g, -1)[..., None], 1, -1)  # at the label, g is negative
     n = z.shape[0] if z.ndim > 1 else 1
     for rows in dict.fromkeys((n, 1)):
         closed = (p - y) / rows
         if np.allclose(g, closed, rtol=0, atol=64 * float(np.finfo(z.dtype).eps) / rows):
-            return p, y, closed, rows
+            return {"softmax": p, "one_hot": y, "closed": closed, "difference": g - closed}, rows
     return None
 
 
 def chain_rule(node: Tensor, trace: Trace) -> str:
-    r"""∂L/∂node as the sum of its contributions, in LaTeX.
-
-    >>> from tinygrad_ce.engine.graph import topological_order
-    >>> a = Tensor(3.0, requires_grad=True, name="a")
-    >>> y = a * a
-    >>> print(chain_rule(a, Trace(topological_order(y), [y])))
-    \frac{\partial L}{\partial a} = \frac{\partial L}{\partial t_{1}}\,a + ...
-    """
-    terms = [_term(c, trace) for c in trace.walk_to(node)]
-    if any(output is node for _, output, _ in trace.seeds):
-        terms.insert(0, "1")
-    if not terms:
-        return ""
-    return f"{_derivative(node, trace)} = {' + '.join(terms)}".replace("+ -", "- ")
+    """∂L/∂node as the sum of its contributions, in LaTeX."""
+    terms = ["1"] * (node in trace.walks) + [_term(c, trace) for c in trace.to[node]]
+    shown = " + ".join(terms).replace("+ -", "- ")
+    return f"{_derivative(node, trace)} = {shown}" if terms else ""
 
 
 def _term(c: Contribution, trace: Trace) -> str:

@@ -25,7 +25,7 @@ function gradientAt(id, step) {
 
 const view = $("view");
 const drawn = { scale: 1, layout: 0 };
-const state = { step: -1, chosen: null, element: null, playing: 0 };
+const state = { step: -1, chosen: null, element: null, playing: 0, dragged: 0 };
 
 function attachSvg(svg, layout) {
   const [parts, edges] = [new Map(), new Map()];
@@ -36,16 +36,21 @@ function attachSvg(svg, layout) {
   }
   for (const edge of svg.querySelectorAll("[data-uses]"))
     for (const use of edge.dataset.uses.split(" ")) edges.set(use, edge);
+  $("fold").textContent = layouts[layout].folded.length ? "Open all" : "Fold all";
+  zoom(Math.max(fitting(), 0.8)); // all of the graph if it is legible then
 }
+
+const isKnown = (node) => valueStep.get(node.id) <= state.step;
+const makerOf = (id) => `p${id.slice(1)}`;
 
 /** The part of the picture that shows a tensor or primitive: itself, or the scope it is in. */
 const partFor = (id) =>
   drawn.parts.get(id) ?? drawn.parts.get(layouts[drawn.layout].folded_into[id]);
 
 function showNumbers(group, array) {
-  const values = array == null ? [] : elements(array);
-  const texts = group.querySelectorAll(".number");
-  texts.forEach((text, i) => { text.textContent = array == null ? "" : number(values[i]); });
+  const values = array == null ? null : elements(array);
+  for (const [i, text] of group.querySelectorAll(".number").entries())
+    text.textContent = values ? number(values[i]) : "";
   const picture = group.querySelector("image");
   if (picture && array != null) {
     picture.setAttribute("href", arrays[array].picture);
@@ -53,22 +58,22 @@ function showNumbers(group, array) {
   }
 }
 
-/** Bring the boxes to a step; only those whose state differs are touched. */
-function showBoxes(step) {
+/** Bring the boxes to the step; only those whose state differs are touched. */
+function showBoxes() {
+  const { step } = state;
   const ended = step >= steps.length - 1;
   for (const node of nodes) {
     const part = drawn.parts.get(node.id);
     if (!part && node.inputs.length === 0) continue;
-    const known = valueStep.get(node.id) <= step;
+    const known = isKnown(node);
     const { array, arrived, of } = gradientAt(node.id, step);
     const now = `${known} ${arrived} ${ended && !of}`;
     if (drawn.state.get(node.id) === now) continue;
     drawn.state.set(node.id, now);
-    drawn.parts.get(`p${node.id.slice(1)}`)?.classList.toggle("pending", !known);
-    if (!part) continue;
-    part.classList.toggle("pending", !known);
-    part.setAttribute("aria-label", describe(node, known, array, arrived, of));
-    const group = part.querySelector(".grad");
+    for (const shown of [part, drawn.parts.get(makerOf(node.id))])
+      shown?.classList.toggle("pending", !known);
+    part?.setAttribute("aria-label", describe(node));
+    const group = part?.querySelector(".grad");
     if (!group) continue;
     group.classList.toggle("pending", !arrived && !(ended && !of));
     group.classList.toggle("partial", arrived > 0 && arrived < of);
@@ -78,9 +83,11 @@ function showBoxes(step) {
   }
 }
 
-function describe(node, known, array, arrived, of) {
+/** A tensor at the step that is shown, in words. */
+function describe(node) {
+  const { array, arrived, of } = gradientAt(node.id, state.step);
   const parts = [`${node.name}, ${node.primitive ?? node.kind}, ${shapeText(node.shape)}`];
-  parts.push(known ? `value ${brief(node.value)}` : "not computed yet");
+  parts.push(isKnown(node) ? `value ${brief(node.value)}` : "not computed yet");
   if (array != null) {
     parts.push(`gradient ${brief(array)}`);
     if (arrived < of) parts.push(`${arrived} of ${of} contributions`);
@@ -94,25 +101,21 @@ function brief(array) {
   return values?.length <= 6 ? Array.from(values, (v) => number(v)).join(" ") : arrays[array].span;
 }
 
-const marked = [];
-
 function clearMarks() {
-  for (const [part, names] of marked.splice(0)) part.classList.remove(...names);
+  for (const part of drawn.svg.querySelectorAll(".active, .from"))
+    part.classList.remove("active", "from", "forth", "back");
   drawn.svg.querySelector(".callouts").replaceChildren();
 }
 
-/** Mark what a step is about, and write what it adds at the edge along which it comes. */
-function markStep(step) {
+/** Mark what the step is about, and write what it adds at the edge along which it comes. */
+function markStep() {
+  const step = steps[state.step];
   clearMarks();
-  const mark = (part, ...names) => {
-    if (!part) return;
-    part.classList.add(...names);
-    marked.push([part, names]);
-  };
+  const mark = (part, ...names) => part?.classList.add(...names);
   if (step.kind === "given") return;
   if (step.kind === "seed") return mark(partFor(step.to), "active");
   const forth = step.kind === "value";
-  const maker = `p${(forth ? step.to : step.from).slice(1)}`;
+  const maker = makerOf(forth ? step.to : step.from);
   const inputs = byId.get(step.to).inputs;
   const uses = forth ? inputs.map((_, i) => `${maker}.${i}`) : [`${maker}.${step.place}`];
   for (const use of [...uses, `${maker}.y`])
@@ -138,9 +141,8 @@ function obstacles() {
 }
 
 function overlap(a, b) {
-  const wide = Math.min(a.x + a.width, b.x + b.width) - Math.max(a.x, b.x);
-  const high = Math.min(a.y + a.height, b.y + b.height) - Math.max(a.y, b.y);
-  return wide > 0 && high > 0 ? wide * high : 0;
+  const shared = (at, size) => Math.min(a[at] + a[size], b[at] + b[size]) - Math.max(a[at], b[at]);
+  return Math.max(shared("x", "width"), 0) * Math.max(shared("y", "height"), 0);
 }
 
 /** The place near a point where a label of some size hides least. */
@@ -149,12 +151,11 @@ function freePlace(point, width, height) {
   let best = null;
   for (const away of [16, 34, 56, 84, 120])
     for (const [dx, dy] of [[0, 1], [0, -1], [0.6, 1], [-0.6, 1], [0.6, -1], [-0.6, -1]]) {
-      const [x, y] = [point.x + dx * width * 0.8 - width / 2, point.y + dy * away];
+      const [x, y] = [point.x + (dx * 0.8 - 0.5) * width, point.y + dy * away];
       const box = {
         x: clamp(x, left + 2, left + wide - width - 2),
         y: clamp(dy < 0 ? y - height : y, top + 2, top + high - height - 2),
-        width,
-        height,
+        width, height,
       };
       const hidden = obstacles().reduce((all, other) => all + overlap(box, other), 0);
       const cost = away + Math.abs(dx) * 10 + hidden;
@@ -167,8 +168,7 @@ function addCallout(edge, step) {
   if (!edge) return;
   const path = edge.querySelector("path");
   const middle = path.getPointAtLength(path.getTotalLength() / 2);
-  const formula = inText(step.formula, named(step.vars, byId.get(step.from)));
-  const { plain, total } = inNumbers(step, element(step));
+  const { formula, plain, total } = say(step);
   const short = (text, end = "") =>
     text.length > 40 ? `${text.slice(0, 38 - end.length)}…${end}` : text;
   const lines = [short(`+= ${formula}`), short(plain, ` = ${total}`)];
@@ -186,11 +186,12 @@ function addCallout(edge, step) {
 
 /** Scroll the view, and only the view, so that the marked parts are in it. */
 function follow() {
-  const parts = marked.map(([part]) => part).filter((part) => part.matches(".tensor, .folded"));
-  if (parts.length) intoView([...parts, ...drawn.svg.querySelectorAll(".callout")]);
+  const marked = ":is(.tensor, .folded):is(.active, .from), .callout";
+  intoView([...drawn.svg.querySelectorAll(marked)]);
 }
 
 function intoView(parts) {
+  if (!parts.length) return;
   const boxes = parts.map((part) => part.getBoundingClientRect());
   const frame = view.getBoundingClientRect();
   const move = (start, end) => {
@@ -206,13 +207,17 @@ function intoView(parts) {
 
 /* ── Zoom ───────────────────────────────────────────────────────────────────────────────────── */
 
-function zoom(scale) {
+function resize(svg, scale) {
   const [, , width, height] = viewBox();
+  svg.setAttribute("width", width * scale);
+  svg.setAttribute("height", height * scale);
+}
+
+function zoom(scale) {
   const across = (view.scrollLeft + view.clientWidth / 2) / (view.scrollWidth || 1);
   const down = (view.scrollTop + view.clientHeight / 2) / (view.scrollHeight || 1);
   drawn.scale = clamp(scale, 0.05, 8);
-  drawn.svg.setAttribute("width", width * drawn.scale);
-  drawn.svg.setAttribute("height", height * drawn.scale);
+  resize(drawn.svg, drawn.scale);
   view.scrollLeft = across * view.scrollWidth - view.clientWidth / 2;
   view.scrollTop = down * view.scrollHeight - view.clientHeight / 2;
 }
@@ -224,36 +229,26 @@ function fitting(most = 1.6) {
   return Math.min((view.clientWidth - 4) / width, (available - 4) / height, most);
 }
 
-/** All of the graph if it is legible then, else as much of it as is. */
-const zoomAtFirst = () => zoom(Math.max(fitting(), 0.8));
-
 /* ── Scopes ─────────────────────────────────────────────────────────────────────────────────── */
 
 const first = view.querySelector("svg");
-const parser = new DOMParser();
-const parse = (svg) =>
-  document.importNode(parser.parseFromString(svg, "image/svg+xml").documentElement, true);
+const parse = (svg) => document.importNode(
+  new DOMParser().parseFromString(svg, "image/svg+xml").documentElement, true);
 
-function showLayout(i, focus) {
-  if (i === drawn.layout && drawn.svg) return;
+/** Open or fold the scopes: a page has at most two ways to fold them. */
+function toggleScopes(focus) {
+  if (layouts.length < 2) return;
+  const i = 1 - drawn.layout;
   const svg = i ? (layouts[i].drawn ??= parse(layouts[i].svg)) : first;
   clearMarks(); // the layout that is left is kept, and may come back
   markRelated(null);
   view.replaceChildren(svg);
   attachSvg(svg, i);
-  zoomAtFirst();
-  const step = state.step;
-  showBoxes(step);
-  markStep(steps[step]);
+  showBoxes();
+  markStep();
   if (state.chosen) markRelated();
   follow();
-  $("fold").textContent = layouts[i].folded.length ? "Open all" : "Fold all";
   if (focus) drawn.parts.get(focus)?.focus({ preventScroll: true });
-}
-
-/** Open or fold the scopes: a page has at most two ways to fold them. */
-function toggleScopes(focus) {
-  if (layouts.length > 1) showLayout(1 - drawn.layout, focus);
 }
 
 /* ── Related tensors ────────────────────────────────────────────────────────────────────────── */
@@ -283,7 +278,7 @@ function markRelated(id = state.chosen) {
     partFor(n)?.classList.add("is-related", relation);
     const node = byId.get(n);
     if (!node.primitive) continue;
-    const maker = `p${n.slice(1)}`;
+    const maker = makerOf(n);
     const uses = node.inputs.map((input, i) => all.has(input) && edges.get(`${maker}.${i}`));
     for (const part of [partFor(maker), edges.get(`${maker}.y`), ...uses])
       if (part) part.classList.add("is-related");

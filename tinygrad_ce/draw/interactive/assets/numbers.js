@@ -38,17 +38,9 @@ function svgEl(tag, attributes, text = "") {
 /** The elements of an array of the trace, or null where it is too large to be in it. */
 function elements(number) {
   const array = arrays[number];
-  if (array.elements === undefined) {
-    const value = (v) => (typeof v === "string" ? Number(v.replace("inf", "Infinity")) : v);
-    if (array.data) array.elements = array.data.map(value);
-    else if (array.float64) array.elements = new Float64Array(bytes(array.float64));
-    else if (array.float32) array.elements = new Float32Array(bytes(array.float32));
-    else array.elements = null;
-  }
-  return array.elements;
+  const value = (v) => (typeof v === "string" ? Number(v.replace("inf", "Infinity")) : v);
+  return (array.elements ??= array.data?.map(value) ?? null);
 }
-
-const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer;
 
 /** A number with so many significant digits, as Python's format "g" writes it. */
 function number(value, digits = 4) {
@@ -89,129 +81,82 @@ const across = (flat, from, to) => ravel(unravel(flat, from), to);
 const place = (flat, shape) => (shape.length ? `[${unravel(flat, shape).join(", ")}]` : "");
 
 /* ── Formulas ───────────────────────────────────────────────────────────────────────────────────
-   A formula is a tree, ["times", ["var", "g"], …]. It is written as a list of texts, of variables
-   {plain, html}, and of {mark, parts}; and this as HTML for the page, or as text for labels. `look`
-   says what to write for a variable. */
+   A formula is a list of signs, variables ["var", letter, tight], names ["name", latex, shown], and
+   marks, as trees.py writes it. `look` says what to write for a variable, and between factors. */
 
-// As in trees.py: what binds weaker than what is around it gets parentheses.
-const PRECEDENCE = {
-  choice: 0, rel: 1, plus: 2, neg: 2, seq: 2, times: 3, matmul: 3, sum: 3.6, call: 4, pow: 5,
-  frac: 5.5,
+const TEXT = {
+  join: (parts) => parts.join(""),
+  variable: ({ text }) => text,
+  sup: (inner) => (/[^\p{L}\p{N}_.]/u.test(inner) ? `^(${inner})` : `^${inner}`),
+  sub: (inner) => `_${inner}`,
+  root: (inner) => `√(${inner})`,
+  frac: (...sides) =>
+    sides.map((side) => (/ [+−·×/] /.test(side) ? `(${side})` : side)).join(" / "),
 };
-const precedence = (tree) => PRECEDENCE[tree[0]] ?? 9;
-const FUNCTIONS = { sigmoid: "σ", not: "¬" };
-const TEX = { "\\sum": "Σ", "\\top": "⊤", "\\cdot": "·", "{": "", "}": "", " ": "" };
-
-function write(tree, look, outer = 0) {
-  const [kind, ...parts] = tree;
-  const at = (part, outer = 0) => write(part, look, outer);
-  const shown = WRITERS[kind]?.(at, parts, look) ?? ["?"];
-  const negative = kind === "var" && shown[0].plain.startsWith(MINUS) && outer > 3;
-  return precedence(tree) < outer || negative ? ["(", ...shown, ")"] : shown;
-}
-
-const list = (lists, sign = ", ") => lists.flatMap((parts, i) => (i ? [sign, ...parts] : parts));
-const verbatim = (at, [text]) => [text];
-
-const WRITERS = {
-  num: verbatim,
-  sym: verbatim,
-  text: verbatim,
-  tex: (at, [text]) => [TEX[text] ?? text.replace("\\", "")],
-  seq: (at, parts) => parts.flatMap((part) => at(part)),
-  var: (at, [letter], look) => [look.of(letter)],
-  // A function that is not the last factor would seem to be of all that follow.
-  times: (at, parts, look) =>
-    list(parts.map((part, i) => at(part, i < parts.length - 1 ? 4.5 : 3.5)), look.times),
-  matmul: (at, parts, look) => WRITERS.times(at, parts, look),
-  plus: (at, [first, ...others]) => [...at(first, 2), ...others.flatMap((part) =>
-    part[0] === "neg" ? [` ${MINUS} `, ...at(part[1], 2.5)] : [" + ", ...at(part, 2.5)])],
-  neg: (at, [a]) => [MINUS, ...at(a, 2.75)],
-  frac: (at, [a, b]) => [{ mark: "frac", parts: [at(a), at(b)] }],
-  pow: (at, [a, n], look) => [...at(a, 6), { mark: "sup", parts: at(n, look.inText ? 6 : 0) }],
-  sub: (at, [a, i]) => [...at(a, 6), { mark: "sub", parts: at(i) }],
-  transposed: (at, [a]) => [...at(a, 6), "ᵀ"],
-  sqrt: (at, [a]) => [{ mark: "root", parts: at(a) }],
-  abs: (at, [a]) => ["|", ...at(a), "|"],
-  call: (at, [name, ...inputs]) => {
-    const shown = FUNCTIONS[name] ?? name;
-    if (inputs.length > 1 || precedence(inputs[0]) <= 5 || name === "sigmoid")
-      return [shown, "(", ...list(inputs.map((part) => at(part))), ")"];
-    return [shown, name === "not" ? "" : "\u2009", ...at(inputs[0], 4.5)];
-  },
-  sum: (at, [index, terms]) =>
-    ["Σ", ...(index ? [{ mark: "sub", parts: at(index) }] : []), "\u2009", ...at(terms, 3)],
-  bracket: (at, parts) => ["[", ...list(parts.map((part) => at(part))), "]"],
-  at: (at, [a, ...index]) => [...at(a, 6), ...WRITERS.bracket(at, index)],
-  rel: (at, parts) => parts.flatMap((part, i) => (i % 2 ? [` ${part} `] : at(part, 1.5))),
-  choice: (at, [c, a, b]) => [...at(a, 1), " where ", ...at(c, 1), ", else ", ...at(b, 1)],
+const HTML = {
+  join: (parts) => parts,
+  variable: ({ text, html }) => html?.() ?? text,
+  sup: (inner) => el("sup", {}, inner),
+  sub: (inner) => el("sub", {}, inner),
+  root: (inner) => ["√", el("span", { class: "root" }, inner)],
+  frac: (above, below) =>
+    el("span", { class: "frac" }, el("span", {}, above), el("span", {}, below)),
 };
 
-const inText = (tree, look) => textOf(write(tree, { ...look, inText: true }));
-const inHtml = (tree, look) => el("span", {}, htmlOf(write(tree, look)));
-
-function textOf(parts) {
-  const group = (part) => {
-    const text = textOf(part);
-    return / [+−·×/] /.test(text) ? `(${text})` : text;
-  };
-  const marks = {
-    sup: (inner) => `^${textOf(inner)}`,
-    sub: (inner) => `_${textOf(inner)}`,
-    root: (inner) => `√(${textOf(inner)})`,
-    frac: (inner) => inner.map(group).join(" / "),
-  };
-  return parts.map((part) => part.plain ?? marks[part.mark]?.(part.parts) ?? part).join("");
+function written(parts, look, as) {
+  return as.join(parts.map((part) => {
+    if (part === "·") return look.times;
+    if (typeof part === "string") return part;
+    const [mark, ...inner] = part;
+    if (mark === "name") return inner[1];
+    if (mark === "var") {
+      const variable = look.of(inner[0]);
+      const shown = as.variable(variable);
+      return inner[1] && variable.text.startsWith(MINUS) ? as.join(["(", shown, ")"]) : shown;
+    }
+    const lists = inner.map((list) => written(list, look, as));
+    if (mark !== "choice") return as[mark](...lists);
+    return as.join([lists[1], " where ", lists[0], ", else ", lists[2]]);
+  }));
 }
 
-function htmlOf(parts) {
-  const marks = {
-    sup: (inner) => el("sup", {}, htmlOf(inner)),
-    sub: (inner) => el("sub", {}, htmlOf(inner)),
-    root: (inner) => ["√", el("span", { class: "root" }, htmlOf(inner))],
-    frac: (sides) =>
-      el("span", { class: "frac" }, sides.map((side) => el("span", {}, htmlOf(side)))),
-  };
-  return parts.map((part) => part.html?.() ?? marks[part.mark]?.(part.parts) ?? part);
-}
+const inText = (formula, look) => written(formula, look, TEXT);
+const inHtml = (formula, look) => el("span", {}, written(formula, look, HTML));
 
-const plainly = (text) => ({ plain: text, html: () => text });
-const italic = (text) => ({ plain: text, html: () => el("i", {}, text) });
+const plainly = (text) => ({ text });
+const italic = (text) => ({ text, html: () => el("i", {}, text) });
 
 /** ∂L/∂name, as a fraction. */
 function derivative(name) {
   const under = () => el("span", {}, "∂", el("i", {}, name));
   const html = () => el("span", { class: "frac gradient" }, el("span", {}, "∂L"), under());
-  return { plain: `∂L/∂${name}`, html };
+  return { text: `∂L/∂${name}`, html };
 }
+
+/** What variables look like: the index or a constant as it is, of others what `shown` says. */
+const lookOf = (times, vars, shown, index) => ({
+  times,
+  of(letter) {
+    const known = vars[letter];
+    if (letter === "i" && index) return plainly(index);
+    if (!known) return italic(letter);
+    return "number" in known ? plainly(number(Number(known.number))) : shown(known, letter);
+  },
+});
 
 /** Variables by name. */
 function named(vars, node) {
-  const indexText = node.primitive === "getitem" ? node.params.slice(1, -1) : "";
-  return {
-    times: " · ",
-    of(letter) {
-      const known = vars[letter];
-      if (letter === "g" && known) return derivative(known.name);
-      if (letter === "i" && indexText) return plainly(indexText);
-      if (!known) return italic(letter);
-      return "number" in known ? plainly(number(Number(known.number))) : italic(known.name);
-    },
-  };
+  const index = node.primitive === "getitem" ? node.params.slice(1, -1) : "";
+  const shown = ({ name }, letter) => (letter === "g" ? derivative(name) : italic(name));
+  return lookOf(" · ", vars, shown, index);
 }
 
 /** Variables by their numbers at one element of a result of some shape. */
 function numbered(vars, flat, shape) {
-  return {
-    times: " × ",
-    of(letter) {
-      const known = vars[letter];
-      if (!known) return italic(letter);
-      if ("number" in known) return plainly(number(Number(known.number)));
-      const values = elements(known.array);
-      return plainly(values ? number(values[across(flat, shape, known.shape)]) : "…");
-    },
-  };
+  return lookOf(" × ", vars, (known) => {
+    const values = elements(known.array);
+    return plainly(values ? number(values[across(flat, shape, known.shape)]) : "…");
+  });
 }
 
 /* ── The numbers of one element ─────────────────────────────────────────────────────────────── */
@@ -256,7 +201,7 @@ function matrixTerms({ form, vars }, flat, shape) {
 function terms(step, flat) {
   const { vars, form } = step;
   const { shape } = byId.get(step.to);
-  const filled = (i, full) => inText(step.in_numbers, numbered(vars, i, full));
+  const filled = (i, full) => inText(step.in_numbers ?? step.formula, numbered(vars, i, full));
   if (step.kind === "value") {
     const values = vars.x && elements(vars.x.array);
     if (form === "moves") {
@@ -279,18 +224,18 @@ function terms(step, flat) {
   return step.filled ? places.map((i) => filled(i, full)) : null;
 }
 
-/** "= −0.21 × 1.65 = −0.35" for one element of what a step computes. */
+/** For one element of what a step computes, "−0.21 × 1.65" and "−0.35", and both as `plain`. */
 function inNumbers(step, flat) {
   const values = elements(step.kind === "value" ? byId.get(step.to).value : step.added);
   const total = values ? number(values[flat]) : "…";
   const found = values && terms(step, flat);
-  if (!found) return { plain: `= ${total}`, total };
-  let text = sum(found);
-  if (step.form === "reduce") {
+  let middle = found ? sum(found) : "";
+  if (found && step.form === "reduce") {
     const name = byId.get(step.to).primitive;
     const listed = found.length > MOST_TERMS + 1 ? [...found.slice(0, MOST_TERMS), "…"] : found;
-    if (name === "mean") text = `(${text}) / ${found.length}`;
-    else if (name !== "sum") text = `${name}(${listed.join(", ")})`;
+    if (name === "mean") middle = `(${middle}) / ${found.length}`;
+    else if (name !== "sum") middle = `${name}(${listed.join(", ")})`;
   }
-  return { plain: text === total ? `= ${total}` : `= ${text} = ${total}`, total };
+  if (middle === total) middle = "";
+  return { middle, total, plain: middle ? `= ${middle} = ${total}` : `= ${total}` };
 }

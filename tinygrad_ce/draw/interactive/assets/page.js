@@ -14,22 +14,37 @@ const forwardSteps = steps.length - backwardSteps;
 /** The element whose numbers are shown: the chosen one, or the largest of the result. */
 function element(step) {
   const array = step.kind === "value" ? byId.get(step.to).value : step.added ?? step.after;
-  const n = size(arrays[array].shape);
-  if (state.element != null && state.element < n) return state.element;
-  const values = elements(array);
-  if (!values) return 0;
-  let best = 0;
-  for (let i = 1; i < n; i++) if (Math.abs(values[i]) > Math.abs(values[best])) best = i;
-  return best;
+  if (state.element != null && state.element < size(arrays[array].shape)) return state.element;
+  const largest = (best, value, i, all) => (Math.abs(value) > Math.abs(all[best]) ? i : best);
+  return elements(array)?.reduce(largest, 0) ?? 0;
+}
+
+/** What a step says: what comes to be, its formula, and the numbers of one element. */
+function say(step) {
+  const node = byId.get(step.to);
+  const forth = step.kind === "value";
+  const look = named(step.vars ?? {}, byId.get(step.from ?? step.to));
+  const flat = element(step);
+  const left = forth ? italic(node.name) : derivative(node.name);
+  const equals = step.kind === "add" ? " += " : " = ";
+  const lead = step.summed ? `${equals}Σ ` : equals;
+  const formula = step.formula ?? ["1"];
+  return {
+    node, left, equals, lead, flat, at: place(flat, node.shape),
+    html: [left.html(), lead, inHtml(formula, look)],
+    formula: inText(formula, look),
+    text: left.text + lead + inText(formula, look),
+    ...(step.vars && inNumbers(step, flat)),
+  };
 }
 
 function explain() {
   const step = steps[state.step];
-  const target = step.to && byId.get(step.to);
   const explanations = {
     given: explainGiven, seed: explainSeed, value: explainValue, add: explainAdd,
   };
-  $("explanation").replaceChildren(kicker(step), ...explanations[step.kind](step, target));
+  const content = explanations[step.kind](step, step.to && say(step));
+  $("explanation").replaceChildren(kicker(step), ...content.filter(Boolean));
 }
 
 function kicker(step) {
@@ -57,12 +72,11 @@ function explainGiven() {
   ];
 }
 
-function explainSeed(step, node) {
-  const output = node.name === "L" ? [] : ["L is ", linkTo(node.id), ". "];
+function explainSeed(step, { node, left, text }) {
   return [
     el("h2", {}, "The gradient of the output with respect to itself is 1"),
-    formulaLine([derivative(node.name).html(), " = ", strong("1")], `∂L/∂${node.name} = 1`),
-    el("p", {}, output, "The backward pass starts here."),
+    formulaLine([left.html(), " = ", strong("1")], text),
+    el("p", {}, node.name !== "L" && ["L is ", linkTo(node.id), ". "], "The backward pass starts here."),
   ];
 }
 
@@ -70,13 +84,12 @@ function formulaLine(content, plain, more = "") {
   return el("p", { class: `formula ${more}`, role: "math", "aria-label": plain }, content);
 }
 
-function explainValue(step, node) {
-  const look = named(step.vars, node);
-  const formula = [el("i", {}, node.name), " = ", inHtml(step.formula, look), aside(node)];
+function explainValue(step, said) {
+  const { node, html, text } = said;
   return [
     el("h2", {}, node.name, muted(` computed by ${node.primitive}`)),
-    formulaLine(formula, `${node.name} = ${inText(step.formula, look)}`),
-    ...numbersOf(step, node, node.name),
+    formulaLine([html, aside(node)], text),
+    ...numbersOf(said),
     matrices(matrix(node.value, { caption: "value", pick: step })),
   ];
 }
@@ -84,70 +97,50 @@ function explainValue(step, node) {
 const aside = (node) => node.params && node.primitive !== "getitem"
   && el("span", { class: "note" }, `  ${node.params}`);
 
-function explainAdd(step, node) {
+function explainAdd(step, said) {
+  const { node, html, text } = said;
   const from = byId.get(step.from);
-  const look = named(step.vars, from);
-  const lead = step.summed ? " += Σ " : " += ";
   const { arrived, of } = gradientAt(step.to, state.step);
-  const left = derivative(node.name);
-  const formula = [left.html(), lead, inHtml(step.formula, look)];
-  const uses = `Contribution ${arrived} of ${of}: ${node.name} is used ${of} times, ` +
-    "and the contributions add up.";
-  return [
-    el("h2", {}, "Backward through ", from.primitive, muted(` to ${node.name}`)),
-    formulaLine(formula, left.plain + lead + inText(step.formula, look)),
-    ...numbersOf(step, node, left.plain),
-    note(where(step, from, node)),
-    ...notes(step, from, node).map((words) => el("p", {}, words)),
-    of > 1 && el("p", {}, uses),
-    additions(step, arrived, of),
-    closed(step.to, arrived === of),
-  ].filter(Boolean);
-}
-
-function where(step, from, node) {
   const several = from.inputs.length > 1;
   const use = several ? `argument ${step.place + 1} of ${from.inputs.length}` : "the argument";
   return [
-    linkTo(node.id), ` is ${use} of `, linkTo(from.id), " = ",
-    inHtml(from.formula, named(step.vars, from)),
-    `. Shapes: ${shapeText(from.shape)} → ${shapeText(node.shape)}.`,
+    el("h2", {}, "Backward through ", from.primitive, muted(` to ${node.name}`)),
+    formulaLine(html, text),
+    ...numbersOf(said),
+    note(linkTo(node.id), ` is ${use} of `, linkTo(from.id), " = ",
+      inHtml(from.formula, named(step.vars, from)),
+      `. Shapes: ${shapeText(from.shape)} → ${shapeText(node.shape)}.`),
+    step.summed && el("p", {}, summed(step, node)),
+    from.primitive === "getitem" && el("p", {}, scattered(step, from, node)),
+    of > 1 && el("p", {}, `Contribution ${arrived} of ${of}: ${node.name} is used ${of} times, ` +
+      "and the contributions add up."),
+    additions(step, arrived, of),
+    closed(step.to, arrived === of),
   ];
 }
 
-function notes(step, from, node) {
-  const found = [];
-  if (step.summed) {
-    const axes = `${step.summed.length === 1 ? "axis" : "axes"} ${step.summed.join(", ")}`;
-    const shapes = `${shapeText(node.shape)} to ${shapeText(arrays[step.from_rule].shape)}`;
-    const reason = `${node.name} was broadcast from ${shapes}`;
-    found.push(`${reason}, so its gradient is the sum over ${axes}.`);
-  }
-  if (from.primitive === "getitem") {
-    const moves = elements(step.moves);
-    const distinct = [...new Set(moves)];
-    const places = distinct.slice(0, 8).map((flat) => place(flat, node.shape));
-    if (distinct.length > 8) places.push("…");
-    const to = moves ? places.join(", ") : "the places of the index";
-    const twice = distinct.length < moves?.length
-      ? " A place that the index names more than once gets the sum." : "";
-    found.push(`The index ${from.params} scatters: the gradient goes to ${to}, ` +
-      `and 0 to all others.${twice}`);
-  }
-  return found;
+function summed(step, node) {
+  const axes = `${step.summed.length === 1 ? "axis" : "axes"} ${step.summed.join(", ")}`;
+  const shapes = `${shapeText(node.shape)} to ${shapeText(arrays[step.from_rule].shape)}`;
+  return `${node.name} was broadcast from ${shapes}, so its gradient is the sum over ${axes}.`;
 }
 
-function numbersOf(step, node, left) {
-  const flat = element(step);
+function scattered(step, from, node) {
+  const moves = elements(step.moves);
+  const distinct = [...new Set(moves)];
+  const places = distinct.slice(0, 8).map((flat) => place(flat, node.shape));
+  if (distinct.length > 8) places.push("…");
+  const to = moves ? places.join(", ") : "the places of the index";
+  const twice = distinct.length < moves?.length
+    ? " A place that the index names more than once gets the sum." : "";
+  return `The index ${from.params} scatters: the gradient goes to ${to}, and 0 to all others.${twice}`;
+}
+
+function numbersOf({ node, left, equals, flat, at, middle, total, plain }) {
   const n = size(node.shape);
-  const { plain } = inNumbers(step, flat);
-  const at = place(flat, node.shape);
-  const cut = plain.lastIndexOf("= "); // of the first "=" and what is between, and of the result
-  const middle = plain.slice(2, cut);
-  const equals = step.kind === "add" ? " += " : " = ";
-  const result = cut > 0 ? [raised(middle), strong(plain.slice(cut))] : strong(plain.slice(2));
-  const shown = [left, el("sub", {}, at), equals, result];
-  const line = formulaLine(shown, `${left}${at} ${plain}`, "numbers");
+  const result = middle ? [raised(`${middle} `), strong(`= ${total}`)] : strong(total);
+  const shown = [left.text, el("sub", {}, at), equals, result];
+  const line = formulaLine(shown, `${left.text}${at} ${plain}`, "numbers");
   if (n < 2) return [line];
   const turn = (by) => () => choose((flat + by + n) % n);
   const previous = { "aria-label": "Previous element", onclick: turn(-1) };
@@ -167,7 +160,7 @@ function choose(flat) {
   state.element = flat;
   const focused = document.activeElement?.getAttribute("aria-label");
   explain();
-  markStep(steps[state.step]);
+  markStep();
   if (focused?.endsWith("element"))
     $("explanation").querySelector(`[aria-label="${focused}"]`)?.focus();
 }
@@ -191,35 +184,30 @@ function additions(step, arrived, of) {
 function closed(id, complete) {
   const logits = trace.logits.find((l) => l.node === id);
   if (!logits || !complete) return null;
-  const node = byId.get(id);
-  const columns = node.shape.at(-1);
+  const { name, shape, gradient } = byId.get(id);
+  const { rows } = logits;
+  const columns = shape.at(-1);
   const values = elements(logits.softmax);
-  const over = logits.rows > 1 ? ` / ${logits.rows}` : "";
-  const divided = logits.rows > 1 ? `, divided by ${logits.rows} rows` : "";
-  const box = el("div", { class: "closed", role: "note", "aria-label": "the closed form" },
-    el("h2", {}, `Result: softmax ${MINUS} one-hot${divided}`),
+  const flat = element(steps[state.step]);
+  const start = Math.floor((flat < size(shape) ? flat : 0) / columns) * columns;
+  const row = (title, array, more = "") => {
+    const shown = [...elements(array).slice(start, start + Math.min(columns, 10))].map((value) => number(value));
+    if (columns > 10) shown.push("…");
+    const cells = shown.map((text) => el("td", {}, text));
+    return el("tr", { class: more }, el("th", { scope: "row" }, title), cells);
+  };
+  return el("div", { class: "closed", role: "note", "aria-label": "the closed form" },
+    el("h2", {}, `Result: softmax ${MINUS} one-hot${rows > 1 ? `, divided by ${rows} rows` : ""}`),
     el("p", {}, "No rule contains it: it is the sum of the contributions. ",
-      "The closed form, computed independently, agrees."));
-  if (values) {
-    const flat = element(steps[state.step]);
-    const start = Math.floor((flat < values.length ? flat : 0) / columns) * columns;
-    const row = (name, array, more = "") => {
-      const shown = [...elements(array).slice(start, start + Math.min(columns, 10))];
-      const cells = shown.map((value) => el("td", {}, number(value)));
-      if (columns > 10) cells.push(el("td", {}, "…"));
-      return el("tr", { class: more }, el("th", { scope: "row" }, name), cells);
-    };
-    box.append(el("div", { class: "scroll" }, el("table", {},
-      row(`softmax(${node.name})`, logits.softmax),
+      "The closed form, computed independently, agrees."),
+    values && el("div", { class: "scroll" }, el("table", {},
+      row(`softmax(${name})`, logits.softmax),
       row(`${MINUS} one-hot`, logits.one_hot),
-      row(`closed form (p ${MINUS} y)${over}`, logits.closed, "total"),
-      row("backprop", node.gradient, "total"),
-      row("difference", logits.difference))));
-    if (node.shape.length > 1 && node.shape[0] > 1)
-      box.append(note(`Row ${start / columns} of ${node.shape[0]}.`));
-  }
-  box.append(note(`Largest difference: ${number(logits.largest, 2)}.`));
-  return box;
+      row(`closed form (p ${MINUS} y)${rows > 1 ? ` / ${rows}` : ""}`, logits.closed, "total"),
+      row("backprop", gradient, "total"),
+      row("difference", logits.difference))),
+    values && shape.length > 1 && shape[0] > 1 && note(`Row ${start / columns} of ${shape[0]}.`),
+    note(`Largest difference: ${number(logits.largest, 2)}.`));
 }
 
 /* ── Matrices ───────────────────────────────────────────────────────────────────────────────── */
@@ -229,7 +217,7 @@ function matrix(arrayNumber, options) {
   const array = arrays[arrayNumber];
   const { shape } = array;
   const values = elements(arrayNumber);
-  const words = `${caption}${shape.length ? `, ${shapeText(shape)}` : ""}`;
+  const words = shape.length ? `${caption}, ${shapeText(shape)}` : caption;
   const figure = el("figure", { class: gradient ? "gradient" : "" }, el("figcaption", {}, words));
   if (array.picture && size(shape) > 30) {
     const alt = `heat map, ${array.span}, blue below zero, orange above`;
@@ -250,16 +238,12 @@ function matrix(arrayNumber, options) {
     const names = { pick, chosen: flat === chosen, hit: marked.has(flat), odd };
     return el("td", {
       class: Object.keys(names).filter((name) => names[name]).join(" "),
-      "data-flat": pick ? flat : null,
       title: several ? place(flat, shape) : null,
+      ...(pick && { onclick: () => choose(flat) }),
     }, number(value));
   };
   const row = (i) => el("tr", {}, shown(columns).map((j) => cell(i * columns + j)));
   const body = el("table", { class: "matrix" }, shown(values.length / columns).map(row));
-  if (pick) body.addEventListener("click", (event) => {
-    const flat = event.target.closest("td")?.dataset.flat;
-    if (flat != null) choose(Number(flat));
-  });
   const scrolls = values.length > 30 ? { tabindex: "0", role: "group", "aria-label": words } : {};
   figure.append(el("div", { class: "scroll", ...scrolls }, body));
   if (!whole) {
@@ -289,10 +273,9 @@ function showNode() {
   const row = (name, ...content) => rows.push(el("dt", {}, name), el("dd", {}, content));
   row("shape", `${shapeText(node.shape)}, ${node.dtype}`);
   if (node.formula) {
-    const { vars = {} } = steps[valueStep.get(id)];
-    const formula = inHtml(node.formula, named(vars, node));
-    row("computed by", `${node.primitive}: `, el("i", {}, node.name), " = ", formula, aside(node));
-    const look = named({ ...vars, g: { name: node.name } }, node);
+    const step = steps[valueStep.get(id)];
+    row("computed by", `${node.primitive}: `, say(step).html, aside(node));
+    const look = named({ ...step.vars, g: { name: node.name } }, node);
     node.rules.forEach((rule, i) => {
       const input = byId.get(node.inputs[i]);
       if (!rule || !input?.wanted) return;
@@ -306,7 +289,7 @@ function showNode() {
   if (node.label && node.label !== node.name) row("name", node.label);
   const kind = node.kind === "intermediate" ? "computed" : node.kind;
   const parts = [el("h2", {}, node.name, muted(` ${kind}`)), el("dl", {}, rows)];
-  if (valueStep.get(id) <= state.step)
+  if (isKnown(node))
     parts.push(matrices(matrix(node.value, { caption: "value" })), statistics(node.value));
   else parts.push(note("Its value is not computed yet at this step."));
   if (array != null) {
@@ -318,12 +301,10 @@ function showNode() {
   $("latex-of").textContent = node.name;
 }
 
-function noGradient(node, of) {
-  if (!node.wanted) return "It requires no gradient.";
-  if (of) return "No gradient has arrived yet at this step.";
-  return "No gradient reaches it: not zero, but none. " +
-    "No differentiable path leads from it to the output.";
-}
+const noGradient = (node, of) => !node.wanted ? "It requires no gradient."
+  : of ? "No gradient has arrived yet at this step."
+    : "No gradient reaches it: not zero, but none. " +
+      "No differentiable path leads from it to the output.";
 
 function statistics(arrayNumber) {
   const array = arrays[arrayNumber];
@@ -343,8 +324,8 @@ function go(step, { keepHash = false } = {}) {
   state.step = step;
   state.element = null;
   drawn.svg.classList.remove("related");
-  showBoxes(step);
-  markStep(steps[step]);
+  showBoxes();
+  markStep();
   explain();
   showNode();
   follow();
@@ -353,7 +334,7 @@ function go(step, { keepHash = false } = {}) {
   $("counter").textContent = `step ${step} of ${last}`;
   for (const id of ["first", "back"]) $(id).disabled = step === 0;
   for (const id of ["forward", "last"]) $(id).disabled = step === last;
-  if ($("steps").open) markListed();
+  if ($("steps").open) listSteps();
   if (keepHash) return;
   try {
     history.replaceState(null, "", `#step=${step}`);
@@ -362,13 +343,8 @@ function go(step, { keepHash = false } = {}) {
 
 function inWords(step) {
   if (step.kind === "given") return "inputs and parameters";
-  const node = byId.get(step.to);
-  if (step.kind === "seed") return `∂L/∂${node.name} = 1`;
-  const at = place(element(step), node.shape);
-  const { plain } = inNumbers(step, element(step));
-  const formula = inText(step.formula, named(step.vars, byId.get(step.from ?? step.to)));
-  const left = step.kind === "value" ? `${node.name} =` : `∂L/∂${node.name} +=`;
-  return `${left} ${step.summed ? "Σ " : ""}${formula}${at ? `, at ${at}` : ""} ${plain}`;
+  const { text, at, plain = "" } = say(step);
+  return [`${text}${at && plain && `, at ${at}`}`, plain].join(" ").trim();
 }
 
 function play(on) {
@@ -384,7 +360,6 @@ function play(on) {
   if (on) go(ended() ? 0 : state.step + 1);
 }
 
-const togglePlay = () => play(!state.playing);
 const stepIn = (address) => /step=(\d+)/.exec(address)?.[1];
 
 function byHand(step) {
@@ -407,42 +382,37 @@ function followLink(event) {
   else $(target.slice(1))?.focus();
 }
 
+/** List the steps when they are first looked at, and mark the one that is shown. */
 function listSteps() {
   const list = $("steps").querySelector("ol");
   const item = (step, i) => el("li", {}, el("a", { href: `#step=${i}` }, inWords(step)));
   if (!list.children.length) list.append(...steps.map(item));
-  markListed();
-}
-
-function markListed() {
-  const items = $("steps").querySelectorAll("li");
-  for (const item of items) item.removeAttribute("aria-current");
-  items[state.step]?.setAttribute("aria-current", "step");
+  list.querySelector("[aria-current]")?.removeAttribute("aria-current");
+  list.children[state.step].setAttribute("aria-current", "step");
 }
 
 /* ── Finding ────────────────────────────────────────────────────────────────────────────────── */
 
-const finding = { matches: [], at: -1 };
+let [found, foundAt] = [[], -1];
 
 function find() {
   const wanted = $("search").value.trim().toLowerCase();
   const texts = (node) => [node.name, node.label, node.primitive ?? ""];
   const matches = (node) => texts(node).some((text) => text.toLowerCase().includes(wanted));
-  const found = wanted ? nodes.filter(matches) : [];
-  Object.assign(finding, { matches: found, at: -1 });
+  [found, foundAt] = [wanted ? nodes.filter(matches) : [], -1];
   clearMatches();
   const parts = found.map((node) => partFor(node.id)).filter(Boolean);
   for (const part of parts) part.classList.add("match");
   const number = `${found.length} ${found.length === 1 ? "match" : "matches"}`;
   $("found").textContent = wanted ? number : "";
-  if (parts.length) intoView([parts[0]]);
+  intoView(parts.slice(0, 1));
 }
 
 function nextMatch() {
-  if (!finding.matches.length) return;
-  finding.at = (finding.at + 1) % finding.matches.length;
-  $("found").textContent = `${finding.at + 1} of ${finding.matches.length}`;
-  choosePart(finding.matches[finding.at].id);
+  if (!found.length) return;
+  foundAt = (foundAt + 1) % found.length;
+  $("found").textContent = `${foundAt + 1} of ${found.length}`;
+  choosePart(found[foundAt].id);
 }
 
 /* ── Export ─────────────────────────────────────────────────────────────────────────────────── */
@@ -451,9 +421,7 @@ const chosenNode = () => byId.get(state.chosen ?? steps[state.step].to ?? trace.
 
 function picture() {
   const svg = drawn.svg.cloneNode(true);
-  const [, , width, height] = viewBox();
-  svg.setAttribute("width", width);
-  svg.setAttribute("height", height);
+  resize(svg, 1);
   svg.classList.remove("related");
   svg.prepend(svgEl("style", {}, $("graph-css").textContent));
   return new XMLSerializer().serializeToString(svg);
@@ -503,7 +471,7 @@ const KEYS = {
   ArrowLeft: () => byHand(state.step - 1),
   Home: () => byHand(0),
   End: () => byHand(steps.length - 1),
-  " ": togglePlay,
+  " ": () => play(!state.playing),
   "/": () => $("search").focus(),
   f: () => zoom(fitting()),
   "+": () => zoom(drawn.scale * 1.25),
@@ -557,76 +525,57 @@ function onHover(event) {
   tip.hidden = !node;
   if (state.chosen == null) markRelated(node ? node.id : null);
   if (!node) return;
-  const known = valueStep.get(node.id) <= state.step;
-  const { array, arrived, of } = gradientAt(node.id, state.step);
-  tip.textContent = describe(node, known, array, arrived, of);
+  tip.textContent = describe(node);
   const frame = view.parentElement.getBoundingClientRect();
   const box = part.getBoundingClientRect();
   const below = box.bottom - frame.top + 6;
   const above = Math.max(box.top - frame.top - tip.offsetHeight - 6, 4);
-  const left = Math.min(Math.max(box.left - frame.left, 4), frame.width - tip.offsetWidth - 4);
-  tip.style.left = `${left}px`;
+  tip.style.left = `${clamp(box.left - frame.left, 4, frame.width - tip.offsetWidth - 4)}px`;
   tip.style.top = `${below + tip.offsetHeight > frame.height ? above : below}px`;
 }
 
-function dragging() {
-  let from = null;
-  view.addEventListener("pointerdown", (event) => {
-    if (event.pointerType !== "mouse" || event.button !== 0) return;
-    const [x, y] = [event.clientX + view.scrollLeft, event.clientY + view.scrollTop];
-    from = { x, y, moved: false };
-  });
-  window.addEventListener("pointermove", (event) => {
-    if (!from) return;
-    const [x, y] = [from.x - event.clientX, from.y - event.clientY];
-    from.moved ||= Math.hypot(x - view.scrollLeft, y - view.scrollTop) > 4;
-    if (!from.moved) return;
-    view.classList.add("dragging");
-    view.scrollTo(x, y);
-  });
-  window.addEventListener("pointerup", () => {
-    view.classList.remove("dragging");
-    const stop = (event) => event.stopPropagation();
-    if (from?.moved) view.addEventListener("click", stop, { capture: true, once: true });
-    from = null;
-  });
-  view.addEventListener("wheel", (event) => {
-    if (!event.ctrlKey) return;
-    event.preventDefault();
-    zoom(drawn.scale * (event.deltaY < 0 ? 1.1 : 1 / 1.1));
-  }, { passive: false });
+/** Drag the graph with the mouse: how far it was dragged tells it from a click. */
+function drag(event) {
+  if (event.pointerType !== "mouse" || !(event.buttons & 1)) return;
+  state.dragged += Math.hypot(event.movementX, event.movementY);
+  if (state.dragged <= 4) return;
+  view.setPointerCapture(event.pointerId);
+  view.scrollBy(-event.movementX, -event.movementY);
 }
 
-/** What the buttons do: the same as a key. */
-const BUTTONS = {
-  first: "Home", back: "ArrowLeft", play: " ", forward: "ArrowRight", last: "End", fit: "f",
-  "zoom-in": "+", "zoom-out": "-", fold: "c", "help-button": "?",
-};
+function zoomByWheel(event) {
+  if (!event.ctrlKey) return;
+  event.preventDefault();
+  zoom(drawn.scale * (event.deltaY < 0 ? 1.1 : 1 / 1.1));
+}
 
 function start() {
   attachSvg(first, 0);
   $("fold").hidden = layouts.length < 2;
-  $("fold").textContent = layouts[0].folded.length ? "Open all" : "Fold all";
   $("slider").max = steps.length - 1;
   $("phase-forward").style.flex = forwardSteps;
   $("phase-backward").style.flex = backwardSteps;
   $("phase-backward").hidden = !backwardSteps;
-  zoomAtFirst();
   fromAddress();
   if (state.step < 0) go(0, { keepHash: true });
 
   const on = (element, name, listener) => element.addEventListener(name, listener);
-  for (const [id, key] of Object.entries(BUTTONS)) on($(id), "click", () => KEYS[key]());
-  for (const button of document.querySelectorAll("[data-copy], [data-save]")) {
-    const { copy: copied, save: saved } = button.dataset;
-    on(button, "click", () => (copied ? copy(copied) : save(saved)));
-  }
+  for (const button of document.querySelectorAll("[data-key]"))
+    on(button, "click", () => KEYS[button.dataset.key]());
+  for (const button of document.querySelectorAll("[data-copy]"))
+    on(button, "click", () => copy(button.dataset.copy));
+  for (const button of document.querySelectorAll("[data-save]"))
+    on(button, "click", () => save(button.dataset.save));
   on($("slider"), "input", () => byHand(Number($("slider").value)));
   on($("search"), "input", find);
   on($("steps"), "toggle", () => $("steps").open && listSteps());
   on(document, "keydown", onKey);
   on(document, "click", followLink);
+  on(view, "pointerdown", () => { state.dragged = 0; });
+  on(view, "pointermove", drag);
+  view.addEventListener("wheel", zoomByWheel, { passive: false });
   on(view, "click", (event) => {
+    if (state.dragged > 4) return;
     const part = event.target.closest("[data-id]");
     if (part) press(part);
     else clearSelection();
@@ -645,7 +594,6 @@ function start() {
     listSteps();
     $("steps").open = true;
   });
-  dragging();
 }
 
 start();

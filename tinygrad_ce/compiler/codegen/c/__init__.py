@@ -1,0 +1,1 @@
+"""A program as C source: one function that a person can read, in an extension module of Python."""
