@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -69,7 +70,7 @@ class StateRecorder(Recorder):
         self._borrowed = set(borrowed)
         self._kept: dict[Key, tuple[StateRef, Tensor, Tensor]] = {}  # as first read, and now
         self._guards: dict[Key, tuple[StateRef, Any]] = {}
-        self._containers: list[tuple[Any, Any]] = []  # which the step could change, and copies
+        self._containers: list[tuple[Any, Any, Any]] = []  # which it could change, and copies
         self._named: list[tuple[StateRef, Any]] = []  # what the step's code names
         self._settings: dict[Key, tuple[StateRef, Any]] = {}  # attributes, and what they were
         self._switches: dict[Node, tuple[bool, int]] = {}  # as it was before a switch
@@ -123,7 +124,7 @@ class StateRecorder(Recorder):
             if id(owner) not in self._created:
                 self._guards[ref.identity] = ref, snapshot(content)
                 if type(content) in (list, dict, set, deque):
-                    self._containers.append((content, snapshot(content)))
+                    self._containers.append((content, snapshot(content), copy(content)))
         elif self._is_outside(owner) and ref.identity not in self._switched:
             self._guards[ref.identity] = ref, content
 
@@ -250,10 +251,10 @@ class StateRecorder(Recorder):
         for ref, value in [*self._settings.values(), *self._named]:
             if ref.content is not value:
                 ref.restore(value)
-        for container, before in self._containers:
+        for container, before, held in self._containers:
             if not is_same(container, before):
                 container.clear()
-                getattr(container, "extend" if hasattr(container, "extend") else "update")(before)
+                getattr(container, "extend" if hasattr(container, "extend") else "update")(held)
 
     def finish(self, result: Any) -> Recording:
         """Return the recording, with what the step has written."""
@@ -283,7 +284,7 @@ class StateRecorder(Recorder):
     def _check_unchanged(self) -> None:
         """Refuse a step that changes what its code names, or lists and dicts that it reads."""
         changed = [ref.describe() for ref, before in self._named if ref.content is not before]
-        for container, before in self._containers:
+        for container, before, _ in self._containers:
             if not is_same(container, before):
                 changed.append(f"a {type(container).__name__}")
         if changed:
