@@ -35,8 +35,9 @@ from .codegen.printer import generate_source
 from .guards import bits_of
 from .ir import Op, Program, lower
 from .memory import plan_memory
+from .outside_state import Recording, RecordingError
 from .passes import simplify
-from .recorder import Recording, RecordingError, record
+from .recorder import record
 from .row_blocks import tile_rows
 from .runtime import GUARD_FAILED, Replay, lock_of_process
 from .verification import Net
