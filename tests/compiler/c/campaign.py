@@ -1,7 +1,7 @@
 """Random programs in C, beside eager ones, also under sanitizers: as many as there is time for.
 
-    python tests/compiler/c/campaign.py 5000
-    python tests/compiler/c/campaign.py 5000 --sanitize
+python tests/compiler/c/campaign.py 5000
+python tests/compiler/c/campaign.py 5000 --sanitize
 """
 
 import argparse

@@ -389,6 +389,61 @@ static void add_rows_REAL(REAL *out, npy_intp size, const npy_int64 *index, cons
 }
 """
 
+# ── The module ────────────────────────────────────────────────────────────────────────────────────
+
+NUMPY_SOURCE = """/* What is left to NumPy. */
+static const char numpy_source[] ="""
+
+RUN_NUMPY_SOURCE = r"""
+PyObject *names = Py_BuildValue("{s:O}", "__builtins__", PyEval_GetBuiltins());
+PyObject *done = NULL;
+if (names)
+    done = PyRun_String(numpy_source, Py_file_input, names, names);
+if (!done)
+    return NULL;
+Py_DECREF(done);
+"""
+
+STEP = r"""
+/* @NAME@(@GIVEN@) */
+static PyObject *@NAME@(PyObject *self, PyObject *const *args, Py_ssize_t n_args)
+{
+    if (n_args != @N_GIVEN@)
+        return PyErr_Format(PyExc_TypeError, "@NAME@ takes @N_GIVEN@ arguments, got %zd", n_args);
+    PyObject *result = NULL, *owned[@N_OWNED@] = {NULL};
+@BEGIN@
+@BODY@
+
+end:
+    for (int i = 0; i < @N_OWNED@; i++)
+        Py_XDECREF(owned[i]);
+@END@
+    return result;
+}
+
+/* Give back what is kept from call to call. */
+static PyObject *release_memory(PyObject *self, PyObject *none)
+{
+@RELEASE@
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef methods[] = {
+    {"@NAME@", (PyCFunction)(void (*)(void))@NAME@, METH_FASTCALL, NULL},
+    {"release_memory", release_memory, METH_NOARGS, NULL},
+    {NULL}
+};
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "@NAME@", NULL, -1, methods};
+
+PyMODINIT_FUNC PyInit_@NAME@(void)
+{
+    import_array();
+    import_ufunc();
+@LOAD@
+    return PyModule_Create(&module);
+}
+"""
+
 NPY = {
     "float": ("NPY_FLOAT", "Float", "f"),
     "double": ("NPY_DOUBLE", "Double", ""),
