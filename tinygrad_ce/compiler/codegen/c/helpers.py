@@ -231,7 +231,8 @@ static REAL FUNCTION_one_REAL(REAL x)
 BINARY = r"""
 /* NumPy's FUNCTION of two operands; of one with the step 0 there is only one number. */
 static Loop loop_FUNCTION_REAL;
-static void FUNCTION_REAL(REAL *out, const REAL *a, int a_step, const REAL *b, int b_step, npy_intp n)
+static void FUNCTION_REAL(REAL *out, const REAL *a, int a_step, const REAL *b, int b_step,
+                          npy_intp n)
 {
     char *arrays[] = {(char *)a, (char *)b, (char *)out};
     npy_intp steps[] = {a_step * sizeof(REAL), b_step * sizeof(REAL), sizeof(REAL)};

@@ -84,7 +84,7 @@ class LoopPrinter:
             printer.write("}")
 
     def begin_rows(self, block: int) -> None:
-        """Begin a loop over rows or blocks of them, with memory for one row where that is enough."""
+        """Begin a loop over rows or blocks of them, and declare what is kept of one row."""
         printer, rows = self.printer, self.loop.rows
         if self.loop.is_parallel(printer.threads):
             printer.parallel()
