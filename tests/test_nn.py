@@ -238,11 +238,15 @@ def test_a_module_need_not_call_the_constructor_of_its_base():
 
 
 def test_reprs_say_how_to_make_it():
-    assert repr(mlp()) == "MLP(0=Linear(4, 6), 1=Tanh(), 2=Linear(6, 3))"
-    assert repr(nn.BatchNorm1d(3)) == "BatchNorm1d(3)"
-    assert repr(nn.BatchNorm1d(3, eps=0.1, momentum=0.5)) == "BatchNorm1d(3, eps=0.1, momentum=0.5)"
-    assert repr(nn.Embedding(27, 10)) == "Embedding(27, 10)"
-    assert repr(Held()).startswith("Held(blocks.0=Linear(2, 2), blocks.1=Sequential(0=Linear(2, 2)")
+    assert repr(mlp()) == "MLP(0=Linear(4, 6), 1=Tanh(), 2=Linear(6, 3); 51 parameters)"
+    assert repr(nn.BatchNorm1d(3)) == "BatchNorm1d(3; 6 parameters)"
+    assert repr(nn.BatchNorm1d(3, eps=0.1, momentum=0.5)) == (
+        "BatchNorm1d(3, eps=0.1, momentum=0.5; 6 parameters)"
+    )
+    assert repr(nn.Embedding(27, 10)) == "Embedding(27, 10; 270 parameters)"
+    assert repr(Held()).startswith(
+        "Held(scales.0 [1], offset [1], blocks.0=Linear(2, 2), blocks.1=Sequential(0=Linear(2, 2)"
+    )
 
 
 def test_a_sequential_is_a_sequence_of_modules():

@@ -109,7 +109,7 @@ def test_the_learning_rate_can_change_between_steps():
 
 def test_training_on_iris_lowers_the_loss_to_a_fraction():
     X, y, _ = data.iris()
-    (X,) = data.standardize(X)
+    X = data.Standardizer().fit(X).transform(X)
     model = nn.MLP([4, 16, 3], rng=0)
     optimizer = optim.Adam(model.parameters(), lr=0.02)
     losses = []

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from bits import assert_same_bits
 from compiler_helpers import SQUARE, assert_compiles
+from numpy_cases import CASES as NUMPY_CASES
 
 import tinygrad_ce as tg
 from tinygrad_ce import functional as F
@@ -47,6 +48,24 @@ def test_second_derivatives_of_each_primitive_have_the_bits_of_the_eager_ones(f,
         return tg.hessian(lambda x: (f(x, *tensors[1:]) ** 2).sum())(tensors[0])
 
     assert_same_bits(tg.compile(hessian)(*arguments), hessian(*map(tg.Tensor, arguments)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "case", [pytest.param(c, id=f"{i}: {c.code}") for i, c in enumerate(NUMPY_CASES)]
+)
+def test_functions_of_numpy_and_their_gradients_have_the_bits_of_the_eager_ones(case):
+    argnums = tuple(range(len(case.arguments)))
+
+    def value_and_gradient(*tensors):
+        y = case.function(*tensors)
+        weights = np.cos(np.arange(y.size)).reshape(y.shape)
+        return y, tg.grad(lambda *t: (case.function(*t) * weights).sum(), argnums)(*tensors)
+
+    compiled = tg.compile(value_and_gradient)
+    for change in (0, 1e-3):
+        moved = [a + change for a in case.arguments]
+        assert_same_bits(compiled(*moved), value_and_gradient(*map(tg.Tensor, moved)))
 
 
 @pytest.mark.parametrize(

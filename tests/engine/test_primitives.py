@@ -52,6 +52,9 @@ CASES = [
     case("divide", lambda a, b: a / b, (3, 4), (4,), low=0.5),
     case("divide/reflected", lambda a: 2 / a, (3,), low=0.5),
     case("negative", lambda a: -a * a, (3,)),
+    case("float_power", lambda a, b: np.float_power(a, b).astype(a.dtype), (3,), (3,), low=0.5),
+    case("remainder", lambda a, b: (a % b) ** 2, (3, 4), (4,), low=2.1, high=3.9),
+    case("remainder/reflected", lambda a: (7.3 % a) ** 2, (3,), low=2.5, high=3.5),
     case("scalar_power/2", lambda a: a**2, (3,)),
     case("scalar_power/0", lambda a: a**0 * a, (3,)),
     case("scalar_power/-1", lambda a: a**-1, (3,), low=0.5),
@@ -73,6 +76,13 @@ CASES = [
     case("sqrt", lambda a: a.sqrt(), (3,), low=0.5),
     case("sin", lambda a: a.sin(), (3,)),
     case("cos", lambda a: a.cos(), (3,)),
+    *(case(f, getattr(np, f), (3,)) for f in ("exp2", "tan", "arctan", "sinh", "cosh", "arcsinh")),
+    *(case(f, getattr(np, f), (3,), low=0.5) for f in ("log2", "log10", "cbrt")),
+    *(case(f, getattr(np, f), (3,), low=-0.9, high=0.9) for f in ("arcsin", "arccos", "arctanh")),
+    case("arccosh", np.arccosh, (3,), low=1.2),
+    case("hypot", np.hypot, (3, 4), (4,)),
+    case("arctan2", np.arctan2, (3, 4), (4,), low=0.5),
+    case("logaddexp2", np.logaddexp2, (3, 4), (4,)),
     case("tanh", lambda a: a.tanh(), (3, 2)),
     case("sigmoid", lambda a: a.sigmoid(), (5,)),
     choice("relu", lambda a: a.relu() * a, (6,)),
@@ -84,6 +94,12 @@ CASES = [
     case("where/scalars", lambda a: tg.where(MASK, a, 0) * a, (3, 1)),
     case("erf", lambda a: a.erf(), (5,)),
     case("logaddexp", tg.logaddexp, (3, 4), (4,)),
+    case("prod", np.prod, (3, 2)),
+    case("prod/axes", lambda a: np.prod(a, (0, -1)) ** 2, (2, 3, 2)),
+    case("prod/keepdims", lambda a: np.prod(a, 0, keepdims=True) * a, (3, 2)),
+    case("prod/with zeros", lambda a: np.prod(a * np.int8([0, 1, 0, 1])), (4,)),
+    case("cumprod", lambda a: np.cumprod(a, 0) ** 2, (5, 2)),
+    case("cumprod/with zeros", lambda a: np.cumprod(a * np.int8([1, 0, 1, 0, 1])), (5,)),
     case("cumsum", lambda a: a.cumsum(0) ** 2, (3, 4)),
     case("cumsum/last axis", lambda a: np.cumsum(a, -1) ** 2, (2, 3)),
     case("cumsum/all", lambda a: a.cumsum() ** 2, (2, 3)),
@@ -274,6 +290,8 @@ PARAMS = {
     "mean": (-1, True),
     "max": (-1, False),
     "min": (-1, True),
+    "prod": (-1, False),
+    "cumprod": (-1,),
     "cumsum": (-1,),
     "reshape": ((2, 2),),
     "transpose": ((0,),),
@@ -291,6 +309,8 @@ def call_of(entry):
     if entry is p.matmul:
         return [rng.normal(size=(2, 3)), rng.normal(size=(3, 4))], ()
     inputs = [rng.uniform(0.1, 1, 4) for _ in range(2 if entry.variadic else len(entry.rules))]
+    if entry is p.arccosh:
+        inputs[0] += 1
     if entry is p.where:
         inputs[0] = inputs[0] > 0.5
     return inputs, PARAMS.get(entry.name, ())

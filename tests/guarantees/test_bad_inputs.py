@@ -465,7 +465,8 @@ row("data.train_test_split", data.train_test_split, X=rows(X4), y=rows(Y4), test
     rng=seed(0))  # fmt: skip
 row("data.minibatches", lambda *a, **o: list(data.minibatches(*a, **o)), X=rows(X4), y=rows(Y4),
     batch_size=count_(2), rng=seed(0), drop_last=flag(False))  # fmt: skip
-row("data.standardize", lambda X, other: data.standardize(X, other), X=rows(X4), other=rows(X4))
+row("data.Standardizer", lambda X, other: data.Standardizer().fit(X).transform(other), X=rows(X4),
+    other=rows(X4))  # fmt: skip
 
 
 def _fit(model, optimizer=None, **o):

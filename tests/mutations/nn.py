@@ -2,25 +2,27 @@
 
 from mutations.mutation import of
 
-layer = of("nn.py", "test_nn.py")
-optimizer = of("optim.py", "test_nn.py")
+layer = of("nn/layers.py", "test_nn.py")
+module = of("nn/module.py", "test_nn.py")
+optimizer = of("optim/optimizer.py", "test_optim.py")
+rule = of("optim/rules.py", "test_optim.py")
 
 MUTATIONS = [
-    # ── nn.py ─────────────────────────────────────────────────────────────────────────────────────
+    # ── nn/ ──────────────────────────────────────────────────────────────────────────────────────
     layer("Linear.forward", "no bias", "y if self.bias is None else y + self.bias", "y"),
     layer("Dropout.forward", "also in evaluation", "self.training", "True"),
-    layer(
+    module(
         "Module.named_parameters",
         "a shared parameter twice",
         "value.requires_grad and id(value) not in seen",
         "value.requires_grad",
     ),
-    layer(
+    module(
         "Module.load_state_dict", "a state that does not fit", "own.keys() != state.keys()", "False"
     ),
-    # ── optim.py ──────────────────────────────────────────────────────────────────────────────────
-    optimizer("SGD.update", "up the slope", "value - self.lr * g", "value + self.lr * g"),
-    optimizer(
+    # ── optim/ ────────────────────────────────────────────────────────────────────────────────────
+    rule("SGD.update", "up the slope", "value - self.lr * g", "value + self.lr * g"),
+    rule(
         "SGD.update",
         "momentum",
         "self._momentum * velocity[i] + g",
@@ -32,34 +34,32 @@ MUTATIONS = [
         "g + self.weight_decay * value",
         "g - self.weight_decay * value",
     ),
-    optimizer(
+    rule(
         "SGD.momentum",
         "a velocity without momentum",
         "momentum and (not self.velocity)",
         "not self.velocity",
         "guarantees",
     ),
-    optimizer(
+    rule(
         "Adam.update",
         "no bias correction of m",
         "self.lr * root / (1 - beta1 ** t)",
         "self.lr * root",
     ),
-    optimizer("Adam.update", "no bias correction of v", "(1 - beta2 ** t) ** 0.5", "1.0"),
-    optimizer("Adam.update", "no bias correction of ε", "self.eps * root", "self.eps"),
-    optimizer(
-        "Adam.update", "step not counted", "t = states['t'][i] = states['t'][i] + 1", "t = 1"
-    ),
-    optimizer("Adam.update", "g for g²", "g * g", "g"),
-    optimizer("Adam.update", "ε in the root", "np.sqrt(v) + eps", "np.sqrt(v + eps)"),
-    optimizer(
+    rule("Adam.update", "no bias correction of v", "(1 - beta2 ** t) ** 0.5", "1.0"),
+    rule("Adam.update", "no bias correction of ε", "self.eps * root", "self.eps"),
+    rule("Adam.update", "step not counted", "t = states['t'][i] = states['t'][i] + 1", "t = 1"),
+    rule("Adam.update", "g for g²", "g * g", "g"),
+    rule("Adam.update", "ε in the root", "np.sqrt(v) + eps", "np.sqrt(v + eps)"),
+    rule(
         "AdamW._shrink",
         "decay not decoupled from lr",
         "self.lr * self.weight_decay",
         "self.weight_decay",
     ),
-    optimizer("Optimizer.__init__", "a parameter twice", "len(self.params)", "0"),
-    optimizer(
+    rule("Optimizer.__init__", "a parameter twice", "len(self.params)", "0"),
+    rule(
         "Optimizer.zero_grad", "gradients are not cleared", "clear_gradients(self.params)", "pass"
     ),
 ]

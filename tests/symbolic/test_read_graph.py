@@ -40,6 +40,8 @@ CASES = [
     case("multiply", lambda a, b: a * b * a, (2, 2), ()),
     case("divide", lambda a, b: a / b, (2, 2), (2,), low=0.5),
     case("negative", lambda a: -a * a, (2,)),
+    case("remainder", lambda a, b: a % b * a + (a // b) * b, (2,), (2,), low=1.1, high=1.9),
+    case("float_power", np.float_power, (2, 2), (2,), low=0.5),
     case("scalar_power/3", lambda a: a**3, (2,)),
     case("scalar_power/0", lambda a: a**0 * a, (2,)),
     case("scalar_power/0.5", lambda a: a**0.5, (2,), low=0.5),
@@ -79,6 +81,17 @@ CASES = [
     case("max", lambda a: a.max() ** 2, (2, 2)),
     case("max/axis", lambda a: a.max(1, keepdims=True) * a, (2, 2)),
     case("min/axes", lambda a: a.min((0, 1)) ** 2, (2, 2, 2)),
+    *(
+        case(f, getattr(np, f), (2,), low=0.1, high=0.9)
+        for f in (
+            "exp2", "log2", "log10", "cbrt", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh",
+            "arcsinh", "arctanh",
+        )
+    ),
+    case("arccosh", np.arccosh, (2,), low=1.2),
+    *(case(f, getattr(np, f), (2,), (2,), low=0.2) for f in ("hypot", "arctan2", "logaddexp2")),
+    case("prod", lambda a: np.prod(a, 1) ** 2, (2, 3)),
+    case("cumprod", lambda a: np.cumprod(a) ** 2, (3,)),
     case("cumsum", lambda a: a.cumsum(0) * a, (3, 2)),
     case("einsum", lambda a, b: tg.einsum("ij,jk->ik", a, b), (2, 2), (2, 2)),
     case("einsum/three", lambda a, b, c: tg.einsum("ij,j,jk->k", a, b, c), (2, 2), (2,), (2, 2)),

@@ -90,7 +90,7 @@ batches of {c.batch_size}"""
         return f"test accuracy: {accuracy:.3f} ({round(accuracy * n)} of {n})"
 
     def standardize(self, rows: Array) -> Array:
-        return data.standardize(self.raw_train, rows)[1]
+        return data.Standardizer().fit(self.raw_train).transform(rows)
 
     def weights_file(self) -> bytes:
         file = io.BytesIO()
@@ -144,7 +144,8 @@ def prepare(
     raw_train, raw_test, y_train, y_test = data.train_test_split(
         X.astype(np.float64), y, config.test_fraction, seed
     )
-    X_train, X_test = data.standardize(raw_train, raw_test)
+    standardizer = data.Standardizer().fit(raw_train)
+    X_train, X_test = standardizer.transform(raw_train), standardizer.transform(raw_test)
     rng = np.random.default_rng(seed)
     sizes = [X.shape[1], config.hidden, len(classes)]
     model = MLP(sizes, activation="tanh", rng=rng, dtype=np.float64)

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..engine import kernels
+from ..engine import linear_algebra as la
 from ..engine import primitives as p
+from ..engine.constant_functions import ARRAYS, CONSTANTS
 from ..engine.kernels import ARRAY_SLOT
 from ..engine.primitives import Primitive
 from ..engine.random_sample import sample_by
@@ -41,6 +43,8 @@ def check_count(mask: Any, n: int) -> None:
 verified = Primitive("verified", "✓", _verified, params=("check", "args", "options"))
 # Draws from a generator. Its inputs are the arrays among the method's arguments.
 sampled = Primitive("sample", "~", _sampled, params=("generator", "method", "args", "options"))
+# A NumPy number as one of Python's, as attributes of optimizers and schedules are.
+as_python_number = Primitive("item", "·", lambda x: x.item())
 
 # ── Made by passes ────────────────────────────────────────────────────────────────────────────────
 
@@ -113,6 +117,16 @@ class Facts:
 
 NOTHING_KNOWN = Facts()
 
+
+def _call_of_numpy(primitive: Primitive) -> Facts:
+    """A call of NumPy's function of a name, with options by name."""
+    function = getattr(np, primitive.name)
+    n_arrays = function.nin if isinstance(function, np.ufunc) else ARRAYS[primitive.name]
+    given = [f"{{{i}.text}}" for i in range(n_arrays)]
+    given += [f"{option}={{{option}.text}}" for option in primitive.params]
+    return Facts(template=f"np.{primitive.name}({', '.join(given)})")
+
+
 FACTS: dict[Primitive | None, Facts] = {
     # Arithmetic
     p.add: Facts("+", "add", exact=True, unsigned="inherited", name="total"),
@@ -122,16 +136,40 @@ FACTS: dict[Primitive | None, Facts] = {
     p.negative: Facts("-", "negative", exact=True),
     p.power: Facts("**", name="power"),
     p.scalar_power: Facts(template="{0} ** {n}", name="power"),
+    p.float_power: Facts(ufunc="float_power", name="power"),
+    p.remainder: Facts("%", name="remainder"),
+    p.floor_divide: Facts("//", name="quotient"),
     p.matmul: Facts("@", unsigned="inherited", name="product"),
     # Functions
     p.exp: Facts(ufunc="exp", unsigned="always"),
-    p.expm1: Facts(ufunc="expm1"),
-    p.log: Facts(ufunc="log"),
-    p.log1p: Facts(ufunc="log1p"),
     p.sqrt: Facts(ufunc="sqrt", exact=True, unsigned="inherited", name="root"),
-    p.sin: Facts(ufunc="sin"),
-    p.cos: Facts(ufunc="cos"),
-    p.tanh: Facts(ufunc="tanh"),
+    **{
+        primitive: Facts(ufunc=primitive.name)
+        for primitive in (
+            p.exp2,
+            p.expm1,
+            p.log,
+            p.log2,
+            p.log10,
+            p.log1p,
+            p.cbrt,
+            p.sin,
+            p.cos,
+            p.tan,
+            p.arcsin,
+            p.arccos,
+            p.arctan,
+            p.sinh,
+            p.cosh,
+            p.tanh,
+            p.arcsinh,
+            p.arccosh,
+            p.arctanh,
+            p.arctan2,
+            p.hypot,
+            p.logaddexp2,
+        )
+    },
     p.sigmoid: Facts(unsigned="always"),
     p.relu: Facts(ufunc="maximum", template="np.maximum({0.text}, 0)"),
     p.abs_: Facts(ufunc="abs", exact=True, unsigned="always"),
@@ -156,6 +194,8 @@ FACTS: dict[Primitive | None, Facts] = {
     # Reductions
     p.sum_: Facts(reduction="add", by_row=True, unsigned="inherited", name="total"),
     p.mean: Facts(unsigned="inherited"),
+    p.prod: Facts(template="np.multiply.reduce({0.text}, {axis.text}, keepdims={keepdims.text})"),
+    p.cumprod: Facts(template="np.cumprod({0.text}, {axis.text})"),
     p.max_: Facts(reduction="maximum", by_row=True, name="largest"),
     p.min_: Facts(reduction="minimum", by_row=True, name="smallest"),
     p.max_constant: Facts(
@@ -174,12 +214,19 @@ FACTS: dict[Primitive | None, Facts] = {
     p.astype: Facts(template="{0}.astype({dtype.text})", exact=True),
     p.getitem: Facts(unsigned="inherited", name="picked"),
     p.scatter: Facts(name="spread"),
+    # Linear algebra, and what has no derivative
+    la.inv_: Facts(template="np.linalg.inv({0.text})", name="inverse"),
+    la.solve_: Facts(template="np.linalg.solve({0.text}, {1.text})", name="solution"),
+    la.det_: Facts(template="np.linalg.det({0.text})"),
+    la.pinv_: Facts(template="np.linalg.pinv({0.text}, {rcond.text}, {hermitian.text})"),
+    **{primitive: _call_of_numpy(primitive) for primitive in CONSTANTS.values()},
     # The compiler's own
     add_at: Facts(name="total"),
     add_at_flat: Facts(name="total"),
     take: Facts(template="{0}.take({1.text})", name="picked"),
     copied: Facts(template="np.copy({0.text})"),
     typed: Facts(template="np.array({0.text}, {dtype.text})"),
+    as_python_number: Facts(template="{0}.item()"),
     verified: Facts(effect=True),
     sampled: Facts(effect=True),
 }

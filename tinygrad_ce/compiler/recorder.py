@@ -26,6 +26,7 @@ from ..engine.primitives import Primitive, getitem, stop_gradient
 from ..engine.tensor import Tensor, apply, constant
 from ..nn import Module
 from ..optim import Optimizer
+from ..optim.state import Stateful
 from .guards import (
     MISSING,
     PLAIN,
@@ -35,11 +36,11 @@ from .guards import (
     is_same,
     named_by,
     snapshot,
-    watching,
+    watch_attributes,
 )  # fmt: skip
-from .primitives import check_count, sampled, verified
+from .primitives import as_python_number, check_count, sampled, verified
 from .primitives import copied as in_memory_of_its_own
-from .side_effects import refusing_side_effects
+from .side_effects import Replacements, refuse_side_effects
 
 
 class RecordingError(RuntimeError):
@@ -244,7 +245,7 @@ class StepRecorder(Recorder):
     def _state_of(self, owner: Any) -> tuple[str, ...]:
         """The attributes that are read at each call."""
         kind = type(owner)
-        if not issubclass(kind, Optimizer):
+        if not issubclass(kind, Stateful):
             return ()
         return (*kind.scalar_state, *kind.per_parameter_state)
 
@@ -254,9 +255,9 @@ class StepRecorder(Recorder):
             return value
         if name == "forward":
             self.guard(StateRef(owner, name, own=True))
-        if isinstance(owner, Optimizer) and name in type(owner).scalar_state:
+        if isinstance(owner, Stateful) and name in type(owner).scalar_state:
             return self._read(StateRef(owner, name))
-        if isinstance(owner, Optimizer) and name in type(owner).per_parameter_state:
+        if isinstance(owner, Stateful) and name in type(owner).per_parameter_state:
             found = tuple(self._read_list(owner, name))
             self.returning([x for x in found if type(x._value) is np.ndarray])
             return found
@@ -284,8 +285,11 @@ class StepRecorder(Recorder):
             self._created[id(owner)] = owner  # nothing has been assigned to it before
         if id(owner) in self._created:
             return True
-        if isinstance(owner, Optimizer) and name in type(owner).scalar_state:
+        if isinstance(owner, Stateful) and name in type(owner).scalar_state:
             value = self.current(value) if isinstance(value, Tensor) else constant(value)
+            if isinstance(value._value, np.generic):  # which would count as much as arrays
+                with no_grad():
+                    value = apply(as_python_number, value)
             if type(value._value) not in (bool, int, float):
                 self._refuse_attribute(owner, name, value._value)
             self._read(StateRef(owner, name))
@@ -296,7 +300,7 @@ class StepRecorder(Recorder):
             kept = not self._is_inside(value) and value not in self._inputs
         if kept and id(value) in self._created:
             kept = False
-        state = isinstance(owner, Optimizer) and name in type(owner).per_parameter_state
+        state = isinstance(owner, Stateful) and name in type(owner).per_parameter_state
         if state or not (kept or isinstance(value, PLAIN)):
             self._refuse_attribute(owner, name, value)
         self._settings.setdefault(
@@ -669,14 +673,17 @@ def record(
     Tensor(5., from sum)
     """
     recorder = StepRecorder(inputs, borrowed)
-    recorder.name(named_by(step, [*args, *kwargs.values()]))
+    replaced = Replacements()
     try:
-        with (
-            recording_with(recorder),
-            observing(_Watch(recorder)),
-            watching(recorder),
-            refusing_side_effects(recorder.refuse),
-        ):
-            return recorder.finish(step(*args, **kwargs))
-    finally:
+        try:
+            recorder.name(named_by(step, [*args, *kwargs.values()]))
+            with recording_with(recorder), observing(_Watch(recorder)):
+                watch_attributes(recorder, replaced)
+                refuse_side_effects(recorder.refuse, replaced)
+                return recorder.finish(step(*args, **kwargs))
+        finally:
+            replaced.undo()
+            recorder.put_back()
+    finally:  # once more, as an interruption can come in the midst of it
+        replaced.undo()
         recorder.put_back()

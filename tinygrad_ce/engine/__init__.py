@@ -9,11 +9,12 @@ In the order of reading:
 * backprop.py: gradients passed back;
 * tensor.py: the class `Tensor`, and how a node is recorded;
 * operations.py, random_sample.py: functions of several Tensors, and random numbers;
+* linear_algebra.py: the second page of the table, matrices; reductions.py, rearranging.py,
+  products.py, elementwise.py, constant_functions.py: what is composed of both pages;
 * numpy_protocol.py, numpy_functions.py: NumPy's functions on Tensors;
 * transforms.py: grad, vjp, jacobian, hessian; nan_detection.py: detect_nan.
 """
 
-from . import numpy_functions  # noqa: F401  which fills the tables of NumPy's functions
 from .graph import FreedGraphError, topological_order
 from .primitives import Primitive
 from .tensor import Tensor, apply

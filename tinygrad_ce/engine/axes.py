@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import EllipsisType
 
 import numpy as np
 
 from ..arguments import check_integer, shown
+from .array_types import Function, Value
 
 # As in NumPy: all axes, one, or several.
 Axis = int | tuple[int, ...] | None
@@ -66,3 +67,40 @@ def with_axes_kept(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
 def index_along(part: slice, axis: int) -> tuple[slice | EllipsisType, ...]:
     """Return the index that takes a part along one axis, counted from the end (-1 is the last)."""
     return (Ellipsis, part, *(slice(None),) * (-1 - axis))
+
+
+# ── Of arrays and Tensors alike ───────────────────────────────────────────────────────────────────
+
+
+def rows_along(x: Value, axis: Axis) -> tuple[Value, Function]:
+    """Return x with these axes joined to one, the last, and the function that takes it back."""
+    n = len(x.shape)
+    given = range(n) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    axes = [a % n for a in given] if n else []
+    order = (*(a for a in range(n) if a not in axes), *axes)
+    shape = tuple(x.shape[a] for a in order)
+    rest = n - len(axes)
+    rows = x.transpose(order).reshape((*shape[:rest], math.prod(shape[rest:])))
+    back = tuple(map(order.index, range(n)))
+    return rows, lambda joined: joined.reshape(shape).transpose(back)
+
+
+def move_forward(x: Value, d: int, axis: int) -> Value:
+    """Return x from the place d of an axis on, and zeros behind, so many that its shape stays."""
+    zeros = np.zeros_like(x[index_along(slice(0, d), axis)])
+    return np.concatenate([x[index_along(slice(d, None), axis)], zeros], axis)
+
+
+def products_before(x: Value, axis: int) -> Value:
+    """Return for each element the product of those before it along an axis, 1 for the first."""
+    ones = np.ones_like(x[index_along(slice(0, 1), axis)])
+    products = np.cumprod(x[index_along(slice(0, -1), axis)], axis)
+    return np.concatenate([ones, products], axis)
+
+
+def doublings(n: int) -> Iterator[int]:
+    """Yield 1, 2, 4, ... as far as they are below n."""
+    d = 1
+    while d < n:
+        yield d
+        d *= 2

@@ -21,6 +21,7 @@ ieee = np.errstate(divide="ignore", invalid="ignore")
 
 # A ufunc's own reduce, since np.sum and its like put layers of Python around it.
 _sum: Value = np.add.reduce
+_prod: Value = np.multiply.reduce
 _max: Value = np.maximum.reduce
 _min: Value = np.minimum.reduce
 
@@ -40,6 +41,11 @@ def sigmoid(x: Value) -> Value:
     negative = np.real(x) < 0
     e = np.exp(where(negative, x, -x))
     return where(negative, e, 1) / (1 + e)
+
+
+def relu(x: Value) -> Value:
+    """max(x, 0)."""
+    return np.maximum(x, 0)
 
 
 def absolute(x: Value) -> Value:
@@ -63,6 +69,7 @@ def rounding_error(a: Value, b: Value) -> Value:
 
 
 TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
+LN_2, LN_10 = math.log(2), math.log(10)
 
 
 def erf(x: Value) -> Value:
@@ -102,6 +109,11 @@ def astype(x: Value, dtype: DType) -> Value:
 def sum_(x: Value, axis: Axis, keepdims: bool) -> Value:
     """Σ x."""
     return _sum(x, axis, None, None, keepdims)
+
+
+def prod(x: Value, axis: Axis, keepdims: bool) -> Value:
+    """Π x."""
+    return _prod(x, axis, None, None, keepdims)
 
 
 def mean(x: Value, axis: Axis, keepdims: bool) -> Value:

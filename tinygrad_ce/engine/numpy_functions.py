@@ -1,189 +1,404 @@
-"""Which of NumPy's functions is which of ours: fills the tables of numpy_protocol.py."""
+"""The table of NumPy's names: which function of ours each one is, and what is refused, and why.
+
+`DIFFERENTIABLE` and `CONSTANT` have the functions that work on Tensors, with a derivative and,
+on purpose, without one; `REFUSED` the reason for each of the others, and what to do instead.
+`WITHOUT_TENSORS` are those that take no arrays, or which NumPy does not let a Tensor see. Between
+them they have every public function and ufunc of np and np.linalg.
+"""
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
-from functools import wraps
 
 import numpy as np
 
-from . import primitives as p
-from . import tensor as t
-from .array_types import Function
-from .axes import Axis, from_the_end
+from . import constant_functions as c
+from . import elementwise as e
+from . import linear_algebra as la
+from . import operations as o
+from . import products as pr
+from . import rearranging as ra
+from . import reductions as re
+from .array_types import Function, Value
 from .numpy_protocol import FUNCTIONS, UFUNCS
-from .operations import (
-    argsort,
-    concatenate,
-    einsum,
-    logaddexp,
-    matmul,
-    maximum,
-    minimum,
-    norm,
-    operand,
-    sort,
-    split,
-    stack,
-    take_along_axis,
-    truth,
-    where,
-)
-from .tensor import Tensor, TensorLike, apply, as_index, as_tensor
-
-_UFUNC_OF: dict[np.ufunc, Function] = {
-    np.add: operator.add,
-    np.subtract: operator.sub,
-    np.multiply: operator.mul,
-    np.divide: operator.truediv,
-    np.power: operator.pow,
-    np.float_power: operator.pow,
-    np.matmul: matmul,
-    np.negative: operator.neg,
-    np.positive: operator.pos,
-    np.maximum: maximum,
-    np.minimum: minimum,
-    np.logaddexp: logaddexp,
-    np.less: operator.lt,
-    np.less_equal: operator.le,
-    np.greater: operator.gt,
-    np.greater_equal: operator.ge,
-    np.equal: operator.eq,
-    np.not_equal: operator.ne,
-    np.logical_and: lambda a, b: truth(a) & truth(b),
-    np.logical_or: lambda a, b: truth(a) | truth(b),
-    np.logical_not: lambda x: ~truth(x),
-    np.bitwise_and: operator.and_,
-    np.bitwise_or: operator.or_,
-    np.invert: operator.invert,
-    np.square: lambda x: x * x,
-    np.reciprocal: lambda x: 1 / x,
-}
-_UFUNC_OF |= {
-    ufunc: lambda x, primitive=primitive: apply(primitive, x)
-    for ufunc, primitive in {
-        np.exp: p.exp,
-        np.expm1: p.expm1,
-        np.log: p.log,
-        np.log1p: p.log1p,
-        np.sqrt: p.sqrt,
-        np.sin: p.sin,
-        np.cos: p.cos,
-        np.tanh: p.tanh,
-        np.absolute: p.abs_,
-        np.sign: p.sign,
-        np.isfinite: p.isfinite,
-        np.isnan: p.isnan,
-    }.items()
-}
+from .tensor import Tensor, TensorLike, apply, as_tensor
 
 
 def _on_tensors(function: Function) -> Function:
     """The operator with its operands made Tensors, so that an array on the left does not recur."""
-    return lambda *operands: function(*map(operand, operands))
+    return lambda *operands: function(*map(o.operand, operands))
 
 
-UFUNCS.update({(ufunc, "__call__"): _on_tensors(f) for ufunc, f in _UFUNC_OF.items()})
+def _where(
+    condition: TensorLike, x: TensorLike | None = None, y: TensorLike | None = None
+) -> Value:
+    if x is None or y is None:
+        return c.nonzero(condition)
+    return o.where(condition, x, y)
 
 
-def _reduction(method: Function) -> Function:
-    @wraps(method)
-    def reduce(x: TensorLike, axis: Axis = 0, keepdims: bool = False) -> Tensor:
-        reduced: Tensor = method(as_tensor(x), axis, keepdims)
-        return reduced
-
-    return reduce
+def _concatenate(arrays: Value, axis: int | None = 0, dtype: Value = None) -> Tensor:
+    joined = o.concatenate(arrays, axis)
+    return joined if dtype is None else joined.astype(dtype)
 
 
-UFUNCS.update(
-    {
-        (np.add, "reduce"): _reduction(Tensor.sum),
-        (np.maximum, "reduce"): _reduction(Tensor.max),
-        (np.minimum, "reduce"): _reduction(Tensor.min),
-    }
+def _stack(arrays: Value, axis: int = 0, dtype: Value = None) -> Tensor:
+    joined = o.stack(arrays, axis)
+    return joined if dtype is None else joined.astype(dtype)
+
+
+def _sort(a: TensorLike, axis: int | None = -1, kind: str | None = None) -> Tensor:
+    return o.sort(a, axis)  # ties are equal: the values are those of every kind of sort
+
+
+def _argsort(a: TensorLike, axis: int | None = -1, kind: str | None = None) -> Tensor:
+    return o.argsort(a, axis)
+
+
+def _einsum(*operands: Value, optimize: Value = False) -> Tensor:
+    return o.einsum(*operands)
+
+
+def _method(name: str) -> Function:
+    def call(a: TensorLike, *args: object, **kwargs: object) -> Value:
+        return getattr(as_tensor(a), name)(*args, **kwargs)
+
+    return call
+
+
+def _reshape(a: TensorLike, shape: Value, order: str = "C") -> Tensor:
+    x = as_tensor(a)
+    if order == "F":
+        return x.T.reshape(np.empty(x.shape, bool).reshape(shape).shape[::-1]).T
+    return x.reshape(shape)
+
+
+def _argmax(a: TensorLike, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    return as_tensor(a).argmax(axis, bool(keepdims))
+
+
+def _argmin(a: TensorLike, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    return as_tensor(a).argmin(axis, bool(keepdims))
+
+
+def _same(a: TensorLike) -> Tensor:
+    """A copy: the Tensor itself, which nothing changes."""
+    return as_tensor(a)
+
+
+def _astype(x: TensorLike, dtype: Value, copy: bool = True) -> Tensor:
+    return as_tensor(x).astype(dtype)
+
+
+def _typed(x: object) -> object:
+    """Of a Tensor its dtype and shape alone."""
+    return c.blank(x) if isinstance(x, Tensor) else x
+
+
+def _of_types(name: str) -> Function:
+    function = getattr(np, name)
+    return lambda *args, **options: function(*map(_typed, args), **options)
+
+
+def _from(module: object, names: str) -> dict[str, Function]:
+    """The functions of a module of ours, by name."""
+    return {name: getattr(module, name) for name in names.split()}
+
+
+def _by_primitive(name: str) -> Function:
+    primitive = c.CONSTANTS[name]
+    return lambda *x: apply(primitive, *map(o.operand, x))
+
+
+# ── What works ────────────────────────────────────────────────────────────────────────────────────
+# Tested to second order: tests/numpy_cases.py has a line for each.
+
+_OPERATORS: dict[str, Function] = {
+    "add": operator.add, "subtract": operator.sub, "multiply": operator.mul,
+    "divide": operator.truediv, "power": operator.pow, "remainder": operator.mod,
+    "negative": operator.neg, "positive": operator.pos,
+}  # fmt: skip
+
+DIFFERENTIABLE: dict[str, Function] = {
+    # Ufuncs
+    **{name: _on_tensors(function) for name, function in _OPERATORS.items()},
+    **_from(o, "matmul maximum minimum logaddexp"),
+    **_from(
+        e,
+        "exp exp2 expm1 log log2 log10 log1p sqrt cbrt sin cos tan arcsin arccos arctan sinh cosh "
+        "tanh arcsinh arccosh arctanh absolute square reciprocal arctan2 hypot logaddexp2 fmod "
+        "modf copysign fmax fmin float_power deg2rad rad2deg",
+    ),
+    **_from(pr, "vecdot matvec vecmat"),
+    "fabs": e.absolute,
+    "radians": e.deg2rad,
+    "degrees": e.rad2deg,
+    "divmod": e.divmod_,
+    "conjugate": _same,
+    # Functions of elements
+    **_from(e, "sinc nan_to_num clip interp unwrap polyval"),
+    "where": _where,
+    "select": ra.select,
+    "real": _same,
+    "real_if_close": lambda a, tol=100: as_tensor(a),
+    # Reductions, statistics and differences
+    **_from(
+        re,
+        "sum prod mean var std max min ptp cumsum cumprod cumulative_sum cumulative_prod nansum "
+        "nanprod nanmean nanvar nanstd nanmax nanmin nancumsum nancumprod average median quantile "
+        "percentile cov corrcoef",
+    ),
+    "amax": re.max,
+    "amin": re.min,
+    **_from(e, "trapezoid gradient"),
+    **_from(ra, "diff ediff1d"),
+    # Products
+    **_from(pr, "dot vdot inner outer tensordot kron cross"),
+    "einsum": _einsum,
+    "trace": ra.trace,
+    # Shapes
+    "reshape": _reshape,
+    "copy": _same,
+    "astype": _astype,
+    "transpose": _method("transpose"),
+    "swapaxes": _method("swapaxes"),
+    "expand_dims": _method("expand_dims"),
+    "squeeze": _method("squeeze"),
+    "broadcast_to": lambda array, shape: as_tensor(array).broadcast_to(shape),
+    "matrix_transpose": la.matrix_transpose,
+    # Joining, cutting, rearranging
+    **_from(
+        ra,
+        "ravel moveaxis rollaxis vstack hstack dstack column_stack block append insert delete "
+        "array_split hsplit vsplit dsplit unstack atleast_1d atleast_2d atleast_3d meshgrid "
+        "broadcast_arrays tile repeat resize pad flip fliplr flipud roll rot90 diag diagflat "
+        "diagonal tril triu vander take compress extract partition full_like",
+    ),
+    "row_stack": ra.vstack,
+    "concatenate": _concatenate,
+    "stack": _stack,
+    "split": lambda ary, indices_or_sections, axis=0: o.split(ary, indices_or_sections, axis),
+    "sort": _sort,
+    "take_along_axis": lambda arr, indices, axis=-1: o.take_along_axis(arr, indices, axis),
+    # Linear algebra
+    **{f"linalg.{name}": getattr(la, name) for name in la.__all__},
+}
+
+_TESTS: dict[str, Function] = {
+    "less": operator.lt, "less_equal": operator.le, "greater": operator.gt,
+    "greater_equal": operator.ge, "equal": operator.eq, "not_equal": operator.ne,
+    "logical_and": lambda a, b: o.truth(a) & o.truth(b),
+    "logical_or": lambda a, b: o.truth(a) | o.truth(b), "logical_not": lambda x: ~o.truth(x),
+    "bitwise_and": operator.and_, "bitwise_or": operator.or_, "invert": operator.invert,
+    "floor_divide": operator.floordiv,
+}  # fmt: skip
+
+# Of these the numbers are read: the shape of the result depends on them, or it is text.
+_OF_VALUES = (
+    "argwhere flatnonzero unique_all unique_counts unique_inverse unique_values intersect1d "
+    "union1d setdiff1d setxor1d histogram histogram_bin_edges bincount lexsort array_repr "
+    "array_str array2string tril_indices_from triu_indices_from diag_indices_from ix_ "
+    "ravel_multi_index unravel_index packbits unpackbits angle"
 )
 
-
-def _at_least_2d(tensors: Sequence[TensorLike]) -> list[Tensor]:
-    parts = [as_tensor(part) for part in tensors]
-    return [part.reshape(1, -1) if part.ndim < 2 else part for part in parts]
-
-
-def _hstack(tensors: Sequence[TensorLike]) -> Tensor:
-    parts = [as_tensor(part) for part in tensors]
-    parts = [part if part.ndim else part.reshape(1) for part in parts]
-    return concatenate(parts, int(bool(parts) and parts[0].ndim > 1))
-
-
-def _take(x: Tensor, indices: TensorLike, axis: int | None) -> Tensor:
-    places = as_index(list(indices) if isinstance(indices, tuple) else indices)
-    if places.dtype == bool:  # to np.take these are numbers, 0 and 1, and no mask
-        places = places.astype(np.intp)
-    if places.dtype.kind not in "iu":
-        raise TypeError(f"np.take needs integer indices, got {places.dtype}")
-    if axis is None or (not x.ndim and axis in (0, -1)):
-        return x.flatten()[places]
-    return x[(*(slice(None),) * (from_the_end(axis, x.ndim) % x.ndim), places)]
-
-
-def _dot(a: Tensor, b: Tensor) -> Tensor:
-    if not a.ndim or not b.ndim:
-        return a * b
-    if b.ndim > 2:
-        raise TypeError("np.dot on Tensors is for b of up to 2 axes: use np.matmul or np.einsum")
-    return t.matmul(a, b)
-
-
-def _moved(ndim: int, source: int | Sequence[int], destination: int | Sequence[int]) -> list[int]:
-    shape = np.moveaxis(np.empty(range(ndim)), source, destination).shape
-    return list(shape)
+CONSTANT: dict[str, Function] = {
+    **{name: _on_tensors(function) for name, function in _TESTS.items()},
+    **{name: _by_primitive(name) for name in c.UFUNCS if name in c.CONSTANTS},
+    **{name: _by_primitive(name) for name in c.TESTS},
+    **_from(e, "sign isfinite isnan"),
+    **_from(
+        c,
+        "any all count_nonzero nanargmax nanargmin argpartition round isclose allclose "
+        "array_equal array_equiv searchsorted digitize isin nonzero unique",
+    ),
+    **_from(ra, "zeros_like ones_like empty_like"),
+    "around": c.round,
+    "argmax": _argmax,
+    "argmin": _argmin,
+    "argsort": _argsort,
+    "imag": ra.zeros_like,
+    **{name: c.of_values(getattr(np, name)) for name in _OF_VALUES.split() if hasattr(np, name)},
+    "linalg.matrix_rank": c.of_values(np.linalg.matrix_rank),
+    # Of shape and dtype
+    "shape": lambda a: as_tensor(a).shape,
+    "ndim": lambda a: as_tensor(a).ndim,
+    "size": lambda a, axis=None: np.size(c.blank(a), axis),
+    "iscomplexobj": lambda x: False,
+    "isrealobj": lambda x: True,
+    "may_share_memory": lambda a, b, max_work=None: a is b,
+    "shares_memory": lambda a, b, max_work=None: a is b,
+    "result_type": _of_types("result_type"),
+    "can_cast": _of_types("can_cast"),
+    "min_scalar_type": _of_types("min_scalar_type"),
+    "common_type": _of_types("common_type"),
+    "einsum_path": _of_types("einsum_path"),
+}
 
 
-FUNCTIONS.update(
-    {
-        np.where: where,
-        np.concatenate: concatenate,
-        np.stack: stack,
-        np.vstack: lambda tensors: concatenate(_at_least_2d(tensors), 0),
-        np.hstack: _hstack,
-        np.split: split,
-        np.take_along_axis: take_along_axis,
-        np.take: lambda x, indices, axis=None: _take(as_tensor(x), indices, axis),
-        np.sort: sort,
-        np.argsort: argsort,
-        np.einsum: einsum,
-        np.linalg.norm: norm,
-        np.dot: lambda a, b: _dot(as_tensor(a), as_tensor(b)),
-        np.outer: lambda a, b: as_tensor(a).reshape(-1, 1) * as_tensor(b).reshape(1, -1),
-        np.cumsum: Tensor.cumsum,
-        np.sum: Tensor.sum,
-        np.mean: Tensor.mean,
-        np.max: Tensor.max,
-        np.min: Tensor.min,
-        np.amax: Tensor.max,
-        np.amin: Tensor.min,
-        np.var: lambda x, axis=None, *, ddof=0, keepdims=False: x.var(axis, keepdims, ddof=ddof),
-        np.std: lambda x, axis=None, *, ddof=0, keepdims=False: x.std(axis, keepdims, ddof=ddof),
-        np.argmax: Tensor.argmax,
-        np.argmin: Tensor.argmin,
-        np.clip: lambda x, a_min=None, a_max=None, *, min=None, max=None: as_tensor(x).clip(
-            a_min if min is None else min, a_max if max is None else max
-        ),
-        np.reshape: lambda x, /, shape: x.reshape(shape),
-        np.ravel: Tensor.flatten,
-        np.transpose: lambda x, axes=None: x.transpose(axes),
-        np.swapaxes: Tensor.swapaxes,
-        np.expand_dims: Tensor.expand_dims,
-        np.squeeze: Tensor.squeeze,
-        np.broadcast_to: lambda x, shape: x.broadcast_to(shape),
-        np.moveaxis: lambda x, source, destination: x.transpose(
-            *_moved(x.ndim, source, destination)
-        ),
-        np.zeros_like: lambda x: Tensor(np.zeros(x.shape, x.dtype)),
-        np.ones_like: lambda x: Tensor(np.ones(x.shape, x.dtype)),
-        np.shape: lambda x: x.shape,
-        np.ndim: lambda x: x.ndim,
-        np.size: lambda x: x.size,
-    }
+# ── What is refused ───────────────────────────────────────────────────────────────────────────────
+
+_COMPLEX = "a Tensor holds real numbers, and the result is complex"
+_IN_PLACE = "it writes into its argument, and arrays in a graph never change"
+_NUMBERS = "it is for numbers without a gradient: give it t.data"
+_PYTHON = "it calls a function for each part, which a graph cannot follow"
+
+REFUSED: dict[str, str] = {
+    # Ufuncs
+    "frexp": "its exponent has no derivative: use np.log2, np.floor and division",
+    "ldexp": "it is a product: use x * 2.0**n",
+    "isnat": "a Tensor holds no dates",
+    # Other functions
+    "apply_along_axis": f"{_PYTHON}: write it for whole arrays, or np.stack the results of a loop",
+    "apply_over_axes": "several reductions in one: call the reduction with a tuple of axes",
+    "asarray_chkfinite": f"{_NUMBERS}, or check with np.isfinite(t).all()",
+    "busday_count": "a Tensor holds no dates",
+    "busday_offset": "a Tensor holds no dates",
+    "choose": "it is an index: stack the choices and use tg.take_along_axis, or np.select",
+    "convolve": "windows are products of matrices: index x by np.arange(n)[:, None] + np.arange(k) "
+    "and use @",
+    "copyto": f"{_IN_PLACE}: use np.where(mask, source, t)",
+    "correlate": "windows are products of matrices: index x by np.arange(n)[:, None] + "
+    "np.arange(k) and use @",
+    "datetime_as_string": "a Tensor holds no dates",
+    "datetime_data": "a Tensor holds no dates",
+    "fill_diagonal": f"{_IN_PLACE}: use np.where(np.eye(n, dtype=bool), value, t)",
+    "geomspace": "its ends are numbers: use np.exp(np.linspace(log_start, log_stop, n)) in Tensors",
+    "histogram2d": "counts have no derivative, and its weights are not followed: give it t.data",
+    "histogramdd": "counts have no derivative, and its weights are not followed: give it t.data",
+    "i0": "its derivative is a Bessel function that NumPy does not have",
+    "is_busday": "a Tensor holds no dates",
+    "linspace": "its ends are numbers: use start + (stop - start) * np.linspace(0, 1, n)",
+    "logspace": "its ends are numbers: use base ** x, with x as for np.linspace",
+    "mask_indices": _PYTHON,
+    "nanmedian": "the number of elements differs by row: take np.median of x[~np.isnan(x)]",
+    "nanpercentile": "the number of elements differs by row: np.percentile of x[~np.isnan(x)]",
+    "nanquantile": "the number of elements differs by row: take np.quantile of x[~np.isnan(x)]",
+    "piecewise": f"{_PYTHON}: compute both and choose by np.where or np.select",
+    "place": f"{_IN_PLACE}: use np.where(mask, values, t)",
+    "poly": f"{_COMPLEX} in general: multiply the factors with np.convolve on t.data",
+    "polyadd": "coefficients are added from the end: pad the shorter one and use +",
+    "polyder": "it is a product: use p[:-1] * np.arange(len(p) - 1, 0, -1)",
+    "polydiv": "polynomial division is not followed: give it t.data",
+    "polyfit": "it is a least-squares solution: np.linalg.pinv(np.vander(x, degree + 1)) @ y",
+    "polyint": "it is a quotient: use p / np.arange(len(p), 0, -1), and append 0",
+    "polymul": "products of polynomials are not followed: multiply the values, or use t.data",
+    "polysub": "coefficients are subtracted from the end: pad the shorter one and use -",
+    "put": f"{_IN_PLACE}: use np.where, or build the array before making it a Tensor",
+    "put_along_axis": f"{_IN_PLACE}: use np.where, or tg.concatenate of parts",
+    "putmask": f"{_IN_PLACE}: use np.where(mask, values, t)",
+    "roots": f"{_COMPLEX} in general: give it t.data",
+    "save": f"{_NUMBERS}, or use nn.save for a model",
+    "savetxt": _NUMBERS,
+    "savez": f"{_NUMBERS}, or use nn.save for a model",
+    "savez_compressed": f"{_NUMBERS}, or use nn.save for a model",
+    "sort_complex": f"{_COMPLEX}: use np.sort",
+    "trim_zeros": "its shape depends on the numbers: index by what np.nonzero(t) says",
+    # Linear algebra
+    "linalg.eig": f"{_COMPLEX} in general: for symmetric matrices use np.linalg.eigh",
+    "linalg.eigvals": f"{_COMPLEX} in general: for symmetric matrices use np.linalg.eigvalsh",
+    "linalg.lstsq": "its rank and residuals have no derivative: use np.linalg.pinv(a) @ b, or "
+    "np.linalg.solve(a.T @ a, a.T @ b)",
+    "linalg.qr": "its rule is not in the table: the triangular factor is np.linalg.cholesky of "
+    "a.T @ a, upper=True, up to signs",
+}
+
+_words = str.split
+
+WITHOUT_TENSORS: dict[str, str] = dict.fromkeys(
+    _words(
+        "base_repr binary_repr diag_indices format_float_positional format_float_scientific "
+        "frompyfunc get_include get_printoptions getbufsize geterr geterrcall info isdtype "
+        "isscalar issubdtype iterable mintypecode nested_iters printoptions promote_types "
+        "set_printoptions setbufsize seterr seterrcall show_config show_runtime test typename "
+        "linalg.test broadcast_shapes isfortran bmat load "
+    ),
+    "takes no arrays of numbers",
 )
+WITHOUT_TENSORS |= dict.fromkeys(
+    _words(
+        "arange array asanyarray asarray ascontiguousarray asfortranarray asmatrix bartlett "
+        "blackman empty eye from_dlpack frombuffer fromfile fromfunction fromiter fromregex "
+        "fromstring full genfromtxt hamming hanning identity indices kaiser loadtxt ones require "
+        "tri tril_indices triu_indices zeros"
+    ),
+    "makes arrays, which combine with Tensors; of nested lists with Tensors, use tg.array",
+)
+
+_METHODS = {
+    "reduce": "its method reduce is followed for add, multiply, maximum, minimum, logical_and and "
+    "logical_or",
+    "accumulate": "its method accumulate is followed for add and multiply",
+    "reduceat": "cut with np.split, and reduce the parts",
+    "at": f"{_IN_PLACE}: combine and assign, or index by the places",
+}
+
+
+def refusal(name: str, method: str = "__call__") -> str:
+    """Return why a function does not work on Tensors, and what to do instead."""
+    key = name.removeprefix("np.")
+    shown = name + f".{method}" * (method != "__call__")
+    if method != "__call__":
+        reason = _METHODS.get(method, "it is not followed")
+    elif key.startswith("fft."):
+        reason = _COMPLEX
+    else:
+        reason = REFUSED.get(key, "it is not in the table of functions; use t.data")
+    return f"{shown} does not work on Tensors, so that no gradient is silently lost: {reason}"
+
+
+def of_numpy(name: str) -> Value:
+    """Return NumPy's object of a name such as "linalg.inv", or None if this NumPy has none."""
+    found: Value = np
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found
+
+
+def _outer(function: Function) -> Function:
+    """The method `outer` of a function of two: each element of one with each of the other."""
+
+    def outer(a: TensorLike, b: TensorLike) -> Value:
+        x, y = as_tensor(a), as_tensor(b)
+        return function(x.reshape(x.shape + (1,) * y.ndim), y)
+
+    return outer
+
+
+def _first_axis(reduce: Function) -> Function:
+    def of_ufunc(array: TensorLike, axis: Value = 0, keepdims: bool = False) -> Value:
+        return reduce(as_tensor(array), axis, keepdims=bool(keepdims))
+
+    return of_ufunc
+
+
+def _accumulate(function: Function) -> Function:
+    def of_ufunc(array: TensorLike, axis: int = 0) -> Value:
+        return function(array, axis)
+
+    return of_ufunc
+
+
+def load() -> None:
+    """Fill the tables of numpy_protocol.py."""
+    if FUNCTIONS:
+        return
+    functions = {}
+    for name, ours in (DIFFERENTIABLE | CONSTANT).items():
+        theirs = of_numpy(name)
+        if isinstance(theirs, np.ufunc):
+            UFUNCS[theirs, "__call__"] = ours
+            if theirs.nin == 2 and theirs.nout == 1:
+                UFUNCS[theirs, "outer"] = _outer(ours)
+        elif theirs is not None:
+            functions[theirs] = ours
+    for ufunc, reduce in _REDUCTIONS.items():
+        UFUNCS[ufunc, "reduce"] = _first_axis(reduce)
+    UFUNCS[np.add, "accumulate"] = _accumulate(re.cumsum)
+    UFUNCS[np.multiply, "accumulate"] = _accumulate(re.cumprod)
+    FUNCTIONS.update(functions)
+
+
+_REDUCTIONS: dict[np.ufunc, Function] = {
+    np.add: re.sum, np.multiply: re.prod, np.maximum: re.max, np.minimum: re.min,
+    np.logical_and: c.all, np.logical_or: c.any,
+}  # fmt: skip

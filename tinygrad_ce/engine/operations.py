@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import string
 from collections.abc import Sequence
 
 import numpy as np
 
-from ..arguments import check_integer, check_real, check_sequence
+from ..arguments import check_integer, check_sequence
 from . import primitives as p
 from . import tensor as t
-from .array_types import Value
-from .axes import Axis, from_the_end
+from .axes import from_the_end
 from .tensor import Tensor, TensorLike, apply, apply_unary, as_index, as_operand, as_tensor
 
 
@@ -263,66 +261,12 @@ def sort(x: TensorLike, axis: int | None = -1) -> Tensor:
     return take_along_axis(whole, argsort(whole, axis), axis)
 
 
-def argsort(x: TensorLike, axis: int = -1) -> Tensor:
+def argsort(x: TensorLike, axis: int | None = -1) -> Tensor:
     """Return the indices that sort along an axis, an integer Tensor without a gradient."""
-    return apply_unary(p.argsort, as_tensor(x), axis)
-
-
-def norm(x: TensorLike, ord: Value = None, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Return the length of vectors: the root of the sum of squares, or the norm of another order.
-
-    Parameters
-    ----------
-    x
-        A Tensor or array.
-    ord
-        None or 2 for the Euclidean norm (the Frobenius norm of a matrix, also "fro"); for vectors
-        also 0, 1, inf, -inf, or another number p: (Σ |x|ᵖ)^(1/p).
-    axis
-        Along which; None for all elements.
-
-    Raises
-    ------
-    ValueError
-        The norm of a matrix of another order.
-
-    Notes
-    -----
-    The gradient at 0, where the norm has a kink, is 0, as is the slope of |x|ᵖ for p < 1 at an
-    element that is 0: of all slopes on both sides, the one in the middle. The second derivative
-    does not exist at 0, and is nan. float16 is summed up in float32.
-
-    >>> import tinygrad_ce as tg
-    >>> tg.norm(tg.Tensor([3.0, 4.0]))
-    Tensor(5.)
-    """
-    v = as_tensor(x)
-    if ord is not None and not isinstance(ord, str):
-        ord = check_real("ord", ord, -math.inf, math.inf)
-    matrix = ord == "fro" or (ord is not None and (v.ndim if axis is None else np.size(axis)) == 2)
-    if (matrix and ord not in ("fro", None)) or (isinstance(ord, str) and not matrix):
-        raise ValueError(
-            f"norm: of matrices only the Frobenius norm is supported, not ord={ord!r}; "
-            "for the norms of vectors, say along which axis"
-        )
-    if ord == np.inf:
-        return v.abs().max(axis, keepdims)
-    if ord == -np.inf:
-        return v.abs().min(axis, keepdims)
-    if ord == 0:
-        return (v != 0).astype(v.dtype).sum(axis, keepdims)
-    if ord == 1:
-        return v.abs().sum(axis, keepdims)
-    power = 2 if ord in (None, "fro") else ord
-    wide = v.astype(np.float32) if v.dtype == np.float16 else v
-    if power == 2:
-        terms = wide * wide
-    elif 0 < power < 1:
-        terms = where(wide == 0, 0, where(wide == 0, 1, wide.abs()) ** power)
-    else:
-        terms = wide.abs() ** power
-    length = apply_unary(p.root, terms.sum(axis, keepdims), power)
-    return length if wide is v else length.astype(v.dtype)
+    whole = as_tensor(x)
+    if axis is None:
+        whole, axis = whole.flatten(), 0
+    return apply_unary(p.argsort, whole, axis)
 
 
 def einsum(subscripts: str, *operands: TensorLike) -> Tensor:

@@ -34,7 +34,7 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 
-from . import kernels
+from . import axes, kernels
 from .array_types import Arguments, Function, Value
 from .axes import Axis, count_along, index_along, with_axes_kept
 from .kernels import ieee
@@ -151,6 +151,12 @@ power = elementwise("power", "aᵇ", ieee(operator.pow),
     _power_vjp,
     lambda g, y, a, b: g * y * np.log(np.where(((a == 0) & (b >= 0)) == 1, 1, a)))
 
+remainder = elementwise("remainder", "%", ieee(operator.mod),
+    lambda g, y, a, b: g,
+    lambda g, y, a, b: -g * (a // b))
+
+float_power = elementwise("float_power", "aᵇ", ieee(np.float_power), *power.rules)
+
 matmul = Primitive("matmul", "@", kernels.matmul,
     lambda g, y, a, b: kernels.matmul(g, b.mT),
     lambda g, y, a, b: kernels.matmul(a.mT, g),
@@ -158,47 +164,39 @@ matmul = Primitive("matmul", "@", kernels.matmul,
 
 # ── Functions of one variable ─────────────────────────────────────────────────────────────────────
 
-exp = elementwise("exp", "exp", np.exp,
-    lambda g, y, x: g * y)
+exp     = elementwise("exp",     "exp",   np.exp,           lambda g, y, x: g * y)
+exp2    = elementwise("exp2",    "2ˣ",    np.exp2,          lambda g, y, x: g * y * kernels.LN_2)
+expm1   = elementwise("expm1",   "expm1", np.expm1,         lambda g, y, x: g * (y + 1))
+log     = elementwise("log",     "log",   ieee(np.log),     lambda g, y, x: g / x)
+log2    = elementwise("log2",    "log₂",  ieee(np.log2),    lambda g, y, x: g / (x * kernels.LN_2))
+log10   = elementwise("log10",   "log₁₀", ieee(np.log10),   lambda g, y, x: g / (x * kernels.LN_10))
+log1p   = elementwise("log1p",   "log1p", ieee(np.log1p),   lambda g, y, x: g / (1 + x))
+sqrt    = elementwise("sqrt",    "√",     ieee(np.sqrt),    lambda g, y, x: g / (2 * y))
+cbrt    = elementwise("cbrt",    "∛",     np.cbrt,          lambda g, y, x: g / (3 * y * y))
+sin     = elementwise("sin",     "sin",   ieee(np.sin),     lambda g, y, x: g * np.cos(x))
+cos     = elementwise("cos",     "cos",   ieee(np.cos),     lambda g, y, x: -g * np.sin(x))
+tan     = elementwise("tan",     "tan",   ieee(np.tan),     lambda g, y, x: g * (1 + y * y))
+arcsin  = elementwise("arcsin",  "asin",  ieee(np.arcsin),  lambda g, y, x: g / np.sqrt(1 - x * x))
+arccos  = elementwise("arccos",  "acos",  ieee(np.arccos),  lambda g, y, x: -g / np.sqrt(1 - x * x))
+arctan  = elementwise("arctan",  "atan",  np.arctan,        lambda g, y, x: g / (1 + x * x))
+sinh    = elementwise("sinh",    "sinh",  np.sinh,          lambda g, y, x: g * np.cosh(x))
+cosh    = elementwise("cosh",    "cosh",  np.cosh,          lambda g, y, x: g * np.sinh(x))
+tanh    = elementwise("tanh",    "tanh",  np.tanh,          lambda g, y, x: g * (1 - y * y))
+arcsinh = elementwise("arcsinh", "asinh", np.arcsinh,       lambda g, y, x: g / np.sqrt(1 + x * x))
+arccosh = elementwise("arccosh", "acosh", ieee(np.arccosh), lambda g, y, x: g / np.sqrt(x * x - 1))
+arctanh = elementwise("arctanh", "atanh", ieee(np.arctanh), lambda g, y, x: g / (1 - x * x))
+sigmoid = elementwise("sigmoid", "σ",     kernels.sigmoid,  lambda g, y, x: g * y * (1 - y))
+relu    = elementwise("relu",    "relu",  kernels.relu,     lambda g, y, x: np.where(x > 0, g, 0))
+abs_    = elementwise("abs",     "|x|",   kernels.absolute, lambda g, y, x: g * np.sign(x))
 
-expm1 = elementwise("expm1", "expm1", np.expm1,
-    lambda g, y, x: g * (y + 1))
-
-log = elementwise("log", "log", ieee(np.log),
-    lambda g, y, x: g / x)
-
-log1p = elementwise("log1p", "log1p", ieee(np.log1p),
-    lambda g, y, x: g / (1 + x))
-
-sqrt = elementwise("sqrt", "√", ieee(np.sqrt),
-    lambda g, y, x: g / (2 * y))
+erf = elementwise("erf", "erf", kernels.erf,
+    lambda g, y, x: g * (kernels.TWO_OVER_ROOT_PI * np.exp(-x * x)))
 
 # The root of the order n of a sum of powers, as norms and standard deviations take it: where all
 # are 0, its kink has the slope 0. The second derivative does not exist there, and is nan.
 root = elementwise("root", "ⁿ√", kernels.nth_root,
     lambda g, y, x, n: g * np.where(y == 0, 0, y ** (1 - n) / n),
     params=("n",))
-
-sin = elementwise("sin", "sin", np.sin,
-    lambda g, y, x: g * np.cos(x))
-
-cos = elementwise("cos", "cos", np.cos,
-    lambda g, y, x: -g * np.sin(x))
-
-erf = elementwise("erf", "erf", kernels.erf,
-    lambda g, y, x: g * (kernels.TWO_OVER_ROOT_PI * np.exp(-x * x)))
-
-tanh = elementwise("tanh", "tanh", np.tanh,
-    lambda g, y, x: g * (1 - y * y))
-
-sigmoid = elementwise("sigmoid", "σ", kernels.sigmoid,
-    lambda g, y, x: g * y * (1 - y))
-
-relu = elementwise("relu", "relu", lambda x: np.maximum(x, 0),
-    lambda g, y, x: np.where(x > 0, g, 0))
-
-abs_ = elementwise("abs", "|x|", kernels.absolute,
-    lambda g, y, x: g * np.sign(x))
 
 clip = elementwise("clip", "clip", np.clip,
     lambda g, y, x, lo, hi: np.where(kernels.inside(x, lo, hi), g, 0),
@@ -215,6 +213,18 @@ def _share(a: Value, b: Value, y: Value) -> Value:
 logaddexp = elementwise("logaddexp", "logaddexp", np.logaddexp,
     lambda g, y, a, b: g * _share(a, b, y),
     lambda g, y, a, b: g * _share(b, a, y))
+
+logaddexp2 = elementwise("logaddexp2", "logaddexp2", np.logaddexp2,
+    lambda g, y, a, b: g * _share(a * kernels.LN_2, b * kernels.LN_2, y * kernels.LN_2),
+    lambda g, y, a, b: g * _share(b * kernels.LN_2, a * kernels.LN_2, y * kernels.LN_2))
+
+hypot = elementwise("hypot", "hypot", np.hypot,
+    lambda g, y, a, b: g * np.where(y == 0, 0, a / y),
+    lambda g, y, a, b: g * np.where(y == 0, 0, b / y))
+
+arctan2 = elementwise("arctan2", "atan2", np.arctan2,
+    lambda g, y, a, b: g * b / (a * a + b * b),
+    lambda g, y, a, b: -g * a / (a * a + b * b))
 
 # ── Choosing ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -275,6 +285,28 @@ def _cumsum_vjp(g: Value, y: Value, x: Value, axis: int) -> Value:
 cumsum: Primitive = Primitive("cumsum", "cumsum", np.cumsum,
     _cumsum_vjp,
     params=("axis",))
+
+def _prod_vjp(g: Value, y: Value, x: Value, axis: Axis, keepdims: bool) -> Value:
+    """g times the product of all others, which is that of those before and of those after."""
+    rows, restore = axes.rows_along(x, axis)
+    others = axes.products_before(rows, -1) * axes.products_before(rows[..., ::-1], -1)[..., ::-1]
+    return _keep_axes(g, x, axis, keepdims) * restore(others)
+
+prod = Primitive("prod", "Π", kernels.prod,
+    _prod_vjp,
+    params=("axis", "keepdims"), latex=(None, r"g \prod_{j \ne i} x_j"))
+
+def _cumprod_vjp(g: Value, y: Value, x: Value, axis: int) -> Value:
+    """What is before an element, times the sum s = g + (next x)·(next s), found by doubling."""
+    s, product = g, axes.move_forward(x, 1, axis)
+    for d in axes.doublings(x.shape[axis]):  # s is of d terms, and product of as many factors
+        s = s + product * axes.move_forward(s, d, axis)
+        product = product * axes.move_forward(product, d, axis)
+    return s * axes.products_before(x, axis)
+
+cumprod: Primitive = Primitive("cumprod", "cumprod", np.cumprod,
+    _cumprod_vjp,
+    params=("axis",), latex=(None, r"\sum_{j \ge i} g_j \prod_{k \le j, k \ne i} x_k"))
 
 def _einsum_vjps(*arguments: Value) -> Iterator[Rule]:
     for i in range(len(arguments) - 1):
@@ -355,6 +387,7 @@ not_equal     = elementwise("not_equal", "≠", operator.ne)
 logical_and   = elementwise("logical_and", "∧", operator.and_)
 logical_or    = elementwise("logical_or", "∨", operator.or_)
 logical_not   = elementwise("logical_not", "¬", operator.invert)
+floor_divide  = elementwise("floor_divide", "//", ieee(operator.floordiv))
 isfinite      = elementwise("isfinite", "finite?", np.isfinite)
 isnan         = elementwise("isnan", "nan?", np.isnan)
 sign          = elementwise("sign", "sign", kernels.sign)

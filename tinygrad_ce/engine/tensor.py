@@ -20,6 +20,7 @@ import operator
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from itertools import count, repeat
 from typing import Union, final
 
@@ -125,6 +126,40 @@ def _unary(primitive: Primitive, doc: str | None = None) -> Callable[[Tensor], T
     operator.__doc__ = doc
     return operator
 
+
+def _of_module(module: str, name: str) -> Callable[..., Value]:
+    """The method that is a function of a module, which is loaded when it is first called."""
+
+    def method(self: Tensor, *args: object, **kwargs: object) -> Value:
+        function = getattr(import_module(f".{module}", __package__), name)
+        return function(self, *args, **kwargs)
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"Return what `np.{name}` does of this Tensor."
+    return method
+
+
+# What ndarray has and Tensor has not, and what to do instead.
+_IN_PLACE = "it changes an array in place, and arrays in a graph never change: "
+_NOT_HERE = {
+    "sort": f"{_IN_PLACE}use tg.sort(t)",
+    "partition": f"{_IN_PLACE}use np.partition(t, kth)",
+    "fill": f"{_IN_PLACE}use tg.full_like(t, value)",
+    "put": f"{_IN_PLACE}use np.where(mask, value, t)",
+    "resize": f"{_IN_PLACE}use np.resize(t, shape)",
+    "setfield": f"{_IN_PLACE}use np.where(mask, value, t)",
+    "byteswap": f"{_IN_PLACE}use t.data.byteswap()",
+    "setflags": "its data is always read-only: use t.data.copy()",
+    "flat": "use t.flatten(), or iterate over it",
+    "choose": "stack the choices and use tg.take_along_axis",
+    "view": "nothing is a view: use t.reshape or t.astype",
+    "getfield": "a Tensor has no fields: use t.data",
+    **dict.fromkeys(
+        ("base", "ctypes", "dump", "dumps", "flags", "strides", "tobytes", "tofile"),
+        "a Tensor's memory is that of its array: use t.data",
+    ),
+    **dict.fromkeys(("device", "to_device"), "arrays are NumPy's, in the memory of the CPU"),
+}
 
 _NUMBERS = frozenset((bool, int, float))
 
@@ -394,6 +429,8 @@ class Tensor(Node):
     __sub__, __rsub__ = _binary(p.subtract), _reflected(p.subtract)
     __mul__, __rmul__ = _binary(p.multiply), _reflected(p.multiply)
     __truediv__, __rtruediv__ = _binary(p.divide), _reflected(p.divide)
+    __mod__, __rmod__ = _binary(p.remainder), _reflected(p.remainder)
+    __floordiv__, __rfloordiv__ = _binary(p.floor_divide), _reflected(p.floor_divide)
     __and__, __rand__ = _binary(p.logical_and), _reflected(p.logical_and)
     __or__, __ror__ = _binary(p.logical_or), _reflected(p.logical_or)
     __lt__, __le__ = _binary(p.less), _binary(p.less_equal)
@@ -401,6 +438,12 @@ class Tensor(Node):
     __eq__ = _binary(p.equal)  # type: ignore[assignment]
     __ne__ = _binary(p.not_equal)  # type: ignore[assignment]
     __neg__, __abs__, __invert__ = _unary(p.negative), _unary(p.abs_), _unary(p.logical_not)
+
+    def __divmod__(self, other: Value) -> tuple[Tensor, Tensor]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Value) -> tuple[Tensor, Tensor]:
+        return other // self, other % self
 
     def __pos__(self) -> Tensor:
         return self
@@ -487,7 +530,7 @@ class Tensor(Node):
 
     def _passes_gradient(self) -> bool:
         """Whether a gradient can still be asked for: one is required, and no graph is freed."""
-        return self._requires_grad and self.inputs is not None
+        return self._requires_grad and self._retains_grad is not None
 
     def __index__(self) -> int:
         if self.dtype.kind not in "iu":
@@ -681,11 +724,74 @@ class Tensor(Node):
         """Repeat along new axes and axes of length 1 to this shape."""
         return apply_unary(p.broadcast_to, self, as_shape(shape))
 
+    def copy(self) -> Tensor:
+        """Return the Tensor itself, which nothing can change."""
+        return self
+
+    def conjugate(self) -> Tensor:
+        """Return the Tensor itself, which is real."""
+        return self
+
+    conj = conjugate
+
+    @property
+    def real(self) -> Tensor:
+        """The Tensor itself."""
+        return self
+
+    @property
+    def imag(self) -> Tensor:
+        """Zeros of this shape and dtype."""
+        return constant(np.zeros(self.shape, self.dtype)[()])
+
+    @property
+    def itemsize(self) -> int:
+        """The bytes of one element."""
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all elements."""
+        return self.size * self.dtype.itemsize
+
+    def tolist(self) -> Value:
+        """Return the value as Python numbers in nested lists; of a 0-d Tensor the number."""
+        return self.data.tolist()
+
     def astype(self, dtype: DTypeLike) -> Tensor:
         """Convert to another dtype; no gradient flows to or from integers and booleans."""
         dtype = check_dtype(dtype)
         source = self if dtype.kind == "f" else self.detach()
         return apply_unary(p.astype, source, dtype)
+
+    # ── As NumPy's functions ──────────────────────────────────────────────────────────────────
+
+    prod = _of_module("reductions", "prod")
+    cumprod = _of_module("reductions", "cumprod")
+    ptp = _of_module("reductions", "ptp")
+    any = _of_module("constant_functions", "any")
+    all = _of_module("constant_functions", "all")
+    round = _of_module("constant_functions", "round")
+    nonzero = _of_module("constant_functions", "nonzero")
+    searchsorted = _of_module("constant_functions", "searchsorted")
+    argpartition = _of_module("constant_functions", "argpartition")
+    argsort = _of_module("operations", "argsort")
+    dot = _of_module("products", "dot")
+    ravel = _of_module("rearranging", "ravel")
+    take = _of_module("rearranging", "take")
+    repeat = _of_module("rearranging", "repeat")
+    trace = _of_module("rearranging", "trace")
+    diagonal = _of_module("rearranging", "diagonal")
+
+    def compress(self, condition: TensorLike, axis: int | None = None) -> Tensor:
+        """Return what `np.compress` does of this Tensor."""
+        function: Callable[..., Tensor] = _of_module("rearranging", "compress")
+        return function(condition, self, axis)
+
+    def __getattr__(self, name: str) -> Value:
+        if name in _NOT_HERE:
+            raise AttributeError(f"a Tensor has no {name}: {_NOT_HERE[name]}")
+        raise AttributeError(f"'Tensor' object has no attribute {name!r}")
 
 
 _NUMERIC = (Tensor, np.ndarray, np.generic, int, float, complex, list, tuple)

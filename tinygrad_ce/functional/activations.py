@@ -9,6 +9,7 @@ import numpy as np
 
 from ..arguments import check_choice, check_flag, check_real, shown
 from ..engine.context import scope
+from ..engine.operations import logaddexp, where
 from ..engine.random_sample import sample
 from ..engine.tensor import Tensor
 from . import validation
@@ -45,6 +46,149 @@ def gelu(x: Any, approximate: Literal["none", "tanh"] = "none") -> Tensor:
     else:
         inside = (math.sqrt(2 / math.pi) * (z + 0.044715 * z * z * z)).tanh()
     return 0.5 * z * (1 + inside)
+
+
+@scope("relu")
+def relu(x: Any) -> Tensor:
+    """Return max(x, 0); its derivative at 0 is 0.
+
+    Parameters
+    ----------
+    x
+        Floating point of any shape. The result has its shape and dtype.
+
+    Raises
+    ------
+    TypeError
+        An x that is not floating point.
+
+    >>> relu(Tensor([-1.0, 0.0, 2.0]))
+    Tensor([0., 0., 2.])
+    """
+    return validation.as_floating(x, "arguments of relu").relu()
+
+
+@scope("tanh")
+def tanh(x: Any) -> Tensor:
+    """Return the hyperbolic tangent. Parameter, result and errors are those of `relu`.
+
+    >>> tanh(Tensor([0.0, 100.0]))
+    Tensor([0., 1.])
+    """
+    return validation.as_floating(x, "arguments of tanh").tanh()
+
+
+@scope("sigmoid")
+def sigmoid(x: Any) -> Tensor:
+    """Return 1 / (1 + exp(-x)), without overflow; arguments and errors are those of `relu`.
+
+    >>> sigmoid(Tensor([0.0, -1000.0]))
+    Tensor([0.5, 0. ])
+    """
+    return validation.as_floating(x, "arguments of sigmoid").sigmoid()
+
+
+@scope("silu")
+def silu(x: Any) -> Tensor:
+    """Return x σ(x), also called swish: a smooth relu. Arguments and errors are those of `relu`.
+
+    References
+    ----------
+    Hendrycks and Gimpel, Gaussian error linear units, 2016; Ramachandran, Zoph and Le, Searching
+    for activation functions, 2017.
+
+    >>> silu(Tensor([-1.0, 0.0, 1.0]))
+    Tensor([-0.26894142,  0.        ,  0.73105858])
+    """
+    z = validation.as_floating(x, "arguments of silu")
+    return z * z.sigmoid()
+
+
+@scope("softplus")
+def softplus(x: Any, beta: float = 1.0) -> Tensor:
+    """Return log(1 + exp(βx)) / β, without overflow: a smooth relu, whose derivative is σ(βx).
+
+    Parameters
+    ----------
+    x
+        Floating point of any shape. The result has its shape and dtype.
+    beta
+        β, above 0: the larger, the nearer to relu.
+
+    Raises
+    ------
+    TypeError
+        An x that is not floating point.
+    ValueError
+        A beta that is not above 0.
+
+    Notes
+    -----
+    PyTorch returns x itself where βx is above a threshold of 20, which differs by up to 2e-9.
+
+    >>> softplus(Tensor([0.0, 1000.0]))
+    Tensor([6.93147181e-01, 1.00000000e+03])
+    """
+    z = validation.as_floating(x, "arguments of softplus")
+    if not check_real("beta", beta, 0):
+        raise ValueError("beta is above 0, got 0")
+    return logaddexp(z, 0.0) if beta == 1 else logaddexp(z * float(beta), 0.0) / float(beta)
+
+
+@scope("leaky_relu")
+def leaky_relu(x: Any, negative_slope: float = 0.01) -> Tensor:
+    """Return x where it is positive, and negative_slope · x elsewhere, also at 0.
+
+    Parameters
+    ----------
+    x
+        Floating point of any shape. The result has its shape and dtype.
+    negative_slope
+        A number.
+
+    Raises
+    ------
+    TypeError
+        An x that is not floating point, a slope that is no number.
+
+    References
+    ----------
+    Maas, Hannun and Ng, Rectifier nonlinearities improve neural network acoustic models, 2013.
+
+    >>> leaky_relu(Tensor([-1.0, 0.0, 2.0]))
+    Tensor([-0.01,  0.  ,  2.  ])
+    """
+    z = validation.as_floating(x, "arguments of leaky_relu")
+    return where(z > 0, z, z * float(check_real("negative_slope", negative_slope)))
+
+
+@scope("elu")
+def elu(x: Any, alpha: float = 1.0) -> Tensor:
+    """Return x where it is positive, and α (exp(x) - 1) elsewhere, also at 0.
+
+    Parameters
+    ----------
+    x
+        Floating point of any shape. The result has its shape and dtype.
+    alpha
+        α, a number: the result is above -α.
+
+    Raises
+    ------
+    TypeError
+        An x that is not floating point, an alpha that is no number.
+
+    References
+    ----------
+    Clevert, Unterthiner and Hochreiter, Fast and accurate deep network learning by exponential
+    linear units, 2016.
+
+    >>> elu(Tensor([-1000.0, 0.0, 2.0]))
+    Tensor([-1.,  0.,  2.])
+    """
+    z = validation.as_floating(x, "arguments of elu")
+    below = where(z > 0, 0.0, z)  # so that exp cannot overflow where it is not used
+    return where(z > 0, z, below.expm1() * float(check_real("alpha", alpha)))
 
 
 @scope("dropout")

@@ -187,6 +187,11 @@ def cross_entropy(
     IndexError
         A label out of range. Labels never wrap around.
 
+    Warns
+    -----
+    UserWarning
+        All rows are probabilities that sum to 1: a softmax was taken already.
+
     Notes
     -----
     As in PyTorch, with these exceptions: a class of weight or target 0 with a logit of -inf
@@ -214,6 +219,9 @@ def cross_entropy(
     z, y, w, dtype = validation.validate_cross_entropy(
         logits, target, axis, weight, ignore_index, label_smoothing, check_targets
     )
+    primitive = getattr(logits, "primitive", None)
+    if primitive is None or primitive is p.divide:  # with which a softmax ends
+        validation.warn_of_probabilities(z)
     keep = None
     if ignore_index is not None:
         keep = y != ignore_index
@@ -222,7 +230,7 @@ def cross_entropy(
     losses = _weighted_nll(z, smooth, w)
     if keep is not None:
         losses = where(keep, losses, 0)
-    loss = _reduce(losses, reduction, _row_weights(y, w, keep, z.dtype))
+    loss = reduce_losses(losses, reduction, _row_weights(y, w, keep, z.dtype))
     return loss if loss.dtype is dtype else loss.astype(dtype)
 
 
@@ -240,13 +248,13 @@ def _weighted_nll(z: Tensor, y: Tensor, w: Tensor | None = None) -> Tensor:
     log_sum = shifted.exp().sum(-1).log()
     if y.dtype.kind != "f":  # one term is left
         neg_log_prob = log_sum - _at_label(shifted, y)
-        return neg_log_prob if w is None else _multiply_zero_inf(w[y], neg_log_prob)
+        return neg_log_prob if w is None else multiply_zero_inf(w[y], neg_log_prob)
     neg_log_prob = log_sum.expand_dims(-1) - shifted
-    return _multiply_zero_inf(y if w is None else y * w, neg_log_prob).sum(-1)
+    return multiply_zero_inf(y if w is None else y * w, neg_log_prob).sum(-1)
 
 
-def _multiply_zero_inf(q: Tensor, neg_log_prob: Tensor) -> Tensor:
-    """q · (-log p) with 0 · inf = 0, the limit of q log q: p may be 0 where q is."""
+def multiply_zero_inf(q: Tensor, neg_log_prob: Tensor) -> Tensor:
+    """Return q · (-log p) with 0 · inf = 0, the limit of q log q: p may be 0 where q is."""
     return q * where((q == 0) & (neg_log_prob == np.inf), 0, neg_log_prob)
 
 
@@ -260,8 +268,10 @@ def _row_weights(y: Tensor, w: Tensor | None, keep: Tensor | None, dtype: Any) -
     return keep.astype(dtype) if label_weights is None else where(keep, label_weights, 0)
 
 
-def _reduce(losses: Tensor, reduction: Reduction, row_weights: Tensor | None) -> Tensor:
-    """The losses, their sum, or their weighted mean."""
+def reduce_losses(
+    losses: Tensor, reduction: Reduction, row_weights: Tensor | None = None
+) -> Tensor:
+    """Return the losses, their sum, or their weighted mean."""
     if reduction == "none":
         return losses
     if reduction == "sum":
@@ -321,6 +331,60 @@ def calculate_cross_entropy(y_true: Any, y_predicted: Any) -> Tensor:
     y_hat = at_least_float32(prediction)  # in float16, 1e-15 is 0
     loss = -(y * y_hat.clip(1e-15, 1 - 1e-15).log()).sum()
     return loss if y_hat is prediction else round_to(loss, np.result_type(y.dtype, np.float16))
+
+
+@scope("nll_loss")
+def nll_loss(
+    log_probs: Any,
+    target: Any,
+    *,
+    axis: int = -1,
+    weight: Any = None,
+    ignore_index: int | None = None,
+    reduction: Reduction = "mean",
+) -> Tensor:
+    """Return the negative log-likelihood -log p_t of labels t, for given log-probabilities.
+
+    Of `log_softmax(logits)`, it is `cross_entropy(logits, target)`.
+
+    Parameters
+    ----------
+    log_probs
+        Log-probabilities, floating point, of shape (..., C) or (C,).
+    target
+        Labels: integers in [0, C), of the shape of the log-probabilities without the class axis.
+    axis, weight, ignore_index, reduction
+        As in `cross_entropy`; the mean is weighted by the weights of the labels.
+
+    Returns
+    -------
+    Tensor
+        0-d, or for "none" of the shape of the target.
+
+    Raises
+    ------
+    TypeError, ValueError, IndexError
+        As `cross_entropy`; and TypeError for distributions.
+
+    >>> nll_loss(Tensor(np.log([[0.5, 0.25, 0.25]])), [1])
+    Tensor(1.38629436)
+    """
+    check_choice("reduction", reduction, REDUCTIONS)
+    z, t, w, dtype = validation.validate_cross_entropy(
+        log_probs, target, axis, weight, ignore_index
+    )
+    if t.dtype.kind == "f":
+        raise TypeError(f"nll_loss takes labels, integers, got {t.dtype}: kl_div has distributions")
+    keep = None
+    if ignore_index is not None:
+        keep = t != ignore_index
+        z, t = where(keep.expand_dims(-1), z, 0), where(keep, t, 0)
+    losses = -_at_label(z, t)
+    if w is not None:
+        losses = multiply_zero_inf(w[t], losses)
+    if keep is not None:
+        losses = where(keep, losses, 0)
+    return round_to(reduce_losses(losses, reduction, _row_weights(t, w, keep, z.dtype)), dtype)
 
 
 # ── Parts ─────────────────────────────────────────────────────────────────────────────────────────

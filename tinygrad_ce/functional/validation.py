@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..arguments import as_numbers, check_flag, check_integer, check_real
+from ..engine.caller import warn_user
 from ..engine.tensor import Tensor, as_tensor, run_check
 
 
@@ -230,3 +231,33 @@ def as_class_weights(weight: Any, n_classes: int) -> Tensor:
             f"{n_classes} classes need weights of shape ({n_classes},), got shape {w.shape}"
         )
     return w
+
+
+def warn_of_probabilities(logits: Tensor) -> None:
+    """Warn if all rows of (..., C) are probabilities that sum to 1, as a softmax makes them."""
+    rows = logits._value
+    if rows.dtype.kind != "f" or not rows.size or rows.shape[-1] < 2:
+        return
+    if is_softmax(rows[(0,) * (rows.ndim - 1)]) and is_softmax(rows):  # one row is seen at once
+        warn_user(
+            "cross_entropy got rows that are a softmax already: between 0 and 1, and summing to 1. "
+            "It takes logits, of which it takes the softmax itself: leave out the softmax of the "
+            "model, or use nll_loss of its logarithm"
+        )
+
+
+def is_softmax(rows: Any) -> bool:
+    """Return whether rows (..., C) are probabilities that sum to 1, and none is one-hot."""
+    tolerance = max(1e-6, float(np.finfo(rows.dtype).eps) ** 0.5)
+    if not (rows.min() >= 0 and rows.max() < 1):
+        return False
+    return bool((abs(rows.sum(-1, dtype=np.result_type(rows.dtype, float)) - 1) <= tolerance).all())
+
+
+def check_unit_interval(values: Any, what: str, remedy: str) -> None:
+    """Raise ValueError if not all elements lie in [0, 1]; nan does not count."""
+    wrong = (values < 0) | (values > 1)
+    if np.any(wrong):
+        place = tuple(int(i) for i in np.argwhere(wrong)[0])
+        at = f" at {place}" if place else ""
+        raise ValueError(f"{what} {values[place]}{at} is not between 0 and 1: give {remedy}")

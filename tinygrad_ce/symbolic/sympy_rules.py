@@ -18,9 +18,12 @@ _LOWEST = frozenset(float(np.finfo(dtype).min) for dtype in (np.float16, np.floa
 
 # By SymPy's name of what they compute.
 _UNARY = {"exp": p.exp, "log": p.log, "sqrt": p.sqrt, "sin": p.sin, "cos": p.cos, "tanh": p.tanh}
+_UNARY |= {"tan": p.tan, "asin": p.arcsin, "acos": p.arccos, "atan": p.arctan, "sinh": p.sinh}
+_UNARY |= {"cosh": p.cosh, "asinh": p.arcsinh, "acosh": p.arccosh, "atanh": p.arctanh}
 _UNARY |= {"erf": p.erf, "Abs": p.abs_, "sign": p.sign, "Not": p.logical_not}
 _BINARY = {"Lt": p.less, "Le": p.less_equal, "Gt": p.greater, "Ge": p.greater_equal}
 _BINARY |= {"Eq": p.equal, "Ne": p.not_equal, "And": p.logical_and, "Or": p.logical_or}
+_BINARY |= {"atan2": p.arctan2, "Mod": p.remainder, "Pow": p.float_power}
 
 
 @cache
@@ -31,10 +34,17 @@ def sympy_rules() -> dict[Primitive, Callable[..., Any]]:
     return {
         p.scalar_power: lambda x, n: x ** to_rational(n)[()],
         p.expm1: elementwise(lambda x: s.exp(x) - 1),
+        p.exp2: elementwise(lambda x: 2**x),
+        p.log2: elementwise(lambda x: s.log(x, 2)),
+        p.log10: elementwise(lambda x: s.log(x, 10)),
         p.log1p: elementwise(lambda x: s.log(1 + x)),
+        p.cbrt: elementwise(lambda x: s.sign(x) * s.Abs(x) ** s.Rational(1, 3)),
+        p.hypot: elementwise(lambda a, b: s.sqrt(a * a + b * b), 2),
+        p.floor_divide: elementwise(lambda a, b: s.floor(a / b), 2),
         p.root: lambda x, n: x ** to_rational(1 / n)[()],
         p.sigmoid: elementwise(lambda x: 1 / (1 + s.exp(-x))),
         p.logaddexp: elementwise(lambda a, b: s.log(s.exp(a) + s.exp(b)), 2),
+        p.logaddexp2: elementwise(lambda a, b: s.log(2**a + 2**b, 2), 2),
         p.relu: elementwise(lambda x: s.Max(x, 0)),
         p.clip: lambda x, lo, hi: smaller(
             larger(x, to_rational(-math.inf if lo is None else lo)),

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from ...engine import primitives
-from ...engine.kernels import ARRAY_SLOT, TWO_OVER_ROOT_PI
+from ...engine.kernels import ARRAY_SLOT, LN_2, LN_10, TWO_OVER_ROOT_PI
 from ...engine.primitives import Primitive
 from .trees import ONE, ZERO, Tree, frac, from_latex, neg, plus, replace, times, where
 
@@ -23,6 +23,8 @@ _G, _Y = ("var", "g"), ("var", "y")
 _CONSTANTS = {
     math.pi: ("sym", "π"),
     math.inf: ("sym", "∞"),
+    LN_2: ("call", "log", ("num", "2")),
+    LN_10: ("call", "log", ("num", "10")),
     TWO_OVER_ROOT_PI: ("frac", ("num", "2"), ("sqrt", ("sym", "π"))),
 }
 
@@ -169,6 +171,14 @@ def _exp(x: Tree) -> Tree:
     return ("pow", ("sym", "e"), x)
 
 
+def _exp2(x: Tree) -> Tree:
+    return ("pow", ("num", "2"), x)
+
+
+def _squared(x: Tree) -> Tree:
+    return ("pow", x, ("num", "2"))
+
+
 _UFUNCS: dict[str, Callable[..., Tree]] = {
     "add": plus,
     "subtract": lambda a, b: plus(a, neg(b)),
@@ -180,9 +190,15 @@ _UFUNCS: dict[str, Callable[..., Tree]] = {
     "absolute": lambda a: ("abs", a),
     "sqrt": lambda x: ("sqrt", x),
     "exp": _exp,
+    "exp2": _exp2,
     "expm1": lambda x: plus(_exp(x), neg(ONE)),
+    "float_power": lambda a, b: ("pow", a, b),
+    "remainder": _call("mod"),
+    "floor_divide": lambda a, b: ("floor", a, b),
+    "hypot": lambda a, b: ("sqrt", plus(_squared(a), _squared(b))),
     "log1p": lambda x: ("call", "log", plus(ONE, x)),
     "logaddexp": lambda a, b: ("call", "log", plus(_exp(a), _exp(b))),
+    "logaddexp2": lambda a, b: ("call", "log2", plus(_exp2(a), _exp2(b))),
     "maximum": _call("max"), "minimum": _call("min"),
     "less": _relation("<"), "less_equal": _relation("≤"), "equal": _relation("="),
     "greater": _relation(">"), "greater_equal": _relation("≥"), "not_equal": _relation("≠"),

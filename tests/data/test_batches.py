@@ -1,9 +1,5 @@
-import gzip
-import hashlib
-import re
 import subprocess
 import sys
-from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -11,132 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinygrad_ce import data
-
-DATASETS_FOLDER = files("tinygrad_ce") / "datasets"
-FILENAMES = ("iris.csv", "digits.csv.gz")
-
-
-# The data sets
-
-
-@pytest.mark.parametrize(("name", "shape"), [("iris", (150, 4)), ("digits", (1797, 64))])
-def test_dataset_has_the_promised_shapes_and_dtypes(name, shape):
-    X, y, names = data.DATASETS[name]()
-    assert X.shape == shape
-    assert X.dtype == np.float32
-    assert X.flags.c_contiguous
-    assert y.shape == shape[:1]
-    assert y.dtype == np.int64
-    assert isinstance(names, tuple)
-    assert all(type(label) is str for label in names)
-    assert sorted(set(y.tolist())) == list(range(len(names)))
-
-
-def test_registry_holds_every_dataset_under_its_functions_name():
-    assert list(data.DATASETS) == ["iris", "digits"]
-    assert all(getattr(data, name) is load for name, load in data.DATASETS.items())
-
-
-@pytest.mark.parametrize("name", data.DATASETS)
-def test_every_dataset_names_each_of_its_features_differently(name):
-    X, _, _ = data.DATASETS[name]()
-    features = data.feature_names(name)
-    assert len(features) == len(set(features)) == X.shape[1]
-
-
-def test_unknown_dataset_is_refused_with_the_known_names():
-    with pytest.raises(ValueError, match=r"one of iris, digits, got 'wine'"):
-        data.feature_names("wine")
-
-
-def test_iris_has_fifty_flowers_of_each_species():
-    _, y, names = data.iris()
-    assert names == ("setosa", "versicolor", "virginica")
-    assert np.bincount(y).tolist() == [50, 50, 50]
-
-
-def test_iris_has_the_means_of_fishers_table():
-    X, y, _ = data.iris()
-    means = [X[y == k].mean(axis=0, dtype=np.float64) for k in range(3)]
-    fisher = [
-        [5.006, 3.428, 1.462, 0.246],
-        [5.936, 2.770, 4.260, 1.326],
-        [6.588, 2.974, 5.552, 2.026],
-    ]
-    np.testing.assert_allclose(means, fisher, atol=1e-6)
-
-
-def test_iris_has_both_corrections_to_the_uci_file():
-    X, _, _ = data.iris()
-    np.testing.assert_array_equal(X[34], np.float32([4.9, 3.1, 1.5, 0.2]))
-    np.testing.assert_array_equal(X[37], np.float32([4.9, 3.6, 1.4, 0.1]))
-
-
-def test_digits_has_the_published_class_counts():
-    _, y, names = data.digits()
-    assert names == tuple("0123456789")
-    assert np.bincount(y).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
-
-
-def test_digits_counts_ink_from_0_to_16():
-    X, _, _ = data.digits()
-    assert set(np.unique(X)) == set(range(17))
-    assert X.mean(dtype=np.float64) == pytest.approx(4.884165, abs=1e-6)
-
-
-def test_digits_begins_with_the_published_rows():
-    X, y, _ = data.digits()
-    assert y[:10].tolist() == list(range(10))
-    top_of_zero = [[0, 0, 5, 13, 9, 1, 0, 0], [0, 0, 13, 15, 10, 15, 5, 0]]
-    assert X[0].reshape(8, 8)[:2].tolist() == top_of_zero
-    assert data.feature_names("digits")[8 * 2 + 5] == "pixel 2 5"
-
-
-@pytest.mark.parametrize("name", data.DATASETS)
-def test_changing_a_loaded_dataset_leaves_the_next_one_as_it_was(name):
-    load = data.DATASETS[name]
-    X, y, _ = load()
-    X_before, y_before = X.copy(), y.copy()
-    X[:] = -1
-    y[:] = -1
-    X_after, y_after, _ = load()
-    np.testing.assert_array_equal(X_after, X_before)
-    np.testing.assert_array_equal(y_after, y_before)
-
-
-@pytest.mark.parametrize("filename", FILENAMES)
-def test_file_has_the_checksum_that_sources_md_gives(filename):
-    sources = (DATASETS_FOLDER / "SOURCES.md").read_text(encoding="utf-8")
-    row = re.compile(rf"^\| {re.escape(filename)} \|.*\| (\w+) \|$", re.MULTILINE)
-    digest = hashlib.sha256((DATASETS_FOLDER / filename).read_bytes()).hexdigest()
-    assert row.findall(sources) == [digest]
-
-
-def test_every_file_of_the_folder_is_accounted_for():
-    assert {file.name for file in DATASETS_FOLDER.iterdir()} == {*FILENAMES, "SOURCES.md"}
-
-
-def test_gzip_header_holds_no_date():
-    header = (DATASETS_FOLDER / "digits.csv.gz").read_bytes()[:8]
-    assert header[4:8] == bytes(4)
-
-
-@pytest.mark.parametrize("filename", FILENAMES)
-def test_file_carries_its_attribution_and_licence(filename):
-    raw = (DATASETS_FOLDER / filename).read_bytes()
-    text = (gzip.decompress(raw) if filename.endswith(".gz") else raw).decode()
-    assert re.match(r"# .*(Fisher|Alpaydin).*CC BY 4\.0", text)
-
-
-@pytest.mark.parametrize("name", data.DATASETS)
-def test_data_equal_those_of_scikit_learn(name):
-    datasets = pytest.importorskip("sklearn.datasets")
-    theirs = getattr(datasets, f"load_{name}")()
-    X, y, names = data.DATASETS[name]()
-    np.testing.assert_array_equal(X, theirs.data.astype(np.float32))
-    np.testing.assert_array_equal(y, theirs.target)
-    assert list(names) == [str(label) for label in theirs.target_names]
-
 
 # train_test_split
 
@@ -372,80 +242,14 @@ def test_scalars_are_refused(call, X, y, name):
         call(np.array(X), np.array(y))
 
 
-# standardize
+# Larger than memory
 
 
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
-def test_standardized_training_part_has_mean_0_and_std_1_in_its_own_dtype(dtype):
-    X = np.random.default_rng(0).normal(3, 5, size=(200, 4)).astype(dtype)
-    (standard,) = data.standardize(X)
-    assert standard.dtype == dtype
-    tolerance = 10 * np.finfo(dtype).eps
-    np.testing.assert_allclose(standard.mean(axis=0, dtype=np.longdouble), 0, atol=tolerance)
-    np.testing.assert_allclose(standard.std(axis=0, dtype=np.longdouble), 1, atol=tolerance)
-
-
-def test_other_parts_are_scaled_by_the_training_part_alone():
-    rng = np.random.default_rng(0)
-    train, test, more = rng.normal(size=(9, 3)), rng.normal(2, 3, size=(5, 3)), np.zeros((0, 3))
-    results = data.standardize(train, test, more)
-    assert isinstance(results, tuple)
-    np.testing.assert_allclose(results[1], (test - train.mean(0)) / train.std(0))
-    assert results[2].shape == (0, 3)
-    np.testing.assert_array_equal(results[0], data.standardize(train)[0])
-
-
-@pytest.mark.parametrize("value", [0, 5, 0.1, 1e30, 3e-42])
-def test_constant_columns_become_zero_in_every_part(value):
-    train = np.full((7, 2), value, np.float32)
-    train[:, 1] = np.arange(7)
-    scaled_train, scaled_test = data.standardize(train, train[:3] + 1)
-    assert (scaled_train[:, 0] == 0).all()
-    assert (scaled_test[:, 0] == 0).all()
-    assert (scaled_train[:, 1] != 0).sum() == 6
-
-
-def test_column_whose_variance_underflows_becomes_zero_without_a_warning():
-    (scaled,) = data.standardize(np.array([[0.0], [1e-200]]))
-    assert scaled.tolist() == [[0.0], [0.0]]
-
-
-def test_standardized_digits_are_finite():
-    X, y, _ = data.digits()
-    X_train, X_test, _, _ = data.train_test_split(X, y)
-    for part in data.standardize(X_train, X_test):
-        assert np.isfinite(part).all()
-    assert (X_train.std(axis=0) == 0).any()
-
-
-def test_standardize_leaves_its_arguments_alone():
-    X = np.arange(6.0).reshape(3, 2)
-    (result,) = data.standardize(X)
-    result[:] = 9
-    assert X.tolist() == [[0, 1], [2, 3], [4, 5]]
-
-
-def test_parts_keep_each_its_own_dtype():
-    results = data.standardize(np.eye(3), np.eye(3, dtype=np.float32))
-    assert [part.dtype for part in results] == [np.float64, np.float32]
-
-
-@pytest.mark.parametrize("dtype", [np.int64, bool, complex])
-def test_standardize_refuses_dtypes_that_could_not_hold_the_result(dtype):
-    with pytest.raises(TypeError, match=r"X_train has dtype \w+: expected a floating one"):
-        data.standardize(np.eye(3, dtype=dtype))
-
-
-def test_standardize_refuses_other_columns_and_says_which_part_has_them():
-    with pytest.raises(ValueError, match=r"others\[1\] has rows of shape \(2,\): expected \(3,\)"):
-        data.standardize(np.eye(3), np.eye(3), np.ones((3, 2)))
-
-
-def test_standardize_refuses_an_empty_training_part():
-    with pytest.raises(ValueError, match=r"X_train has shape \(0, 4\): expected at least one row"):
-        data.standardize(np.zeros((0, 4)))
-
-
-def test_standardize_refuses_a_scalar():
-    with pytest.raises(ValueError, match="X_train is a scalar"):
-        data.standardize(np.float64(3))
+def test_batches_of_a_memory_map_read_the_rows_of_a_batch_alone(tmp_path):
+    np.save(tmp_path / "X.npy", np.arange(24.0).reshape(12, 2))
+    X = np.load(tmp_path / "X.npy", mmap_mode="r")
+    y = np.arange(12)
+    for X_batch, y_batch in data.minibatches(X, y, 5, rng=0):
+        assert not isinstance(X_batch, np.memmap)
+        assert X_batch.base is None
+        np.testing.assert_array_equal(X_batch[:, 0], 2 * y_batch)
