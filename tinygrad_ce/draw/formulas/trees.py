@@ -197,7 +197,7 @@ def _write_times(*factors: Tree) -> Parts:
 
 def _write_call(name: str, *inputs: Tree) -> Parts:
     as_latex = rf"\operatorname{{{name}}}" if name.isalnum() else latex_text(name)
-    as_latex = rf"\{name}" if name in _NAMES.split() else as_latex
+    as_latex = rf"\{name}" if name in _NAMES else as_latex
     function = _FUNCTION_SIGNS.get(name) or ("name", as_latex, name)
     if len(inputs) > 1 or _precedence(inputs[0]) <= 5 or name == "sigmoid":
         return [function, "(", *_join(", ", map(write, inputs)), ")"]
