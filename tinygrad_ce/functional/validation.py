@@ -254,10 +254,13 @@ def is_softmax(rows: Any) -> bool:
     return bool((abs(rows.sum(-1, dtype=np.result_type(rows.dtype, float)) - 1) <= tolerance).all())
 
 
-def check_unit_interval(values: Any, what: str, remedy: str) -> None:
+def check_unit_interval(values: Any, what: str) -> None:
     """Raise ValueError if not all elements lie in [0, 1]; nan does not count."""
     wrong = (values < 0) | (values > 1)
     if np.any(wrong):
         place = tuple(int(i) for i in np.argwhere(wrong)[0])
         at = f" at {place}" if place else ""
-        raise ValueError(f"{what} {values[place]}{at} is not between 0 and 1: give {remedy}")
+        remedy = "give labels 0 and 1, or probabilities"
+        if what == "probability":
+            remedy = "binary_cross_entropy_with_logits is the one that takes logits"
+        raise ValueError(f"{what} {values[place]}{at} is not between 0 and 1: {remedy}")
