@@ -31,7 +31,17 @@ from .engine.operations import (
 )  # fmt: skip
 from .engine.random_sample import sample
 from .engine.tensor import Tensor
-from .engine.transforms import grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from .engine.transforms import (
+    elementwise_grad,
+    grad,
+    gradients,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
+    value_and_grad,
+    vjp,
+)
 
 if TYPE_CHECKING:
     from . import closed_form, data, draw, functional, nn, optim, train
@@ -68,7 +78,8 @@ __all__ = [
     "flip", "roll", "rot90", "moveaxis", "ravel", "diagonal", "trace", "diag", "tril", "triu",
     "take", "compress", "select", "diff", "dot", "vdot", "inner", "outer", "tensordot", "kron",
     "cross", "norm",
-    "gradients", "grad", "value_and_grad", "vjp", "jvp", "jacobian", "hessian", "hvp",
+    "gradients", "grad", "value_and_grad", "elementwise_grad",
+    "vjp", "jvp", "jacobian", "hessian", "hvp",
     "functional", "closed_form", "nn", "optim", "data", "train",
     "compare", "Comparison", "Comparisons", "gradcheck", "GradcheckError",
     "compile", "draw", "Drawing",

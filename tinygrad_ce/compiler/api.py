@@ -5,8 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import update_wrapper
 from operator import attrgetter, is_
 from pathlib import Path
@@ -83,8 +82,7 @@ def compile(
         On how many threads C runs a loop over many rows. No bit depends on it.
     verify
         Run the step itself too at every `verify`-th call of a recording, and compare all that both
-        return and leave behind, bit by bit (with `fast`, to within √ε of an array's largest
-        magnitude). Left out, at its second and third call; 0 for never.
+        return and leave behind, bit by bit (with `fast`, to within √ε of an array's norm). Left out, at its second and third call; 0 for never.
 
     Returns
     -------
@@ -287,10 +285,10 @@ class Compiled:
             )
 
     def _record_and_keep(self, key: Any, args: Any, kwargs: Any) -> Replay:
-        with _one_recording, _collector_paused():
+        with _one_recording:
             for replays in self._found.values():
                 self._live.update(*(replay.changed() for replay in replays))
-            replay = self._latest = self._compile(args, kwargs)
+            replay = self._latest = _with_collector_paused(lambda: self._compile(args, kwargs))
         alike = self._found.setdefault(key, [])
         alike.insert(0, replay)
         del alike[MOST_ALIKE:]
@@ -388,16 +386,17 @@ def _drop_graph(tensors: list[Tensor]) -> None:
         tensor.inputs, tensor._arguments = None, ()
 
 
-@contextmanager
-def _collector_paused() -> Iterator[None]:
+def _with_collector_paused(compile: Callable[[], Replay]) -> Replay:
     """Look for no reference cycles meanwhile: nodes form none, and there can be 100,000 of them."""
-    enabled = gc.isenabled()
-    gc.disable()
+    resume = gc.enable if gc.isenabled() else gc.disable
     try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
+        try:
+            gc.disable()
+            return compile()
+        finally:
+            resume()
+    finally:  # once more, as an interruption can come in the midst of it
+        resume()
 
 
 def _check_same(name: str, one: Program, other: Program) -> None:

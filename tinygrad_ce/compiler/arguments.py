@@ -138,7 +138,7 @@ class Slot:
         tensor.name = self.name
         if self.primitive is not None:
             tensor._requires_grad, tensor._tracked_since = True, 0
-            tensor.primitive, tensor.inputs = self.primitive, None
+            tensor.primitive, tensor.inputs, tensor._retains_grad = self.primitive, None, None
         elif self.is_variable:
             tensor.requires_grad = True
         return tensor

@@ -36,11 +36,11 @@ from .guards import (
     is_same,
     named_by,
     snapshot,
-    watching,
+    watch_attributes,
 )  # fmt: skip
 from .primitives import as_python_number, check_count, sampled, verified
 from .primitives import copied as in_memory_of_its_own
-from .side_effects import refusing_side_effects
+from .side_effects import Replacements, refuse_side_effects
 
 
 class RecordingError(RuntimeError):
@@ -673,14 +673,17 @@ def record(
     Tensor(5., from sum)
     """
     recorder = StepRecorder(inputs, borrowed)
-    recorder.name(named_by(step, [*args, *kwargs.values()]))
+    replaced = Replacements()
     try:
-        with (
-            recording_with(recorder),
-            observing(_Watch(recorder)),
-            watching(recorder),
-            refusing_side_effects(recorder.refuse),
-        ):
-            return recorder.finish(step(*args, **kwargs))
-    finally:
+        try:
+            recorder.name(named_by(step, [*args, *kwargs.values()]))
+            with recording_with(recorder), observing(_Watch(recorder)):
+                watch_attributes(recorder, replaced)
+                refuse_side_effects(recorder.refuse, replaced)
+                return recorder.finish(step(*args, **kwargs))
+        finally:
+            replaced.undo()
+            recorder.put_back()
+    finally:  # once more, as an interruption can come in the midst of it
+        replaced.undo()
         recorder.put_back()

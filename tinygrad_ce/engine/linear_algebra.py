@@ -577,7 +577,7 @@ def norm(x: TensorLike, ord: Value = None, axis: Axis = None, keepdims: bool = F
     Tensor(5.)
     """
     v = as_tensor(x)
-    v = v if v.dtype.kind == "f" else v.astype(np.float64)
+    v = v.astype(np.float64) if v.dtype.kind in "biu" else v
     axes = tuple(range(v.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     if axis is None and (
         ord is None or (ord == 2 and v.ndim == 1) or (ord == "fro" and v.ndim == 2)

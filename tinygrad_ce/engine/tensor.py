@@ -530,7 +530,7 @@ class Tensor(Node):
 
     def _passes_gradient(self) -> bool:
         """Whether a gradient can still be asked for: one is required, and no graph is freed."""
-        return self._requires_grad and self.inputs is not None
+        return self._requires_grad and self._retains_grad is not None
 
     def __index__(self) -> int:
         if self.dtype.kind not in "iu":

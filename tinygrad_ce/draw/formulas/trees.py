@@ -120,8 +120,7 @@ _RELATIONS: dict[str, Callable[[Any, Any], Any]] = {
     "=": np.equal, "≠": np.not_equal, "<": np.less, ">": np.greater, "≤": np.less_equal,
     "≥": np.greater_equal, "∧": np.logical_and, "∨": np.logical_or,
 }  # fmt: skip
-_NAMES = ("log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan")
-_NAMES += ("max", "min")
+_NAMES = "log sin cos tan sinh cosh tanh arcsin arccos arctan max min"
 _FUNCTION_SIGNS = {
     "not": ("name", r"\lnot ", "¬"), "sigmoid": ("name", r"\sigma", "σ"),
     "log2": ("name", r"\log_2", "log₂"), "log10": ("name", r"\log_{10}", "log₁₀"),
@@ -196,7 +195,7 @@ def _write_times(*factors: Tree) -> Parts:
 
 def _write_call(name: str, *inputs: Tree) -> Parts:
     as_latex = rf"\operatorname{{{name}}}" if name.isalnum() else latex_text(name)
-    as_latex = rf"\{name}" if name in _NAMES else as_latex
+    as_latex = rf"\{name}" if name in _NAMES.split() else as_latex
     function = _FUNCTION_SIGNS.get(name) or ("name", as_latex, name)
     if len(inputs) > 1 or _precedence(inputs[0]) <= 5 or name == "sigmoid":
         return [function, "(", *_join(", ", map(write, inputs)), ")"]
