@@ -34,7 +34,15 @@ def validate_cross_entropy(
         weights, or None; and the dtype of the loss. Those that are floating point have that dtype
         already, or float32 where it is float16, in which sums overflow.
     """
-    x = as_floating(logits)
+    try:
+        x = as_floating(logits)
+    except TypeError:
+        t = as_integers_or_floats(target)
+        if t.dtype.kind == "f" and t.ndim == np.ndim(logits) + 1:
+            raise TypeError(
+                "logits and labels are swapped: the logits come first, cross_entropy(logits, y)"
+            ) from None
+        raise
     z = move_classes_last(x, axis)
     y = as_target(target, x, axis)
     if ignore_index is not None:
@@ -116,7 +124,7 @@ def as_target(target: Any, logits: Tensor, axis: int) -> Tensor:
     if kind not in "fiu":
         raise TypeError(
             f"a target is labels, which are integers, or distributions, floating point; "
-            f"got {t.dtype}"
+            f"got {t.dtype}: convert it with astype(int)"
         )
     if t.shape == rows:
         raise TypeError(_dtype_error_message(t.dtype, shape[axis], "labels"))
@@ -139,7 +147,14 @@ def _shape_error_message(t: Tensor, shape: tuple[int, ...], rows: tuple[int, ...
         f"a target of shape {rows}; got {t.shape} of {t.dtype}"
     )
     if t.shape == shape:
-        return f"{message}: one-hot rows are distributions as floats, astype(float)"
+        return (
+            f"{message}: one-hot rows are distributions as floats, astype(float), and argmax(-1) "
+            "makes labels of them"
+        )
+    if t.shape == (*rows, 1):
+        return f"{message}: squeeze(-1) makes labels of it"
+    if t.shape[:-1] == shape:
+        return f"{message}: the logits come first, then the labels"
     fits = [a for a in range(len(shape)) if t.shape == (*shape[:a], *shape[a + 1 :])]
     return f"{message}: it fits with axis={fits[0]}" if fits else message
 
