@@ -120,7 +120,18 @@ _RELATIONS: dict[str, Callable[[Any, Any], Any]] = {
     "=": np.equal, "≠": np.not_equal, "<": np.less, ">": np.greater, "≤": np.less_equal,
     "≥": np.greater_equal, "∧": np.logical_and, "∨": np.logical_or,
 }  # fmt: skip
-_NAMES: tuple[str, ...] = ("log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan")
+_NAMES: tuple[str, ...] = (
+    "log",
+    "sin",
+    "cos",
+    "tan",
+    "sinh",
+    "cosh",
+    "tanh",
+    "arcsin",
+    "arccos",
+    "arctan",
+)
 _NAMES += ("max", "min")
 _FUNCTION_SIGNS = {
     "not": ("name", r"\lnot ", "¬"), "sigmoid": ("name", r"\sigma", "σ"),
