@@ -195,12 +195,12 @@ def test_main_returns_the_status_of_a_pipe_that_is_closed_and_leaves_nothing_to_
         assert main(["compare"]) == 141
 
 
-def test_main_returns_the_status_of_an_interruption(monkeypatch, capsys):
+def test_main_returns_the_status_of_an_interruption(tmp_path, monkeypatch, capsys):
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(train_command, "train_network", interrupted)
-    assert main(["train", "--epochs", "1"]) == 130
+    monkeypatch.setattr(train_command, "train_run", interrupted)
+    assert main(["train", "iris", "--out", str(tmp_path / "run")]) == 130
     assert capsys.readouterr().err == "tinygrad-ce: interrupted\n"
 
 

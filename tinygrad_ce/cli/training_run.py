@@ -25,6 +25,7 @@ OPTIMIZERS = {"adam": optim.Adam, "adamw": optim.AdamW, "sgd": optim.SGD}
 SCHEDULES = ("constant", "cosine", "one-cycle")
 
 
+@np.errstate(over="ignore", invalid="ignore")  # a loss that is not finite is an error of its own
 def train_run(run: Run, settings: Mapping[str, Any], resumed: bool) -> dict[str, Any]:
     """Train as the settings say, from the last checkpoint if resumed, and return what came out."""
     source = settings["data"]
@@ -32,6 +33,10 @@ def train_run(run: Run, settings: Mapping[str, Any], resumed: bool) -> dict[str,
         raise UsageError(f"{source} has changed since {run.folder} was trained on it")
     table = read_table(source, settings)
     training_rows, held_out = split(table, settings)
+    if not resumed:
+        for name in (CHECKPOINT, MODEL):  # of another training
+            (run.folder / name).unlink(missing_ok=True)
+        run.write_settings(settings)
     checkpoint = run.load_checkpoint() if resumed else None
     if checkpoint is None:
         checkpoint = _start(table, training_rows, settings)

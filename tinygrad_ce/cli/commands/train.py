@@ -12,7 +12,7 @@ from ... import data
 from ...atomic_files import ensure_writable
 from ...data.columns import POLICIES
 from ..options import UsageError, any_path, file_path, number, positive_number, whole_number
-from ..run_folder import CHECKPOINT, MODEL, Run, fingerprint
+from ..run_folder import Run, fingerprint
 from ..training_run import ACTIVATIONS, OPTIMIZERS, SCHEDULES, train_run
 
 EXAMPLES = """\
@@ -124,10 +124,6 @@ def run(arguments: argparse.Namespace) -> int:
 def _train(run: Run, settings: dict[str, Any], resumed: bool, as_json: bool) -> int:
     logs = [Path(settings["log"])] if settings["log"] else []
     with ensure_writable([*run.paths, *logs]):
-        if not resumed:
-            for name in (CHECKPOINT, MODEL):  # of another training
-                (run.folder / name).unlink(missing_ok=True)
-            run.write_settings(settings)
         result = train_run(run, settings, resumed)
     if as_json:
         print(json.dumps({"run": str(run.folder), **result}))
