@@ -43,7 +43,8 @@ def apart(code, *shapes):
 
     def distinct(shape):
         size = int(np.prod(shape))
-        return (RNG.permutation(size) * 0.13 - 0.065 * size + 0.031).reshape(shape)
+        even = RNG.permutation(size) * 0.13 - 0.065 * size + 0.031
+        return (even + RNG.uniform(-0.01, 0.01, size)).reshape(shape)  # so that no sums tie
 
     return Case(code, [distinct(shape) for shape in shapes])
 
@@ -222,13 +223,17 @@ CASES = [
     any_("np.cross(a, b)", (2, 3), (3,)),
     any_("np.cross(a, b, axis=0)", (3, 2), (3, 2)),
     any_("np.einsum('ij,jk->ik', a, b, optimize=True)", (2, 3), (3, 2)),
+    any_("np.einsum(a, [0, 1], b, [1, 2], [0, 2])", (2, 3), (3, 2)),
+    any_("np.einsum(a, [..., 0, 0]) ** 2", (2, 3, 3)),
     any_("np.trace(a) ** 2", (3, 3)),
     any_("np.trace(a, 1, 2, 0) ** 2", (3, 2, 3)),
     # ── Shapes ────────────────────────────────────────────────────────────────────────────────────
     *(any_(f"{code} ** 2", (2, 3)) for code in (
         "np.reshape(a, (3, 2))", "np.reshape(a, (3, -1), order='F')", "np.ravel(a)",
-        "np.ravel(a, 'F')", "np.transpose(a)", "np.transpose(a, (1, 0))", "np.copy(a)",
-        "np.swapaxes(a, 0, 1)", "np.expand_dims(a, (0, 2))", "np.squeeze(a[None], 0)",
+        "np.ravel(a, 'F')", "np.transpose(a)", "np.transpose(a, axes=(1, 0))", "np.copy(a)",
+        "np.swapaxes(a, axis1=0, axis2=1)", "np.expand_dims(a, axis=(0, 2))",
+        "np.squeeze(a[None], axis=0)", "np.reshape(a, shape=-1)", "np.moveaxis(a, source=0, "
+        "destination=1)",
         "np.broadcast_to(a, (2, 2, 3))", "np.matrix_transpose(a)", "np.moveaxis(a, 0, 1)",
         "np.rollaxis(a, 1)", "np.astype(a, np.float64)" if hasattr(np, "astype") else "np.copy(a)",
         # Joining, cutting
@@ -263,6 +268,9 @@ CASES = [
     any_("np.meshgrid(a, b, sparse=True, indexing='ij')[1] ** 2", (3,), (2,)),
     any_("np.broadcast_arrays(a, b)[0] ** 2", (3,), (2, 1)),
     any_("np.full_like(a, b[0]) * a", (3,), (2,)),
+    any_("np.linspace(a, b, 5) ** 2", (), ()),
+    any_("np.linspace(a, b, 4, endpoint=False, axis=-1) ** 2", (3,), (2, 1)),
+    any_("np.linspace(a, 2.0, 4, retstep=True)[1] ** 2", (3,)),
     apart("np.sort(a) ** 2", (2, 4)),
     apart("np.sort(a, axis=None, kind='stable') ** 2", (2, 4)),
     apart("np.partition(a, 2)[..., 2] ** 2", (2, 4)),
@@ -315,7 +323,7 @@ CASES = [
     any_("np.linalg.matrix_norm(a, ord='nuc')", (2, 3, 2)),
     any_("np.linalg.cond(a)", (3, 3)),
     any_("np.linalg.cond(a, -2)", (3, 3)),
-    apart("np.linalg.cond(a, 1)", (3, 3)),
+    apart("np.linalg.cond(a + 3 * np.eye(3), 1)", (3, 3)),
     any_("np.linalg.cond(a, 'fro')", (3, 3)),
     any_("np.linalg.tensorsolve(a + 3 * np.eye(4).reshape(2, 2, 4), b)", (2, 2, 4), (2, 2)),
     any_("np.linalg.tensorinv(a + 3 * np.eye(4).reshape(4, 2, 2), ind=1)", (4, 2, 2)),
