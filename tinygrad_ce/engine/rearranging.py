@@ -125,9 +125,11 @@ def linspace(
     ends = (start, stop)  # Python numbers are weak, as everywhere
     kinds = [x if isinstance(x, int | float) else as_tensor(x).dtype for x in ends]
     inexact = np.result_type(*kinds, 0.0)
+    first: Tensor
+    last: Tensor
     first, last = broadcast_arrays(*(as_tensor(x).astype(inexact) for x in ends))
     intervals = num - 1 if endpoint else num
-    places = np.arange(num, dtype=first.dtype).reshape(-1, *[1] * first.ndim)
+    places = as_tensor(np.arange(num, dtype=inexact).reshape(-1, *[1] * first.ndim))
     step = (last - first) / intervals if intervals > 0 else last * np.nan
     y = places * step + first if intervals > 0 else places * (last - first) + first
     if endpoint and num > 1:
