@@ -192,6 +192,9 @@ CASES = [
             "inverted_cdf averaged_inverted_cdf closest_observation interpolated_inverted_cdf "
             "hazen weibull linear median_unbiased normal_unbiased lower higher midpoint nearest")
     ),
+    apart("np.quantile(a, 1) ** 2 + np.quantile(a, np.array([0, 1]))[0]", (5,)),
+    apart("np.quantile(a, np.array([0.2, 0.7], a.dtype)) ** 2", (5,)),
+    apart("np.percentile(a, np.array([20, 70], np.float32)) ** 2", (5,)),
     apart("np.quantile(a, [0.2, 0.5, 1], axis=1, keepdims=True) ** 2", (2, 5)),
     apart("np.quantile(a, 0.9, axis=(0, 1)) ** 2", (2, 5)),
     apart("np.percentile(a, [20, 66], axis=0) ** 2", (5, 2)),

@@ -12,9 +12,9 @@ G. Golub and V. Pereyra (1973): pseudo-inverse of constant rank.
 **Equal eigenvalues.** The eigenvalues of a symmetric matrix and the singular values have rules
 without a difference of two, so that their sum, or that of a function of them, is right also where
 some are equal. The vectors of equal eigenvalues are any basis of their space, and have no
-derivative: their rule divides by the difference, and leaves out the pairs whose difference is 0,
-which is right for what does not depend on the basis. Second derivatives at equal eigenvalues, of
-the values too, are those of such functions alone.
+derivative: their rule divides by the difference, and leaves out the pairs whose difference is 0.
+So gradients stay finite, but lack what such a pair would add. Second derivatives of the values go
+through the vectors, and lack the same.
 
 **Singular matrices.** The determinant has its derivative, the adjugate, also where it is 0; its
 second derivative is nan there. `pinv` has a derivative where the rank does not change.
