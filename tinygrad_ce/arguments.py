@@ -85,7 +85,11 @@ def as_numbers(
     """
     array = as_array(data, what, copy)
     if array.dtype.kind not in "biuf":
-        raise TypeError(f"{what}: real numbers, got {array.dtype} in {shown(data)}")
+        names = array.size and isinstance(array.flat[0], str)
+        raise TypeError(
+            f"{what}: real numbers, got {array.dtype} in {shown(data)}"
+            + "; np.unique(labels, return_inverse=True)[1] makes numbers of names" * bool(names)
+        )
     if dtype is None or array.dtype == dtype:
         return array
     return _convert(array, np.dtype(dtype), what)

@@ -51,7 +51,9 @@ def write_files(files: Mapping[Path, bytes | None]) -> None:
         ]
         several = len(files) > 1
         # None removes the first of several, which is replaced last.
-        steps = [(targets[0], None)] * several + [*zip(targets, parts, strict=True)][::-1]
+        steps = [(target, None) for target in targets[:several]] + [
+            *zip(targets, parts, strict=True)
+        ][::-1]
         try:
             for target, part in steps:
                 if several and target not in replaced:  # to undo this if a later one fails

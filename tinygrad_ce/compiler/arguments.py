@@ -16,7 +16,7 @@ from ..arguments import as_numbers
 from ..engine.names import printable
 from ..engine.tensor import Tensor, constant
 from .guards import bits_of
-from .recorder import RecordingError
+from .outside_state import RecordingError
 
 
 def describe(argument: Any, values: list[Any], parts: list[Any]) -> None:
