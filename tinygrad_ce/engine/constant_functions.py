@@ -173,7 +173,7 @@ def array_equal(a1: TensorLike, a2: TensorLike, equal_nan: bool = False) -> bool
     if a.shape != b.shape:
         return False
     same = a == b
-    if equal_nan:
+    if check_flag("equal_nan", equal_nan):
         same = same | (np.isnan(a) & np.isnan(b))
     return bool(all(same).item())
 
