@@ -20,9 +20,11 @@ def check_path(path: str | os.PathLike[str]) -> Path:
     """Return the path of a file."""
     try:
         found = Path(path)
-        str(found).encode()
+        if b"\0" in os.fsencode(found):
+            raise ValueError("it holds a null character")
     except Exception as error:
-        raise type(error)(f"the path of a file is a str or a Path, {error}") from None
+        kind = ValueError if isinstance(error, ValueError) else TypeError
+        raise kind(f"the path of a file is a str or a Path: {error}") from None
     return found
 
 

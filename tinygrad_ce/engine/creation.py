@@ -50,7 +50,7 @@ def ones(
 def full(
     shape: Shape,
     fill_value: ArrayLike,
-    dtype: DTypeLike = None,
+    dtype: DTypeLike | None = None,
     *,
     requires_grad: bool = False,
     name: str | None = None,
@@ -120,7 +120,7 @@ def eye(
 
 
 def arange(
-    start: float, stop: float | None = None, step: float = 1, dtype: DTypeLike = None
+    start: float, stop: float | None = None, step: float = 1, dtype: DTypeLike | None = None
 ) -> Tensor:
     """Return equally spaced numbers from start up to, and without, stop.
 
@@ -152,7 +152,7 @@ def linspace(
     stop: float,
     num: int = 50,
     endpoint: bool = True,
-    dtype: DTypeLike = None,
+    dtype: DTypeLike | None = None,
 ) -> Tensor:
     """Return equally spaced numbers from start to stop.
 
