@@ -570,7 +570,7 @@ class Tensor(Node):
     # ── NumPy's protocols ─────────────────────────────────────────────────────────────────────
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
-        if self._passes_gradient():
+        if self._requires_grad:
             raise TypeError(
                 f"converting {self.label()} to an array would silently drop its gradient; "
                 "use t.data or t.detach() if that is meant"
