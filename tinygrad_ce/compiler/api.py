@@ -83,7 +83,8 @@ def compile(
         On how many threads C runs a loop over many rows. No bit depends on it.
     verify
         Run the step itself too at every `verify`-th call of a recording, and compare all that both
-        return and leave behind, bit by bit (with `fast`, to within √ε of an array's norm). Left out, at its second and third call; 0 for never.
+        return and leave behind, bit by bit (with `fast`, to within √ε of an array's norm). Left
+        out, at its second and third call; 0 for never.
 
     Returns
     -------

@@ -177,14 +177,15 @@ class StepRecorder(StateRecorder):
                 else:
                     before = self._read(StateRef(node, "_grad"))
             self._gradients[node] = self._old_gradients[node] = before
-        gradient = self._gradients[node]
-        if gradient is not None:
-            self.returning([gradient])
-        return gradient
+        return self._gradients[node]
 
-    def returning(self, nodes: Sequence[Node]) -> None:
-        """Remember that without a recorder these are arrays."""
-        self.recording.arrays.update(nodes)
+    def returning(self, node: Node) -> Node:
+        """Return the same under a number of its own, which is an array without a recorder."""
+        assert isinstance(node, Tensor)
+        with no_grad():
+            alias = node.detach()
+        self.recording.arrays.add(alias)
+        return alias
 
     def set_gradient(self, node: Node, gradient: Any) -> None:
         """Let a node have another gradient, or None."""
