@@ -219,7 +219,7 @@ class Compiled:
         key = tuple(parts)
         try:
             found = self._found.get(key, ())
-        except TypeError as error:
+        except Exception as error:  # of a __hash__ that is missing or raises
             raise TypeError(
                 f"{self._name} got an argument that is neither an array nor hashable, so it cannot "
                 "be told whether it has changed: give arrays, numbers, strings or tuples of these"
