@@ -305,9 +305,7 @@ class StepRecorder(StateRecorder):
 
     def finish(self, result: Any) -> Recording:
         """Return the recording, with what the step has written."""
-        recording = super().finish(result)
-        for bits in self._generators:
-            self._check_undisturbed(bits)
+        recording = self.recording
         for leaf, tensor in self._assigned.items():
             if self._is_outside(leaf):
                 recording.writes.append((StateRef(leaf, "_value"), tensor))
@@ -319,6 +317,9 @@ class StepRecorder(StateRecorder):
         recording.assigned = self._assigned
         accumulated = {node for node, g in self._gradients.items() if g is not None}
         recording.accumulated = {node for node in accumulated if self._is_inside(node)}
+        super().finish(result)
+        for bits in self._generators:
+            self._check_undisturbed(bits)
         return recording
 
 
