@@ -20,7 +20,7 @@ NumPy compute the same at the first call.
 
 from .api import Compiled, compile  # noqa: A004
 from .native import CompilerError
-from .recorder import RecordingError
+from .outside_state import RecordingError
 from .verification import VerificationError
 
 __all__ = ["Compiled", "CompilerError", "RecordingError", "VerificationError", "compile"]

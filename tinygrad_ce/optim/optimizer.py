@@ -264,7 +264,7 @@ class ParameterGroups(Optimizer):
         return f"ParameterGroups({groups}; {self._describe_parameters()})"
 
     def __getattr__(self, name: str) -> NoReturn:
-        if name == "_uncleared_steps" or name[:2] == "__":
+        if name[0] == "_":
             raise AttributeError(name)
         raise AttributeError(
             f"ParameterGroups have no {name}, as each has its own: "
@@ -272,7 +272,7 @@ class ParameterGroups(Optimizer):
         )
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name not in ("params", "_groups", "_uncleared_steps"):
+        if name[0] != "_" and name != "params":
             getattr(self, name)  # which says where it is
         super().__setattr__(name, value)
 
