@@ -130,8 +130,12 @@ def linspace(
     first, last = broadcast_arrays(*(as_tensor(x).astype(inexact) for x in ends))
     intervals = num - 1 if endpoint else num
     places = as_tensor(np.arange(num, dtype=inexact).reshape(-1, *[1] * first.ndim))
-    step = (last - first) / intervals if intervals > 0 else last * np.nan
-    y = places * step + first if intervals > 0 else places * (last - first) + first
+    length = last - first
+    step = length / intervals if intervals > 0 else last * np.nan
+    if intervals > 0:  # as NumPy does it where a step is 0
+        y = where((step == 0).any(), places / intervals * length, places * step) + first
+    else:
+        y = places * length + first
     if endpoint and num > 1:
         y = concatenate([y[:-1], last[None]])
     y = moveaxis(y if dtype is None else y.astype(dtype), 0, axis)
@@ -217,9 +221,10 @@ def array_split(ary: TensorLike, indices_or_sections: Value, axis: int = 0) -> l
 def _split_along(axis: int, name: str) -> Function:
     def cut(ary: TensorLike, indices_or_sections: Value) -> list[Tensor]:
         x = as_tensor(ary)
-        if x.ndim <= axis - (name == "hsplit"):
-            raise ValueError(f"{name} is of arrays with more axes than {x.ndim}")
-        return split(x, indices_or_sections, axis if x.ndim > axis else 0)
+        least = 1 if name == "hsplit" else max(axis + 1, 2)
+        if x.ndim < least:
+            raise ValueError(f"{name} is of arrays with {least} axes or more, got {x.ndim}")
+        return split(x, indices_or_sections, min(axis, x.ndim - 1))
 
     return cut
 
@@ -516,6 +521,8 @@ def rot90(m: TensorLike, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Tensor:
 def ravel(a: TensorLike, order: str = "C") -> Tensor:
     """Return the elements along one axis; with the order "F", the first axis runs fastest."""
     x = as_tensor(a)
+    if order not in ("C", "F", "A", "K"):
+        raise TypeError(f"ravel: the order is 'C' or 'F', got {order!r}")
     return x.T.flatten() if order == "F" else x.flatten()
 
 
@@ -626,12 +633,16 @@ def _square(m: TensorLike) -> Tensor:
 def vander(x: TensorLike, N: int | None = None, increasing: bool = False) -> Tensor:
     """Return the powers of a vector's elements, a row for each."""
     v = as_tensor(x)
+    if v.ndim != 1:
+        raise ValueError(f"vander is of a vector, got {v.ndim} axes")
     v = v.astype(np.promote_types(v.dtype, int))
     n = v.size if N is None else N
+    if n < 1:
+        return constant(np.zeros((v.size, 0), v.dtype))
     powers = [ones_like(v)]
     for _ in range(n - 1):
         powers.append(powers[-1] * v)
-    return stack(powers[:n] if increasing else powers[:n][::-1], 1)
+    return stack(powers if increasing else powers[::-1], 1)
 
 
 # ── Choosing ──────────────────────────────────────────────────────────────────────────────────────
@@ -667,6 +678,8 @@ def take(
 def compress(condition: TensorLike, a: TensorLike, axis: int | None = None) -> Tensor:
     """Return the elements of an axis where a condition holds; the rest of a is left out."""
     x, chosen = as_tensor(a), truth(as_index(condition))
+    if chosen.ndim != 1:
+        raise ValueError(f"compress takes a condition with one axis, got {chosen.ndim}")
     if axis is None:
         x, axis = x.flatten(), 0
     along = from_the_end(axis, x.ndim) + x.ndim
@@ -748,7 +761,8 @@ def ediff1d(
     ary: TensorLike, to_end: TensorLike | None = None, to_begin: TensorLike | None = None
 ) -> Tensor:
     """Return the differences of neighbors among all elements, between what is put around."""
-    y = diff(as_tensor(ary).flatten())
+    y = as_tensor(ary).flatten()
+    y = y[1:] - y[:-1]
     around = [
         [] if e is None else [as_tensor(e).flatten().astype(y.dtype)] for e in (to_begin, to_end)
     ]
