@@ -78,8 +78,8 @@ EDGES = {
     "one": np.array([[2.5]]),
     "single": np.array([[0.1, 0.2], [0.3, 0.4]], np.float32),
 }
-# Its numbers are arbitrary; full matrices are refused.
-OTHERWISE = ("empty_like", "linalg.svd")
+# Arbitrary numbers, full matrices, and a number that is an array without axes.
+OTHERWISE = ("empty_like", "linalg.svd", "array_repr")
 HOW = ({}, {"axis": 0}, {"axis": -1}, {"keepdims": True}, {"axis": (0, 1)})
 # float16 is summed up in float32 here; NumPy's squares of booleans are numbers; where there is
 # nothing, there is no weight to divide by.
