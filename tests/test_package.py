@@ -60,9 +60,14 @@ def test_runtime_requires_numpy_and_graphviz_alone():
     assert required() == {"numpy", "graphviz"}
 
 
+EXTRAS = ("render", "plot", "progress", "symbolic", "checkpoint", "sklearn")
+
+
 def test_all_is_the_sum_of_the_other_extras_for_users():
-    parts = [required(extra) for extra in ("render", "plot", "progress", "symbolic")]
-    assert parts == [{"pygraphviz"}, {"matplotlib"}, {"tqdm"}, {"sympy"}]
+    parts = [required(extra) for extra in EXTRAS]
+    assert set.union(*parts) == {
+        *("pygraphviz", "matplotlib", "tqdm", "sympy", "safetensors", "scikit-learn")
+    }
     assert required("all") == set.union(*parts)
     assert required("test") > required("all")
 

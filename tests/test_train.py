@@ -50,7 +50,7 @@ def test_history_has_one_measure_an_epoch_and_ends_with_the_model_as_it_is(probl
     history = fit(
         model, optimizer, X, y, epochs=3, batch_size=7, rng=0, X_test=X_test, y_test=y_test
     )
-    assert [len(h) for h in vars(history).values()] == [3, 3, 3, 3]
+    assert [len(h) for h in history.columns().values()] == [3, 3, 3, 3, 3]
     assert (history.loss[-1], history.accuracy[-1]) == evaluate(model, X, y)
     assert (history.test_loss[-1], history.test_accuracy[-1]) == evaluate(model, X_test, y_test)
 
@@ -151,11 +151,11 @@ def test_indices_that_the_model_refuses_are_refused_before_it_changes():
     assert_unchanged(model, before)
 
 
-@pytest.mark.parametrize("y", [np.eye(3)[np.zeros(60, int)], np.zeros(60, int)[:, None]])
+@pytest.mark.parametrize("y", [np.zeros(60, int)[:, None], np.zeros((60, 2))])
 def test_a_test_set_is_checked_as_the_training_set_is(problem, y):
     model, optimizer, *training_set = problem
     X = training_set[0]
-    with pytest.raises(ValueError, match="label"):
+    with pytest.raises(ValueError, match="label|shape"):
         fit(model, optimizer, *training_set, epochs=1, batch_size=8, rng=0, X_test=X, y_test=y)
 
 
@@ -262,7 +262,7 @@ def test_confusion_matrix_of_no_rows_is_zero():
             [0, 1],
             [0, 3],
             IndexError,
-            "the predicted label 3 at row 1 is out of range for 3 classes",
+            "the predicted label 3 at row 1 is out of range for 3",
         ),
         ([-1, 1], [0, 1], IndexError, "the true label -1 at row 0"),
         ([0.0, 1.0], [0, 1], TypeError, "the true ones are float64"),

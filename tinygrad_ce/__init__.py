@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from .draw import Drawing
     from .engine import linear_algebra as linalg
     from .engine.constant_functions import *
+    from .engine.creation import arange, eye, full, linspace, ones, zeros
     from .engine.elementwise import *
     from .engine.linear_algebra import norm
     from .engine.products import *
@@ -70,7 +71,8 @@ __all__ = [
     "cumsum", "cumprod", "nansum", "nanprod", "nanmean", "nanvar", "nanstd", "nanmax", "nanmin",
     "average", "median", "quantile", "percentile", "cov", "corrcoef", "any", "all",
     "count_nonzero", "round", "isclose", "allclose", "array_equal", "searchsorted", "digitize",
-    "isin", "nonzero", "unique", "array", "zeros_like", "ones_like", "full_like", "append",
+    "isin", "nonzero", "unique", "array", "zeros", "ones", "full", "eye", "arange", "linspace",
+    "zeros_like", "ones_like", "full_like", "append",
     "vstack", "hstack", "dstack", "column_stack", "block", "atleast_1d", "atleast_2d",
     "atleast_3d", "meshgrid", "broadcast_arrays", "tile", "repeat", "pad", "insert", "delete",
     "flip", "roll", "rot90", "moveaxis", "ravel", "diagonal", "trace", "diag", "tril", "triu",
@@ -94,7 +96,14 @@ _HOMES = (
 )
 
 # The modules with functions that are NumPy's: tg.f(t) is np.f(t).
-_OF_NUMPY = ("elementwise", "reductions", "products", "rearranging", "constant_functions")
+_OF_NUMPY = (
+    "elementwise",
+    "reductions",
+    "products",
+    "rearranging",
+    "constant_functions",
+    "creation",
+)
 
 
 def __getattr__(name: str) -> object:

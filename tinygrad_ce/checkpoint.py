@@ -120,8 +120,15 @@ class Checkpoint:
         rows
             As `inputs` takes them: the path of a CSV file, a DataFrame, a list of dicts, ...
         """
-        with self.model.evaluating(), no_grad():
-            return np.array(softmax(self.model(self.inputs(rows))).data)
+        X = self.inputs(rows)
+        modes = [(module, module.training) for module in self.model.modules()]
+        self.model.eval()
+        try:
+            with no_grad():
+                return np.array(softmax(self.model(X)).data)
+        finally:
+            for module, training in modes:
+                module.training = training
 
     def predict(self, rows: Any) -> Array:
         """Return the most probable class of each row: its name, or its index without an encoder.
@@ -131,7 +138,7 @@ class Checkpoint:
         rows
             As `inputs` takes them.
         """
-        codes = self.predict_proba(rows).argmax(-1)
+        codes: Array = self.predict_proba(rows).argmax(-1)
         return codes if self.class_names is None else np.array(self.class_names)[codes]
 
 
@@ -167,8 +174,10 @@ def save(path: str | Path, model: Any, **parts: Any) -> None:
     >>> model = nn.MLP([4, 8, 3], rng=0)
     >>> save(path, model, optimizer=optim.Adam(model.parameters()))
     >>> checkpoint = load(path)
-    >>> checkpoint.model, checkpoint.predict([[5.0, 3.5, 1.5, 0.5]])
-    (MLP(0=Linear(4, 8), 1=Tanh(), 2=Linear(8, 3)), array([1]))
+    >>> checkpoint.model
+    MLP(0=Linear(4, 8), 1=Tanh(), 2=Linear(8, 3); 67 parameters)
+    >>> checkpoint.predict([[5.0, 3.5, 1.5, 0.5]])
+    array([2])
     """
     unknown = parts.keys() - {*_PARTS}
     if unknown:
@@ -371,7 +380,7 @@ class _Writer:
         seed = bits.seed_seq
         seeds = ("entropy", "spawn_key", "pool_size", "n_children_spawned")
         known = {name: getattr(seed, name) for name in seeds if hasattr(seed, name)}
-        state = self._items(bits.state, f"{path}.state")  # type: ignore[arg-type]
+        state = self._items(bits.state, f"{path}.state")
         return {"kind": kind, "state": state, "seed": self._items(known, f"{path}.seed")}
 
 
@@ -481,7 +490,8 @@ class _Reader:
 
     def _object(self, number: int, name: Any, content: Any, path: str, depth: int) -> None:
         cls = self._class(name, path)
-        made = self.values[number] = object.__new__(cls)
+        made: Any = object.__new__(cls)
+        self.values[number] = made
         for key in _dict(content, path):
             inherited = getattr(cls, key, None)
             if callable(inherited) or isinstance(inherited, property) or key.startswith("__"):

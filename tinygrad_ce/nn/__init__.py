@@ -1,5 +1,6 @@
 """Layers: a Module holds parameters, and a call opens a scope of its name."""
 
+from ..checkpoint import Checkpoint, load, save
 from . import init
 from .activations import (
     ELU,
@@ -59,6 +60,9 @@ __all__ = [
     "BCELoss",
     "BCEWithLogitsLoss",
     "KLDivLoss",
+    "save",
+    "load",
+    "Checkpoint",
     "init",
     "from_torch",
     "to_torch",
