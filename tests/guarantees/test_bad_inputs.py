@@ -370,18 +370,21 @@ row("sample", lambda method, n: tg.sample(method, n),
     n=Argument(None, lambda: 1.0))  # fmt: skip
 
 # Transforms
-f = Argument(a_function, lambda: lambda x: (x * x).sum())
+f = Argument(a_function, lambda: lambda x: (x[0] if type(x) is list else x * x).sum())
+trees = Kind(either(tensors.may_be, is_named(["ragged arrays"])), *tensors.words)
 argnums = Kind(either(is_whole(), is_named(["empty tuple"])), "argnums")
 rows_of("grad value_and_grad jacobian hessian",
         lambda name: lambda f, argnums, x: public(name)(f, argnums)(x),
-        f=f, argnums=argnums(0), x=tensors(V))  # fmt: skip
+        f=f, argnums=argnums(0), x=trees(V))  # fmt: skip
+row("elementwise_grad", lambda f, argnums, x: tg.elementwise_grad(f, argnums)(x),
+    f=f, argnums=argnums(0), x=trees(V))  # fmt: skip
 row("vjp", lambda f, x, cotangent: tg.vjp(f, x)[1](cotangent),
-    f=Argument(a_function, lambda: lambda x: x * x), x=tensors(V),
+    f=Argument(a_function, lambda: lambda x: x[0] if type(x) is list else x * x), x=trees(V),
     cotangent=Kind(tensors.may_be, "gradient", "cotangent", "shape")(V))  # fmt: skip
 row("jvp", lambda f, args, tangents: tg.jvp(f, args, tangents),
     f=Argument(a_function, lambda: lambda x: x * x), args=array_list([V]),
     tangents=array_list([V]))  # fmt: skip
-row("hvp", tg.hvp, f=f, x=tensors(V), v=tensors(V))
+row("hvp", tg.hvp, f=f, x=trees(V), v=trees(V))
 
 
 def _gradients(tensors):
@@ -608,6 +611,40 @@ row("engine.topological_order",
     output=a_tensor(t), grad_only=flag(False))  # fmt: skip
 
 
+# ── NumPy's functions ─────────────────────────────────────────────────────────────────────────────
+# What they take besides arrays is refused as NumPy refuses it: test_numpy_functions.py.
+
+MORE = {
+    "interp": (V, V), "tile": (2,), "repeat": (2,), "insert": (0, 1.0), "delete": (0,),
+    "moveaxis": (0, 0), "quantile": (0.5,), "percentile": (50,), "pad": (1,), "take": (0,),
+    "full_like": (1.0,), "digitize": (V,), "isin": (V,), "append": (V,), "arctan2": (V,),
+    "hypot": (V,), "logaddexp2": (V,), "dot": (M.T,), "vdot": (M,), "inner": (V,), "outer": (V,),
+    "tensordot": (M.T, 1), "kron": (V,), "isclose": (M,), "allclose": (M,), "array_equal": (M,),
+    "cross": (V,), "polyval": (V,),
+}  # fmt: skip
+# Of sequences of arrays, of vectors, of two that can be Python numbers, or with NumPy's errors.
+OTHERWISE = {
+    "arctan2", "hypot", "logaddexp2", "polyval", "quantile", "percentile", "cross", "linspace",
+    "broadcast_arrays", "pad", "delete", "roll", "diagonal", "trace", "digitize", "nonzero",
+    "array", "vstack", "hstack", "dstack", "column_stack", "block", "select", "compress", "norm",
+    "searchsorted", "corrcoef", "meshgrid",
+}  # fmt: skip
+
+
+def numpy_functions():
+    homes = ("elementwise", "reductions", "products", "rearranging", "constant_functions")
+    for home in homes:
+        functions = vars(importlib.import_module(f"tinygrad_ce.engine.{home}"))
+        for name in tg.__all__:
+            if name not in ROWS and callable(functions.get(name)):
+                if functions[name] is getattr(tg, name):
+                    yield name
+
+
+for name in [*numpy_functions()]:
+    if name not in OTHERWISE:
+        row(name, lambda x, f=public(name), more=MORE.get(name, ()): f(x, *more), x=tensors(M))
+
 # ── Which rows there have to be ───────────────────────────────────────────────────────────────────
 
 
@@ -650,7 +687,13 @@ def takes_something(function, self):
 WITHOUT_A_ROW = {
     "nn.Module.forward", "train.History", "train.History.add", "engine.FreedGraphError",
     "engine.Tensor", "Tensor.__setitem__",
+    # Functions as methods, which have their rows.
+    *(f"Tensor.{name}" for name in (
+        "prod cumprod ptp any all round nonzero searchsorted argpartition argsort dot ravel take "
+        "repeat trace diagonal compress __mod__ __rmod__ __floordiv__ __rfloordiv__ __divmod__ "
+        "__rdivmod__ __getattr__").split()),
 }  # fmt: skip
+WITHOUT_A_ROW |= OTHERWISE - {"norm"}
 
 
 def test_every_public_function_has_a_row():

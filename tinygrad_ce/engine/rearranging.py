@@ -529,13 +529,28 @@ def ravel(a: TensorLike, order: str = "C") -> Tensor:
 def moveaxis(a: TensorLike, source: Shape, destination: Shape) -> Tensor:
     """Move axes to other places; the others stay in their order."""
     x = as_tensor(a)
-    return x.transpose(*np.moveaxis(np.empty(range(x.ndim)), source, destination).shape)
+    moved, to = (_axes(k, x.ndim) for k in (source, destination))
+    if len(moved) != len(to) or len({*moved}) < len(moved) or len({*to}) < len(to):
+        raise ValueError(f"moveaxis needs as many places as axes, all different")
+    order = [k for k in range(x.ndim) if k not in moved]
+    for place, k in sorted(zip(to, moved, strict=True)):
+        order.insert(place, k)
+    return x.transpose(*order)
+
+
+def _axes(given: Shape, ndim: int) -> list[int]:
+    axes = [given] if isinstance(given, int | np.integer) else given
+    return [from_the_end(int(k), ndim) + ndim for k in axes]
 
 
 def rollaxis(a: TensorLike, axis: int, start: int = 0) -> Tensor:
     """Move an axis in front of another."""
     x = as_tensor(a)
-    return x.transpose(*np.rollaxis(np.empty(range(x.ndim)), axis, start).shape)
+    k = from_the_end(axis, x.ndim) + x.ndim
+    place = start + x.ndim * (start < 0)
+    if not 0 <= place <= x.ndim:
+        raise ValueError(f"start {start} is out of bounds for {x.ndim} axes")
+    return moveaxis(x, k, place - (place > k))
 
 
 # ── Diagonals and triangles ───────────────────────────────────────────────────────────────────────
@@ -627,6 +642,8 @@ def _lower(x: Tensor, k: int) -> Array:
 
 def _square(m: TensorLike) -> Tensor:
     x = as_tensor(m)
+    if not x.ndim:
+        raise ValueError("a triangle is of a matrix or a vector, got a number")
     return x.broadcast_to(x.size, x.size) if x.ndim == 1 else x
 
 
