@@ -13,7 +13,6 @@ import numpy as np
 from .array_types import Value
 from .tensor import Tensor
 
-
 DEEPEST = 100  # containers in one another; a list in itself is no tree
 
 

@@ -531,7 +531,7 @@ def moveaxis(a: TensorLike, source: Shape, destination: Shape) -> Tensor:
     x = as_tensor(a)
     moved, to = (_axes(k, x.ndim) for k in (source, destination))
     if len(moved) != len(to) or len({*moved}) < len(moved) or len({*to}) < len(to):
-        raise ValueError(f"moveaxis needs as many places as axes, all different")
+        raise ValueError("moveaxis needs as many places as axes, all different")
     order = [k for k in range(x.ndim) if k not in moved]
     for place, k in sorted(zip(to, moved, strict=True)):
         order.insert(place, k)
