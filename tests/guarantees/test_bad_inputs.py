@@ -636,14 +636,16 @@ def numpy_functions():
     for home in homes:
         functions = vars(importlib.import_module(f"tinygrad_ce.engine.{home}"))
         for name in tg.__all__:
-            if name not in ROWS and callable(functions.get(name)):
-                if functions[name] is getattr(tg, name):
-                    yield name
+            same = functions.get(name) is getattr(tg, name)
+            if name not in ROWS and same and callable(functions[name]):
+                yield name
 
 
-for name in [*numpy_functions()]:
-    if name not in OTHERWISE:
-        row(name, lambda x, f=public(name), more=MORE.get(name, ()): f(x, *more), x=tensors(M))
+def of_first_array(name):
+    return lambda x: public(name)(x, *MORE.get(name, ()))
+
+
+rows_of(" ".join({*numpy_functions()} - OTHERWISE), of_first_array, x=tensors(M))
 
 # ── Which rows there have to be ───────────────────────────────────────────────────────────────────
 
@@ -683,15 +685,15 @@ def takes_something(function, self):
     return len(inspect.signature(function).parameters) > self
 
 
+METHODS = """prod cumprod ptp any all round nonzero searchsorted argpartition argsort dot ravel take
+repeat trace diagonal compress __mod__ __rmod__ __floordiv__ __rfloordiv__ __divmod__ __rdivmod__
+__getattr__"""
 # Not of a class but of its subclasses, of results that we make, or always refused.
 WITHOUT_A_ROW = {
     "nn.Module.forward", "train.History", "train.History.add", "engine.FreedGraphError",
     "engine.Tensor", "Tensor.__setitem__",
     # Functions as methods, which have their rows.
-    *(f"Tensor.{name}" for name in (
-        "prod cumprod ptp any all round nonzero searchsorted argpartition argsort dot ravel take "
-        "repeat trace diagonal compress __mod__ __rmod__ __floordiv__ __rfloordiv__ __divmod__ "
-        "__rdivmod__ __getattr__").split()),
+    *(f"Tensor.{name}" for name in METHODS.split()),
 }  # fmt: skip
 WITHOUT_A_ROW |= OTHERWISE - {"norm"}
 
