@@ -466,7 +466,9 @@ MUTATIONS = [
     reduction("_nan_if_any", "nan is a number", "np.isnan(last)", "last == np.inf"),
     # ── engine/linear_algebra.py ──────────────────────────────────────────────────────────────────
     matrix("inv_", "sign", "-(y.mT @ g @ y.mT)", "y.mT @ g @ y.mT"),
-    matrix("solve_", "not transposed", "np.linalg.solve(a.mT, g)", "np.linalg.solve(a, g)"),
+    matrix(
+        "solve_", "not times y", "-(np.linalg.solve(a.mT, g) @ y.mT)", "-np.linalg.solve(a.mT, g)"
+    ),
     matrix("det_", "not transposed", "adjugate_(a).mT", "adjugate_(a)"),
     matrix("log_det_", "not transposed", "np.linalg.inv(a).mT", "np.linalg.inv(a)"),
     matrix("_cholesky_vjp", "whole diagonal", "_lower(l.mT @ g)", "l.mT @ g"),
@@ -548,14 +550,14 @@ MUTATIONS = [
     transform("jvp", "the last tangent alone", "along + (g * v).sum()", "(g * v).sum()"),
     transform("jvp", "tangents of another shape", "x.shape != v.shape", "False"),
     transform(
-        "_Pullback.__call__",
+        "_Pullback.pull",
         "no gradient to a cotangent",
         "self.differentiable_outside or _is_differentiable(cotangent)",
         "self.differentiable_outside",
         "guarantees",
     ),
     transform(
-        "jacobian.jacobian_of",
+        "jacobian.rows_of",
         "parts of one row",
         "max(1, MAX_BATCH // max([node.size for node in nodes], default=1))",
         "2",
@@ -563,10 +565,10 @@ MUTATIONS = [
     transform("hessian", "other blocks", "grad(f, i)", "grad(f, argnums[0])"),
     transform("value_and_grad.value_and_gradient", "grad of many elements", "y.size != 1", "False"),
     transform(
-        "_trace_call",
+        "_as_given",
         "constants are not Tensors",
-        "as_tensor(a) if isinstance(a, _NUMERIC) else a",
-        "a",
+        "as_tensor(x) if isinstance(x, _NUMERIC) else x",
+        "x",
     ),
     transform(
         "_trace_call", "an argument that is not there", "not -len(args) <= i < len(args)", "False"
