@@ -379,18 +379,21 @@ row("sample", lambda method, n: tg.sample(method, n),
     n=Argument(None, lambda: 1.0))  # fmt: skip
 
 # Transforms
-f = Argument(a_function, lambda: lambda x: (x * x).sum())
+f = Argument(a_function, lambda: lambda x: (x[0] if type(x) is list else x * x).sum())
+trees = Kind(either(tensors.may_be, is_named(["ragged arrays"])), *tensors.words)
 argnums = Kind(either(is_whole(), is_named(["empty tuple"])), "argnums")
 rows_of("grad value_and_grad jacobian hessian",
         lambda name: lambda f, argnums, x: public(name)(f, argnums)(x),
-        f=f, argnums=argnums(0), x=tensors(V))  # fmt: skip
+        f=f, argnums=argnums(0), x=trees(V))  # fmt: skip
+row("elementwise_grad", lambda f, argnums, x: tg.elementwise_grad(f, argnums)(x),
+    f=f, argnums=argnums(0), x=trees(V))  # fmt: skip
 row("vjp", lambda f, x, cotangent: tg.vjp(f, x)[1](cotangent),
-    f=Argument(a_function, lambda: lambda x: x * x), x=tensors(V),
+    f=Argument(a_function, lambda: lambda x: x[0] if type(x) is list else x * x), x=trees(V),
     cotangent=Kind(tensors.may_be, "gradient", "cotangent", "shape")(V))  # fmt: skip
 row("jvp", lambda f, args, tangents: tg.jvp(f, args, tangents),
     f=Argument(a_function, lambda: lambda x: x * x), args=array_list([V]),
     tangents=array_list([V]))  # fmt: skip
-row("hvp", tg.hvp, f=f, x=tensors(V), v=tensors(V))
+row("hvp", tg.hvp, f=f, x=trees(V), v=trees(V))
 
 
 def _gradients(tensors):
@@ -791,11 +794,17 @@ def takes_something(function, self):
     return len(inspect.signature(function).parameters) > self
 
 
+METHODS = """prod cumprod ptp any all round nonzero searchsorted argpartition argsort dot ravel take
+repeat trace diagonal compress __mod__ __rmod__ __floordiv__ __rfloordiv__ __divmod__ __rdivmod__
+__getattr__"""
 # Not of a class but of its subclasses, of results that we make, or always refused.
 WITHOUT_A_ROW = {
     "nn.Module.forward", "train.History", "train.History.add", "engine.FreedGraphError",
     "engine.Tensor", "Tensor.__setitem__",
+    # Functions as methods, which have their rows.
+    *(f"Tensor.{name}" for name in METHODS.split()),
 }  # fmt: skip
+WITHOUT_A_ROW |= OTHERWISE - {"norm"}
 
 
 # No row yet. NumPy's functions that move, cut and index compute with NumPy what is to be moved, and

@@ -239,7 +239,7 @@ def of_values(function: Function) -> Function:
 
 def _values_in(x: object) -> object:
     if isinstance(x, Tensor):
-        return x.data
+        return x.data.view(np.ndarray)
     return type(x)(map(_values_in, x)) if isinstance(x, list | tuple) else x
 
 

@@ -668,6 +668,7 @@ def matrix_norm(x: TensorLike, /, *, keepdims: bool = False, ord: Value = "fro")
 def cond(x: TensorLike, p: Value = None) -> Tensor:
     """Return the condition number: the norm of order p of a matrix times that of its inverse."""
     v = as_tensor(x)
+    v = v.astype(np.float64) if v.dtype.kind in "biu" else v
     if p in (None, 2, -2):
         s = svdvals(v)
         return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]

@@ -128,6 +128,8 @@ def _cumulative(
     f: Value, x: Value, axis: int | None, dtype: Value, initial: bool, of: int
 ) -> Tensor:
     whole = as_tensor(x)
+    if not whole.ndim:
+        whole = whole.reshape(1)
     if axis is None and whole.ndim != 1:
         raise ValueError(f"axis is needed for {whole.ndim} axes: it can be left out for a vector")
     axis = from_the_end(0 if axis is None else axis, whole.ndim)
@@ -336,6 +338,8 @@ def nanmin(a: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 def _nan_extreme(name: str, a: TensorLike, fill: float, axis: Axis, keepdims: bool) -> Tensor:
+    if as_tensor(a).dtype.kind in "biu":
+        return _extreme(name, None, a, axis, keepdims, None, True)
     x, missing = _without_nan(a, fill)
     y: Tensor = getattr(x, name)(axis, check_flag("keepdims", keepdims))
     return operations.where(
@@ -460,6 +464,7 @@ def median(a: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     Tensor(4.)
     """
     x, keepdims = as_tensor(a), check_flag("keepdims", keepdims)
+    count_along(x.shape, axis)  # which raises where there is no such axis
     ordered = sort(rows_along(x, axis)[0])
     n = ordered.shape[-1]
     middle = ordered[..., n // 2 : n // 2 + 1] if n % 2 else ordered[..., n // 2 - 1 : n // 2 + 1]
@@ -533,6 +538,7 @@ _METHODS = (
 
 def _quantile(of: Value, a: Value, q: Value, axis: Axis, method: str, keepdims: bool) -> Tensor:
     x, keepdims = as_tensor(a), check_flag("keepdims", keepdims)
+    count_along(x.shape, axis)
     ordered = sort(rows_along(x, axis)[0])
     n = ordered.shape[-1]
     weak = type(q) in (int, float)
@@ -559,7 +565,8 @@ def _quantile(of: Value, a: Value, q: Value, axis: Axis, method: str, keepdims: 
     if missing is not None:
         y = operations.where(np.isnan(missing), missing, y)
     if place.ndim:
-        y = y.transpose(y.ndim - 1, *range(y.ndim - 1))
+        rest = y.ndim - place.ndim
+        y = y.transpose(*range(rest, y.ndim), *range(rest))
     return y.reshape(place.shape + with_axes_kept(x.shape, axis)) if keepdims else y
 
 
