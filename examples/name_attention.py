@@ -19,7 +19,7 @@ from tinygrad_ce import nn, optim
 
 NAMES = Path(__file__).with_name("names.txt").read_text(encoding="utf-8").split()
 END = 0  # the token before the first character and behind the last one
-LETTERS = ["."] + sorted(set("".join(NAMES)))
+LETTERS = [".", *sorted(set("".join(NAMES)))]
 CONTEXT = 10  # characters; longer names are left out
 PADDING = -1
 
