@@ -20,9 +20,11 @@ def check_path(path: str | os.PathLike[str]) -> Path:
     """Return the path of a file."""
     try:
         found = Path(path)
-        str(found).encode()
+        if b"\0" in os.fsencode(found):
+            raise ValueError("it holds a null character")
     except Exception as error:
-        raise type(error)(f"the path of a file is a str or a Path, {error}") from None
+        kind = ValueError if isinstance(error, ValueError) else TypeError
+        raise kind(f"the path of a file is a str or a Path: {error}") from None
     return found
 
 
@@ -49,7 +51,9 @@ def write_files(files: Mapping[Path, bytes | None]) -> None:
         ]
         several = len(files) > 1
         # None removes the first of several, which is replaced last.
-        steps = [(targets[0], None)] * several + [*zip(targets, parts, strict=True)][::-1]
+        steps = [(target, None) for target in targets[:several]] + [
+            *zip(targets, parts, strict=True)
+        ][::-1]
         try:
             for target, part in steps:
                 if several and target not in replaced:  # to undo this if a later one fails

@@ -35,10 +35,24 @@ from tinygrad_ce.cli.commands import train as train_command
         ("demo --out file", "cannot write to file: not a folder"),
         ("demo --out file/below", "not a folder"),
         ("demo --out=", "--out: expected a path"),
-        ("train --save file/weights.npz", "cannot write to file: not a folder"),
-        ("train --save .", "expected a file, got the folder '.'"),
-        ("train --save new/", "expected a file, got the folder 'new/'"),
-        ("train --save w.npz --data mnist", "mnist"),
+        ("train", "train needs DATA.csv, as in: tinygrad-ce train flowers.csv"),
+        ("train iris", "train needs --out RUN"),
+        ("train rows.csv --out run", "train needs --target COLUMN"),
+        ("train iris --target species --out run", "--target is of a CSV file"),
+        ("train nowhere.csv --target y --out run", "nowhere.csv"),
+        ("train iris --out file", "cannot write to file: not a folder"),
+        ("train iris --out run --log m.txt", "--log ends in .csv or .jsonl, got m.txt"),
+        ("train iris --out run --log new/", "expected a file, got the folder 'new/'"),
+        ("train iris --out run --hidden 4,x", "--hidden: expected a whole number"),
+        ("train iris --out run --dropout 1", "--dropout: expected a number from 0 to 0.95, got"),
+        ("train iris --out run --validation 2", "--validation: expected a number from 0 to 0.9"),
+        ("train iris --out run --ephocs 3", "--ephocs 3; did you mean --epochs?"),
+        ("train --resume nowhere", "nowhere is no run: it has no run.json"),
+        ("train --resume nowhere --seed 0", "as the training began: leave out --seed"),
+        ("predict nowhere new.csv", "nowhere is no run"),
+        ("predict nowhere", "NEW.csv"),
+        ("evaluate nowhere new.csv", "nowhere is no run"),
+        ("report nowhere", "nowhere is no run"),
         ("compile --data mnist", "'mnist' (choose from"),
         ("compile --data mnist -o step.py", "'mnist' (choose from"),
         ("compile --batch 0", "--batch: expected a whole number from 1 to 100000, got '0'"),
@@ -93,7 +107,7 @@ def test_wrong_use_is_one_line_and_status_2_and_leaves_nothing_behind(here, caps
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a file system like /proc")
 @pytest.mark.parametrize(
-    "typed", ["demo --out /proc/x", "train --save /proc/x.npz", "compile -o /proc/x.py"]
+    "typed", ["demo --out /proc/x", "train iris --out /proc/x", "compile -o /proc/x.py"]
 )
 def test_a_folder_that_cannot_be_written_is_found_before_training(capsys, typed):
     assert main(typed.split()) == 2
@@ -122,12 +136,12 @@ def test_an_argument_with_a_line_break_is_still_one_line(capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_a_training_that_fails_is_one_line_and_status_1(capsys, monkeypatch):
+def test_a_training_that_fails_is_one_line_and_status_1(tmp_path, capsys, monkeypatch):
     def diverging(*_, **__):
         raise FloatingPointError("the loss is nan in epoch 1")
 
-    monkeypatch.setattr(train_command, "train_network", diverging)
-    assert main(["train"]) == 1
+    monkeypatch.setattr(train_command, "train_run", diverging)
+    assert main(["train", "iris", "--out", str(tmp_path / "run")]) == 1
     assert capsys.readouterr().err == "tinygrad-ce: error: the loss is nan in epoch 1\n"
 
 
@@ -181,12 +195,12 @@ def test_main_returns_the_status_of_a_pipe_that_is_closed_and_leaves_nothing_to_
         assert main(["compare"]) == 141
 
 
-def test_main_returns_the_status_of_an_interruption(monkeypatch, capsys):
+def test_main_returns_the_status_of_an_interruption(tmp_path, monkeypatch, capsys):
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(train_command, "train_network", interrupted)
-    assert main(["train", "--epochs", "1"]) == 130
+    monkeypatch.setattr(train_command, "train_run", interrupted)
+    assert main(["train", "iris", "--out", str(tmp_path / "run")]) == 130
     assert capsys.readouterr().err == "tinygrad-ce: interrupted\n"
 
 

@@ -8,6 +8,8 @@
 from __future__ import annotations
 
 import argparse
+import difflib
+import inspect
 import io
 import os
 import sys
@@ -15,12 +17,30 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from .. import __version__
-from .commands import compare, compile, demo, graph, train  # noqa: A004
+from .commands import (
+    compare,
+    compile,  # noqa: A004
+    demo,
+    evaluate,
+    graph,
+    predict,
+    report,
+    train,
+)
 from .options import UsageError
 
 PROG = "tinygrad-ce"
 
-COMMANDS = {"demo": demo, "train": train, "compile": compile, "graph": graph, "compare": compare}
+COMMANDS = {
+    "train": train,
+    "predict": predict,
+    "evaluate": evaluate,
+    "report": report,
+    "demo": demo,
+    "compile": compile,
+    "graph": graph,
+    "compare": compare,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):  # print ? where a terminal or a pipe knows no ∂
         sys.stdout.reconfigure(errors="replace")
     try:
-        arguments = _parser().parse_args(_with_logits(sys.argv[1:] if argv is None else argv))
+        arguments = _parse(_with_logits(sys.argv[1:] if argv is None else argv))
         status: int = arguments.run(arguments)
         print(end="", flush=True)
         return status
@@ -55,6 +75,18 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message} (see {self.prog} --help)")
 
 
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The arguments; of an option that does not exist, the nearest one is named."""
+    arguments, unknown = _parser().parse_known_args(argv)
+    if unknown:
+        command: argparse.ArgumentParser = arguments.parser
+        known = [o for action in command._actions for o in action.option_strings if o[:2] == "--"]
+        near = difflib.get_close_matches(unknown[0].split("=")[0], known, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        command.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+    return arguments
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog=PROG,
@@ -67,8 +99,14 @@ def _parser() -> argparse.ArgumentParser:
     for name, module in COMMANDS.items():
         text = module.run.__doc__ or ""
         summary = text.split("\n", 1)[0].rstrip(".")
-        command = subparsers.add_parser(name, help=summary, description=text, allow_abbrev=False)
-        command.set_defaults(run=module.run)
+        command = subparsers.add_parser(
+            name,
+            help=summary,
+            description=inspect.cleandoc(text),
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        command.set_defaults(run=module.run, parser=command)
         module.add_arguments(command)
     return parser
 

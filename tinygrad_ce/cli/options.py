@@ -61,6 +61,11 @@ def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
     return _type(int, lambda n: least <= n and (most is None or n <= most), what)
 
 
+def number(least: float, most: float = math.inf) -> Callable[[str], float]:
+    what = f"a number from {least:g}" + (" on" if most == math.inf else f" to {most:g}")
+    return _type(float, lambda x: least <= x <= most and x < math.inf, what)
+
+
 positive_number = _type(float, lambda x: 0 < x < math.inf, "a number above 0")
 
 

@@ -35,8 +35,9 @@ from .codegen.printer import generate_source
 from .guards import bits_of
 from .ir import Op, Program, lower
 from .memory import plan_memory
+from .outside_state import Recording, RecordingError
 from .passes import simplify
-from .recorder import Recording, RecordingError, record
+from .recorder import record
 from .row_blocks import tile_rows
 from .runtime import GUARD_FAILED, Replay, lock_of_process
 from .verification import Net
@@ -82,7 +83,8 @@ def compile(
         On how many threads C runs a loop over many rows. No bit depends on it.
     verify
         Run the step itself too at every `verify`-th call of a recording, and compare all that both
-        return and leave behind, bit by bit (with `fast`, to within √ε of an array's norm). Left out, at its second and third call; 0 for never.
+        return and leave behind, bit by bit (with `fast`, to within √ε of an array's norm). Left
+        out, at its second and third call; 0 for never.
 
     Returns
     -------
@@ -217,7 +219,7 @@ class Compiled:
         key = tuple(parts)
         try:
             found = self._found.get(key, ())
-        except TypeError as error:
+        except Exception as error:  # of a __hash__ that is missing or raises
             raise TypeError(
                 f"{self._name} got an argument that is neither an array nor hashable, so it cannot "
                 "be told whether it has changed: give arrays, numbers, strings or tuples of these"

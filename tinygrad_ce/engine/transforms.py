@@ -332,6 +332,9 @@ def jacobian(f: TensorFunction, argnums: Argnums = 0, *, has_aux: bool = False) 
     def jacobian_of(*args: object, **kwargs: object) -> Value:
         pullback = _trace_call(f, argnums, args, kwargs, has_aux)
         y = pullback.y
+        axes = y.ndim + max([x.ndim for x in pullback.variables], default=0)
+        if axes > MAX_AXES:
+            raise ValueError(f"a Jacobian of {axes} axes is none for NumPy, which has {MAX_AXES}")
         if not y.size:
             empty = [np.zeros(y.shape + x.shape, x.dtype) for x in pullback.variables]
             blocks = [constant(block) for block in empty]
@@ -353,6 +356,8 @@ def jacobian(f: TensorFunction, argnums: Argnums = 0, *, has_aux: bool = False) 
 
     return jacobian_of
 
+
+MAX_AXES = 63  # of a Jacobian; an array has one more, and so has the batch of cotangents
 
 # The most elements that a gradient of one node may have in a batch of cotangents: 128 MiB.
 MAX_BATCH = 2**24
@@ -533,6 +538,7 @@ def _trace_call(
     A graph of the gradient is recorded only where someone outside can ask for it: where the value
     depends on a tensor with requires_grad that is not one of these variables.
     """
+    check_callable("f", f)
     chosen = [check_integer("argnums", i) for i in _each(argnums)]
     for i in chosen:
         if not -len(args) <= i < len(args):

@@ -34,6 +34,7 @@ def validate_cross_entropy(
         weights, or None; and the dtype of the loss. Those that are floating point have that dtype
         already, or float32 where it is float16, in which sums overflow.
     """
+    check_flag("check_targets", check_targets)
     try:
         x = as_floating(logits)
     except TypeError:
@@ -56,7 +57,7 @@ def validate_cross_entropy(
         dtype = np.result_type(dtype, y.dtype)
         if ignore_index is not None:
             raise ValueError("ignore_index is for labels, and distributions have none")
-        if check_flag("check_targets", check_targets):
+        if check_targets:
             run_check(check_distributions, y)
     if not n_classes:
         raise ValueError(f"logits of shape {x.shape} have no class on axis {axis}")

@@ -261,10 +261,11 @@ def fit(
                 _step_schedule(scheduler, history)
             if early_stopping is not None:
                 early_stopping.update(history, model)
+            training.stopped = "interrupted" if interruption.requested else None
             for callback in callbacks:
                 callback(training)
             show(history)
-            history.stopped = "interrupted" if interruption.requested else training.stopped
+            history.stopped = training.stopped
     if early_stopping is not None:
         early_stopping.restore(model)
     return history

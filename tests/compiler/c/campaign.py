@@ -1,7 +1,7 @@
 """Random programs in C, beside eager ones, also under sanitizers: as many as there is time for.
 
-    python tests/compiler/c/campaign.py 5000
-    python tests/compiler/c/campaign.py 5000 --sanitize
+python tests/compiler/c/campaign.py 5000
+python tests/compiler/c/campaign.py 5000 --sanitize
 """
 
 import argparse
@@ -65,12 +65,16 @@ def main():
     arguments = parser.parse_args()
     if arguments.sanitize and "LD_PRELOAD" not in os.environ:
         libraries = [
-            subprocess.run(["gcc", f"-print-file-name={name}"], capture_output=True, text=True)
+            subprocess.run(
+                ["gcc", f"-print-file-name={name}"], capture_output=True, text=True, check=True
+            )
             for name in ("libasan.so", "libubsan.so")
         ]
         found = ":".join(done.stdout.strip() for done in libraries)
         environment = os.environ | {"LD_PRELOAD": found, "ASAN_OPTIONS": "detect_leaks=0"}
-        sys.exit(subprocess.run([sys.executable, *sys.argv], env=environment).returncode)
+        sys.exit(
+            subprocess.run([sys.executable, *sys.argv], env=environment, check=False).returncode
+        )
     os.environ["CFLAGS"] = f"-O1 {SANITIZERS}" if arguments.sanitize else "-O1"
     with tempfile.TemporaryDirectory() as directory:
         os.environ["XDG_CACHE_HOME"] = directory

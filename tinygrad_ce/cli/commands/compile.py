@@ -108,7 +108,7 @@ cross-entropy, SGD.
 
 Written by tinygrad-ce compile. It needs NumPy alone. Momentum {config.momentum} and weight decay
 {config.weight_decay} are in it; all else it takes and returns. This begins with the weights of
-tinygrad-ce train --seed {experiment.seed}:
+tinygrad-ce demo --seed {experiment.seed}:
 
 {block}
 """
