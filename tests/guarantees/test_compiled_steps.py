@@ -118,6 +118,10 @@ KINDS = {
     "momentum": lambda p: optim.SGD(p, lr=0.05, momentum=0.9, weight_decay=0.01),
     "Adam": lambda p: optim.Adam(p, lr=0.02),
     "AdamW": lambda p: optim.AdamW(p, lr=0.02),
+    "Nesterov": lambda p: optim.SGD(p, lr=0.05, momentum=0.9, nesterov=True),
+    "AMSGrad": lambda p: optim.Adam(p, lr=0.02, amsgrad=True),
+    "RMSprop": lambda p: optim.RMSprop(p, lr=0.02, momentum=0.5, centered=True),
+    "Adagrad": lambda p: optim.Adagrad(p, lr=0.1, lr_decay=0.1),
     "Signs": lambda p: Signs(p, lr=0.02),
 }
 

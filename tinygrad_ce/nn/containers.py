@@ -15,6 +15,7 @@ from ..arguments import (
     check_integer,
     check_kind,
     check_sequence,
+    iterate,
     shown,
 )
 from ..engine.tensor import Tensor, as_tensor
@@ -84,7 +85,7 @@ class ModuleList(Module):
 
     def __init__(self, modules: Iterable[Module] = ()) -> None:
         self.layers: tuple[Module, ...] = ()
-        for module in modules:
+        for module in iterate("modules", modules, Module):
             self.append(module)
 
     def append(self, module: Module) -> None:
