@@ -155,7 +155,7 @@ def test_indices_that_the_model_refuses_are_refused_before_it_changes():
 def test_a_test_set_is_checked_as_the_training_set_is(problem, y):
     model, optimizer, *training_set = problem
     X = training_set[0]
-    with pytest.raises(ValueError, match="label|shape"):
+    with pytest.raises(ValueError, match=r"label|shape"):
         fit(model, optimizer, *training_set, epochs=1, batch_size=8, rng=0, X_test=X, y_test=y)
 
 
