@@ -16,6 +16,7 @@ from ..arguments import (
     check_iterable,
     check_kind,
     check_sequence,
+    iterate,
     shown,
 )
 from ..engine.tensor import Tensor, as_tensor
@@ -89,7 +90,11 @@ class ModuleList(Module):
 
     def __init__(self, modules: Iterable[Module] = ()) -> None:
         self.layers: tuple[Module, ...] = ()
+<<<<<<< HEAD
         for module in check_iterable("modules", modules):
+=======
+        for module in iterate("modules", modules, Module):
+>>>>>>> h-layers
             self.append(module)
 
     def append(self, module: Module) -> None:
