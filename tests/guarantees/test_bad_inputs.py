@@ -930,14 +930,52 @@ def takes_something(function, self):
     return len(inspect.signature(function).parameters) > self
 
 
+# ── NumPy's functions ─────────────────────────────────────────────────────────────────────────────
+# What they take besides arrays is refused as NumPy refuses it: test_numpy_functions.py.
+
+MORE = {
+    "interp": (V, V), "tile": (2,), "repeat": (2,), "insert": (0, 1.0), "delete": (0,),
+    "moveaxis": (0, 0), "quantile": (0.5,), "percentile": (50,), "pad": (1,), "take": (0,),
+    "full_like": (1.0,), "digitize": (V,), "isin": (V,), "append": (V,), "arctan2": (V,),
+    "hypot": (V,), "logaddexp2": (V,), "dot": (M.T,), "vdot": (M,), "inner": (V,), "outer": (V,),
+    "tensordot": (M.T, 1), "kron": (V,), "isclose": (M,), "allclose": (M,), "array_equal": (M,),
+    "cross": (V,), "polyval": (V,),
+}  # fmt: skip
+# Of sequences of arrays, of vectors, of two that can be Python numbers, or with NumPy's errors.
+OTHERWISE = {
+    "arctan2", "hypot", "logaddexp2", "polyval", "quantile", "percentile", "cross", "linspace",
+    "broadcast_arrays", "pad", "delete", "roll", "diagonal", "trace", "digitize", "nonzero",
+    "array", "vstack", "hstack", "dstack", "column_stack", "block", "select", "compress", "norm",
+    "searchsorted", "corrcoef", "meshgrid",
+}  # fmt: skip
+
+
+def numpy_functions():
+    homes = ("elementwise", "reductions", "products", "rearranging", "constant_functions")
+    for home in homes:
+        functions = vars(importlib.import_module(f"tinygrad_ce.engine.{home}"))
+        for name in tg.__all__:
+            same = functions.get(name) is getattr(tg, name)
+            if name not in ROWS and same and callable(functions[name]):
+                yield name
+
+
+def of_first_array(name):
+    return lambda x: public(name)(x, *MORE.get(name, ()))
+
+
+rows_of(" ".join({*numpy_functions()} - OTHERWISE), of_first_array, x=tensors(M))
+
+
 METHODS = """prod cumprod ptp any all round nonzero searchsorted argpartition argsort dot ravel take
 repeat trace diagonal compress __mod__ __rmod__ __floordiv__ __rfloordiv__ __divmod__ __rdivmod__
 __getattr__"""
 # Not of a class but of its subclasses, of results that we make, or always refused.
 WITHOUT_A_ROW = {
     "nn.Module.forward", "train.History", "train.History.add", "engine.FreedGraphError",
-<<<<<<< HEAD
-    "engine.Tensor", "Tensor.__setitem__",
+    "engine.Tensor", "Tensor.__setitem__", "optim.Optimizer.__getitem__",
+    "optim.Optimizer.__setitem__", "optim.ParameterGroups.__getattr__",
+    "nn.ModuleList.__getitem__",
     # Functions as methods, which have their rows.
     *(f"Tensor.{name}" for name in METHODS.split()),
 }  # fmt: skip
@@ -966,11 +1004,6 @@ WITHOUT_A_ROW |= {
     "optim.ParameterGroups.load_state_dict", "optim.ParameterGroups.__getattr__", "data.as_table",
     "data.Table", "data.Encoder", "data.NumberColumn", "data.CategoryColumn",
     "train.EarlyStopping.restore", "train.Training", "draw.remember_lines", "data.read_csv",
-=======
-    "engine.Tensor", "Tensor.__setitem__", "optim.Optimizer.__getitem__",
-    "optim.Optimizer.__setitem__", "optim.ParameterGroups.__getattr__",
-    "nn.ModuleList.__getitem__",
->>>>>>> h-layers
 }  # fmt: skip
 
 

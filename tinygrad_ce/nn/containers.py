@@ -13,7 +13,6 @@ from ..arguments import (
     check_choice,
     check_generator,
     check_integer,
-    check_iterable,
     check_kind,
     check_sequence,
     iterate,
@@ -90,11 +89,7 @@ class ModuleList(Module):
 
     def __init__(self, modules: Iterable[Module] = ()) -> None:
         self.layers: tuple[Module, ...] = ()
-<<<<<<< HEAD
-        for module in check_iterable("modules", modules):
-=======
         for module in iterate("modules", modules, Module):
->>>>>>> h-layers
             self.append(module)
 
     def append(self, module: Module) -> None:

@@ -8,11 +8,7 @@ from typing import Any
 
 import numpy as np
 
-<<<<<<< HEAD
-from ..arguments import LARGEST, check_iterable, check_kind, check_real
-=======
 from ..arguments import LARGEST, check_real, iterate
->>>>>>> h-layers
 from ..engine.commit import commit
 from ..engine.context import active_recorder, no_grad
 from ..engine.linear_algebra import norm
@@ -60,12 +56,7 @@ def clip_grad_norm_(
     array([0.6, 0.8])
     """
     max_norm = check_real("max_norm", max_norm, 0)
-<<<<<<< HEAD
     if not check_real("norm_type", norm_type, 0, np.inf):
-=======
-    infinite = isinstance(norm_type, float) and norm_type == np.inf
-    if not infinite and not check_real("norm_type", norm_type, 0):
->>>>>>> h-layers
         raise ValueError("norm_type is above 0, got 0")
     with no_grad():
         found = _gradients(params)
@@ -111,14 +102,8 @@ def clip_grad_value_(params: Tensor | Iterable[Tensor], clip_value: float) -> No
 def _gradients(params: Tensor | Iterable[Tensor]) -> dict[Tensor, Tensor]:
     """The gradients that there are, as Tensors: the same operations run in a compiled step."""
     found: dict[Tensor, Tensor] = {}
-<<<<<<< HEAD
-    several = [params] if isinstance(params, Tensor) else check_iterable("parameters", params)
-    for parameter in several:
-        g: Any = check_kind("a parameter", parameter, Tensor).grad
-=======
-    for parameter in iterate("params", parameters, Tensor):
+    for parameter in iterate("params", params, Tensor):
         g: Any = parameter.grad
->>>>>>> h-layers
         if g is not None:
             found[parameter] = Tensor(g) if isinstance(g, Tensor) else constant(g[()])
     return found

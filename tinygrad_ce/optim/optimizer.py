@@ -9,11 +9,7 @@ from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
-<<<<<<< HEAD
-from ..arguments import check_iterable, check_kind, shown
-=======
 from ..arguments import check_kind, iterate, shown
->>>>>>> h-layers
 from ..engine.commit import clear_gradients, commit
 from ..engine.context import active_recorder
 from ..engine.tensor import Tensor
@@ -307,16 +303,7 @@ def _as_parameters(name: str, params: Any) -> list[Tensor]:
     if callable(params):
         raise TypeError(f"{name} got a function: call it, as in {name}(model.parameters(), …)")
     parameters: list[Tensor] = []
-<<<<<<< HEAD
-    for parameter in check_iterable("parameters", params):
-        if not isinstance(parameter, Tensor):
-            raise TypeError(
-                f"a parameter is a Tensor, got {shown(parameter)}; model.parameters() lists those "
-                "of a model"
-            )
-=======
     for parameter in iterate("params", params, Tensor):
->>>>>>> h-layers
         if not parameter.requires_grad or parameter.primitive is not None:
             raise ValueError(
                 f"{parameter.label()} is no parameter: that is a leaf with requires_grad=True"

@@ -76,11 +76,7 @@ class SGD(_WithMomentum):
     """
 
     settings = ("lr", "momentum", "weight_decay", "nesterov")
-<<<<<<< HEAD
-    _checks = Optimizer._checks | at_least(0, "momentum") | flags("nesterov")
-=======
     _checks = _WithMomentum._checks | flags("nesterov")
->>>>>>> h-layers
     per_parameter_state = ("velocity",)
 
     def __init__(
@@ -97,20 +93,6 @@ class SGD(_WithMomentum):
         if self.nesterov and not self.momentum:
             raise ValueError("Nesterov's momentum needs a momentum above 0, got 0")
 
-<<<<<<< HEAD
-    @property
-    def momentum(self) -> float:
-        """The share of the last velocity that remains; if 0, there is no velocity."""
-        return self._momentum
-
-    @momentum.setter
-    def momentum(self, momentum: float) -> None:
-        self._momentum = momentum
-        if momentum and not self.velocity:
-            self.velocity = self._zeros()
-
-=======
->>>>>>> h-layers
     def update(self, states: States, i: int, value: Any, g: Any) -> Any:
         """Return the new value of a parameter, by its velocity if there is momentum."""
         g = self._add_decay(value, g)
