@@ -964,7 +964,7 @@ def of_first_array(name):
     return lambda x: public(name)(x, *MORE.get(name, ()))
 
 
-rows_of(" ".join({*numpy_functions()} - OTHERWISE), of_first_array, x=tensors(M))
+rows_of(" ".join(sorted({*numpy_functions()} - OTHERWISE)), of_first_array, x=tensors(M))
 
 
 METHODS = """prod cumprod ptp any all round nonzero searchsorted argpartition argsort dot ravel take

@@ -102,7 +102,8 @@ def clip_grad_value_(params: Tensor | Iterable[Tensor], clip_value: float) -> No
 def _gradients(params: Tensor | Iterable[Tensor]) -> dict[Tensor, Tensor]:
     """The gradients that there are, as Tensors: the same operations run in a compiled step."""
     found: dict[Tensor, Tensor] = {}
-    for parameter in iterate("params", params, Tensor):
+    parameters = [params] if isinstance(params, Tensor) else params
+    for parameter in iterate("params", parameters, Tensor):
         g: Any = parameter.grad
         if g is not None:
             found[parameter] = Tensor(g) if isinstance(g, Tensor) else constant(g[()])
