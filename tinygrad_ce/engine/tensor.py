@@ -267,7 +267,7 @@ class Tensor(Node):
         if recorder is not None:
             gradient = recorder.gradient_of(self)
             if gradient is not NotImplemented:  # a Tensor, with which a step can compute
-                return gradient  # type: ignore[no-any-return]
+                return None if gradient is None else recorder.returning(gradient)
         return None if self._grad is None else _read_only_view(self._grad)
 
     @grad.setter
@@ -574,7 +574,7 @@ class Tensor(Node):
     # ── NumPy's protocols ─────────────────────────────────────────────────────────────────────
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
-        if self._passes_gradient():
+        if self._requires_grad:
             raise TypeError(
                 f"converting {self.label()} to an array would silently drop its gradient; "
                 "use t.data or t.detach() if that is meant"

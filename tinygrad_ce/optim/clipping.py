@@ -106,7 +106,7 @@ def _gradients(params: Tensor | Iterable[Tensor]) -> dict[Tensor, Tensor]:
     for parameter in several:
         g: Any = check_kind("a parameter", parameter, Tensor).grad
         if g is not None:
-            found[parameter] = g if isinstance(g, Tensor) else constant(g[()])
+            found[parameter] = Tensor(g) if isinstance(g, Tensor) else constant(g[()])
     return found
 
 
