@@ -34,7 +34,8 @@ def validate_cross_entropy(
         weights, or None; and the dtype of the loss. Those that are floating point have that dtype
         already, or float32 where it is float16, in which sums overflow.
     """
-    check_flag("check_targets", check_targets)
+    if check_targets is not False:
+        check_flag("check_targets", check_targets)
     try:
         x = as_floating(logits)
     except TypeError:
