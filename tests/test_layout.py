@@ -35,9 +35,8 @@ MAY_IMPORT = {
 }
 # What the engine may import from outside of the package, and what is evidence because it knows
 # no Tensor.
-OUTSIDE = dict.fromkeys(
-    ("arguments", "engine", "verify.decimal_reference", "closed_form"), {"numpy"}
-)
+EVIDENCE = ("arguments", "closed_form", "verify.decimal_reference")
+OUTSIDE = {part: {"numpy"} for part in ("engine", *EVIDENCE)}
 READERS = ("draw", "symbolic", "compiler")
 WITH_PUBLIC_NAMES = [
     *("functional", "nn", "optim", "data", "train", "closed_form", "verify"),

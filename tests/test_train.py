@@ -262,7 +262,7 @@ def test_confusion_matrix_of_no_rows_is_zero():
             [0, 1],
             [0, 3],
             IndexError,
-            "the predicted label 3 at row 1 is out of range for 3 classes",
+            "the predicted label 3 at row 1 is out of range for 3",
         ),
         ([-1, 1], [0, 1], IndexError, "the true label -1 at row 0"),
         ([0.0, 1.0], [0, 1], TypeError, "the true ones are float64"),

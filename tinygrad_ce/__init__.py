@@ -31,7 +31,17 @@ from .engine.operations import (
 )  # fmt: skip
 from .engine.random_sample import sample
 from .engine.tensor import Tensor
-from .engine.transforms import grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from .engine.transforms import (
+    elementwise_grad,
+    grad,
+    gradients,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
+    value_and_grad,
+    vjp,
+)
 
 if TYPE_CHECKING:
     from . import closed_form, data, draw, functional, nn, optim, train
@@ -39,6 +49,7 @@ if TYPE_CHECKING:
     from .draw import Drawing
     from .engine import linear_algebra as linalg
     from .engine.constant_functions import *
+    from .engine.creation import arange, eye, full, linspace, ones, zeros
     from .engine.elementwise import *
     from .engine.linear_algebra import norm
     from .engine.products import *
@@ -60,13 +71,15 @@ __all__ = [
     "cumsum", "cumprod", "nansum", "nanprod", "nanmean", "nanvar", "nanstd", "nanmax", "nanmin",
     "average", "median", "quantile", "percentile", "cov", "corrcoef", "any", "all",
     "count_nonzero", "round", "isclose", "allclose", "array_equal", "searchsorted", "digitize",
-    "isin", "nonzero", "unique", "array", "zeros_like", "ones_like", "full_like", "append",
+    "isin", "nonzero", "unique", "array", "zeros", "ones", "full", "eye", "arange", "linspace",
+    "zeros_like", "ones_like", "full_like", "append",
     "vstack", "hstack", "dstack", "column_stack", "block", "atleast_1d", "atleast_2d",
     "atleast_3d", "meshgrid", "broadcast_arrays", "tile", "repeat", "pad", "insert", "delete",
     "flip", "roll", "rot90", "moveaxis", "ravel", "diagonal", "trace", "diag", "tril", "triu",
     "take", "compress", "select", "diff", "dot", "vdot", "inner", "outer", "tensordot", "kron",
     "cross", "norm",
-    "gradients", "grad", "value_and_grad", "vjp", "jvp", "jacobian", "hessian", "hvp",
+    "gradients", "grad", "value_and_grad", "elementwise_grad",
+    "vjp", "jvp", "jacobian", "hessian", "hvp",
     "functional", "closed_form", "nn", "optim", "data", "train",
     "compare", "Comparison", "Comparisons", "gradcheck", "GradcheckError",
     "compile", "draw", "Drawing",
@@ -83,7 +96,14 @@ _HOMES = (
 )
 
 # The modules with functions that are NumPy's: tg.f(t) is np.f(t).
-_OF_NUMPY = ("elementwise", "reductions", "products", "rearranging", "constant_functions")
+_OF_NUMPY = (
+    "elementwise",
+    "reductions",
+    "products",
+    "rearranging",
+    "constant_functions",
+    "creation",
+)
 
 
 def __getattr__(name: str) -> object:

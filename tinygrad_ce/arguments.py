@@ -23,7 +23,7 @@ from __future__ import annotations
 import math
 import operator
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -85,7 +85,11 @@ def as_numbers(
     """
     array = as_array(data, what, copy)
     if array.dtype.kind not in "biuf":
-        raise TypeError(f"{what}: real numbers, got {array.dtype} in {shown(data)}")
+        names = array.size and isinstance(array.flat[0], str)
+        raise TypeError(
+            f"{what}: real numbers, got {array.dtype} in {shown(data)}"
+            + "; np.unique(labels, return_inverse=True)[1] makes numbers of names" * bool(names)
+        )
     if dtype is None or array.dtype == dtype:
         return array
     return _convert(array, np.dtype(dtype), what)
@@ -153,11 +157,22 @@ def check_choice(what: str, value: Given, choices: Iterable[str]) -> Given:
 def check_sequence(what: str, value: Any) -> list[Any]:
     """Return the parts of a list, a tuple or another sequence, or the rows of an array."""
     try:
-        if not (isinstance(value, Sequence) or hasattr(type(value), "__array__")):
+        rows = hasattr(type(value), "__array__") and value.ndim
+        if isinstance(value, str | bytes) or not (isinstance(value, Sequence) or rows):
             raise TypeError
         return list(value)
     except Exception:
         raise TypeError(f"{what} are in a sequence such as a list, got {shown(value)}") from None
+
+
+def check_iterable(what: str, value: Any) -> Iterator[Any]:
+    """Return an iterator over what can be a list or a generator, but no text and no array."""
+    try:
+        if isinstance(value, str | bytes | memoryview) or hasattr(type(value), "__array__"):
+            raise TypeError
+        return iter(value)
+    except Exception:
+        raise TypeError(f"{what} are in a list, for instance, got {shown(value)}") from None
 
 
 def check_flag(what: str, value: object) -> bool:

@@ -20,9 +20,11 @@ def check_path(path: str | os.PathLike[str]) -> Path:
     """Return the path of a file."""
     try:
         found = Path(path)
-        str(found).encode()
+        if b"\0" in os.fsencode(found):
+            raise ValueError("it holds a null character")
     except Exception as error:
-        raise type(error)(f"the path of a file is a str or a Path, {error}") from None
+        kind = ValueError if isinstance(error, ValueError) else TypeError
+        raise kind(f"the path of a file is a str or a Path: {error}") from None
     return found
 
 
@@ -34,6 +36,9 @@ def write_file(path: Path, content: bytes) -> None:
 def write_files(files: Mapping[Path, bytes | None]) -> None:
     """Write files, all of them or none; a file whose content is None is removed.
 
+    Of several, the first is missing until the others are there: where it is found, all are of one
+    run, even if the process was killed meanwhile.
+
     A symbolic link is followed to its file. A file that exists keeps its permissions. An OSError
     says which cannot be written, or is a folder, a device or a pipe; then nothing has changed.
     """
@@ -44,15 +49,19 @@ def write_files(files: Mapping[Path, bytes | None]) -> None:
             None if content is None else _stage(target, content, temporary_files)
             for target, content in zip(targets, files.values(), strict=True)
         ]
+        several = len(files) > 1
+        # None removes the first of several, which is replaced last.
+        steps = [(target, None) for target in targets[:several]] + [
+            *zip(targets, parts, strict=True)
+        ][::-1]
         try:
-            for target, part in zip(targets, parts, strict=True):
-                # To undo this replacement if a later one fails.
-                before = target.read_bytes() if len(files) > 1 and target.exists() else None
+            for target, part in steps:
+                if several and target not in replaced:  # to undo this if a later one fails
+                    replaced[target] = target.read_bytes() if target.exists() else None
                 if part is None:
                     target.unlink(missing_ok=True)
                 else:
                     os.replace(part, target)
-                replaced[target] = before
         except BaseException:
             if replaced:
                 write_files(replaced)

@@ -537,8 +537,9 @@ def test_what_changes_at_once_and_a_recorder_inside_are_refused():
         def value(self):
             return object()
 
-    assert is_same(snapshot([1.0, {"a": X3}]), [1.0, {"a": X3.copy()}])
-    assert not is_same([1.0, {"a": X3}], [1.0, {"a": X3 + 1}])
+    assert is_same([1.0, {"a": X3.copy()}], snapshot([1.0, {"a": X3}]))
+    assert not is_same([1.0, {"a": X3 + 1}], snapshot([1.0, {"a": X3}]))
+    assert not is_same(X3[::-1], snapshot(X3[::-1].copy()))
     assert not is_same((0.0, 1), (-0.0, 1))
     assert not is_same([1], [True])
     assert tg.compile(lambda x: x * 2)(X3).data.tolist() == [2, 4, 6]

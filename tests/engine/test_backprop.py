@@ -152,7 +152,7 @@ def test_gradients_that_do_not_depend_are_zeros():
     assert isinstance(gz, T)
 
 
-def test_gradients_handed_out_are_the_caller_s_own():
+def test_gradients_that_are_returned_are_the_caller_s_own():
     x, y = T([1.0, 2.0], requires_grad=True), T([1.0, 2.0], requires_grad=True)
     gx, gy = tg.gradients((x + y).sum(), [x, y])
     gx[0] = 100

@@ -613,7 +613,7 @@ class Machine(RuleBasedStateMachine):
         super().__init__()
         self.rng = np.random.default_rng(0)
         self.pairs = []
-        self.sources = []  # arrays that Tensors were made from, or that were handed to them
+        self.sources = []  # arrays that Tensors were made from, or that were given to them
         for shape in ((3, 2), (2,), ()):
             self.leaf(shape, True)
 
@@ -711,10 +711,10 @@ class Machine(RuleBasedStateMachine):
         for array in self.sources:
             array[...] = -1
         for t, _ in self.pairs:
-            for handed_out in (t.data, t.numpy(), t.grad):
-                if handed_out is not None:
+            for returned in (t.data, t.numpy(), t.grad):
+                if returned is not None:
                     with pytest.raises(ValueError, match="read-only"):
-                        handed_out[...] = 77
+                        returned[...] = 77
 
     @rule(i=numbers)
     def retain_grad(self, i):

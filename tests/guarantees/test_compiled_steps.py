@@ -5,12 +5,15 @@ a list of statements. One world runs it, the other compiles it. Between calls, w
 change is changed in both. All bits must agree after each call, or the compiled step must refuse.
 """
 
+import copy
 import os
 import warnings
 from collections import Counter
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
+from attacks import in_threads
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -27,10 +30,51 @@ REASONS = Counter()
 COUNTS = {"equal": 0, "refused": 0, "failed": 0, "runs": 0}
 
 
+class Rule:
+    """An object of the user's, of which a step reads attributes in many ways."""
+
+    __slots__ = ("hidden", "table")
+
+    def __init__(self):
+        self.hidden, self.table = 1.5, np.array([1.0, 2.0])
+
+    @property
+    def factor(self):
+        return self.hidden
+
+    def __call__(self, x):
+        return x * self.table[0]
+
+    def change(self, x):
+        return x * self.factor
+
+
+class Signs(optim.Optimizer):
+    """An optimizer of the user's, with an array, a counter and state."""
+
+    scalar_state = ("lr", "count")
+    per_parameter_state = ("last",)
+
+    def __init__(self, params, lr):
+        super().__init__(params, lr)
+        self.count, self.scale, self.last = 0, np.array([0.5]), self._zeros()
+
+    def update_parameters(self):
+        self.count = self.count + 1
+        super().update_parameters()
+
+    def update(self, states, i, value, g):
+        last, states["last"][i] = states["last"][i], g
+        return value - self.lr * self.scale.item() * (np.sign(g) + 0.1 * last) / self.count
+
+
 class World:
     """What is outside of the step."""
 
     def __init__(self, kinds, dtype):
+        self.rule = Rule()
+        self.rule_of_class = type("Variant", (Rule,), {"offset": 0.5, "__slots__": ()})()
+        self.log, self.counter = [], 0
         self.a = nn.Sequential(
             nn.Linear(2, 3, rng=0, dtype=dtype), nn.BatchNorm1d(3, dtype=dtype), nn.Tanh(),
             nn.Dropout(0.5, rng=1), nn.Linear(3, 2, rng=2, dtype=dtype),
@@ -74,6 +118,7 @@ KINDS = {
     "momentum": lambda p: optim.SGD(p, lr=0.05, momentum=0.9, weight_decay=0.01),
     "Adam": lambda p: optim.Adam(p, lr=0.02),
     "AdamW": lambda p: optim.AdamW(p, lr=0.02),
+    "Signs": lambda p: Signs(p, lr=0.02),
 }
 
 # ── What a step does ──────────────────────────────────────────────────────────────────────────────
@@ -112,7 +157,78 @@ def power_of_losses(w, found, x):
     found.append(total * w.scale)
 
 
+def adapt(w, x, found):
+    """A leaf that is made inside is trained there, and its state is read."""
+    shift = tg.Tensor(x * w.shift, requires_grad=True)
+    optimizer = optim.Adam([shift], lr=0.1)
+    for _ in range(2):
+        optimizer.zero_grad()
+        (w.b(x + shift) ** 2).sum().backward()
+        optimizer.step()
+    found += [shift.detach(), shift.grad, optimizer.t[0], optimizer.m[0] * 0.5]
+    found.append((shift * x).sum())
+
+
+def clip_norm(w, model):
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    if gradients:
+        norm = np.sqrt(sum((g * g).sum() for g in gradients))
+        for p in model.parameters():
+            if p.grad is not None:
+                p.grad = p.grad * np.minimum(1.0, 0.1 / (norm + 1e-6)).astype(p.dtype)
+
+
+def penalty(w, x, found):
+    p = w.b.layers[0].weight
+    if p.requires_grad:
+        (g,) = tg.gradients((w.b(x) ** 2).sum(), [p], create_graph=True)
+        found.append((g * g).sum())
+
+
+def sensitivity(w, x, found):
+    p = w.b.layers[0].weight
+    if p.requires_grad:
+        found += tg.gradients((w.b(x) ** 2).sum(), [p])
+    found.append(tg.grad(lambda x: (w.b(x) ** 2).sum())(x).sum())
+
+
+def with_defaults(x, table=np.ones(2), *, options={"power": [1.0]}):  # noqa: B006, B008
+    return x * table * options["power"][0]
+
+
+nested = tg.compile(lambda x, shift: (x * shift).tanh().sum(), verify=0)
+
+
+def swallow(w, x, found):
+    try:
+        w.counter = x.sum().item()
+    except Exception:
+        found.append(x * 7)
+
+
+# Of these, each is refused by a compiled step.
+REFUSED = {
+    "swallow": swallow,
+    "print": lambda w, x, found: print(end=""),
+    "log": lambda w, x, found: w.log.append(1),
+    "count outside": lambda w, x, found: setattr(w, "counter", w.counter + 1),
+    "read": lambda w, x, found: found.append(w.shift * float(x.sum().item())),
+    "copy a Tensor": lambda w, x, found: found.append(copy.deepcopy(w.shift.detach()) * x),
+}
+
 STATEMENTS = {
+    "adapt": adapt,
+    "penalty": penalty,
+    "sensitivity": sensitivity,
+    "clip norm": lambda w, x, found: clip_norm(w, w.a),
+    "rule": lambda w, x, found: found.append(w.rule.change(x).sum() + w.rule(x).sum()),
+    "class": lambda w, x, found: found.append(x * w.rule_of_class.offset),
+    "table": lambda w, x, found: found.append((x * w.rule.table).sum()),
+    "defaults": lambda w, x, found: found.append(with_defaults(x)),
+    "nested": lambda w, x, found: found.append(nested(x, w.shift.detach())),
+    "gradient": lambda w, x, found: found.append(w.b.layers[0].weight.grad),
+    "no grad": lambda w, x, found: found.append(tg.no_grad()(w.b)(x)),
+    "clear": lambda w, x, found: setattr(w.shift, "grad", None),
     "loss a": lambda w, x, found: found.append(((w.a(x) * w.constant + w.shift) ** 2).mean()),
     "loss b": lambda w, x, found: found.append(((w.b(w.a(x)) - 1) ** 2).mean()),
     "loss of b alone": lambda w, x, found: found.append((w.b(w.a(x).detach()) ** 2).mean()),
@@ -219,8 +335,31 @@ def set_momentum(w, i):
             setattr(w.ob, name, [0.0, 0.5, 0.9][i % 3])
 
 
+def set_method(w, i):
+    kind = type(w.rule_of_class)
+    kind.offset = float(i)
+    kind.change = [Rule.change, lambda self, x: x * i][i % 2]
+
+
+def replace_rule(w, i):
+    w.rule = [w.rule_of_class, Rule()][i % 2]
+
+
+def move_in_place(w, i):
+    w.rule.table[:] = i
+
+
 CHANGES = {
     "nothing": lambda w, i: None,
+    "method": set_method,
+    "slot": lambda w, i: setattr(w.rule, "hidden", float(i)),
+    "in place": move_in_place,
+    "rule": replace_rule,
+    "default": lambda w, i: with_defaults.__defaults__[0].fill(i),
+    "default inside": lambda w, i: with_defaults.__kwdefaults__["options"]["power"].insert(0, i),
+    "forward": lambda w, i: setattr(w.b, "forward", lambda x: nn.MLP.forward(w.b, x) * i),
+    "scale of Signs": lambda w, i: getattr(w.oa, "scale", np.ones(1)).fill(i),
+    "gradient of shift": lambda w, i: setattr(w.shift, "requires_grad", i % 2 == 0),
     "assign": assign,
     "assign gradient": assign_gradient,
     "switch": switch,
@@ -239,10 +378,25 @@ CHANGES = {
 }
 
 
-def run(step, x):
+SURROUNDINGS = {
+    "nothing": nullcontext,
+    "no_grad": tg.no_grad,
+    "scope": lambda: tg.scope("around"),
+    "errstate": lambda: np.errstate(all="ignore"),
+    "printoptions": lambda: np.printoptions(precision=1, formatter={"all": str}),
+}
+
+
+def run(step, x, surroundings):
     """The outcome of a call: a result, or the type of an error."""
     try:
-        return step(x)
+        if surroundings == "thread":
+            found = in_threads([lambda: step(x)])[0]
+            if isinstance(found, BaseException):
+                raise found
+            return found
+        with SURROUNDINGS[surroundings]():
+            return step(x)
     except RecordingError:
         raise
     except (RuntimeError, ValueError, ArithmeticError) as error:
@@ -251,6 +405,8 @@ def run(step, x):
 
 def assert_same(got, expected, names):
     for name, a, b in zip(names, got, expected, strict=True):
+        if isinstance(a, tg.Tensor) and isinstance(b, tg.Tensor) and name.startswith("result"):
+            assert a.requires_grad == b.requires_grad, name
         arrays = [isinstance(t, tg.Tensor | np.ndarray | np.generic | float | int) for t in (a, b)]
         a, b = (t._value if isinstance(t, tg.Tensor) else t for t in (a, b))
         assert same_bits(a, b) if all(arrays) else a == b, (name, a, b)
@@ -258,7 +414,8 @@ def assert_same(got, expected, names):
 
 PROGRAMS = st.lists(st.sampled_from(sorted(STATEMENTS)), max_size=8)
 CHANGE = st.tuples(st.sampled_from(sorted(CHANGES)), st.integers(0, 40))
-CALL = st.tuples(st.lists(CHANGE, max_size=2), st.integers(2, 3), st.booleans())
+AROUND = st.sampled_from(["nothing"] * 6 + [*sorted(SURROUNDINGS), "thread"])
+CALL = st.tuples(st.lists(CHANGE, max_size=2), st.integers(2, 3), st.booleans(), AROUND)
 
 
 @given(
@@ -268,10 +425,16 @@ CALL = st.tuples(st.lists(CHANGE, max_size=2), st.integers(2, 3), st.booleans())
     st.tuples(st.sampled_from(sorted(KINDS)), st.sampled_from(sorted(KINDS))),
     st.sampled_from([np.float32, np.float64]),
     st.sampled_from([None, 0, 0]),
+    st.sampled_from([None] * 30 + sorted(REFUSED)),
+    st.sampled_from([copy.copy, copy.deepcopy] + [lambda step: step] * 6),
 )
 @settings(phases=PHASES, max_examples=RUNS, deadline=None, suppress_health_check=list(HealthCheck))
-def test_any_step_and_any_change_between_calls(extra, typical, calls, kinds, dtype, verify):
+def test_any_step_and_any_change_between_calls(
+    extra, typical, calls, kinds, dtype, verify, refused, copied
+):
     program = typical + extra
+    with_defaults.__defaults__[0].fill(1)
+    with_defaults.__kwdefaults__["options"]["power"][:] = [1.0]
 
     def make():
         world = World(kinds, dtype)
@@ -281,6 +444,8 @@ def test_any_step_and_any_change_between_calls(extra, typical, calls, kinds, dty
             for name in program:
                 if found or name not in ("back", "back from first", "use lr"):
                     STATEMENTS[name](world, x, found)
+            if refused:
+                REFUSED[refused](world, x, found)
             return found
 
         return world, step
@@ -288,21 +453,22 @@ def test_any_step_and_any_change_between_calls(extra, typical, calls, kinds, dty
     (eager, step), (other_world, other_step) = make(), make()
     compiled = tg.compile(other_step, verify=verify)
     COUNTS["runs"] += 1
-    for i, (changes, rows, same_dtype) in enumerate(calls):
-        for world in (eager, other_world):
-            for name, number in changes:
+    for i, (changes, rows, same_dtype, around) in enumerate(calls):
+        for name, number in changes:
+            for world in (eager, other_world)[: 1 if name.startswith("default") else 2]:
                 CHANGES[name](world, number)
         x = np.random.default_rng(i).normal(size=(rows, 2))
         x = x.astype(dtype if same_dtype else np.float64)
-        expected = run(step, tg.Tensor(x))
+        expected = run(step, tg.Tensor(x), around)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                got = run(compiled, x)
+                got = run(compiled, x, around)
         except RecordingError as error:
             COUNTS["refused"] += 1
             REASONS[str(error)[:60]] += 1
             return
+        assert not refused or isinstance(got, type), f"{refused} is refused"
         if isinstance(expected, type) or isinstance(got, type):
             COUNTS["failed"] += 1
             assert got is expected, (got, expected)
@@ -311,6 +477,7 @@ def test_any_step_and_any_change_between_calls(extra, typical, calls, kinds, dty
         names = eager.state().keys()
         assert_same(other_world.state().values(), eager.state().values(), names)
         COUNTS["equal"] += 1
+        compiled = copied(compiled)
 
 
 def test_most_of_these_calls_were_compiled():

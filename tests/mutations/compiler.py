@@ -8,6 +8,7 @@ passes = of("compiler/passes.py", *COMPILER)
 memory = of("compiler/memory.py", *COMPILER)
 blocks = of("compiler/row_blocks.py", *COMPILER)
 runtime = of("compiler/runtime.py", *COMPILER)
+outside = of("compiler/outside_state.py", *COMPILER)
 recorder = of("compiler/recorder.py", *COMPILER)
 naming = of("compiler/codegen/naming.py", *COMPILER)
 printer = of("compiler/codegen/printer.py", *COMPILER)
@@ -145,9 +146,9 @@ MUTATIONS = [
         "f'{self.owner(leaf)}._value is f{i}'",
         "f'{self.owner(leaf)}._value is not None'",
     ),
-    # ── compiler/recorder.py ──────────────────────────────────────────────────────────────────────
-    recorder(
-        "StepRecorder._read_list",
+    # ── compiler/outside_state.py and recorder.py ─────────────────────────────────────────────────
+    outside(
+        "StateRecorder._read_list",
         "equal for ever",
         "self.recording.guards.append((ref, first))",
         "pass",

@@ -4,7 +4,7 @@ from mutations.mutation import of
 
 loss = of("functional/losses.py", "functional")
 probability = of("functional/probabilities.py", "functional")
-activation = of("functional/activations.py", "test_nn.py")
+activation = of("functional/activations.py", "nn")
 validation = of("functional/validation.py", "functional")
 
 MUTATIONS = [

@@ -2,10 +2,10 @@
 
 from mutations.mutation import of
 
-layer = of("nn/layers.py", "test_nn.py")
-module = of("nn/module.py", "test_nn.py")
-optimizer = of("optim/optimizer.py", "test_optim.py")
-rule = of("optim/rules.py", "test_optim.py")
+layer = of("nn/layers.py", "nn")
+module = of("nn/module.py", "nn")
+optimizer = of("optim/optimizer.py", "optim")
+rule = of("optim/rules.py", "optim")
 
 MUTATIONS = [
     # ── nn/ ──────────────────────────────────────────────────────────────────────────────────────

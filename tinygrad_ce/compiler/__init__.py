@@ -15,7 +15,7 @@ The order of the work, and where it is done:
 """
 
 from .api import Compiled, compile  # noqa: A004
-from .recorder import RecordingError
+from .outside_state import RecordingError
 from .verification import VerificationError
 
 __all__ = ["Compiled", "RecordingError", "VerificationError", "compile"]

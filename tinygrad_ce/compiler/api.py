@@ -5,8 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import update_wrapper
 from operator import attrgetter, is_
 from pathlib import Path
@@ -36,8 +35,9 @@ from .codegen.printer import generate_source
 from .guards import bits_of
 from .ir import Op, Program, lower
 from .memory import plan_memory
+from .outside_state import Recording, RecordingError
 from .passes import simplify
-from .recorder import Recording, RecordingError, record
+from .recorder import record
 from .row_blocks import tile_rows
 from .runtime import GUARD_FAILED, Replay, lock_of_process
 from .verification import Net
@@ -83,8 +83,8 @@ def compile(
         On how many threads C runs a loop over many rows. No bit depends on it.
     verify
         Run the step itself too at every `verify`-th call of a recording, and compare all that both
-        return and leave behind, bit by bit (with `fast`, to within √ε of an array's largest
-        magnitude). Left out, at its second and third call; 0 for never.
+        return and leave behind, bit by bit (with `fast`, to within √ε of an array's norm). Left
+        out, at its second and third call; 0 for never.
 
     Returns
     -------
@@ -219,7 +219,7 @@ class Compiled:
         key = tuple(parts)
         try:
             found = self._found.get(key, ())
-        except TypeError as error:
+        except Exception as error:  # of a __hash__ that is missing or raises
             raise TypeError(
                 f"{self._name} got an argument that is neither an array nor hashable, so it cannot "
                 "be told whether it has changed: give arrays, numbers, strings or tuples of these"
@@ -287,10 +287,10 @@ class Compiled:
             )
 
     def _record_and_keep(self, key: Any, args: Any, kwargs: Any) -> Replay:
-        with _one_recording, _collector_paused():
+        with _one_recording:
             for replays in self._found.values():
                 self._live.update(*(replay.changed() for replay in replays))
-            replay = self._latest = self._compile(args, kwargs)
+            replay = self._latest = _with_collector_paused(lambda: self._compile(args, kwargs))
         alike = self._found.setdefault(key, [])
         alike.insert(0, replay)
         del alike[MOST_ALIKE:]
@@ -388,16 +388,17 @@ def _drop_graph(tensors: list[Tensor]) -> None:
         tensor.inputs, tensor._arguments = None, ()
 
 
-@contextmanager
-def _collector_paused() -> Iterator[None]:
+def _with_collector_paused(compile: Callable[[], Replay]) -> Replay:
     """Look for no reference cycles meanwhile: nodes form none, and there can be 100,000 of them."""
-    enabled = gc.isenabled()
-    gc.disable()
+    resume = gc.enable if gc.isenabled() else gc.disable
     try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
+        try:
+            gc.disable()
+            return compile()
+        finally:
+            resume()
+    finally:  # once more, as an interruption can come in the midst of it
+        resume()
 
 
 def _check_same(name: str, one: Program, other: Program) -> None:

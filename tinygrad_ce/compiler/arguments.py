@@ -16,7 +16,7 @@ from ..arguments import as_numbers
 from ..engine.names import printable
 from ..engine.tensor import Tensor, constant
 from .guards import bits_of
-from .recorder import RecordingError
+from .outside_state import RecordingError
 
 
 def describe(argument: Any, values: list[Any], parts: list[Any]) -> None:
@@ -33,13 +33,14 @@ def describe(argument: Any, values: list[Any], parts: list[Any]) -> None:
         if argument.shape and not value.flags.c_contiguous:
             parts.append(value.strides)
     elif isinstance(argument, np.ndarray | np.generic):
-        if isinstance(argument, np.ma.MaskedArray):
-            as_numbers(argument, "an argument of a compiled step")  # raises
-        _add_array(np.array(argument)[()], values, parts)
+        _add_array(as_numbers(argument, "an argument of a compiled step")[()], values, parts)
     elif kind in (tuple, list):
         parts += (kind, len(argument))
-        for part in argument:
-            describe(part, values, parts)
+        try:
+            for part in argument:
+                describe(part, values, parts)
+        except RecursionError:
+            raise ValueError("an argument of a compiled step is a list that holds itself") from None
     elif kind is dict:
         parts += (kind, len(argument), *map(type, argument), *argument)
         for part in argument.values():
@@ -138,7 +139,7 @@ class Slot:
         tensor.name = self.name
         if self.primitive is not None:
             tensor._requires_grad, tensor._tracked_since = True, 0
-            tensor.primitive, tensor.inputs = self.primitive, None
+            tensor.primitive, tensor.inputs, tensor._retains_grad = self.primitive, None, None
         elif self.is_variable:
             tensor.requires_grad = True
         return tensor

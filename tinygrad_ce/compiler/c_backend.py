@@ -16,7 +16,7 @@ from .codegen.printer import Source
 from .ir import Program
 from .passes import simplify
 from .runtime import Replay, defined
-from .verification import same
+from .verification import nearly_same, same
 
 
 class DiffersError(Exception):
@@ -47,7 +47,7 @@ def c_replay(
     source = generate_c(program, name, fast, threads)
     module = native.load(source.text, source.name, fast, threads)
     function = getattr(module, source.name)
-    check = _FirstCall(function, reference, program, numpys, turn, _close if fast else same)
+    check = _FirstCall(function, reference, program, numpys, turn, nearly_same if fast else same)
     replay = Replay(source, program, result, turn, lambda: check)
     check.done = partial(replay.run_by, function)
     finalize(replay, module.release_memory)
@@ -97,24 +97,6 @@ class _FirstCall:
         if type(found) is not type(expected) or not self.agree(found, expected):
             return False
         return not isinstance(found, np.ndarray) or found.strides == expected.strides
-
-
-def _close(a: Any, b: Any) -> bool:
-    """Whether the norm of the difference is at most √ε times the norm.
-
-    Not element by element: the first step of Adam has the size of the learning rate, in a direction
-    that hangs on the sign of a gradient which may be nothing but rounding.
-    """
-    if same(a, b):
-        return True
-    x, y = np.asarray(a), np.asarray(b)
-    if (x.dtype, x.shape) != (y.dtype, y.shape) or x.dtype.kind != "f":
-        return False
-    known = np.isfinite(y)
-    if not np.array_equal(x[~known], y[~known], equal_nan=True):
-        return False
-    difference, norm = (np.linalg.norm(v[known].ravel()) for v in (x - y, y))
-    return bool(difference <= np.sqrt(np.finfo(x.dtype).eps) * norm)
 
 
 def _restore(generators: Any, states: Any) -> None:

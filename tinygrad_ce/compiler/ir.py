@@ -20,8 +20,8 @@ import numpy as np
 from ..engine.graph import Node, Scope, topological_order
 from ..engine.primitives import Primitive
 from .guards import StateRef
+from .outside_state import Recording
 from .primitives import FACTS, NOTHING_KNOWN, Facts
-from .recorder import Recording
 
 SMALL = 64  # elements of a constant that is written out in the source
 

@@ -7,7 +7,7 @@ import linecache
 import os
 from collections.abc import Callable
 from functools import partial
-from itertools import count
+from itertools import chain, count
 from keyword import iskeyword
 from operator import is_, setitem
 from threading import RLock
@@ -16,7 +16,6 @@ from weakref import WeakSet, finalize
 
 import numpy as np
 
-from ..engine.commit import commit
 from ..engine.graph import Node
 from .arguments import Slot, rebuild
 from .codegen.printer import Source
@@ -97,8 +96,12 @@ class _Driver:
     def __init__(self, load: Callable[[], Callable[..., Any]], turn: Any) -> None:
         step = load()
         self.namespace: dict[str, Any] = {"GUARD_FAILED": GUARD_FAILED, "fits": _fits, "step": step}
-        self.namespace |= {"is_": is_, "is_same": is_same, "set_attribute": object.__setattr__}
-        self.namespace |= {"set_item": setitem, "commit": commit}
+        self.namespace |= {
+            "is_": is_,
+            "is_same": is_same,
+            "set_attribute": object.__setattr__,
+        }
+        self.namespace |= {"set_item": setitem, "chain": chain}
         self.namespace |= {"load": load, "free": [step], "turn": turn}
         self.owners: dict[int, str] = {}
 
@@ -138,7 +141,14 @@ class _Driver:
         for ref, new in program.writes:
             if ref.identity in read and new is not None and new.kind != "number":
                 remembered[read[ref.identity].replace("v", "k")] = written[id(new)]
-        lines += self.writes(program, written)
+        if program.writes or program.settings:
+            lines += [f"    assignments = {self.writes(program, written)}"]
+            unchanged = self.unchanged(program, read)
+            if unchanged:  # from here to the end of any(), CPython runs no handler of a signal
+                lines += [f"    if {' and '.join(unchanged)}:", "        any(assignments)"]
+                lines = ["    while True:", *("    " + line for line in [*lines, "        break"])]
+            else:
+                lines += ["    any(assignments)"]
         lines += [f"    {k} = {w}" for k, w in remembered.items()]
         lines += [f"    return {''.join(f'{r}, ' for r in results) or '()'}"]
         if program.writes or program.settings:
@@ -176,8 +186,19 @@ class _Driver:
             found.append(f"{self.owner(leaf)}._requires_grad is {leaf._requires_grad}")
         return list(dict.fromkeys(found))
 
-    def writes(self, program: Program, written: dict[int, str]) -> list[str]:
-        """One call in C that leaves all that was made in its place, or nothing if interrupted."""
+    def unchanged(self, program: Program, read: dict[Any, str]) -> list[str]:
+        """Whether nobody has assigned what this call has read, and is about to assign.
+
+        The handler of a signal can, as it does not wait for its turn.
+        """
+        return [
+            f"{self.text(ref)} is {read[ref.identity]}"
+            for ref, _ in program.writes
+            if ref.identity in read and isinstance(ref.owner, Node)
+        ]
+
+    def writes(self, program: Program, written: dict[int, str]) -> str:
+        """What leaves all that was made in its place, in one call in C of `any`."""
         attributes: list[tuple[str, ...]] = []
         items: list[tuple[str, ...]] = []
         for ref, new in program.writes:
@@ -197,7 +218,7 @@ class _Driver:
             if rows:
                 columns = (f"({', '.join(column)},)" for column in zip(*rows, strict=True))
                 maps.append(f"map({setter}, {', '.join(columns)})")
-        return [f"    commit({', '.join(maps)})"] if maps else []
+        return maps[0] if len(maps) == 1 else f"chain({', '.join(maps)})"
 
     def text(self, ref: StateRef) -> str:
         """What is written to read it or to assign it."""

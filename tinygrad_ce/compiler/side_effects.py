@@ -5,8 +5,7 @@ from __future__ import annotations
 import builtins
 import io
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from functools import wraps
 from sys import modules
 from typing import Any
@@ -28,8 +27,27 @@ FURTHER_EFFECTS = [
 ]
 
 
-@contextmanager
-def refusing_side_effects(refuse: Callable[[str], Any]) -> Iterator[None]:
+class Replacements:
+    """Attributes of classes and modules that are others for a while."""
+
+    def __init__(self) -> None:
+        self._originals: list[tuple[Any, str, Any]] = []
+
+    def put(self, owner: Any, name: str, new: Any) -> None:
+        """Let an attribute be another one."""
+        self._originals.append((owner, name, vars(owner).get(name, self)))
+        setattr(owner, name, new)
+
+    def undo(self) -> None:
+        """Put all back as it was; once more, if that was interrupted."""
+        for owner, name, original in reversed(self._originals):
+            if original is not self:
+                setattr(owner, name, original)
+            elif name in vars(owner):
+                delattr(owner, name)
+
+
+def refuse_side_effects(refuse: Callable[[str], Any], replaced: Replacements) -> None:
     """Call `refuse` with a message where the step that is recorded has a side effect.
 
     Other threads, and what is no part of the step, go on as ever.
@@ -39,12 +57,8 @@ def refusing_side_effects(refuse: Callable[[str], Any]) -> Iterator[None]:
     for module, kind, name, what in FURTHER_EFFECTS:
         if kind in getattr(modules.get(module), "__dict__", ()):
             effects.append((getattr(modules[module], kind), name, what))
-    with ExitStack() as stack:
-        for owner, name, what in effects:
-            original = getattr(owner, name)
-            stack.callback(setattr, owner, name, original)
-            setattr(owner, name, _refusing(original, recorder, refuse, what))
-        yield
+    for owner, name, what in effects:
+        replaced.put(owner, name, _refusing(getattr(owner, name), recorder, refuse, what))
 
 
 def _refusing(original: Any, recorder: Any, refuse: Callable[[str], Any], what: str) -> Any:

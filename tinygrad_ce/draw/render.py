@@ -19,7 +19,7 @@ HOW_TO_GET_A_RENDERER = (
     "(apt install graphviz, brew install graphviz, winget install graphviz)"
 )
 
-SECONDS_BEFORE_WARNING = 4
+SECONDS_BEFORE_WARNING = 10
 MAX_SECONDS = 30
 
 _WITH_PYGRAPHVIZ = """\

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from ..engine.graph import Scope
@@ -69,13 +71,8 @@ def enclosing(frame: ScopeFrame | None, until: ScopeFrame | None = None) -> Iter
 
 def innermost_common(a: ScopeFrame | None, b: ScopeFrame | None) -> ScopeFrame | None:
     """Return the innermost frame around both."""
-    while a is not b:
-        if b is None or (a is not None and a.level >= b.level):
-            assert a is not None
-            a = a.outer
-        else:
-            b = b.outer
-    return a
+    around = set(enclosing(a))
+    return next((frame for frame in enclosing(b) if frame in around), None)
 
 
 def merge_repeats(
@@ -86,13 +83,12 @@ def merge_repeats(
     Alike are scopes of one name inside one scope, that compute the same primitives on the same
     shapes. What is computed between them keeps them apart: they would be drawn in a circle.
     """
-    runs: list[tuple[ScopeFrame | None, list[Any]]] = []
-    for node, frame in zip(nodes, frames, strict=True):
-        if node.primitive is None:
-            continue
-        if not runs or runs[-1][0] is not frame:
-            runs.append((frame, []))
-        runs[-1][1].append((node.primitive.name, node.shape))
+    pairs = zip(nodes, frames, strict=True)
+    computed = [(frame, node.primitive.name, node.shape) for node, frame in pairs if node.primitive]
+    runs = [
+        (frame, [(name, shape) for _, name, shape in run])
+        for frame, run in groupby(computed, itemgetter(0))
+    ]
     entered = Counter(id(frame) for frame, _ in runs)
     merged: dict[int, ScopeFrame] = {}
     last: tuple[ScopeFrame, list[Any]] | None = None

@@ -16,6 +16,7 @@ from functools import partial, wraps
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from typing import NamedTuple, Self, TypeVar
 
+from ..arguments import check_callable, shown
 from .array_types import Arguments, Function, Value
 from .graph import Scope
 from .hooks import Observer, Options, Recorder
@@ -123,6 +124,7 @@ class ModeContext(ABC):
             MODE.set(parent)
 
     def __call__(self, function: Decorated) -> Decorated:
+        check_callable(f"what {type(self).__name__} decorates", function)
         if suspends(function):
             raise TypeError(
                 f"{type(self).__name__} cannot decorate {function.__name__}, a generator or "
@@ -218,7 +220,7 @@ class scope(ModeContext):
 
     def __init__(self, name: str) -> None:
         if not isinstance(name, str):
-            raise TypeError(f"a scope's name is a str, got {type(name).__name__}: {name!r}")
+            raise TypeError(f"a scope's name is a str, got {shown(name)}, a {type(name).__name__}")
         self.name = name
 
     def derive(self, parent: Mode) -> Mode:

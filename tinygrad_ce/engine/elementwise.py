@@ -310,7 +310,8 @@ def gradient(f: TensorLike, *varargs: Value, axis: Axis = None, edge_order: int 
         1 or 2, of the differences at the ends.
 
     >>> import tinygrad_ce as tg
-    >>> tg.gradient(tg.Tensor([1.0, 4.0, 9.0]))
+    >>> import numpy as np
+    >>> np.gradient(tg.Tensor([1.0, 4.0, 9.0]))
     Tensor([3., 4., 5.])
     """
     y = as_tensor(f)

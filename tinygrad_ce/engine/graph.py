@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ..arguments import check_flag, check_kind
 from .array_types import Arguments, DType, Value
 from .names import printable
 from .primitives import Primitive
@@ -212,6 +213,9 @@ def topological_order(*outputs: AnyNode, grad_only: bool = False) -> list[AnyNod
     >>> [str(node.primitive) for node in topological_order((x * x).sum())]
     ['None', '<primitive multiply>', '<primitive sum>']
     """
+    for node in outputs:
+        check_kind("an output", node, Node, "a Tensor")
+    check_flag("grad_only", grad_only)
     seen: set[int] = set()
     nodes: list[AnyNode] = []
     todo: list[Any] = [node for node in outputs if node._requires_grad or not grad_only]

@@ -12,9 +12,9 @@ G. Golub and V. Pereyra (1973): pseudo-inverse of constant rank.
 **Equal eigenvalues.** The eigenvalues of a symmetric matrix and the singular values have rules
 without a difference of two, so that their sum, or that of a function of them, is right also where
 some are equal. The vectors of equal eigenvalues are any basis of their space, and have no
-derivative: their rule divides by the difference, and leaves out the pairs whose difference is 0,
-which is right for what does not depend on the basis. Second derivatives at equal eigenvalues, of
-the values too, are those of such functions alone.
+derivative: their rule divides by the difference, and leaves out the pairs whose difference is 0.
+So gradients stay finite, but lack what such a pair would add. Second derivatives of the values go
+through the vectors, and lack the same.
 
 **Singular matrices.** The determinant has its derivative, the adjugate, also where it is 0; its
 second derivative is nan there. `pinv` has a derivative where the rank does not change.
@@ -73,9 +73,9 @@ def adjugate(a: Value) -> Value:
     return (adjoint * np.asarray(sign)[..., None, None]).astype(a.dtype)
 
 
-def cholesky_factor(a: Value) -> Value:
-    """The lower triangular l with l·lᵀ = a."""
-    return np.linalg.cholesky(real(a))
+def cholesky_factor(a: Value, upper: bool) -> Value:
+    """The lower triangular l with l·lᵀ = a, or its transpose."""
+    return np.linalg.cholesky(real(a), upper=upper)
 
 
 def log_det(a: Value) -> Value:
@@ -171,6 +171,11 @@ def _svd_vjp(g: Value, y: Value, a: Value) -> Value:
     return total
 
 
+def _cholesky_vjp(g: Value, l: Value) -> Value:  # noqa: E741  as in the formula
+    """The symmetric part of l⁻ᵀ·Φ(lᵀ·g)·l⁻¹, with Φ the lower triangle and half of the diagonal."""
+    return _halves(np.linalg.solve(l.mT, _lower(l.mT @ g)) @ np.linalg.inv(l))
+
+
 def _pinv_vjp(g: Value, y: Value, a: Value, rcond: Value, hermitian: bool) -> Value:
     """-yᵀ·g·yᵀ + (1 - a·y)·gᵀ·y·yᵀ + yᵀ·y·gᵀ·(1 - y·a)."""
     outside = g.mT @ y @ y.mT
@@ -208,8 +213,8 @@ log_det_ = matrix("log_det", "log |det|", log_det,
 det_sign_ = matrix("det_sign", "sign det", det_sign)
 
 cholesky_ = matrix("cholesky", "chol", cholesky_factor,
-    lambda g, y, a: _halves(np.linalg.solve(y.mT, _lower(y.mT @ g)) @ np.linalg.inv(y)),
-    latex=(r"\text{chol}(a)", r"\text{sym}(y^{-\top} \Phi(y^\top g) y^{-1})"))
+    lambda g, y, a, upper: _cholesky_vjp(g.mT, y.mT) if upper else _cholesky_vjp(g, y),
+    params=("upper",), latex=(r"\text{chol}(a)", r"\text{sym}(y^{-\top} \Phi(y^\top g) y^{-1})"))
 
 # Eigenvalues and eigenvectors of a symmetric matrix in one array, the values in front.
 eigh_ = matrix("eigh", "eigh", eigen,
@@ -329,8 +334,7 @@ def cholesky(a: TensorLike, /, *, upper: bool = False) -> Tensor:
     Tensor([[2., 0.],
             [1., 2.]])
     """
-    x = as_tensor(a)
-    return apply_unary(cholesky_, x.mT).mT if upper else apply_unary(cholesky_, x)
+    return apply_unary(cholesky_, as_tensor(a), bool(upper))
 
 
 class EighResult(NamedTuple):
@@ -577,7 +581,7 @@ def norm(x: TensorLike, ord: Value = None, axis: Axis = None, keepdims: bool = F
     Tensor(5.)
     """
     v = as_tensor(x)
-    v = v if v.dtype.kind == "f" else v.astype(np.float64)
+    v = v.astype(np.float64) if v.dtype.kind in "biu" else v
     axes = tuple(range(v.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     if axis is None and (
         ord is None or (ord == 2 and v.ndim == 1) or (ord == "fro" and v.ndim == 2)

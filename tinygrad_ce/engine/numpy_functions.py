@@ -9,6 +9,7 @@ them they have every public function and ufunc of np and np.linalg.
 from __future__ import annotations
 
 import operator
+import string
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from . import products as pr
 from . import rearranging as ra
 from . import reductions as re
 from .array_types import Function, Value
+from .axes import Axis
 from .numpy_protocol import FUNCTIONS, UFUNCS
 from .tensor import Tensor, TensorLike, apply, as_tensor
 
@@ -56,14 +58,32 @@ def _argsort(a: TensorLike, axis: int | None = -1, kind: str | None = None) -> T
 
 
 def _einsum(*operands: Value, optimize: Value = False) -> Tensor:
-    return o.einsum(*operands)
+    if isinstance(operands[0], str):
+        return o.einsum(*operands)
+    # The other form: each operand followed by its indices as numbers, and then the result's.
+    terms = ",".join(map(_letters, operands[1::2]))
+    result = "->" + _letters(operands[-1]) if len(operands) % 2 else ""
+    return o.einsum(terms + result, *operands[: len(operands) // 2 * 2 : 2])
 
 
-def _method(name: str) -> Function:
-    def call(a: TensorLike, *args: object, **kwargs: object) -> Value:
-        return getattr(as_tensor(a), name)(*args, **kwargs)
+def _letters(indices: Value) -> str:
+    return "".join("..." if i is Ellipsis else string.ascii_letters[i] for i in indices)
 
-    return call
+
+def _transpose(a: TensorLike, axes: Value = None) -> Tensor:
+    return as_tensor(a).transpose(axes)
+
+
+def _swapaxes(a: TensorLike, axis1: int, axis2: int) -> Tensor:
+    return as_tensor(a).swapaxes(axis1, axis2)
+
+
+def _expand_dims(a: TensorLike, axis: int | tuple[int, ...]) -> Tensor:
+    return as_tensor(a).expand_dims(axis)
+
+
+def _squeeze(a: TensorLike, axis: Axis = None) -> Tensor:
+    return as_tensor(a).squeeze(axis)
 
 
 def _reshape(a: TensorLike, shape: Value, order: str = "C") -> Tensor:
@@ -160,10 +180,10 @@ DIFFERENTIABLE: dict[str, Function] = {
     "reshape": _reshape,
     "copy": _same,
     "astype": _astype,
-    "transpose": _method("transpose"),
-    "swapaxes": _method("swapaxes"),
-    "expand_dims": _method("expand_dims"),
-    "squeeze": _method("squeeze"),
+    "transpose": _transpose,
+    "swapaxes": _swapaxes,
+    "expand_dims": _expand_dims,
+    "squeeze": _squeeze,
     "broadcast_to": lambda array, shape: as_tensor(array).broadcast_to(shape),
     "matrix_transpose": la.matrix_transpose,
     # Joining, cutting, rearranging
@@ -172,7 +192,7 @@ DIFFERENTIABLE: dict[str, Function] = {
         "ravel moveaxis rollaxis vstack hstack dstack column_stack block append insert delete "
         "array_split hsplit vsplit dsplit unstack atleast_1d atleast_2d atleast_3d meshgrid "
         "broadcast_arrays tile repeat resize pad flip fliplr flipud roll rot90 diag diagflat "
-        "diagonal tril triu vander take compress extract partition full_like",
+        "diagonal tril triu vander linspace take compress extract partition full_like",
     ),
     "row_stack": ra.vstack,
     "concatenate": _concatenate,
@@ -267,8 +287,7 @@ REFUSED: dict[str, str] = {
     "histogramdd": "counts have no derivative, and its weights are not followed: give it t.data",
     "i0": "its derivative is a Bessel function that NumPy does not have",
     "is_busday": "a Tensor holds no dates",
-    "linspace": "its ends are numbers: use start + (stop - start) * np.linspace(0, 1, n)",
-    "logspace": "its ends are numbers: use base ** x, with x as for np.linspace",
+    "logspace": "its ends are numbers: use base ** np.linspace(start, stop, n)",
     "mask_indices": _PYTHON,
     "nanmedian": "the number of elements differs by row: take np.median of x[~np.isnan(x)]",
     "nanpercentile": "the number of elements differs by row: np.percentile of x[~np.isnan(x)]",

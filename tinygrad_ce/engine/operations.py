@@ -191,7 +191,7 @@ def split(x: TensorLike, sections: int | Sequence[int], axis: int = 0) -> list[T
     """
     whole = as_tensor(x)
     n = whole.shape[from_the_end(axis, whole.ndim)]
-    if isinstance(sections, Sequence) or np.ndim(sections):
+    if isinstance(sections, Sequence | np.ndarray | Tensor):
         cuts = [check_integer("sections", i) for i in check_sequence("sections", sections)]
     else:
         parts = check_integer("sections", sections)

@@ -34,6 +34,7 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 
+from ..arguments import check_callable, check_kind
 from . import axes, kernels
 from .array_types import Arguments, Function, Value
 from .axes import Axis, count_along, index_along, with_axes_kept
@@ -89,7 +90,14 @@ class Primitive:
         params: tuple[str, ...] = (), latex: tuple[str | None, ...] | None = None,
         elementwise: bool = False, stacks: bool = False, variadic: bool = False,
     ) -> None:  # fmt: skip
-        self.name, self.symbol, self.value = name, symbol, value
+        self.name = check_kind("name", name, str)
+        self.symbol = check_kind("symbol", symbol, str)
+        self.value = check_callable("value", value)
+        for rule in rules:
+            if rule is not None:
+                check_callable("a rule", rule)
+        for param in check_kind("params", params, tuple):
+            check_kind("each of params", param, str)
         self.rules, self.params, self.latex = rules, params, latex
         self.elementwise, self.variadic = elementwise, variadic
         self.stacks = stacks or elementwise

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..arguments import shown
 from .array_types import Arguments, Function, Value
 from .context import active_recorder
 from .hooks import Options
-from .tensor import Tensor, constant
+from .tensor import Tensor, constant, refusal
 
 
 def sample(method: Function, *args: object, **options: object) -> Tensor:
@@ -41,10 +42,14 @@ def sample(method: Function, *args: object, **options: object) -> Tensor:
     >>> tg.sample(rng.integers, 0, 10, size=3)
     Tensor([8, 6, 5])
     """
-    if not isinstance(getattr(method, "__self__", None), np.random.Generator):
+    try:
+        of_generator = isinstance(method.__self__, np.random.Generator)  # type: ignore[attr-defined]
+    except Exception:
+        of_generator = False
+    if not of_generator:
         raise TypeError(
             "sample takes a method of a np.random.Generator and its arguments, such as "
-            f"sample(rng.normal, size=3); got {method!r}"
+            f"sample(rng.normal, size=3); got {shown(method)}"
         )
     if _holds_tensor((args, tuple(options.values()))):
         raise TypeError(
@@ -60,13 +65,18 @@ def sample(method: Function, *args: object, **options: object) -> Tensor:
     return constant(sample_by(method, args, options))
 
 
-def _holds_tensor(x: object) -> bool:
-    return isinstance(x, Tensor) or (isinstance(x, tuple | list) and any(map(_holds_tensor, x)))
+def _holds_tensor(x: object, depth: int = 64) -> bool:
+    """Whether it is or holds one, as deep as arrays can be nested."""
+    parts = x if isinstance(x, tuple | list) and depth else ()
+    return isinstance(x, Tensor) or any(_holds_tensor(part, depth - 1) for part in parts)
 
 
 def sample_by(method: Function, args: Arguments, options: Options) -> Value:
     """Return what a method of a generator returns, as a node holds it."""
-    found = method(*args, **options)
+    try:
+        found = method(*args, **options)
+    except Exception as error:
+        raise refusal(method.__name__, (*args, *options.values()), error) from None
     array = np.asarray(found)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"a Tensor holds real numbers: {method.__name__} returns {found!r}")

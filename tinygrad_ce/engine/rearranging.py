@@ -100,6 +100,44 @@ def full_like(
     return as_tensor(fill_value).astype(made.dtype).broadcast_to(made.shape)
 
 
+def linspace(
+    start: TensorLike,
+    stop: TensorLike,
+    num: int = 50,
+    endpoint: bool = True,
+    retstep: bool = False,
+    dtype: DTypeLike | None = None,
+    axis: int = 0,
+) -> Value:
+    """Return numbers at equal distances from start to stop, which both get a gradient.
+
+    Parameters
+    ----------
+    start, stop
+        Tensors, arrays or numbers, which broadcast.
+    num, endpoint
+        How many, and whether stop is the last of them.
+    retstep
+        Whether to return the distance too.
+    dtype, axis
+        Of the result, and along which of its axes they are.
+    """
+    ends = (start, stop)  # Python numbers are weak, as everywhere
+    kinds = [x if isinstance(x, int | float) else as_tensor(x).dtype for x in ends]
+    inexact = np.result_type(*kinds, 0.0)
+    first: Tensor
+    last: Tensor
+    first, last = broadcast_arrays(*(as_tensor(x).astype(inexact) for x in ends))
+    intervals = num - 1 if endpoint else num
+    places = as_tensor(np.arange(num, dtype=inexact).reshape(-1, *[1] * first.ndim))
+    step = (last - first) / intervals if intervals > 0 else last * np.nan
+    y = places * step + first if intervals > 0 else places * (last - first) + first
+    if endpoint and num > 1:
+        y = concatenate([y[:-1], last[None]])
+    y = moveaxis(y if dtype is None else y.astype(dtype), 0, axis)
+    return (y, step) if retstep else y
+
+
 # ── Joining and cutting ───────────────────────────────────────────────────────────────────────────
 
 

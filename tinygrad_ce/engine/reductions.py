@@ -522,13 +522,18 @@ def _quantile(of: Value, a: Value, q: Value, axis: Axis, method: str, keepdims: 
     ordered = sort(rows_along(x, axis)[0])
     n = ordered.shape[-1]
     weak = type(q) in (int, float)
+    fraction = q if weak else as_numbers(q, "q")
     # Among the places 0 to n - 1 themselves, NumPy finds the place of a quantile.
-    place = of(np.arange(float(n)), q if weak else as_numbers(q, "q"), method=method)
+    place = of(np.arange(float(n)), fraction, method=method)
+    if of is np.percentile:
+        fraction = np.true_divide(fraction, x.dtype.type(100) if x.dtype.kind == "f" else 100)
+    kind = np.asarray(fraction).dtype
+    chosen = method in _CHOOSING or (method == "linear" and kind.kind in "biu")
     below = np.minimum(np.floor(place), n - 1).astype(np.intp)
     y = ordered[..., below]
-    if method not in _CHOOSING:
+    if not chosen:
         above = np.minimum(below + 1, n - 1)
-        t = float(place - below) if weak else place - below
+        t = float(place - below) if weak else (place - below).astype(kind)
         difference = ordered[..., above] - y
         from_above = ordered[..., above] - difference * (1 - t)
         y = operations.where(t >= 0.5, from_above, y + difference * t)

@@ -530,7 +530,7 @@ class Tensor(Node):
 
     def _passes_gradient(self) -> bool:
         """Whether a gradient can still be asked for: one is required, and no graph is freed."""
-        return self._requires_grad and self.inputs is not None
+        return self._requires_grad and self._retains_grad is not None
 
     def __index__(self) -> int:
         if self.dtype.kind not in "iu":
@@ -842,11 +842,13 @@ def record(
 
 def apply(primitive: Primitive, *inputs: Tensor, params: Arguments = ()) -> Tensor:
     """Compute a primitive on Tensors and record it."""
-    arguments = (*[source._value for source in inputs], *params)
     try:
+        arguments = (*[source._value for source in inputs], *params)
         value = primitive.value(*arguments)
     except Exception as error:
-        raise refusal(primitive.name, arguments, error) from None
+        check_kind("primitive", primitive, Primitive)
+        values = [check_kind("an input", source, Tensor)._value for source in inputs]
+        raise refusal(primitive.name, (*values, *params), error) from None
     return record(primitive, value, inputs, arguments)
 
 
@@ -869,6 +871,8 @@ _REFUSALS = (
 def refusal(name: str, arguments: Arguments, error: Exception) -> Exception:
     """Return the error of a function of NumPy with the name of ours, and what it was given."""
     kind = next((kind for kind in _REFUSALS if isinstance(error, kind)), None)
+    if type(error) in (RuntimeError, RecursionError):
+        kind = ValueError
     if kind is None:  # FloatingPointError, where a user has asked for it
         return error
     return kind(f"{name} of {', '.join(map(_described, arguments))}: {error}")

@@ -3,12 +3,17 @@
 Each transform takes a function of Tensors and returns a function. Its arguments become variables of
 their own (an identity in the graph), so that nested transforms and closures never confuse whose
 derivative is meant, and so that derivatives nest to any order.
+
+An argument, and a value other than that of `grad`, can be a tree: dicts, lists, tuples and named
+tuples of arrays. What is found has the same containers.
 """
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import reduce, wraps
+from itertools import accumulate
 
 import numpy as np
 
@@ -20,11 +25,12 @@ from .context import MODE, active_recorder, enable_grad, no_grad, transforming
 from .graph import topological_order
 from .hooks import Options
 from .operations import concatenate
+from .parameter_trees import is_tree, leaves, leaves_like, map_leaves, rebuild
 from .tensor import Tensor, TensorLike, apply, as_tensor, constant
 
 Argnums = int | tuple[int, ...]
-TensorFunction = Callable[..., Tensor]
-Derivative = Callable[..., Value]  # returns a Tensor, or a tuple of them where argnums is one
+TensorFunction = Callable[..., Value]  # returns a Tensor, or a tree of them
+Derivative = Callable[..., Value]  # returns a Tensor or tree, or a tuple where argnums is one
 
 
 def gradients(
@@ -129,7 +135,7 @@ def _zeros(t: Tensor, create_graph: bool) -> Value:
 # ── Transforms ────────────────────────────────────────────────────────────────────────────────────
 
 
-def grad(f: TensorFunction, argnums: Argnums = 0) -> Derivative:
+def grad(f: TensorFunction, argnums: Argnums = 0, *, has_aux: bool = False) -> Derivative:
     """Return the gradient of a scalar function, as a function.
 
     Parameters
@@ -137,7 +143,9 @@ def grad(f: TensorFunction, argnums: Argnums = 0) -> Derivative:
     f
         A function of Tensors that returns a Tensor with one element.
     argnums
-        With respect to which argument; a tuple for several.
+        With respect to which argument, an array or a tree of arrays; a tuple for several.
+    has_aux
+        Whether f returns a pair, of which the second part is passed on: (gradient, second part).
 
     Returns
     -------
@@ -158,20 +166,23 @@ def grad(f: TensorFunction, argnums: Argnums = 0) -> Derivative:
     Tensor(12.)
     >>> tg.grad(lambda a, b: a * b, argnums=(0, 1))(2.0, 5.0)
     (Tensor(5.), Tensor(2.))
+    >>> tg.grad(lambda w: w["a"] * w["b"])({"a": 2.0, "b": 5.0})
+    {'a': Tensor(5.), 'b': Tensor(2.)}
     """
-    both = value_and_grad(f, argnums)
+    both = value_and_grad(f, argnums, has_aux=has_aux)
 
     @wraps(check_callable("f", f))
     def gradient(*args: object, **kwargs: object) -> Value:
-        return both(*args, **kwargs)[1]
+        value, found = both(*args, **kwargs)
+        return (found, value[1]) if has_aux else found
 
     return gradient
 
 
-def value_and_grad(f: TensorFunction, argnums: Argnums = 0) -> Derivative:
+def value_and_grad(f: TensorFunction, argnums: Argnums = 0, *, has_aux: bool = False) -> Derivative:
     """Return a function as `grad` does, which returns the value of f too: (value, gradient).
 
-    Parameters and errors are those of `grad`.
+    Parameters and errors are those of `grad`. With `has_aux`, the value is the pair.
 
     >>> import tinygrad_ce as tg
     >>> tg.value_and_grad(lambda x: x * x)(3.0)
@@ -179,25 +190,51 @@ def value_and_grad(f: TensorFunction, argnums: Argnums = 0) -> Derivative:
     """
 
     @wraps(check_callable("f", f))
-    def value_and_gradient(*args: object, **kwargs: object) -> tuple[Tensor, Value]:
-        y, pullback = _trace_call(f, argnums, args, kwargs)
+    def value_and_gradient(*args: object, **kwargs: object) -> tuple[Value, Value]:
+        pullback = _trace_call(f, argnums, args, kwargs, has_aux)
+        y = pullback.y
+        if pullback.tree is not None:
+            raise TypeError(f"grad is of functions that return a Tensor, got {pullback.value!r}")
         if y.size != 1:
             raise ValueError(
                 f"grad is of functions with one element as their value, got shape {y.shape}: "
                 "reduce it, or use tg.jacobian or tg.vjp"
             )
-        return pullback.value, pullback(None)
+        value = (pullback.value, pullback.aux) if has_aux else pullback.value
+        return value, pullback(None)
 
     return value_and_gradient
 
 
-def vjp(f: TensorFunction, *args: TensorLike) -> tuple[Tensor, Derivative]:
+def elementwise_grad(f: TensorFunction, argnums: Argnums = 0) -> Derivative:
+    """Return the derivative of a function that works element by element, as a function.
+
+    It is the gradient of the sum of f: of a function that mixes elements, the sums of the columns
+    of the Jacobian. Parameters are those of `grad`.
+
+    >>> import numpy as np, tinygrad_ce as tg
+    >>> tg.elementwise_grad(np.sin)([0.0, np.pi])
+    Tensor([ 1., -1.])
+    """
+
+    @wraps(check_callable("f", f))
+    def derivative(*args: object, **kwargs: object) -> Value:
+        pullback = _trace_call(f, argnums, args, kwargs)
+        return pullback.pull(constant(np.ones(pullback.y.shape, pullback.y.dtype)[()]))
+
+    return derivative
+
+
+def vjp(f: TensorFunction, *args: TensorLike, has_aux: bool = False) -> Value:
     """Return the value of f, and the function that takes a cotangent back to the arguments.
 
     Parameters
     ----------
     f, args
-        A function that returns a Tensor, and its arguments; the derivative is with respect to all.
+        A function that returns a Tensor or a tree of them, and its arguments; the derivative is
+        with respect to all.
+    has_aux
+        Whether f returns a pair, of which the second part is passed on, as a third part here.
 
     Returns
     -------
@@ -211,13 +248,17 @@ def vjp(f: TensorFunction, *args: TensorLike) -> tuple[Tensor, Derivative]:
     Tensor([ 2., 40.])
     """
     argnums: Argnums = tuple(range(len(args))) if len(args) != 1 else 0
-    _, pullback = _trace_call(f, argnums, args, {})
-    return pullback.value, pullback
+    pullback = _trace_call(f, argnums, args, {}, has_aux)
+    return (pullback.value, pullback, *[pullback.aux] * has_aux)
 
 
 def jvp(
-    f: TensorFunction, args: Sequence[TensorLike], tangents: Sequence[TensorLike]
-) -> tuple[Tensor, Tensor]:
+    f: TensorFunction,
+    args: Sequence[TensorLike],
+    tangents: Sequence[TensorLike],
+    *,
+    has_aux: bool = False,
+) -> Value:
     """Return the value of f, and its derivative along the tangents: Σ ∂f/∂x · v.
 
     Two backward passes find it: the first gives the gradient as a function of its cotangent u,
@@ -226,7 +267,10 @@ def jvp(
     Parameters
     ----------
     f, args, tangents
-        A function that returns a Tensor, its arguments, and for each an array of its shape.
+        A function that returns a Tensor or a tree of them, its arguments, and for each an array of
+        its shape.
+    has_aux
+        Whether f returns a pair, of which the second part is passed on, as a third part here.
 
     Returns
     -------
@@ -245,8 +289,11 @@ def jvp(
     args, tangents = check_sequence("args", args), check_sequence("tangents", tangents)
     if len(args) != len(tangents):
         raise ValueError(f"jvp needs a tangent for each of {len(args)} arguments: {len(tangents)}")
-    y, pullback = _trace_call(f, tuple(range(len(args))), tuple(args), {})
-    directions = [as_tensor(v) for v in tangents]
+    pullback = _trace_call(f, tuple(range(len(args))), tuple(args), {}, has_aux)
+    y = pullback.y
+    pairs = enumerate(zip(tangents, args, strict=True))
+    given = [leaf for i, (v, x) in pairs for leaf in leaves_like(v, x, f"tangent {i}")]
+    directions = [as_tensor(leaf) for leaf in given]
     for i, (x, v) in enumerate(zip(pullback.variables, directions, strict=True)):
         if x.shape != v.shape:
             raise ValueError(f"tangent {i} must have its argument's shape {x.shape}, got {v.shape}")
@@ -262,15 +309,18 @@ def jvp(
         if along.requires_grad:
             (tangent,) = gradients_where_reached(along, [u], create_graph=create_graph)
     if tangent is None:
-        return pullback.value, _zeros(u, True)
-    return pullback.value, tangent if create_graph else constant(tangent[()])
+        found = _zeros(u, True)
+    else:
+        found = tangent if create_graph else constant(tangent[()])
+    return (pullback.value, pullback.as_value(found), *[pullback.aux] * has_aux)
 
 
-def jacobian(f: TensorFunction, argnums: Argnums = 0) -> Derivative:
+def jacobian(f: TensorFunction, argnums: Argnums = 0, *, has_aux: bool = False) -> Derivative:
     """Return the Jacobian of f, as a function: ∂f_i/∂x_j, of shape (*shape of f, *shape of x).
 
     One backward pass finds all rows, with a batch of cotangents, as far as memory allows.
-    Parameters are those of `grad`; the value of f may have any shape.
+    Parameters are those of `grad`; the value of f may have any shape, or be a tree: each of its
+    Tensors has the derivatives in its place then.
 
     >>> import numpy as np, tinygrad_ce as tg
     >>> tg.jacobian(lambda x: x * x)(np.array([1.0, 2.0]))
@@ -280,22 +330,34 @@ def jacobian(f: TensorFunction, argnums: Argnums = 0) -> Derivative:
 
     @wraps(check_callable("f", f))
     def jacobian_of(*args: object, **kwargs: object) -> Value:
-        y, pullback = _trace_call(f, argnums, args, kwargs)
+        pullback = _trace_call(f, argnums, args, kwargs, has_aux)
+        y = pullback.y
+        axes = y.ndim + max([x.ndim for x in pullback.variables], default=0)
+        if axes > MAX_AXES:
+            raise ValueError(f"a Jacobian of {axes} axes is none for NumPy, which has {MAX_AXES}")
         if not y.size:
             empty = [np.zeros(y.shape + x.shape, x.dtype) for x in pullback.variables]
-            return _one_or_all(argnums, [constant(block) for block in empty])
+            blocks = [constant(block) for block in empty]
+        else:
+            blocks = rows_of(pullback)
+        found = pullback.by_value(blocks)
+        return (found, pullback.aux) if has_aux else found
+
+    def rows_of(pullback: _Pullback) -> list[Tensor]:
+        y = pullback.y
         basis = np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape)
         nodes = topological_order(y) if pullback.depends_on_arguments else []
         rows = max(1, MAX_BATCH // max([node.size for node in nodes], default=1))
         parts = [pullback.batch(basis[i : i + rows]) for i in range(0, y.size, rows)]
-        blocks = [
+        return [
             concatenate(block).reshape(y.shape + block[0].shape[1:])
             for block in zip(*parts, strict=True)
         ]
-        return _one_or_all(argnums, blocks)
 
     return jacobian_of
 
+
+MAX_AXES = 63  # of a Jacobian; an array has one more, and so has the batch of cotangents
 
 # The most elements that a gradient of one node may have in a batch of cotangents: 128 MiB.
 MAX_BATCH = 2**24
@@ -305,7 +367,7 @@ def hessian(f: TensorFunction, argnums: Argnums = 0) -> Derivative:
     """Return the Hessian of a scalar function, as a function: the Jacobian of its gradient.
 
     Parameters are those of `grad`. The result has the shape (*shape of x, *shape of x); a tuple of
-    argnums gives a tuple of tuples of blocks.
+    argnums gives a tuple of tuples of blocks, a tree a tree of trees.
 
     >>> import numpy as np, tinygrad_ce as tg
     >>> tg.hessian(lambda x: (x * x * x).sum())(np.array([1.0, 2.0]))
@@ -323,13 +385,14 @@ def hessian(f: TensorFunction, argnums: Argnums = 0) -> Derivative:
     return jacobian(grad(f, argnums), argnums)
 
 
-def hvp(f: Callable[[Tensor], Tensor], x: TensorLike, v: TensorLike) -> Tensor:
+def hvp(f: TensorFunction, x: TensorLike, v: TensorLike) -> Value:
     """Return the Hessian of a scalar function at x times a vector v, without forming the Hessian.
 
     Parameters
     ----------
     f, x, v
-        A function of one Tensor that returns one element, and two arrays of one shape.
+        A function of one Tensor or tree that returns one element, and two arrays of one shape, or
+        trees of such.
 
     Raises
     ------
@@ -340,12 +403,18 @@ def hvp(f: Callable[[Tensor], Tensor], x: TensorLike, v: TensorLike) -> Tensor:
     >>> tg.hvp(lambda x: (x * x * x).sum(), np.array([1.0, 2.0]), np.array([1.0, 1.0]))
     Tensor([ 6., 12.])
     """
-    direction = as_tensor(v)
-    shape = as_tensor(x).shape
-    if direction.shape != shape:
-        raise ValueError(f"hvp: v must have the shape of x, {shape}, got {direction.shape}")
-    product: Tensor = grad(lambda z: (grad(f)(z) * direction).sum())(x)
-    return product
+    directions = [as_tensor(leaf) for leaf in leaves_like(v, x, "hvp: v")]
+    for leaf, direction in zip(leaves(x), directions, strict=True):
+        shape = as_tensor(leaf).shape
+        if direction.shape != shape:
+            raise ValueError(f"hvp: v must have the shape of x, {shape}, got {direction.shape}")
+
+    def slope(z: Value) -> Tensor:
+        pairs = zip(leaves(grad(f)(z)), directions, strict=True)
+        terms: list[Tensor] = [(g * direction).sum() for g, direction in pairs]
+        return reduce(operator.add, terms)
+
+    return grad(slope)(x)
 
 
 # ── How a transform works ─────────────────────────────────────────────────────────────────────────
@@ -357,23 +426,86 @@ _NUMERIC = (np.ndarray, np.number, float)
 class _Pullback:
     """The way from a cotangent of f's value back to f's arguments.
 
-    `differentiable_outside` says whether someone outside can differentiate again.
+    Attributes
+    ----------
+    y
+        The value of f; of a tree the elements of all its Tensors, one after the other.
+    tree
+        The value, if it is a tree, else None.
+    variables
+        The Tensors with respect to which to differentiate.
+    arguments, argnums
+        The arguments that these are the leaves of, and which of f's they are.
+    differentiable_outside
+        Whether someone outside can differentiate again.
+    value, aux
+        What f returned, without this transform's graph.
     """
 
     def __init__(
-        self, y: Tensor, variables: list[Tensor], argnums: Argnums, differentiable_outside: bool
+        self,
+        found: Value,
+        variables: list[Tensor],
+        arguments: list[object],
+        argnums: Argnums,
+        differentiable_outside: bool,
+        aux: object,
     ) -> None:
-        self.y = y
+        self.tree = found if is_tree(found) else None
+        parts = leaves(found)
+        self.y: Tensor = found if self.tree is None else concatenate([t.flatten() for t in parts])
         self.variables = variables
+        self.arguments = arguments
         self.argnums = argnums
         self.differentiable_outside = differentiable_outside
-        self.depends_on_arguments = y.requires_grad
-        self.value = y if differentiable_outside else y.detach()
+        self.depends_on_arguments = self.y.requires_grad
+        self.value = map_leaves(self._outside, found)
+        self.aux = map_leaves(self._outside, aux)
 
-    def __call__(self, cotangent: TensorLike | None) -> Value:
+    def _outside(self, x: Value) -> Value:
+        keep = self.differentiable_outside or not isinstance(x, Tensor)
+        return x if keep else x.detach()
+
+    def __call__(self, cotangent: Value) -> Value:
+        if self.tree is not None:
+            found = leaves_like(cotangent, self.tree, "the cotangent")
+            given = [as_tensor(part) for part in found]
+            for part, t in zip(given, leaves(self.tree), strict=True):
+                _seed(t, part, True)  # which checks its shape
+            cotangent = concatenate([part.flatten() for part in given])
+        return self.pull(cotangent)
+
+    def pull(self, cotangent: TensorLike | None) -> Value:
+        """For a cotangent of y, the gradients, as the arguments have them."""
         create_graph = self.differentiable_outside or _is_differentiable(cotangent)
         seed = _seed(self.y, cotangent, create_graph)
-        return _one_or_all(self.argnums, self._pull(seed, (), create_graph))
+        return self.as_arguments(self._pull(seed, (), create_graph))
+
+    def as_arguments(self, found: Sequence[Tensor]) -> Value:
+        """What belongs to the variables, in the containers of the arguments."""
+        each = iter(found)
+        items = [rebuild(argument, each) for argument in self.arguments]
+        return tuple(items) if isinstance(self.argnums, tuple) else items[0]
+
+    def as_value(self, flat: Tensor) -> Value:
+        """What belongs to y, in the containers of the value."""
+        if self.tree is None:
+            return flat
+        parts = leaves(self.tree)
+        ends = list(accumulate(part.size for part in parts))
+        pieces = [
+            flat[end - part.size : end].reshape(part.shape + flat.shape[1:])
+            for part, end in zip(parts, ends, strict=True)
+        ]
+        return rebuild(self.tree, iter(pieces))
+
+    def by_value(self, blocks: list[Tensor]) -> Value:
+        """The Jacobians of y with respect to the variables, by value and then by argument."""
+        if self.tree is None:
+            return self.as_arguments(blocks)
+        by_variable = [leaves(self.as_value(block)) for block in blocks]
+        by_part = [self.as_arguments(parts) for parts in zip(*by_variable, strict=True)]
+        return rebuild(self.tree, iter(by_part))
 
     def batch(self, cotangents: Array) -> list[Tensor]:
         """For cotangents of shape (n, *shape of y), gradients of shape (n, *shape of x)."""
@@ -399,36 +531,51 @@ def _is_differentiable(x: object) -> bool:
 
 
 def _trace_call(
-    f: TensorFunction, argnums: Argnums, args: Arguments, kwargs: Options
-) -> tuple[Tensor, _Pullback]:
-    """Call f on variables of this transform, and return its value with the pullback.
+    f: TensorFunction, argnums: Argnums, args: Arguments, kwargs: Options, has_aux: bool = False
+) -> _Pullback:
+    """Call f on variables of this transform, and return the pullback.
 
     A graph of the gradient is recorded only where someone outside can ask for it: where the value
     depends on a tensor with requires_grad that is not one of these variables.
     """
+    check_callable("f", f)
     chosen = [check_integer("argnums", i) for i in _each(argnums)]
     for i in chosen:
         if not -len(args) <= i < len(args):
             raise ValueError(f"argnums: there is no argument {i}, the function got {len(args)}")
     recording_outside = MODE.get().grad
-    given: list[object] = [as_tensor(a) if isinstance(a, _NUMERIC) else a for a in args]
-    variables = []
+    given: list[object] = [map_leaves(_as_given, a) for a in args]
+    variables: list[Tensor] = []
     for i in chosen:
-        variables.append(_variable(args[i], i))
-        given[i] = variables[-1]
+        own_leaves = [_variable(leaf, i) for leaf in leaves(args[i])]
+        variables += own_leaves
+        given[i] = rebuild(args[i], iter(own_leaves))
     with enable_grad(), transforming():
-        y = f(*given, **kwargs)
-    if not isinstance(y, Tensor):
-        raise TypeError(f"the function must return a Tensor, got {type(y).__name__}: {y!r}")
+        found, aux = f(*given, **kwargs), None
+    if has_aux:
+        if not isinstance(found, tuple) or len(found) != 2:
+            raise TypeError(f"with has_aux=True the function must return a pair, got {found!r}")
+        found, aux = found
+    for part in leaves(found):
+        if not isinstance(part, Tensor):
+            raise TypeError(
+                f"the function must return a Tensor, got {type(part).__name__}: {part!r}"
+            )
     own = {id(v) for v in variables if v.primitive is None}
     differentiable_outside = active_recorder() is not None or (
         recording_outside
         and any(
             node.primitive is None and id(node) not in own
+            for y in leaves(found)
             for node in topological_order(y, grad_only=True)
         )
     )
-    return y, _Pullback(y, variables, argnums, differentiable_outside)
+    arguments = [args[i] for i in chosen]
+    return _Pullback(found, variables, arguments, argnums, differentiable_outside, aux)
+
+
+def _as_given(x: object) -> object:
+    return as_tensor(x) if isinstance(x, _NUMERIC) else x
 
 
 def _variable(argument: TensorLike, i: int) -> Tensor:
@@ -447,7 +594,3 @@ def _variable(argument: TensorLike, i: int) -> Tensor:
 
 def _each(argnums: Argnums) -> tuple[int, ...]:
     return argnums if isinstance(argnums, tuple) else (argnums,)
-
-
-def _one_or_all(argnums: Argnums, items: list[Tensor]) -> Value:
-    return tuple(items) if isinstance(argnums, tuple) else items[0]

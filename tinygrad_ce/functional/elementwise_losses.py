@@ -142,9 +142,8 @@ def binary_cross_entropy(
     Tensor([  0.69314718, 100.        ])
     """
     p, y, dtype = _validate("binary_cross_entropy", probability, target, reduction)
-    run_check(validation.check_unit_interval, p, "probability", "sigmoid(logits), say, or use "
-              "binary_cross_entropy_with_logits, which takes the logits themselves")  # fmt: skip
-    run_check(validation.check_unit_interval, y, "target", "labels 0 and 1, or probabilities")
+    run_check(validation.check_unit_interval, p, "probability")
+    run_check(validation.check_unit_interval, y, "target")
     q = p.detach()
     log_p = _log_with_limits(p, q.log())
     log_rest = _log_with_limits(1 - p, (-q).log1p())
@@ -203,7 +202,7 @@ def binary_cross_entropy_with_logits(
     (array(1000.69314718), array([-0.5,  1. ]))
     """
     z, y, dtype = _validate("binary_cross_entropy_with_logits", logits, target, reduction)
-    run_check(validation.check_unit_interval, y, "target", "labels 0 and 1, or probabilities")
+    run_check(validation.check_unit_interval, y, "target")
     share = _weigh(y, pos_weight, "pos_weight")
     losses = multiply_zero_inf(share, logaddexp(-z, 0.0))
     losses = losses + multiply_zero_inf(1 - y, logaddexp(z, 0.0))

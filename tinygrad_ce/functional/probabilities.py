@@ -127,6 +127,7 @@ def one_hot(target: Any, n_classes: int, dtype: DTypeLike = np.float64) -> Tenso
 
 def max_constant(x: Tensor, axis: int) -> Tensor:
     """Return the maximum along an axis, held constant, and finite where all of x is -inf."""
+    axis = check_integer("axis", axis) if type(axis) is not int else axis
     return apply_unary(p.max_constant, x, axis, _lowest(x.dtype))
 
 

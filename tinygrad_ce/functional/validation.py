@@ -34,7 +34,16 @@ def validate_cross_entropy(
         weights, or None; and the dtype of the loss. Those that are floating point have that dtype
         already, or float32 where it is float16, in which sums overflow.
     """
-    x = as_floating(logits)
+    check_flag("check_targets", check_targets)
+    try:
+        x = as_floating(logits)
+    except TypeError:
+        t = as_integers_or_floats(target)
+        if t.dtype.kind == "f" and t.ndim == np.ndim(logits) + 1:
+            raise TypeError(
+                "logits and labels are swapped: the logits come first, cross_entropy(logits, y)"
+            ) from None
+        raise
     z = move_classes_last(x, axis)
     y = as_target(target, x, axis)
     if ignore_index is not None:
@@ -48,7 +57,7 @@ def validate_cross_entropy(
         dtype = np.result_type(dtype, y.dtype)
         if ignore_index is not None:
             raise ValueError("ignore_index is for labels, and distributions have none")
-        if check_flag("check_targets", check_targets):
+        if check_targets:
             run_check(check_distributions, y)
     if not n_classes:
         raise ValueError(f"logits of shape {x.shape} have no class on axis {axis}")
@@ -116,7 +125,7 @@ def as_target(target: Any, logits: Tensor, axis: int) -> Tensor:
     if kind not in "fiu":
         raise TypeError(
             f"a target is labels, which are integers, or distributions, floating point; "
-            f"got {t.dtype}"
+            f"got {t.dtype}: convert it with astype(int)"
         )
     if t.shape == rows:
         raise TypeError(_dtype_error_message(t.dtype, shape[axis], "labels"))
@@ -139,7 +148,14 @@ def _shape_error_message(t: Tensor, shape: tuple[int, ...], rows: tuple[int, ...
         f"a target of shape {rows}; got {t.shape} of {t.dtype}"
     )
     if t.shape == shape:
-        return f"{message}: one-hot rows are distributions as floats, astype(float)"
+        return (
+            f"{message}: one-hot rows are distributions as floats, astype(float), and argmax(-1) "
+            "makes labels of them"
+        )
+    if t.shape == (*rows, 1):
+        return f"{message}: squeeze(-1) makes labels of it"
+    if t.shape[:-1] == shape:
+        return f"{message}: the logits come first, then the labels"
     fits = [a for a in range(len(shape)) if t.shape == (*shape[:a], *shape[a + 1 :])]
     return f"{message}: it fits with axis={fits[0]}" if fits else message
 
@@ -254,10 +270,13 @@ def is_softmax(rows: Any) -> bool:
     return bool((abs(rows.sum(-1, dtype=np.result_type(rows.dtype, float)) - 1) <= tolerance).all())
 
 
-def check_unit_interval(values: Any, what: str, remedy: str) -> None:
+def check_unit_interval(values: Any, what: str) -> None:
     """Raise ValueError if not all elements lie in [0, 1]; nan does not count."""
     wrong = (values < 0) | (values > 1)
     if np.any(wrong):
         place = tuple(int(i) for i in np.argwhere(wrong)[0])
         at = f" at {place}" if place else ""
-        raise ValueError(f"{what} {values[place]}{at} is not between 0 and 1: give {remedy}")
+        remedy = "give labels 0 and 1, or probabilities"
+        if what == "probability":
+            remedy = "binary_cross_entropy_with_logits is the one that takes logits"
+        raise ValueError(f"{what} {values[place]}{at} is not between 0 and 1: {remedy}")

@@ -50,7 +50,7 @@ def from_torch(state: Mapping[str, Any], model: Module) -> dict[str, Array]:
             f"unknown {sorted(map(shown, given.keys() - names))}"
         )
     transposed = set(_transposed(model))
-    arrays = {name: as_numbers(x, name) for name, x in given.items()}
+    arrays = {name: as_numbers(_to_numpy(x), name) for name, x in given.items()}
     return {name: x.T.copy() if name in transposed else x for name, x in arrays.items()}
 
 
@@ -89,6 +89,11 @@ def to_torch(model: Module) -> dict[str, Any]:
         if isinstance(module, BatchNorm1d):
             found[f"{path}{_COUNTER}"] = torch.tensor(0)
     return found
+
+
+def _to_numpy(x: Any) -> Any:
+    """A Tensor of PyTorch as an array, and anything else as it is."""
+    return x.detach().cpu().numpy() if hasattr(x, "cpu") else x
 
 
 def _transposed(model: Module) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import LARGEST, check_real
+from ..arguments import LARGEST, check_kind, check_real
 from ..engine.commit import commit
 from ..engine.context import active_recorder, no_grad
 from ..engine.linear_algebra import norm
@@ -101,10 +101,10 @@ def clip_grad_value_(params: Tensor | Iterable[Tensor], clip_value: float) -> No
 
 def _gradients(params: Tensor | Iterable[Tensor]) -> dict[Tensor, Tensor]:
     """The gradients that there are, as Tensors: the same operations run in a compiled step."""
-    parameters = [params] if isinstance(params, Tensor) else [*params]
+    parameters = [params] if isinstance(params, Tensor) else params
     found: dict[Tensor, Tensor] = {}
-    for parameter in parameters:
-        g: Any = parameter.grad
+    for parameter in check_kind("params", parameters, Iterable, "the parameters, in a list"):
+        g: Any = check_kind("a parameter", parameter, Tensor).grad
         if g is not None:
             found[parameter] = g if isinstance(g, Tensor) else constant(g[()])
     return found

@@ -264,7 +264,7 @@ class ParameterGroups(Optimizer):
         return f"ParameterGroups({groups}; {self._describe_parameters()})"
 
     def __getattr__(self, name: str) -> NoReturn:
-        if name == "_uncleared_steps" or name[:2] == "__":
+        if name[0] == "_":
             raise AttributeError(name)
         raise AttributeError(
             f"ParameterGroups have no {name}, as each has its own: "
@@ -272,7 +272,7 @@ class ParameterGroups(Optimizer):
         )
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name not in ("params", "_groups", "_uncleared_steps"):
+        if name[0] != "_" and name != "params":
             getattr(self, name)  # which says where it is
         super().__setattr__(name, value)
 
@@ -302,22 +302,20 @@ def _as_parameters(name: str, params: Any) -> list[Tensor]:
         )
     if callable(params):
         raise TypeError(f"{name} got a function: call it, as in {name}(model.parameters(), …)")
-    try:
-        parameters = list(params)
-    except TypeError:
-        raise TypeError(f"{name} takes a list of parameters, got {shown(params)}") from None
-    if not parameters:
-        raise ValueError("an optimizer needs at least one parameter, got none")
-    for parameter in parameters:
+    parameters: list[Tensor] = []
+    for parameter in check_kind("params", params, Iterable, "the parameters, in a list"):
         if not isinstance(parameter, Tensor):
             raise TypeError(
-                f"parameters are Tensors, got {type(parameter).__name__}; "
-                "model.parameters() lists those of a model"
+                f"a parameter is a Tensor, got {shown(parameter)}; model.parameters() lists those "
+                "of a model"
             )
         if not parameter.requires_grad or parameter.primitive is not None:
             raise ValueError(
                 f"{parameter.label()} is no parameter: that is a leaf with requires_grad=True"
             )
+        parameters.append(parameter)
+    if not parameters:
+        raise ValueError("an optimizer needs at least one parameter, got none")
     if len({id(parameter) for parameter in parameters}) < len(parameters):
         raise ValueError("a parameter is given twice, and would be updated twice a step")
     return parameters

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arguments import as_array, shown
+
 Expression = Any  # of SymPy, which need not be installed
 Expressions = NDArray[Any]  # of objects: SymPy expressions
 
@@ -41,12 +43,15 @@ def symbol_array(name: str, shape: tuple[int, ...]) -> Expressions:
 def with_real_symbols(e: Expression) -> Expression:
     """The expression in symbols for real numbers, as those of a graph are."""
     s = require_sympy()
+    if not isinstance(e, s.Expr):
+        raise TypeError(f"expected numbers or expressions of SymPy, got {shown(e)}")
     return e.xreplace({x: s.Symbol(x.name, real=True) for x in e.free_symbols if not x.is_real})
 
 
 def to_rational(values: Any) -> Expressions:
     """Numbers and expressions, all as exact expressions: floating point numbers as fractions."""
-    array = np.asarray(values)
+    expression = isinstance(values, require_sympy().Basic)
+    array = np.array(values, object) if expression else as_array(values, "expressions", copy=None)
     expressions = np.empty(array.shape, object)
     expressions[...] = elementwise(lambda x: _exact_number(x, array.dtype))(array)
     return expressions
@@ -55,7 +60,13 @@ def to_rational(values: Any) -> Expressions:
 def _exact_number(x: Any, dtype: np.dtype[Any]) -> Expression:
     s = require_sympy()
     if not isinstance(x, float) or not math.isfinite(x):
-        return s.sympify(x)
+        try:  # what is text would be executed
+            expression = None if isinstance(x, str | bytes) else s.sympify(x)
+        except Exception:
+            expression = None
+        if not isinstance(expression, s.Basic):
+            raise TypeError(f"expected numbers or expressions of SymPy, got {shown(x)}")
+        return expression
     rounded, itself = dtype.type if dtype.kind == "f" else float, Fraction(x)
     simpler = (itself.limit_denominator(10**digits) for digits in range(1, 18))
     fraction = next((f for f in simpler if rounded(float(f)) == rounded(x)), itself)

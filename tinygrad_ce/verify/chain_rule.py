@@ -58,6 +58,11 @@ def check_cross_entropy(logits: ArrayLike, target: ArrayLike) -> list[GradientCh
     logits, target
         Floating point, of shape (N, C), and labels of shape (N,).
 
+    Returns
+    -------
+    list
+        A check for each gradient, in the order in which backprop finds them.
+
     >>> checks = check_cross_entropy(np.array([[2.0, 1.0, 0.1]]), [0])
     >>> [(check.name, check.formula) for check in checks][-2:]
     [('∂L/∂z', '(p − y) / N'), ('∂L/∂z of F.cross_entropy', '(p − y) / N')]
@@ -78,6 +83,11 @@ def check_network(model: Sequential, X: ArrayLike, y: ArrayLike) -> list[Gradien
     model, X, y
         Linear layers with Tanh between them; and a batch: rows (N, n_in) of the dtype of the model,
         and labels (N,).
+
+    Returns
+    -------
+    list
+        A check for each gradient, those of `check_cross_entropy` among them.
 
     Raises
     ------

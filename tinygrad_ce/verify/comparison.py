@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, overload
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..arguments import as_array, as_numbers, check_kind, check_real
+from ..arguments import as_array, as_numbers, check_iterable, check_kind, check_real
 from ..engine.array_types import Array
 from ..engine.names import printable
 from ..engine.tensor import Tensor
@@ -178,8 +178,8 @@ def table(comparisons: Iterable[Comparison]) -> str:
     name  shape  exact  close  max |Δ|               max rel  max ulp
     x     (1,)   no     no     shape (1,) against (1, 1)
     """
-    check_kind("comparisons", comparisons, Iterable, "several of them, in a list")
-    comparisons = [check_kind("a row", c, Comparison) for c in comparisons]
+    given = check_iterable("comparisons", comparisons)
+    comparisons = [check_kind("a row", c, Comparison) for c in given]
     rows = [COLUMNS] + [(printable(c.name, 80), *_cells(c)) for c in comparisons]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []

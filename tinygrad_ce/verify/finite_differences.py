@@ -68,6 +68,11 @@ def gradcheck(
         The error allowed, relative to the largest derivative with respect to the same argument;
         by default 1e-10 for the complex step and 1e-6 for differences.
 
+    Returns
+    -------
+    bool
+        True; a derivative that is wrong raises.
+
     Raises
     ------
     GradcheckError

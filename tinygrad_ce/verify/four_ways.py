@@ -67,6 +67,11 @@ def check_four_ways(logits: ArrayLike, target: ArrayLike) -> list[DerivativeChec
         In float64, of shape (N, C), each row with a finite maximum, others may be -inf; and the
         labels of shape (N,).
 
+    Returns
+    -------
+    list
+        A check for each of the four.
+
     >>> checks = check_four_ways([[2.0, 1.0, 0.1]], [0])
     >>> [(c.name, c.agrees) for c in checks]
     [('∂L/∂p', True), ('∂p/∂z', True), ('∂L/∂z', True), ('∂²L/∂z²', True)]

@@ -54,6 +54,10 @@ COMPETITORS = {
     "compiled-fast": Competitor(
         "compiled, fast=True", "compiled_fast", "tinygrad_ce", (*MODELS, "fit")
     ),
+    "compiled-c": Competitor("C", "compiled_c", "tinygrad_ce", (*MODELS, "fit")),
+    "compiled-c-fast": Competitor(
+        "C, fast=True", "compiled_c_fast", "tinygrad_ce", (*MODELS, "fit")
+    ),
     "pytorch": Competitor("PyTorch", "pytorch", "torch", (*MODELS, "chain", "fit")),
     "torch.compile": Competitor("torch.compile", "torch_compile", "torch", (*MODELS, "compiling")),
     "jax": Competitor("jax.jit", "jax_jit", "jax", (*MODELS, "compiled_chain", *COMPILING)),

@@ -24,11 +24,11 @@ def characters(task: Characters) -> Job:
     return eager.characters(task, tg.compile)
 
 
-def cross_entropy(task: CrossEntropy, fast: bool = False) -> Job:
+def cross_entropy(task: CrossEntropy, **options: Any) -> Job:
     """As a function, which holds no gradient of the call before while it makes a new one."""
     logits = tg.Tensor(task.logits, copy=False)
 
-    @tg.compile(fast=fast)
+    @tg.compile(**options)
     def both(logits: Any, y: Any) -> Any:
         return tg.value_and_grad(lambda z: F.cross_entropy(z, y))(logits)
 

@@ -13,7 +13,7 @@ from typing import Any
 from ...engine.names import printable
 from ..ir import Program
 from ..memory import Plan, recycled
-from ..recorder import RecordingError
+from ..outside_state import RecordingError
 from .expressions import helper_name, own_function
 from .naming import RESERVED
 

@@ -114,25 +114,15 @@ _SIGNS = {
 _SHOWN = {tex.strip(): sign for sign, tex in _SIGNS.items()}
 _SHOWN |= {r"\top": "⊤", r"\cdot": "·", "{": "", "}": "", "": ""}
 _FLOOR = ("name", r"\lfloor ", "⌊"), ("name", r" \rfloor", "⌋")
-_LEFT, _RIGHT = ("name", r"\lvert ", "|"), ("name", r" \rvert", "|")
+_BARS = ("name", r"\lvert ", "|"), ("name", r" \rvert", "|")
 _CONSTANTS = {"π": math.pi, "∞": math.inf, "e": math.e}
 _RELATIONS: dict[str, Callable[[Any, Any], Any]] = {
     "=": np.equal, "≠": np.not_equal, "<": np.less, ">": np.greater, "≤": np.less_equal,
     "≥": np.greater_equal, "∧": np.logical_and, "∨": np.logical_or,
 }  # fmt: skip
-_NAMES: tuple[str, ...] = (
-    "log",
-    "sin",
-    "cos",
-    "tan",
-    "sinh",
-    "cosh",
-    "tanh",
-    "arcsin",
-    "arccos",
-    "arctan",
-)
-_NAMES += ("max", "min")
+# Functions that are commands of LaTeX.
+_NAMES = {"log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan"}
+_NAMES |= {"max", "min"}
 _FUNCTION_SIGNS = {
     "not": ("name", r"\lnot ", "¬"), "sigmoid": ("name", r"\sigma", "σ"),
     "log2": ("name", r"\log_2", "log₂"), "log10": ("name", r"\log_{10}", "log₁₀"),
@@ -303,10 +293,8 @@ _KINDS = {
     "sub": _Kind(lambda a, i: [*write(a, 6), ("sub", write(i))]),
     "transposed": _Kind(lambda a: [*write(a, 6), "ᵀ"]),
     "sqrt": _Kind(lambda a: [("root", write(a))], np.sqrt),
-    "abs": _Kind(lambda a: [_LEFT, *write(a), _RIGHT], np.abs),
-    "floor": _Kind(
-        lambda a, b: [_FLOOR[0], ("frac", write(a), write(b)), _FLOOR[1]], np.floor_divide
-    ),
+    "abs": _Kind(lambda a: [_BARS[0], *write(a), _BARS[1]], np.abs),
+    "floor": _Kind(lambda *ab: [_FLOOR[0], *write(("frac", *ab)), _FLOOR[1]], np.floor_divide),
     "call": _Kind(_write_call, _call, 4),
     "sum": _Kind(_write_sum, precedence=3.6),
     "bracket": _Kind(_write_bracket, lambda holds: np.asarray(holds, float)),

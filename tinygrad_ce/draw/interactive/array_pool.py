@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,8 @@ Array = NDArray[Any]
 
 # Of an array of more elements, the page has only the statistics and the thumbnail.
 MAX_ELEMENTS = 10_000
-# Nor is what would come on top of this many in all, from this size on.
+# Nor of one of more than MAX_LISTED, once there are so many in all.
 MAX_IN_ALL = 1_000_000
-SMALL = 64
 # In words, more elements are summarized.
 MAX_LISTED = 6
 
@@ -43,24 +41,15 @@ class Pool:
 
     def _entry(self, array: Array) -> dict[str, Any]:
         entry = {"shape": array.shape, "dtype": str(array.dtype), **_statistics(array)}
-        fits = array.size <= SMALL or self._elements + array.size <= MAX_IN_ALL
+        fits = array.size <= MAX_LISTED or self._elements + array.size <= MAX_IN_ALL
         if array.size <= MAX_ELEMENTS and fits:
             self._elements += array.size
-            entry |= _elements(array)
+            entry["data"] = [_number(value) for value in array.ravel().tolist()]
         if array.size and not shown_in_numbers(array.shape):
             entry["picture"] = heatmap.thumbnail(array)
         if array.size > MAX_LISTED:
             entry["span"] = minus(span(array))
         return entry
-
-
-def _elements(array: Array) -> dict[str, Any]:
-    """The elements: a list of numbers that JSON knows, or from some size on their bytes."""
-    if array.size <= SMALL:
-        return {"data": [_number(value) for value in array.ravel().tolist()]}
-    name = "float32" if array.dtype in (np.float32, np.float16) else "float64"
-    packed = array.astype(np.dtype(name).newbyteorder("<"))
-    return {name: base64.b64encode(packed.tobytes()).decode()}
 
 
 def _number(value: Any) -> Any:

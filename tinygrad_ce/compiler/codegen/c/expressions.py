@@ -280,14 +280,13 @@ def _at_places(op: Op) -> RowOp | None:
         return None
     if op.primitive is not p.scatter and not x.in_c_order:
         return None
-    accesses = [Access(index, "row")]
+    chosen = [Access(index, "row")]
     if added is not None:
-        accesses.append(Access(added, "one" if is_single(added) else "row"))
+        chosen.append(Access(added, "one" if is_single(added) else "row"))
     if op.primitive is p.scatter:
-        return RowOp(*shape, True, tuple(accesses), "put")
-    line = Access(x, "line")
+        return RowOp(*shape, True, tuple(chosen), "put")
     how = "pick" if op.primitive is p.getitem else "add"
-    return RowOp(*shape, how == "add", (line, *accesses), how)
+    return RowOp(*shape, how == "add", (Access(x, "line"), *chosen), how)
 
 
 def _is_index(index: Op) -> bool:

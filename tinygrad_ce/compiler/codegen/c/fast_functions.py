@@ -83,8 +83,12 @@ static inline float fast_log_float(float x)
     float m;
     memcpy(&m, &bits, sizeof m);
     const float f = m - 1.0f, s = f / (2.0f + f), z = s * s, h = 0.5f * f * f;
-    const float R = z * (0.66666662693f + z * (0.40000972152f + z * (0.28498786688f + z * 0.24279078841f)));
-    const float y = (((s * (h + R) + n * 9.0580006145e-6f) - h) + f) + n * 0.693138122559f;
+    float R = 0.24279078841f;
+    R = R * z + 0.28498786688f;
+    R = R * z + 0.40000972152f;
+    R = (R * z + 0.66666662693f) * z;
+    const float near_1 = ((s * (h + R) + n * 9.0580006145e-6f) - h) + f;
+    const float y = near_1 + n * 0.693138122559f;
     return x > 0 ? (x < INFINITY ? y : x) : x == 0 ? -INFINITY : (float)NAN;
 }
 """
@@ -109,7 +113,8 @@ static inline double fast_log_double(double x)
     R = R * z + 2.857142874366239149e-01;
     R = R * z + 3.999999999940941908e-01;
     R = (R * z + 6.666666666666735130e-01) * z;
-    const double y = (((s * (h + R) + n * 1.90821492927058770002e-10) - h) + f) + n * 6.93147180369123816490e-01;
+    const double near_1 = ((s * (h + R) + n * 1.90821492927058770002e-10) - h) + f;
+    const double y = near_1 + n * 6.93147180369123816490e-01;
     return x > 0 ? (x < INFINITY ? y : x) : x == 0 ? -INFINITY : NAN;
 }
 """
@@ -134,8 +139,9 @@ static inline double fast_tanh_double(double x)
 {
     const double size = fabs(x), z = x * x;
     const double large = 1.0 - 2.0 / (fast_exp_double(2.0 * (size > 20.0 ? 20.0 : size)) + 1.0);
-    const double p = (-9.64399179425052238628e-1 * z - 9.92877231001918586564e1) * z - 1.61468768441708447952e3;
-    const double q = ((z + 1.12811678491632931402e2) * z + 2.23548839060100448583e3) * z + 4.84406305325125486048e3;
+    double p = -9.64399179425052238628e-1, q = z + 1.12811678491632931402e2;
+    p = (p * z - 9.92877231001918586564e1) * z - 1.61468768441708447952e3;
+    q = (q * z + 2.23548839060100448583e3) * z + 4.84406305325125486048e3;
     const double small = size + size * z * (p / q);
     return copysign(size < 0.625 ? small : large, x);
 }

@@ -231,7 +231,8 @@ static REAL FUNCTION_one_REAL(REAL x)
 BINARY = r"""
 /* NumPy's FUNCTION of two operands; of one with the step 0 there is only one number. */
 static Loop loop_FUNCTION_REAL;
-static void FUNCTION_REAL(REAL *out, const REAL *a, int a_step, const REAL *b, int b_step, npy_intp n)
+static void FUNCTION_REAL(REAL *out, const REAL *a, int a_step, const REAL *b, int b_step,
+                          npy_intp n)
 {
     char *arrays[] = {(char *)a, (char *)b, (char *)out};
     npy_intp steps[] = {a_step * sizeof(REAL), b_step * sizeof(REAL), sizeof(REAL)};
@@ -386,6 +387,61 @@ static void add_rows_REAL(REAL *out, npy_intp size, const npy_int64 *index, cons
         for (npy_intp j = 0; j < width; j++)
             row[j] += rows[i * width + j];
     }
+}
+"""
+
+# ── The module ────────────────────────────────────────────────────────────────────────────────────
+
+NUMPY_SOURCE = """/* What is left to NumPy. */
+static const char numpy_source[] ="""
+
+RUN_NUMPY_SOURCE = r"""
+PyObject *names = Py_BuildValue("{s:O}", "__builtins__", PyEval_GetBuiltins());
+PyObject *done = NULL;
+if (names)
+    done = PyRun_String(numpy_source, Py_file_input, names, names);
+if (!done)
+    return NULL;
+Py_DECREF(done);
+"""
+
+STEP = r"""
+/* @NAME@(@GIVEN@) */
+static PyObject *@NAME@(PyObject *self, PyObject *const *args, Py_ssize_t n_args)
+{
+    if (n_args != @N_GIVEN@)
+        return PyErr_Format(PyExc_TypeError, "@NAME@ takes @N_GIVEN@ arguments, got %zd", n_args);
+    PyObject *result = NULL, *owned[@N_OWNED@] = {NULL};
+@BEGIN@
+@BODY@
+
+end:
+    for (int i = 0; i < @N_OWNED@; i++)
+        Py_XDECREF(owned[i]);
+@END@
+    return result;
+}
+
+/* Give back what is kept from call to call. */
+static PyObject *release_memory(PyObject *self, PyObject *none)
+{
+@RELEASE@
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef methods[] = {
+    {"@NAME@", (PyCFunction)(void (*)(void))@NAME@, METH_FASTCALL, NULL},
+    {"release_memory", release_memory, METH_NOARGS, NULL},
+    {NULL}
+};
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "@NAME@", NULL, -1, methods};
+
+PyMODINIT_FUNC PyInit_@NAME@(void)
+{
+    import_array();
+    import_ufunc();
+@LOAD@
+    return PyModule_Create(&module);
 }
 """
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,13 +11,13 @@ from ....engine import primitives as p
 from ...ir import Op, Program
 from ...memory import Plan
 from ...memory import plan_memory as plan_numpy
+from ...passes import upper_bound
 from ..literals import identifier
 from ..naming import assign_names
 from ..printer import Source, _generator_names, _heading
 from . import helpers
 from .expressions import (
     BOOL,
-    COPIES,
     NUMPY_LOOPS,
     TYPES,
     expression_of,
@@ -30,106 +29,15 @@ from .expressions import (
 )
 from .fast_functions import FUNCTIONS
 from .helpers import NPY, helper
+from .loops import Index, LoopPrinter
 from .lowering import lower
+from .names import c_name
 from .numpy_lines import NumpyLines
 from .schedule import PARALLEL, Loop, Schedule, Stage, plan_memory
 
 WIDTH = 99
 SMALL = 2**14  # bytes of arrays that the stack holds
 LARGE = 2**20  # bytes of a result from which on new memory would have to be cleared first
-KEYWORDS = set(
-    [
-        "auto",
-        "break",
-        "case",
-        "char",
-        "const",
-        "continue",
-        "default",
-        "do",
-        "double",
-        "else",
-        "enum",
-        "extern",
-        "float",
-        "for",
-        "goto",
-        "if",
-        "inline",
-        "int",
-        "long",
-        "register",
-        "restrict",
-        "return",
-        "short",
-        "signed",
-        "sizeof",
-        "static",
-        "struct",
-        "switch",
-        "typedef",
-        "union",
-        "unsigned",
-        "void",
-        "volatile",
-        "while",
-        "asm",
-        "typeof",
-        "main",
-        "linux",
-        "unix",
-        "complex",
-        "errno",
-        "stdin",
-        "stdout",
-        "stderr",
-        "longdouble_t",
-        "constchar",
-        "static_assert",
-        "bool",
-        "true",
-        "false",
-        "nullptr",
-        "alignas",
-        "alignof",
-        "I",
-        "self",
-        "args",
-        "n_args",
-        "owned",
-        "result",
-        "memory",
-        "first",
-        "last",
-        "threads",
-        "end",
-        "i",
-        "j",
-        "k",
-        "data",
-        "call",
-        "keep",
-        "pack",
-        "copied",
-        "new_array",
-        "find_loop",
-        "in_range",
-        "begin_memory",
-        "end_memory",
-        "free_memory",
-        "numpy_source",
-        "fabs",
-        "fabsf",
-        "sqrt",
-        "sqrtf",
-        "isfinite",
-        "memcpy",
-        "memset",
-        "free",
-    ]
-)
-RISKY = re.compile(r"(Py|py|NPY|npy|_|st_|sched_|import_|loop_|scalar_|array_object_|fast_)")
-CAPITALS = re.compile(r"[A-Z][A-Z0-9_]{2,}|.*_(float|double|npy_bool|npy_int64)")
 
 
 def generate_c(program: Program, name: str, fast: bool = False, threads: int = 1) -> Source:
@@ -147,14 +55,6 @@ def generate_c(program: Program, name: str, fast: bool = False, threads: int = 1
         On how many a large loop runs.
     """
     return _Printer(lower(program, fast), name, fast, threads).source()
-
-
-def c_name(name: str) -> str:
-    """A name as one of C's that is nothing else there."""
-    text = re.sub(r"[^A-Za-z0-9_]", "_", name)
-    if text in KEYWORDS or RISKY.match(text) or CAPITALS.fullmatch(text):
-        return f"{text.lstrip('_')}_"
-    return text
 
 
 @dataclass
@@ -230,115 +130,63 @@ class _Printer:
         self.helpers[helper(text, ctype, function)] = None
 
     def heading(self, stage: Stage) -> str:
+        """The scopes in which the operations of a stage were made."""
         found = dict.fromkeys(filter(None, map(_heading, stage.ops)))
-        text = ", ".join(found)
-        return text.rstrip("\\ ")
+        return ", ".join(found).rstrip("\\ ")  # which would go on with the comment
 
     # ── The module ────────────────────────────────────────────────────────────────────────────
 
     def module(self, inputs: list[Op]) -> str:
-        name = self.function
-        if self.fast:
-            pass
+        """The text around the statements of the step."""
         text = self.lines.text
-        parts = [helpers.HEADER, *self.helpers]
-        if self.statics:
-            parts.append("\n".join(self.statics))
+        given = [*(self.names[op] for op in inputs), *self.generators.values()]
+        if self.memory.size > SMALL:
+            self.need(f"#define MEMORY {self.memory.size}\n{helpers.WORKSPACE}")
+        parts = [helpers.HEADER, *self.helpers, "\n".join(self.statics)]
         if text:
             quoted = [f'    "{_quoted(line)}\\n"' for line in text.splitlines()]
-            parts.append(
-                "/* What is left to NumPy. */\n"
-                + "\n".join(["static const char numpy_source[] =", *quoted])
-                + ";"
-            )
-        given = [*(self.names[op] for op in inputs), *self.generators.values()]
-        head = [
-            f"/* {name}({', '.join(given)}) */",
-            f"static PyObject *{name}(PyObject *self, PyObject *const *args, Py_ssize_t n_args)",
-            "{",
-        ]
-        check = [
-            f"    if (n_args != {len(given)})",
-            f'        return PyErr_Format(PyExc_TypeError, "{name} takes {len(given)} arguments, got %zd", n_args);',
-        ]
-        begin = [f"    PyObject *result = NULL, *owned[{max(self.n_owned, 1)}] = {{NULL}};"]
-        ending = [
-            "",
-            "end:",
-            f"    for (int i = 0; i < {max(self.n_owned, 1)}; i++)",
-            "        Py_XDECREF(owned[i]);",
-        ]
-        if self.memory.size > SMALL:
-            begin += [
-                "    char *memory = begin_memory();",
-                "    if (!memory)",
-                "        return NULL;",
-            ]
-            ending += ["    end_memory(memory);"]
-            self.need(f"#define MEMORY {self.memory.size}\n" + helpers.WORKSPACE)
-            parts[1:] = [*self.helpers, *parts[1 + len(self.helpers) - 1 :]]
-        step = [*head, *check, *begin, *self.body, *ending, "    return result;", "}"]
-        parts.append("\n".join(step))
-        parts.append(self.ending(bool(text)))
-        return "\n\n".join(parts) + "\n"
+            parts += ["\n".join([helpers.NUMPY_SOURCE, *quoted]) + ";"]
+            self.loading[:0] = helpers.RUN_NUMPY_SOURCE.strip().splitlines()
+        large = self.memory.size > SMALL
+        released = ["free(free_memory);", "free_memory = NULL;"] * large
+        released += [f"Py_CLEAR({kept}.arrays[{i}]);" for kept in self.kept for i in range(2)]
+        pieces = {
+            "NAME": self.function,
+            "GIVEN": ", ".join(given),
+            "N_GIVEN": str(len(given)),
+            "N_OWNED": str(max(self.n_owned, 1)),
+            "BEGIN": "    char *memory = begin_memory();\n    if (!memory)\n        return NULL;\n"
+            * large,
+            "BODY": "\n".join(self.body),
+            "END": "    end_memory(memory);\n" * large,
+            "RELEASE": "".join(f"    {line}\n" for line in released),
+            "LOAD": "".join(f"    {line}\n" for line in self.loading),
+        }
+        step = re.sub(
+            "@([A-Z_]+)@\n?",
+            lambda m: pieces[m[1]] + "\n" * (m[0][-1] == "\n" and m[1] == "BODY"),
+            helpers.STEP,
+        )
+        return "\n\n".join([*filter(None, parts), step.strip()]) + "\n"
 
-    def ending(self, has_text: bool) -> str:
-        name = self.function
-        lines = [
-            "/* Give back what is kept from call to call. */",
-            "static PyObject *release_memory(PyObject *self, PyObject *none)",
-            "{",
-            *["    free(free_memory);", "    free_memory = NULL;"] * (self.memory.size > SMALL),
-        ]
-        for kept in self.kept:
-            lines += [f"    Py_CLEAR({kept}.arrays[{i}]);" for i in range(2)]
-        lines += [
-            "    Py_RETURN_NONE;",
-            "}",
-            "",
-            "static PyMethodDef methods[] = {",
-            f'    {{"{name}", (PyCFunction)(void (*)(void)){name}, METH_FASTCALL, NULL}},',
-            '    {"release_memory", release_memory, METH_NOARGS, NULL},',
-            "    {NULL}",
-            "};",
-            f'static struct PyModuleDef module = {{PyModuleDef_HEAD_INIT, "{name}", NULL, -1, methods}};',
-            "",
-            f"PyMODINIT_FUNC PyInit_{name}(void)",
-            "{",
-            "    import_array();",
-            "    import_ufunc();",
-        ]
-        if has_text:
-            lines += [
-                '    PyObject *names = Py_BuildValue("{s:O}", "__builtins__", PyEval_GetBuiltins());',
-                "    PyObject *done = names ? PyRun_String(numpy_source, Py_file_input, names, names) : NULL;",
-                "    if (!done)",
-                "        return NULL;",
-                "    Py_DECREF(done);",
-            ]
-        lines += ["    " + line for line in self.loading]
-        return "\n".join([*lines, "    return PyModule_Create(&module);", "}"])
+    def load_object(self, name: str, key: str) -> None:
+        """Let the module hold what the text for NumPy calls by a name."""
+        self.need(helpers.KEEP)
+        self.statics.append(f"static PyObject *{name};")
+        found = f'keep(PyDict_GetItemString(names, "{key}"))'
+        self.loading += [f"if (!({name} = {found}))", "    return NULL;"]
 
     # ── Inputs and results ────────────────────────────────────────────────────────────────────
 
-    def used_in_c(self, op: Op) -> bool:
-        """Whether C itself reads an operand, and not NumPy alone."""
-        users = [
-            u
-            for x in self.program.ops
-            if self.schedule.source(x) is op
-            for u in self.schedule.users[x]
-        ]
-        return any(
-            self.schedule.kinds[user] not in ("numpy", "view", "transposed") for user in users
-        )
-
     def read_inputs(self, inputs: list[Op]) -> None:
         """Declare what the step takes."""
+        schedule = self.schedule
         read: set[Op] = set()
-        for stage in self.schedule.stages:
-            if stage.kind != "numpy":
-                read.update(self.schedule.source(x) for op in stage.ops for x in op.inputs)
+        for stage in schedule.stages:
+            for op in stage.ops if stage.kind != "numpy" else ():
+                how = stage.how[op] if isinstance(stage, Loop) else None
+                operands = [a.operand for a in how.accesses] if how else op.inputs
+                read.update(map(schedule.source, operands))
         checked = False
         for i, op in enumerate(inputs):
             self.object_texts[op] = f"args[{i}]"
@@ -358,12 +206,7 @@ class _Printer:
         """Let the module hold a constant."""
         name = self.names[op]
         self.lines.constant(name, op)
-        self.statics.append(f"static PyObject *{name}_object;")
-        self.loading += [
-            f'if (!({name}_object = keep(PyDict_GetItemString(names, "{name}"))))',
-            "    return NULL;",
-        ]
-        self.need(helpers.KEEP)
+        self.load_object(f"{name}_object", name)
         self.object_texts[op] = f"{name}_object"
         if op.kind == "array" and op.shape and op.dtype in TYPES:
             self.declare(op, f"{name}_object")
@@ -391,15 +234,21 @@ class _Printer:
         """The object of Python that a result is, for one use."""
         if op in self.object_texts:
             return self.object_texts[op]
-        ctype = TYPES[op.dtype]
-        kind = "scalar" if op.kind == "scalar" else "array"
-        self.need(helpers.SCALAR_OBJECT if kind == "scalar" else helpers.ARRAY_OBJECT, ctype)
         place = self.own()
-        text = self.texts[op] if op in self.texts else literal(op.data, op.dtype)
-        self.write(f"{place} = {kind}_object_{ctype}({text});")
+        self.write(f"{place} = {self.boxed(op)};")
         return place
 
+    def boxed(self, op: Op) -> str:
+        """A new object that holds a number."""
+        ctype = TYPES[op.dtype]
+        kind, text = "scalar", helpers.SCALAR_OBJECT
+        if op.kind == "array":
+            kind, text = "array", helpers.ARRAY_OBJECT
+        self.need(text, ctype)
+        return f"{kind}_object_{ctype}({self.texts[op]})"
+
     def write_results(self) -> None:
+        """Put together what the step returns."""
         copied = plan_numpy(self.program).copied
         self.need(helpers.KEEP)
         self.need(helpers.PACK)
@@ -408,15 +257,9 @@ class _Printer:
             if op in copied and op.kind != "number":
                 self.need(helpers.COPY)
                 items.append(f"copied({self.object(op)})")
-            elif op in self.object_texts:
-                items.append(f"keep({self.object(op)})")
             else:
-                ctype = TYPES[op.dtype]
-                kind = "scalar" if op.kind == "scalar" else "array"
-                self.need(
-                    helpers.SCALAR_OBJECT if kind == "scalar" else helpers.ARRAY_OBJECT, ctype
-                )
-                items.append(f"{kind}_object_{ctype}({self.texts[op]})")
+                known = op in self.object_texts
+                items.append(f"keep({self.object_texts[op]})" if known else self.boxed(op))
         self.write("")
         if not items:
             self.write("result = PyTuple_New(0);")
@@ -462,40 +305,32 @@ class _Printer:
 
     # ── Stages ────────────────────────────────────────────────────────────────────────────────
 
-    def write_numpy(self, stage: Stage) -> None:
-        inside = set(stage.ops)
-        inputs = list(
-            dict.fromkeys(
-                x for op in stage.ops for x in op.inputs if x not in inside and not x.is_constant
-            )
-        )
-        wanted = set(self.program.wanted)
-        outputs = [
-            op for op in stage.ops
-            if op in wanted or any(u not in inside for u in self.schedule.users[op])
-        ]  # fmt: skip
-        name = self.unique(
-            f"numpy_{1 + sum(x.startswith('def numpy_') for x in self.lines.functions)}"
-        )
-        names = {x: self.names[x] for x in inputs}
-        self.lines.function(name, stage.ops, inputs, outputs, names)
-        self.statics.append(f"static PyObject *{name};")
-        self.need(helpers.KEEP)
-        self.loading += [
-            f'if (!({name} = keep(PyDict_GetItemString(names, "{name}"))))',
-            "    return NULL;",
-        ]
+    def called(self, ops: list[Op], inputs: list[Op], outputs: list[Op]) -> str:
+        """A call of a function of Python for some operations, and where its result is put."""
+        number = sum(line.startswith("def ") for line in self.lines.functions) + 1
+        name = self.unique(f"by_numpy_{number}")
+        self.lines.function(name, ops, inputs, outputs, {x: self.names[x] for x in inputs})
+        self.load_object(name, name)
         given = [self.object(x) for x in inputs]
         first = len(self.program.arguments) + len(self.program.reads)
         given += [f"args[{first + i}]" for i in range(len(self.generators))]
         self.need(helpers.CALL)
-        place = self.own()
         array = f"(PyObject *[]){{{', '.join(given)}}}" if given else "NULL"
-        self.write(f"if (!({place} = call({name}, {array}, {len(given)})))", "    goto end;")
+        return f"({self.own()} = call({name}, {array}, {len(given)}))"
+
+    def write_numpy(self, stage: Stage) -> None:
+        """Let NumPy do what C does not."""
+        inside = set(stage.ops)
+        given = [x for op in stage.ops for x in op.inputs if x not in inside and not x.is_constant]
+        wanted = {*self.program.wanted}
+        used = {op for op in inside if not inside.issuperset(self.schedule.users[op])}
+        outputs = [op for op in stage.ops if op in wanted or op in used]
+        call = self.called(stage.ops, list(dict.fromkeys(given)), outputs)
+        place = call[1:].partition(" ")[0]
+        self.write(f"if (!{call})", "    goto end;")
         for i, op in enumerate(outputs):
             self.object_texts[op] = f"PyTuple_GET_ITEM({place}, {i})"
-            users = [u for u in self.schedule.users[op] if u not in inside]
-            if any(self.reads(u) for u in users):
+            if any(self.reads(user) for user in self.schedule.users[op] if user not in inside):
                 self.declare(op, self.object_texts[op])
                 if op.kind != "number":
                     self.write("if (PyErr_Occurred())", "    goto end;")
@@ -508,28 +343,13 @@ class _Printer:
         return kind != "numpy"
 
     def write_check(self, stage: Stage) -> None:
-        from ...passes import upper_bound
-
+        """Look at labels, and let Python say what is wrong with them."""
         (op,) = stage.ops
         labels = op.inputs[0]
         self.need(helpers.IN_RANGE)
-        self.need(helpers.CALL)
-        self.need(helpers.KEEP)
-        name = self.unique(f"numpy_check_{len(self.lines.functions)}")
-        self.lines.function(name, [op], [labels], [], {labels: self.names[labels]})
-        self.statics.append(f"static PyObject *{name};")
-        self.loading += [
-            f'if (!({name} = keep(PyDict_GetItemString(names, "{name}"))))',
-            "    return NULL;",
-        ]
-        place = self.own()
-        first = len(self.program.arguments) + len(self.program.reads)
-        given = [self.object(labels), *[f"args[{first + i}]" for i in range(len(self.generators))]]
+        call = self.called([op], [labels], [])
         self.write(f"if (!in_range({self.pointer(labels)}, {labels.size}, {upper_bound(op)})")
-        self.write(
-            f"    && !({place} = call({name}, (PyObject *[]){{{', '.join(given)}}}, {len(given)})))",
-            "    goto end;",
-        )
+        self.write(f"    && !{call})", "    goto end;")
 
     def write_product(self, stage: Stage) -> None:
         (op,) = stage.ops
@@ -549,10 +369,8 @@ class _Printer:
         known = len(self.helpers)
         self.need(text, ctype, function)
         if len(self.helpers) > known:
-            self.loading += [
-                f'if (find_loop(&loop_{function}_{ctype}, "{function}", {NPY[ctype][0]}))',
-                "    return NULL;",
-            ]
+            found = f'find_loop(&loop_{function}_{ctype}, "{function}", {NPY[ctype][0]})'
+            self.loading += [f"if ({found})", "    return NULL;"]
 
     def write_total(self, stage: Stage) -> None:
         (op,) = stage.ops
@@ -607,44 +425,37 @@ class _Printer:
     def write_scalar(self, stage: Stage) -> None:
         (op,) = stage.ops
         name = self.texts[op] = self.names[op]
-        self.write(f"const {TYPES[op.dtype]} {name} = {self.expression(op, None)};")
+        self.write(
+            f"const {TYPES[op.dtype]} {name} = {self.expression(op, ['one'] * len(op.inputs))};"
+        )
 
     # ── Expressions ───────────────────────────────────────────────────────────────────────────
 
-    def expression(self, op: Op, how: Any, index: Callable[[Op, str], str] | None = None) -> str:
-        """What computes one element of a result."""
-        places = [a.place for a in how.accesses] if how else ["one"] * len(op.inputs)
-        text = expression_of(op, self.fast)
-        ctype = TYPES[op.dtype]
-        if op.primitive is p.getitem:
-            return index(op.inputs[0], "rows")
+    def expression(self, op: Op, places: list[str], index: Index | None = None) -> str:
+        """What computes one element of a result, from elements at these places of the operands."""
+        text, ctype = expression_of(op, self.fast), TYPES[op.dtype]
         if text is None:
-            function = NUMPY_LOOPS[op.primitive]
-            self.numpy_loop(
-                helpers.UNARY if len(op.inputs) == 1 else helpers.BINARY, function, ctype
-            )
-            self.need(helpers.ONE if len(op.inputs) == 1 else helpers.ONE_OF_TWO, ctype, function)
-            text, dtype = (
-                f"{function}_one_{ctype}("
-                + ", ".join(f"{{{i}}}" for i in range(len(op.inputs)))
-                + ")",
-                op.dtype,
-            )
+            text, dtype = self.numpy_call(op), op.dtype
         else:
             dtype = operand_dtype(op)
             called = text.partition("_{type}(")[0]
-            for helper_text in FUNCTIONS.get(f"{called}_{ctype}", ()):
-                self.need(helper_text, ctype)
-        dtypes = [
-            BOOL if op.primitive is p.where and i == 0 else dtype for i in range(len(op.inputs))
-        ]
-        operands = [
-            self.element(x, place, to, index)
-            for x, place, to in zip(op.inputs, places, dtypes, strict=True)
-        ]
+            for function in FUNCTIONS.get(f"{called}_{ctype}", ()):
+                self.need(function, ctype)
+        dtypes = [dtype] * len(op.inputs)
+        if op.primitive is p.where:
+            dtypes[0] = BOOL
+        operands = map(self.element, op.inputs, places, dtypes, [index] * len(places))
         return text.format(*operands, f=NPY[ctype][2], type=ctype)
 
-    def element(self, x: Op, place: str, dtype: Any, index: Callable[[Op, str], str] | None) -> str:
+    def numpy_call(self, op: Op) -> str:
+        """A call of NumPy's loop for single numbers, to be filled with operands."""
+        function, ctype = NUMPY_LOOPS[op.primitive], TYPES[op.dtype]
+        one = len(op.inputs) == 1
+        self.numpy_loop(helpers.UNARY if one else helpers.BINARY, function, ctype)
+        self.need(helpers.ONE if one else helpers.ONE_OF_TWO, ctype, function)
+        return f"{function}_one_{ctype}({{0}})" if one else f"{function}_one_{ctype}({{0}}, {{1}})"
+
+    def element(self, x: Op, place: str, dtype: Any, index: Index | None) -> str:
         """One element of an operand, in a dtype."""
         if x.is_constant and is_single(x):
             return literal(x.data.flat[0] if x.kind == "array" else x.data, dtype)
@@ -656,260 +467,9 @@ class _Printer:
             return cast + self.texts[source]
         return cast + (index(source, place) if index else f"{self.texts[source]}[0]")
 
-    # ── Loops over rows ───────────────────────────────────────────────────────────────────────
-
     def write_loop(self, stage: Loop) -> None:
-        _LoopPrinter(self, stage).write()
-
-
-@dataclass
-class _LoopPrinter:
-    printer: _Printer
-    loop: Loop
-
-    def write(self) -> None:
-        """Write a loop over rows, all at once, in blocks, or one after the other."""
-        printer, loop = self.printer, self.loop
-        memory = printer.memory
-        for op in loop.ops:
-            if op not in memory.local and op not in memory.rows:
-                printer.place(op)
-        self.width = loop.width or 1
-        self.locals: set[str] = set()
-        block = loop.block(printer.threads)
-        self.one_row = loop.by_row
-        self.begin, self.end = "0", str(loop.rows)
-        if block < loop.rows or self.one_row:
-            if loop.is_parallel(printer.threads):
-                printer.parallel()
-            if self.one_row:
-                printer.write(f"for (npy_intp i = 0; i < {loop.rows}; i++) {{")
-                self.begin, self.end = "i", "i + 1"
-            else:
-                printer.write(f"for (npy_intp first = 0; first < {loop.rows}; first += {block}) {{")
-                rest = (
-                    f"first + {block}"
-                    if loop.rows % block == 0
-                    else f"first + {block} < {loop.rows} ? first + {block} : {loop.rows}"
-                )
-                printer.write(f"    const npy_intp last = {rest};")
-                self.begin, self.end = "first", "last"
-            printer.indent += 1
-            for op in loop.ops:
-                if op in memory.rows:
-                    self.place_row(op)
-        for unit, ops in loop.pieces:
-            getattr(self, f"write_{unit}")(ops)
-        if block < loop.rows or self.one_row:
-            printer.indent -= 1
-            printer.write("}")
-
-    def place_row(self, op: Op) -> None:
-        printer = self.printer
-        storage = printer.memory.storage[op]
-        if op in printer.texts:
-            return
-        name, ctype = printer.names[op], TYPES[op.dtype]
-        printer.texts[op] = name
-        if storage is op:
-            printer.write(f"{ctype} {name}[{self.width}];")
-        else:
-            printer.write(f"{ctype} *{name} = {printer.texts[storage]};")
-
-    def index(self, flat: bool) -> Callable[[Op, str], str]:
-        """How the elements of operands are written."""
-        width = self.width
-
-        def text(x: Op, place: str) -> str:
-            name = self.printer.texts[x]
-            if x in self.printer.memory.rows:
-                return f"{name}[j]"
-            if flat and place in ("full", "row"):
-                return f"{name}[k]"
-            row = "i" if width == 1 else f"{width} * i"
-            places = {"full": f"{row} + j", "row": "i", "column": "j", "one": "0"}
-            return f"{name}[{places[place]}]"
-
-        return text
-
-    def write_columns(self, ops: list[Op]) -> None:
-        """Element by element."""
-        printer, loop = self.printer, self.loop
-        places = {a.place for op in ops for a in loop.how[op].accesses}
-        flat = places <= {"full", "one"} and not self.one_row
-        lines = self.statements(ops, self.index(flat))
-        width = self.width
-        if flat:
-            begin, end = (
-                str(int(x) * width) if x.isdigit() else f"{width} * {x}"
-                for x in (self.begin, self.end)
-            )
-            printer.write("#pragma omp simd")
-            self.write_for("k", begin, end, lines)
-            return
-        if not self.one_row:
-            printer.write(f"for (npy_intp i = {self.begin}; i < {self.end}; i++)")
-            printer.indent += 1
-        inner = "    " * 0
-        if self.one_row:
-            printer.write("#pragma omp simd")
-        self.write_for("j", "0", str(width), lines, inner)
-        if not self.one_row:
-            printer.indent -= 1
-
-    def write_for(self, name: str, begin: str, end: str, lines: list[str], inner: str = "") -> None:
-        brace = " {" if len(lines) > 1 else ""
-        self.printer.write(f"for (npy_intp {name} = {begin}; {name} < {end}; {name}++){brace}")
-        self.printer.write(*("    " + line for line in lines))
-        if brace:
-            self.printer.write("}")
-
-    def statements(self, ops: list[Op], index: Callable[[Op, str], str]) -> list[str]:
-        """What is done in one iteration."""
-        printer = self.printer
-        lines: list[str] = []
-        names: set[str] = set() if not self.one_row else self.locals
-        for op in ops:
-            how = self.loop.how[op]
-            lines += self.statement(op, how, index, names)
-        return lines
-
-    def statement(
-        self, op: Op, how: Any, index: Callable[[Op, str], str], names: set[str]
-    ) -> list[str]:
-        printer = self.printer
-        memory = printer.memory
-        if how.how in ("add", "put"):
-            return self.put(op, how, index)
-        if how.how in ("expression", "numpy"):
-            text = (
-                self.gathered(op)
-                if op.primitive is p.getitem
-                else printer.expression(op, how, index)
-            )
-        elif how.how == "reduce":
-            text = self.reduced(op)
-        else:
-            text = self.at(op.inputs[0], op, how, index)
-        if op not in memory.local:
-            return [f"{index(op, 'full' if how.full else 'row')} = {text};"]
-        simple = how.how == "expression" and op.primitive is not p.getitem
-        if simple and printer.uses[op] == 1 and len(text) <= 40 and not self.one_row:
-            same = op.primitive in COPIES and op.dtype == op.inputs[0].dtype
-            cast = f"({TYPES[op.dtype]})" if op.primitive in COPIES and not same else ""
-            printer.texts[op] = text if same else f"({cast}{text})"
-            return []
-        base = c_name(printer.names[op])
-        name, number = base, 1
-        while name in names or name in printer.taken:
-            number += 1
-            name = f"{base}_{number}"
-        names.add(name)
-        printer.texts[op] = name
-        return [f"const {TYPES[op.dtype]} {name} = {text};"]
-
-    def start(self, x: Op) -> str:
-        """Where the row of an operand begins."""
-        name = self.printer.texts[self.printer.schedule.source(x)]
-        if self.printer.schedule.source(x) in self.printer.memory.rows:
-            return name
-        return f"{name} + {self.width} * i" if self.width > 1 else f"{name} + i"
-
-    def gathered(self, op: Op) -> str:
-        x, rows = op.inputs
-        index = self.printer.texts[self.printer.schedule.source(rows)]
-        return f"{self.printer.pointer(x)}[{self.width} * {index}[i] + j]"
-
-    def reduced(self, op: Op) -> str:
-        printer = self.printer
-        x, ctype = op.inputs[0], TYPES[op.dtype]
-        if op.primitive is p.sum_:
-            printer.need(helpers.FAST_SUM if printer.fast else helpers.SUM, ctype)
-            return f"sum_{ctype}({self.start(x)}, {self.width})"
-        if op.primitive is p.max_constant:
-            printer.need(helpers.LARGEST, ctype)
-            return (
-                f"largest_{ctype}({self.start(x)}, {self.width}, {literal(op.params[1], op.dtype)})"
-            )
-        function = "maximum" if op.primitive is p.max_ else "minimum"
-        printer.numpy_loop(helpers.BINARY, function, ctype)
-        printer.need(helpers.EXTREME, ctype, function)
-        return f"{function}_of_{ctype}({self.start(x)}, {self.width})"
-
-    def at(self, x: Op, op: Op, how: Any, index: Callable[[Op, str], str]) -> str:
-        """The element of a row that an index names."""
-        labels = next(a.operand for a in how.accesses if a.place == "row")
-        place = self.printer.element(labels, "row", labels.dtype, index)
-        source = self.printer.schedule.source(x)
-        name = self.printer.texts[source]
-        inside = place if source in self.printer.memory.rows else f"{self.width} * i + {place}"
-        return f"{name}[{inside}]"
-
-    def put(self, op: Op, how: Any, index: Callable[[Op, str], str]) -> list[str]:
-        """What is added to the element of a row that an index names."""
-        printer = self.printer
-        ctype = TYPES[op.dtype]
-        lines = []
-        if how.how == "put":
-            lines.append(f"memset({self.start(op)}, 0, {self.width} * sizeof({ctype}));")
-            given = how.accesses[1]
-        else:
-            given = how.accesses[2]
-            rest = printer.schedule.source(op.inputs[0])
-            if printer.memory.storage[op] is not printer.memory.storage.get(rest, rest):
-                lines.append(
-                    f"memcpy({self.start(op)}, {self.start(rest)}, {self.width} * sizeof({ctype}));"
-                )
-        g = printer.element(given.operand, given.place, op.dtype, index)
-        sign = "+"
-        if g.startswith("(-"):
-            sign, g = "-", g[2:-1]
-        return [*lines, f"{self.at(op, op, how, index)} {sign}= {g};"]
-
-    def write_rows(self, ops: list[Op]) -> None:
-        """Row by row."""
-        printer, loop = self.printer, self.loop
-        simple = all(loop.how[op].how == "expression" for op in ops)
-        lines = self.statements(ops, self.index(False))
-        if self.one_row:
-            printer.write(*lines)
-            return
-        if simple and loop.width is None:
-            printer.write("#pragma omp simd")
-        self.write_for("i", self.begin, self.end, lines)
-
-    def write_numpy(self, ops: list[Op]) -> None:
-        """By one call of NumPy's loop."""
-        (op,) = ops
-        printer = self.printer
-        ctype, function = TYPES[op.dtype], NUMPY_LOOPS[op.primitive]
-        how = self.loop.how[op]
-        width = self.width if how.full else 1
-        text = helpers.UNARY if len(op.inputs) == 1 else helpers.BINARY
-        printer.numpy_loop(text, function, ctype)
-        if self.one_row:
-            n = str(width)
-        elif self.begin == "0":
-            n = str(self.loop.rows * width)
-        else:
-            n = f"{width} * (last - first)" if width > 1 else "last - first"
-
-        def start(x: Op) -> str:
-            name = printer.texts[x]
-            if x in printer.memory.rows or self.begin == "0":
-                return name
-            return f"{name} + {width} * {self.begin}" if width > 1 else f"{name} + {self.begin}"
-
-        given = [start(op)]
-        for access in how.accesses:
-            x = access.operand
-            if access.place == "one":
-                number = printer.element(x, "one", op.dtype, self.index(True))
-                operand, step = f"(const {ctype}[]){{{number}}}", 0
-            else:
-                operand, step = start(printer.schedule.source(x)), 1
-            given.append(operand if len(op.inputs) == 1 else f"{operand}, {step}")
-        printer.write(f"{function}_{ctype}({', '.join(given)}, {n});")
+        """Write a loop over rows."""
+        LoopPrinter(self, stage).write()
 
 
 def _size(op: Op) -> str:

@@ -241,9 +241,9 @@ class Schedule:
         """Whether it makes a number of numbers."""
         if op.shape or op.in_c_order is False or any(x.shape for x in op.inputs):
             return False
-        if op.primitive in LOOPS and op.dtype in FLOATS:
-            if all(x.dtype == op.dtype or x.kind == "number" for x in op.inputs):
-                return True
+        alike = all(x.dtype == op.dtype or x.kind == "number" for x in op.inputs)
+        if op.primitive in LOOPS and op.dtype in FLOATS and alike:
+            return True
         return expression_of(op, self.fast) is not None and operand_dtype(op) is not None
 
     # ── In which order ────────────────────────────────────────────────────────────────────────
@@ -360,7 +360,9 @@ def plan_memory(schedule: Schedule) -> Memory:
         for x in dict.fromkeys(map(schedule.source, op.inputs)):
             readers.setdefault(x, []).append(op)
     for stage in schedule.stages:
-        for op in stage.ops if isinstance(stage, Loop) else ():
+        if not isinstance(stage, Loop):
+            continue
+        for op in stage.ops:
             _find_local(op, stage, schedule, readers, piece_of, memory)
     when = dict(order)  # a number that is used once is computed where it is used
     for op in reversed(order):

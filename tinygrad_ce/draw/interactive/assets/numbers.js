@@ -38,17 +38,9 @@ function svgEl(tag, attributes, text = "") {
 /** The elements of an array of the trace, or null where it is too large to be in it. */
 function elements(number) {
   const array = arrays[number];
-  if (array.elements === undefined) {
-    const value = (v) => (typeof v === "string" ? Number(v.replace("inf", "Infinity")) : v);
-    if (array.data) array.elements = array.data.map(value);
-    else if (array.float64) array.elements = new Float64Array(bytes(array.float64));
-    else if (array.float32) array.elements = new Float32Array(bytes(array.float32));
-    else array.elements = null;
-  }
-  return array.elements;
+  const value = (v) => (typeof v === "string" ? Number(v.replace("inf", "Infinity")) : v);
+  return (array.elements ??= array.data?.map(value) ?? null);
 }
-
-const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer;
 
 /** A number with so many significant digits, as Python's format "g" writes it. */
 function number(value, digits = 4) {

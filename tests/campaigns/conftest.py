@@ -1,0 +1,3 @@
+"""Campaigns are scripts."""
+
+collect_ignore = ["interruptions.py", "kills.py", "threads.py"]

@@ -1,0 +1,32 @@
+"""Names of C: what a person has called something, if it is nothing else there."""
+
+from __future__ import annotations
+
+import re
+
+# Of C, of its headers in lower case, and of what the text around a step has.
+KEYWORDS = set(
+    """
+    auto break case char const continue default do double else enum extern float for goto if inline
+    int long register restrict return short signed sizeof static struct switch typedef union
+    unsigned void volatile while asm typeof main linux unix complex errno stdin stdout stderr
+    longdouble_t constchar static_assert bool true false nullptr alignas alignof I
+    self args n_args owned result items memory first last threads end i j k
+    data call keep pack copied new_array recycled find_loop in_range begin_memory end_memory
+    free_memory numpy_source methods module fabs fabsf sqrt sqrtf isfinite memcpy memset free
+    """.split()  # noqa: SIM905
+)
+RISKY = re.compile(r"(Py|py|NPY|npy|_|st_|sched_|import_|loop_|scalar_|array_object_|fast_)")
+CAPITALS = re.compile(r"[A-Z][A-Z0-9_]{2,}|.*_(float|double|npy_bool|npy_int64)")
+
+
+def c_name(name: str) -> str:
+    """A name as one of C's that is nothing else there.
+
+    >>> [c_name(name) for name in ("weight_1", "int", "σ", "NULL", "PyObject", "I", "X")]
+    ['weight_1', 'int_', 's_', 'NULL_', 'PyObject_', 'I_', 'X']
+    """
+    text = re.sub(r"[^A-Za-z0-9_]", "_", name)
+    if text in KEYWORDS or RISKY.match(text) or CAPITALS.fullmatch(text):
+        return f"{text.lstrip('_')}_"
+    return text
