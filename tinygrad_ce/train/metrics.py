@@ -47,6 +47,8 @@ def evaluate(
     (0.763..., 0.5)
     """
     y = as_numbers(y, "y", copy=None)
+    if y.ndim == 0:
+        raise ValueError(f"expected one label a row: y is a single number, {y}")
     n, total, correct = 0, 0.0, 0.0
     for logits, rows in _logits_of_blocks(model, X):
         targets = y[rows]
