@@ -161,7 +161,8 @@ def fit(
         the mean over the batches as they were trained on, and there is no accuracy.
     compile
         Whether to compile the step (see `tg.compile`), "numpy" or "c" for a backend; None where
-        that pays: for batches of a shape that comes often, if the step can be compiled.
+        that pays: for batches of a shape that comes often, if the step can be compiled. A shorter
+        last batch of an epoch is compiled only if it comes often, too. The bits are the same.
     progress
         Whether to show a progress bar with loss and accuracy on stderr, if tqdm is installed.
 
@@ -280,6 +281,7 @@ class _Step:
         self.training = training
         self.compile = compile
         self.expected: dict[int, int] = {}  # the number of steps by that of the rows of a batch
+        self.batch_size = 0
         model, optimizer = training.model, training.optimizer
 
         def step(X: Any, y: Any, weight: Any) -> Tensor:
@@ -302,7 +304,8 @@ class _Step:
     def expect(self, n: int, batch_size: int, epochs: int) -> None:
         """Be told how many steps there will be with batches of each size."""
         full, rest = divmod(n, batch_size)
-        self.expected = {batch_size: full * epochs, rest: epochs}
+        self.expected = {rest: epochs, batch_size: full * epochs}
+        self.batch_size = min(batch_size, n)
 
     def __call__(self, X: Array, y: Array, weight: Array | None) -> float:
         """Take a step, and return the loss before it; if that is not finite, take it back."""
@@ -315,7 +318,9 @@ class _Step:
         return value
 
     def _run(self, X: Array, y: Array, weight: Array | None) -> Tensor:
-        wanted = self.compile is not None or self.expected.get(len(X), 0) >= COMPILED_FROM
+        wanted = self.expected.get(len(X), 0) >= COMPILED_FROM or (
+            self.compile is not None and len(X) == self.batch_size
+        )
         if self.compiled is not None and wanted:
             try:
                 replayed: Tensor = self.compiled(X, y, weight)
