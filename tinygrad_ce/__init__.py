@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from .draw import Drawing
     from .engine import linear_algebra as linalg
     from .engine.constant_functions import *
-    from .engine.creation import arange, eye, full, linspace, ones, zeros
+    from .engine.creation import arange, eye, full, ones, zeros
     from .engine.elementwise import *
     from .engine.linear_algebra import norm
     from .engine.products import *

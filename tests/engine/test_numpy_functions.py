@@ -34,7 +34,8 @@ def test_values_are_numpys_to_the_bit(case, dtype):
     assert y.requires_grad
     assert (y.shape, y.dtype) == (expected.shape, expected.dtype)
     if any(option in case.code for option in CLOSE):
-        np.testing.assert_allclose(y.data, expected, rtol=1e-6 if dtype == np.float32 else 1e-15)
+        digits = 8 * np.finfo(dtype).eps
+        np.testing.assert_allclose(y.data, expected, rtol=digits, atol=digits)
     else:
         np.testing.assert_array_equal(y.data, expected)
         np.testing.assert_array_equal(np.signbit(y.data), np.signbit(expected))

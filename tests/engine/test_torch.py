@@ -47,6 +47,16 @@ def positive(*shape):
     return RNG.uniform(0.5, 2.0, shape)
 
 
+SQUARE = normal(2, 3, 3) + 3 * np.eye(3)
+SYMMETRIC = SQUARE + np.swapaxes(SQUARE, -1, -2)
+
+
+def product_of(parts):
+    """u·s·vᵀ with other weights: it depends on vectors and values, but on no sign."""
+    u, s, vt = parts
+    return (u * s**2) @ vt
+
+
 def line(name, ours, theirs, *arrays):
     """Theirs is a function, or the name of one in torch, which need not be installed here."""
     return pytest.param(ours, theirs, arrays, id=name)
@@ -259,6 +269,116 @@ LINES = [
              lambda a, ord=ord: torch.linalg.vector_norm(a, ord, 0), normal(4, 3))
         for ord in (1, 2, 3, 0.5, np.inf, -np.inf)
     ),
+    # NumPy's other functions, element by element
+    *(
+        line(name, getattr(np, name), name, arrays)
+        for names, arrays in [
+            ("exp2 tan sinh cosh arctan arcsinh square sinc deg2rad rad2deg", normal(3, 4) / 2),
+            ("log2 log10 reciprocal", positive(3, 4)),
+            ("arcsin arccos arctanh", RNG.uniform(-0.9, 0.9, (3, 4))),
+            ("arccosh", positive(3, 4) + 1),
+            ("nan_to_num", np.array([1.0, np.nan, np.inf, -2.0])),
+        ]
+        for name in names.split()
+    ),
+    line("cbrt", np.cbrt, lambda a: a ** (1 / 3), positive(3, 4)),
+    line("arctan2", np.arctan2, "arctan2", normal(3, 4), normal(4)),
+    line("hypot", np.hypot, "hypot", normal(3, 1), normal(4)),
+    line("logaddexp2", np.logaddexp2, "logaddexp2", normal(3, 4), normal(4)),
+    line("fmax", np.fmax, "fmax", np.array([1.0, np.nan, 3.0]), np.array([2.0, 2.0, np.nan])),
+    line("fmin", np.fmin, "fmin", normal(3, 4), normal(4)),
+    same("remainder", lambda a, b: a % b, normal(3, 4), positive(4)),
+    line("remainder/of negatives", np.remainder, "remainder", normal(3, 4), -positive(4)),
+    line("fmod", np.fmod, "fmod", normal(3, 4), positive(4)),
+    line("copysign", lambda a: np.copysign(a, -KINKS), lambda a: a.copysign(-torch.tensor(KINKS)),
+         positive(7)),
+    line("float_power", lambda a, b: np.float_power(a, b).astype(a.dtype),
+         lambda a, b: torch.float_power(a, b).to(a.dtype), positive(3), normal(3)),
+    # Reductions and statistics
+    line("prod", np.prod, "prod", normal(3, 2)),
+    line("prod/axis", lambda a: np.prod(a, 1), lambda a: a.prod(1), normal(3, 4)),
+    line("prod/one zero", np.prod, "prod", np.array([2.0, 0.0, 3.0])),
+    line("prod/zeros", np.prod, "prod", np.array([0.0, 2.0, 0.0])),
+    line("cumprod", lambda a: np.cumprod(a, 1), lambda a: a.cumprod(1), normal(3, 4)),
+    line("cumprod/zeros", lambda a: np.cumprod(a, 0), lambda a: a.cumprod(0),
+         np.array([2.0, 0.0, 3.0, 0.0, 4.0])),
+    line("median", lambda a: np.median(a, 1), lambda a: a.median(1).values, normal(3, 5)),
+    *(
+        line(f"quantile/{how}", lambda a, how=how: np.quantile(
+            a, np.array([0.1, 0.6], a.dtype), 1, method=how),
+             lambda a, how=how: torch.quantile(
+                 a, torch.tensor([0.1, 0.6], dtype=a.dtype), 1, interpolation=how), normal(3, 6))
+        for how in ("linear", "lower", "higher", "midpoint", "nearest")
+    ),
+    line("nansum", np.nansum, "nansum", np.array([1.0, np.nan, 3.0])),
+    line("nanmean", np.nanmean, "nanmean", np.array([1.0, np.nan, 3.0])),
+    line("cov", lambda a: np.cov(a).astype(a.dtype), "cov", normal(3, 5)),
+    line("trapezoid", lambda a: np.trapezoid(a, axis=0),
+         lambda a: torch.trapezoid(a, dim=0), normal(4, 2)),
+    line("diff", lambda a: np.diff(a, 2), lambda a: a.diff(n=2), normal(3, 5)),
+    line("gradient", lambda a: np.gradient(a, 0.5), lambda a: torch.gradient(a, spacing=0.5)[0],
+         normal(5)),
+    # Rearranged
+    line("flip", lambda a: np.flip(a, (0, 1)), lambda a: a.flip(0, 1), normal(3, 4)),
+    line("roll", lambda a: np.roll(a, (1, -2), (0, 1)), lambda a: a.roll((1, -2), (0, 1)),
+         normal(3, 4)),
+    line("rot90", np.rot90, "rot90", normal(3, 4)),
+    line("tile", lambda a: np.tile(a, (2, 2)), lambda a: a.tile(2, 2), normal(2, 3)),
+    line("repeat", lambda a: np.repeat(a, 2, 1), lambda a: a.repeat_interleave(2, 1), normal(2, 3)),
+    line("pad", lambda a: np.pad(a, ((1, 0), (0, 2))), lambda a: TF.pad(a, (0, 2, 1, 0)),
+         normal(2, 3)),
+    line("pad/reflect", lambda a: np.pad(a, ((0, 0), (2, 1)), "reflect"),
+         lambda a: TF.pad(a, (2, 1), "reflect"), normal(2, 4)),
+    line("tril", lambda a: np.tril(a, 1), lambda a: a.tril(1), normal(3, 4)),
+    line("triu", np.triu, "triu", normal(2, 3, 3)),
+    line("diag", lambda a: np.diag(a, 1), lambda a: a.diag(1), normal(3)),
+    line("diagonal", lambda a: np.diagonal(a, 1, 1, 2), lambda a: a.diagonal(1, 1, 2),
+         normal(2, 3, 4)),
+    line("trace", np.trace, "trace", normal(3, 3)),
+    line("meshgrid", lambda a, b: np.meshgrid(a, b)[0] * np.meshgrid(a, b)[1],
+         lambda a, b: torch.meshgrid(a, b, indexing="xy")[0]
+         * torch.meshgrid(a, b, indexing="xy")[1], normal(3), normal(2)),
+    line("column_stack", lambda a, b: np.column_stack([a, b]),
+         lambda a, b: torch.column_stack([a, b]), normal(3), normal(3, 2)),
+    line("linspace", lambda a: np.linspace(a, 2.0 * a, 5), lambda a: a + a * torch.arange(
+        5, dtype=a.dtype) / 4, normal()),
+    # Products
+    line("tensordot", lambda a, b: np.tensordot(a, b, ([0, 2], [1, 0])),
+         lambda a, b: torch.tensordot(a, b, ([0, 2], [1, 0])), normal(2, 3, 4), normal(4, 2, 2)),
+    line("inner", np.inner, "inner", normal(2, 3), normal(4, 3)),
+    line("kron", np.kron, "kron", normal(2, 3), normal(2, 2)),
+    line("cross", np.cross, "linalg.cross", normal(2, 3), normal(2, 3)),
+    line("vecdot", np.vecdot, "linalg.vecdot", normal(2, 3), normal(2, 3)),
+    # Matrices
+    line("inv", np.linalg.inv, "linalg.inv", SQUARE),
+    line("solve", np.linalg.solve, "linalg.solve", SQUARE, normal(2, 3, 2)),
+    line("det", np.linalg.det, "linalg.det", SQUARE),
+    line("slogdet", lambda a: np.linalg.slogdet(a)[1], lambda a: torch.linalg.slogdet(a)[1],
+         SQUARE),
+    line("cholesky", lambda a: np.linalg.cholesky(a @ a.mT), lambda a: torch.linalg.cholesky(
+        a @ a.mT), SQUARE),
+    line("eigvalsh", np.linalg.eigvalsh, "linalg.eigvalsh", SYMMETRIC),
+    line("eigh", lambda a: np.linalg.eigh(a)[1] ** 2, lambda a: torch.linalg.eigh(a)[1] ** 2,
+         SYMMETRIC),
+    line("svdvals", lambda a: np.linalg.svd(a, compute_uv=False), "linalg.svdvals", normal(3, 4)),
+    *(
+        line(f"svd/{shape}", lambda a: product_of(np.linalg.svd(a, full_matrices=False)),
+             lambda a: product_of(torch.linalg.svd(a, full_matrices=False)), normal(*shape))
+        for shape in ((3, 3), (4, 2), (2, 4))
+    ),
+    line("pinv", np.linalg.pinv, "linalg.pinv", normal(2, 4, 2)),
+    line("matrix_power", lambda a: np.linalg.matrix_power(a, 3),
+         lambda a: torch.linalg.matrix_power(a, 3), SQUARE),
+    line("matrix_power/-2", lambda a: np.linalg.matrix_power(a, -2),
+         lambda a: torch.linalg.matrix_power(a, -2), SQUARE),
+    line("multi_dot", lambda a, b: np.linalg.multi_dot([a, b, a]),
+         lambda a, b: torch.linalg.multi_dot([a, b, a]), normal(2, 3), normal(3, 2)),
+    *(
+        line(f"matrix norm/{ord}", lambda a, ord=ord: np.linalg.norm(a, ord),
+             lambda a, ord=ord: torch.linalg.matrix_norm(a, ord), normal(3, 4))
+        for ord in ("fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf)
+    ),
+    line("cond", np.linalg.cond, "linalg.cond", SQUARE[0]),
     # Softmax and its kin
     *(
         line(f"{name}/{axis}", lambda a, f=name, k=axis: getattr(F, f)(a, k),
@@ -307,9 +427,11 @@ def test_value_and_gradients_agree(ours, theirs, arrays, dtype):
             np.testing.assert_allclose(t.grad, u.grad.numpy(), **close)
 
 
+KINKED = ("at 0", "by 0", "trap", "far out", "cross_entropy", "nan", "fmax")
 SMOOTH = [
-    entry for entry in LINES
-    if not any(word in entry.id for word in ("at 0", "by 0", "trap", "far out", "cross_entropy"))
+    entry
+    for entry in LINES
+    if not any(word in entry.id for word in KINKED)
 ]  # fmt: skip
 
 

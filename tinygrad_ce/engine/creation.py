@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from ..arguments import as_numbers, check_dtype, check_flag, check_integer, check_real
+from ..arguments import as_numbers, check_dtype, check_integer, check_real
 from .tensor import Tensor
 
 Shape = int | tuple[int, ...]
@@ -145,38 +145,3 @@ def arange(
     if not ends[2]:
         raise ValueError("step is 0: the numbers would never come to an end")
     return Tensor(np.arange(*ends, dtype=None if dtype is None else check_dtype(dtype)), copy=False)
-
-
-def linspace(
-    start: float,
-    stop: float,
-    num: int = 50,
-    endpoint: bool = True,
-    dtype: DTypeLike | None = None,
-) -> Tensor:
-    """Return equally spaced numbers from start to stop.
-
-    Parameters
-    ----------
-    start, stop
-        Numbers.
-    num
-        How many.
-    endpoint
-        Whether stop is the last of them.
-    dtype
-        Of real numbers.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Something that is no finite number, a negative num.
-
-    >>> linspace(0, 1, 5)
-    Tensor([0.  , 0.25, 0.5 , 0.75, 1.  ])
-    """
-    ends = check_real("start", start), check_real("stop", stop)
-    endpoint = check_flag("endpoint", endpoint)
-    n = check_integer("num", num, 0)
-    kind = None if dtype is None else check_dtype(dtype)
-    return Tensor(np.linspace(*ends, n, endpoint, dtype=kind), copy=False)
