@@ -30,7 +30,7 @@ def masked_crc(data: bytes) -> int:
     """Return the checksum of a record: CRC-32C, rotated and shifted.
 
     >>> hex(masked_crc(b"123456789"))
-    '0xc9c0a7ca'
+    '0xc78ab0e5'
     """
     crc = 0xFFFFFFFF
     for byte in data:
