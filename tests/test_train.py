@@ -574,6 +574,7 @@ def test_rows_on_disk_give_what_rows_in_memory_give(tmp_path, monkeypatch):
     X, y = blobs()
     np.save(tmp_path / "X.npy", X)
     on_disk = np.load(tmp_path / "X.npy", mmap_mode="r")
+    monkeypatch.setattr(metrics, "BLOCK_ROWS", 50)
     expected, history = run(X, y, validation=0.2)
     found, other = run(on_disk, y, validation=0.2)
     assert same(found, expected)

@@ -31,7 +31,7 @@ from ..engine.tensor import Tensor, set_values
 from ..nn import Module, Rng
 from ..optim import Optimizer, clip_grad_norm_
 from .history import History
-from .metrics import Array, Loss, check_set, class_of, evaluate
+from .metrics import Array, Loss, check_set, class_of, evaluate, evaluate_rows
 from .stopping import EarlyStopping, deferred_interrupt
 
 COMPILED_FROM = 400  # steps with one shape of batch: fewer do not earn a recording
@@ -249,11 +249,8 @@ def fit(
                 if scheduler is not None and schedule_each == "batch":
                     scheduler.step()
             if evaluate_training:
-                measures: Any = (
-                    evaluate(model, X, y, loss)
-                    if len(rows) == len(X)
-                    else evaluate(model, X[rows], y[rows], loss)
-                )
+                some = rows if len(rows) < len(X) else None
+                measures: Any = evaluate_rows(model, X, y, loss, some)
             else:
                 measures = total / len(rows), None
             _check_finite(measures[0], training)
