@@ -16,20 +16,21 @@ from tinygrad_ce.cli.experiment import prepare
 
 # Train from the weights of the experiment on its batches, with nothing importable but NumPy.
 USE_OF_STEP = """
-import sys
+import inspect, re, sys
 sys.modules["tinygrad_ce"] = None
 import numpy as np
 from step import step
+returned = re.findall(r"\\w+", re.search(r"([^=]*) = step\\(", step.__doc__.split("\\n\\n")[1])[1])
 given = dict(np.load("given.npz"))
 X, y, lr = given.pop("X"), given.pop("y"), float(given.pop("lr"))
-values, losses = list(given.values()), []
+names = [name for name in inspect.signature(step).parameters if name not in ("X", "y", "lr")]
+values, losses = dict(zip(names, given.values(), strict=True)), []
 for X_batch, y_batch in zip(X, y):
-    n = len(values) // 2
-    loss, *new = step(X_batch, y_batch, *values[:n], lr, *values[n:])
-    values = new[:n] + new[2 * n:]
-    losses.append(loss)
+    new = dict(zip(returned, step(X=X_batch, y=y_batch, lr=lr, **values), strict=True))
+    values = {name: new[name] for name in names}
+    losses.append(new["loss"])
 assert not [name for name in sys.modules if name.startswith("tinygrad_ce.")]
-np.savez("got.npz", *losses, *values)
+np.savez("got.npz", *losses, *values.values())
 """
 
 

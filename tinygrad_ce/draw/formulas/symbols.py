@@ -167,38 +167,31 @@ def _clip(x: Symbol, lo: Any, hi: Any) -> Symbol:
     return above if hi is None else np.minimum(above, hi)
 
 
-def _exp(x: Tree) -> Tree:
-    return ("pow", ("sym", "e"), x)
+def _power(a: Tree, n: Tree) -> Tree:
+    return ("pow", a, n)
 
 
-def _exp2(x: Tree) -> Tree:
-    return ("pow", ("num", "2"), x)
-
-
-def _squared(x: Tree) -> Tree:
-    return ("pow", x, ("num", "2"))
-
-
+_E, _TWO = ("sym", "e"), ("num", "2")
 _UFUNCS: dict[str, Callable[..., Tree]] = {
     "add": plus,
     "subtract": lambda a, b: plus(a, neg(b)),
     "multiply": times,
     "divide": frac,
-    "power": lambda a, b: ("pow", a, b),
+    "power": _power,
+    "float_power": _power,
     "matmul": lambda a, b: ("matmul", a, b),
     "negative": neg,
     "absolute": lambda a: ("abs", a),
     "sqrt": lambda x: ("sqrt", x),
-    "exp": _exp,
-    "exp2": _exp2,
-    "expm1": lambda x: plus(_exp(x), neg(ONE)),
-    "float_power": lambda a, b: ("pow", a, b),
+    "exp": lambda x: _power(_E, x),
+    "exp2": lambda x: _power(_TWO, x),
+    "expm1": lambda x: plus(_power(_E, x), neg(ONE)),
     "remainder": _call("mod"),
     "floor_divide": lambda a, b: ("floor", a, b),
-    "hypot": lambda a, b: ("sqrt", plus(_squared(a), _squared(b))),
+    "hypot": lambda a, b: ("sqrt", plus(_power(a, _TWO), _power(b, _TWO))),
     "log1p": lambda x: ("call", "log", plus(ONE, x)),
-    "logaddexp": lambda a, b: ("call", "log", plus(_exp(a), _exp(b))),
-    "logaddexp2": lambda a, b: ("call", "log2", plus(_exp2(a), _exp2(b))),
+    "logaddexp": lambda a, b: ("call", "log", plus(_power(_E, a), _power(_E, b))),
+    "logaddexp2": lambda a, b: ("call", "log2", plus(_power(_TWO, a), _power(_TWO, b))),
     "maximum": _call("max"), "minimum": _call("min"),
     "less": _relation("<"), "less_equal": _relation("≤"), "equal": _relation("="),
     "greater": _relation(">"), "greater_equal": _relation("≥"), "not_equal": _relation("≠"),
