@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .arguments import shown
+from .arguments import check_path, shown
 from .atomic_files import write_file
 from .engine.context import no_grad
 from .engine.tensor import Tensor
@@ -182,16 +182,19 @@ def save(path: str | Path, model: Any, **parts: Any) -> None:
     >>> checkpoint.predict([[5.0, 3.5, 1.5, 0.5]])
     array([2])
     """
+    path = check_path("path", path)
     unknown = parts.keys() - {*_PARTS}
     if unknown:
         raise TypeError(
             f"no part of a checkpoint: {', '.join(sorted(unknown))}; there are {', '.join(_PARTS)}"
         )
-    write_file(Path(path), dumps(model, **parts))
+    write_file(path, dumps(model, **parts))
 
 
 def dumps(model: Any, **parts: Any) -> bytes:
     """Return what `save` writes."""
+    if not callable(getattr(type(model), "_named_tensors", None)):
+        raise TypeError(f"model is a Module, got {shown(model)}")
     writer = _Writer(model)
     tree = {name: writer.node(part, name) for name, part in {"model": model, **parts}.items()}
     text = json.dumps(
@@ -230,8 +233,9 @@ def load(path: str | Path, classes: Iterable[type] = ()) -> Checkpoint:
     OSError
         It cannot be read.
     """
+    path = check_path("path", path)
     safetensors = _safetensors()
-    raw = Path(path).read_bytes()
+    raw = path.read_bytes()
     try:
         arrays = safetensors.numpy.load(raw)
         text = _metadata(raw).get("tinygrad_ce")

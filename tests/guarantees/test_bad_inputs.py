@@ -502,6 +502,29 @@ row("data.minibatches", lambda *a, **o: list(data.minibatches(*a, **o)), X=any_r
     batch_size=count_(2), rng=seed(0), drop_last=flag(False))  # fmt: skip
 row("data.Standardizer", lambda X, other: data.Standardizer().fit(X).transform(other), X=rows(X4),
     other=rows(X4))  # fmt: skip
+standardized = Kind(is_named(SAME, NUMBERS, DIFFERENTIABLE, ["freed Tensor"]), "rows", "scalar")
+rows_of("data.Standardizer.fit data.Standardizer.transform data.Standardizer.inverse",
+        lambda name: getattr(data.Standardizer().fit(X4), name.rpartition(".")[2]),
+        X=standardized(X4))  # fmt: skip
+
+
+def _path_of_rows():
+    pathlib.Path("rows.csv").write_text("a,k\n1,x\n2,y\n")
+    return "rows.csv"
+
+
+def _path_of_a_model():
+    nn.save("model.safetensors", network())
+    return "model.safetensors"
+
+
+a_file = Kind(is_a(str), "path", "folder", "file")
+row("data.read_csv", lambda path, target: data.read_csv(path, target=target),
+    path=a_file(_path_of_rows), target=Kind(nothing, "column", "name")("k"))  # fmt: skip
+row("nn.save", nn.save, path=a_file("m.safetensors"), model=a_module(network))
+row("nn.load", nn.load, path=a_file(_path_of_a_model))
+row("train.EarlyStopping", train.EarlyStopping, patience=count_(3), min_delta=at_least_0(0.1),
+    monitor=a_choice("loss"), restore_best=flag(True))  # fmt: skip
 
 
 def _fit(model, optimizer=None, **o):
@@ -650,6 +673,9 @@ def takes_something(function, self):
 WITHOUT_A_ROW = {
     "nn.Module.forward", "train.History", "train.History.add", "engine.FreedGraphError",
     "engine.Tensor", "Tensor.__setitem__",
+    # Their tests are in tests/data/test_tables.py; the others are results.
+    "data.as_table", "data.Table", "data.Encoder", "data.NumberColumn", "data.CategoryColumn",
+    "nn.Checkpoint", "train.Training", "train.EarlyStopping.restore",
 }  # fmt: skip
 
 
