@@ -22,10 +22,8 @@ from __future__ import annotations
 
 import math
 import operator
-import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -175,18 +173,6 @@ def check_iterable(what: str, value: Any) -> Iterator[Any]:
         return iter(value)
     except Exception:
         raise TypeError(f"{what} are in a list, for instance, got {shown(value)}") from None
-
-
-def check_path(what: str, value: Any) -> Path:
-    """Return the path of a file, as the system can have it."""
-    if not isinstance(value, str | os.PathLike):
-        raise TypeError(f"{what} is the path of a file, got {shown(value)}")
-    try:
-        if b"\0" not in os.fsencode(value):
-            return Path(os.fsdecode(value))
-    except UnicodeEncodeError:
-        pass
-    raise ValueError(f"{what} is the path of a file, and none can be {shown(value)}")
 
 
 def check_flag(what: str, value: object) -> bool:

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .arguments import check_path, shown
-from .atomic_files import write_file
+from .arguments import shown
+from .atomic_files import check_path, write_file
 from .engine.context import no_grad
 from .engine.tensor import Tensor
 from .functional import softmax
@@ -182,13 +182,14 @@ def save(path: str | Path, model: Any, **parts: Any) -> None:
     >>> checkpoint.predict([[5.0, 3.5, 1.5, 0.5]])
     array([2])
     """
-    path = check_path("path", path)
     unknown = parts.keys() - {*_PARTS}
     if unknown:
         raise TypeError(
             f"no part of a checkpoint: {', '.join(sorted(unknown))}; there are {', '.join(_PARTS)}"
         )
-    write_file(path, dumps(model, **parts))
+    if not callable(getattr(type(model), "named_parameters", None)):
+        raise TypeError(f"model is a Module, got {shown(model)}")
+    write_file(check_path(path), dumps(model, **parts))
 
 
 def dumps(model: Any, **parts: Any) -> bytes:
@@ -233,9 +234,8 @@ def load(path: str | Path, classes: Iterable[type] = ()) -> Checkpoint:
     OSError
         It cannot be read.
     """
-    path = check_path("path", path)
     safetensors = _safetensors()
-    raw = path.read_bytes()
+    raw = check_path(path).read_bytes()
     try:
         arrays = safetensors.numpy.load(raw)
         text = _metadata(raw).get("tinygrad_ce")

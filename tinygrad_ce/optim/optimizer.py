@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
-from ..arguments import check_kind, shown
+from ..arguments import check_iterable, check_kind, shown
 from ..engine.commit import clear_gradients, commit
 from ..engine.context import active_recorder
 from ..engine.tensor import Tensor
@@ -295,7 +295,7 @@ def _as_parameters(name: str, params: Any) -> list[Tensor]:
     """A list of parameters: leaves with requires_grad, all different."""
     if isinstance(params, Tensor):
         raise TypeError(f"{name} takes a list of parameters, got one Tensor: write [parameter]")
-    if callable(getattr(params, "parameters", None)):
+    if callable(getattr(type(params), "parameters", None)):
         raise TypeError(
             f"{name} takes a list of parameters, got a {type(params).__name__}: "
             f"write {name}(model.parameters(), …)"
@@ -303,7 +303,7 @@ def _as_parameters(name: str, params: Any) -> list[Tensor]:
     if callable(params):
         raise TypeError(f"{name} got a function: call it, as in {name}(model.parameters(), …)")
     parameters: list[Tensor] = []
-    for parameter in check_kind("params", params, Iterable, "the parameters, in a list"):
+    for parameter in check_iterable("parameters", params):
         if not isinstance(parameter, Tensor):
             raise TypeError(
                 f"a parameter is a Tensor, got {shown(parameter)}; model.parameters() lists those "

@@ -52,7 +52,7 @@ class SGD(Optimizer):
     """
 
     settings = ("lr", "momentum", "weight_decay", "nesterov")
-    _checks = Optimizer._checks | flags("nesterov")
+    _checks = Optimizer._checks | at_least(0, "momentum") | flags("nesterov")
     per_parameter_state = ("velocity",)
 
     def __init__(
@@ -78,8 +78,8 @@ class SGD(Optimizer):
 
     @momentum.setter
     def momentum(self, momentum: float) -> None:
-        self._momentum = check_real("momentum", momentum, 0)
-        if self._momentum and not self.velocity:
+        self._momentum = momentum
+        if momentum and not self.velocity:
             self.velocity = self._zeros()
 
     def update(self, states: States, i: int, value: Any, g: Any) -> Any:
