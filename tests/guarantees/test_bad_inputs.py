@@ -504,6 +504,142 @@ for kind, known in {
             value=argument)  # fmt: skip
 row("optim.Adam.beta", lambda beta: optim.Adam([t()], betas=(0.9, beta)), beta=below_1(0.99))
 
+# Losses, activations, initializations, schedules and clipping
+S = optim.lr_scheduler
+PROBABILITIES = np.array([[0.5, 0.25, 1.0], [0.25, 0.125, 0.0]])
+reduction = {"reduction": a_choice("sum")}
+weights = Kind(either(tensors.may_be, is_none), "weight", "shape", "broadcast")
+two = {"prediction": tensors(M), "target": tensors(M)}
+probabilities = Kind(tensors.may_be, *tensors.words, "not between 0 and 1")
+rows_of("functional.mse_loss functional.l1_loss", public, **two, **reduction)
+row("functional.huber_loss", F.huber_loss, **two, **reduction, delta=at_least_0(1.0))
+row("functional.binary_cross_entropy", F.binary_cross_entropy,
+    probability=probabilities(PROBABILITIES), target=probabilities(PROBABILITIES),
+    weight=weights(V), **reduction)  # fmt: skip
+row("functional.binary_cross_entropy_with_logits", F.binary_cross_entropy_with_logits,
+    logits=tensors(M), target=probabilities(PROBABILITIES), weight=weights(V),
+    pos_weight=weights(V), **reduction)  # fmt: skip
+row("functional.kl_div", F.kl_div, log_probs=tensors(M), target=tensors(M), **reduction,
+    log_target=flag(True))  # fmt: skip
+row("functional.nll_loss", F.nll_loss, log_probs=tensors(M), target=labels(LABELS), axis=axis(-1),
+    weight=weights(V), ignore_index=Kind(either(is_whole(), is_none), "ignore_index")(-100),
+    **reduction)  # fmt: skip
+rows_of("functional.relu functional.tanh functional.sigmoid functional.silu", public, x=tensors(M))
+row("functional.leaky_relu", F.leaky_relu, x=tensors(M), negative_slope=real(0.1))
+row("functional.elu", F.elu, x=tensors(M), alpha=real(1.0))
+row("functional.softplus", F.softplus, x=tensors(M), beta=at_least_0(2.0))
+
+layers = {
+    "LayerNorm": lambda: nn.LayerNorm(3, dtype=float), "Flatten": nn.Flatten, "SiLU": nn.SiLU,
+    "LeakyReLU": nn.LeakyReLU, "ELU": nn.ELU, "GELU": nn.GELU, "Softplus": nn.Softplus,
+    "Softmax": nn.Softmax, "LogSoftmax": nn.LogSoftmax,
+}  # fmt: skip
+for name, make in layers.items():
+    row(f"nn.{name}.forward", lambda layer, x: layer(x), layer=Argument(None, make), x=tensors(M))
+row("nn.LayerNorm", nn.LayerNorm, shape=Kind(
+    either(is_whole(1, 2**40), is_named(INTEGERS)), "length", "shape", "axis")(3),
+    eps=at_least_0(1e-5), bias=flag(True), dtype=a_dtype(np.float32))  # fmt: skip
+row("nn.LeakyReLU", nn.LeakyReLU, negative_slope=real(0.1))
+row("nn.ELU", nn.ELU, alpha=real(1.0))
+row("nn.GELU", nn.GELU, approximate=a_choice("tanh"))
+row("nn.Softplus", nn.Softplus, beta=at_least_0(1.0))
+rows_of("nn.Softmax nn.LogSoftmax", public, axis=whole(-1))
+row("nn.ModuleList", nn.ModuleList, modules=Kind(
+    is_named(["empty list", "empty tuple", "empty dict", "empty str", "empty", "no rows"]),
+    "ModuleList", "iterable")(lambda: [nn.Tanh()]))  # fmt: skip
+row("nn.ModuleList.append", lambda module: nn.ModuleList().append(module),
+    module=a_module(nn.Tanh()))  # fmt: skip
+row("nn.Module.apply", lambda function: network().apply(function),
+    function=Argument(a_function, lambda: lambda layer: None))  # fmt: skip
+for name in ("MSELoss", "L1Loss"):
+    row(f"nn.{name}", getattr(nn, name), **reduction)
+    row(f"nn.{name}.forward", lambda prediction, target, name=name: getattr(nn, name)()(
+        prediction, target), **two)  # fmt: skip
+row("nn.HuberLoss.forward", lambda prediction, target: nn.HuberLoss()(prediction, target), **two)
+row("nn.KLDivLoss.forward", lambda log_probs, target: nn.KLDivLoss()(log_probs, target),
+    log_probs=tensors(M), target=tensors(M))  # fmt: skip
+row("nn.BCELoss.forward", lambda probability, target: nn.BCELoss()(probability, target),
+    probability=probabilities(PROBABILITIES), target=probabilities(PROBABILITIES))  # fmt: skip
+row("nn.BCEWithLogitsLoss.forward", lambda logits, target: nn.BCEWithLogitsLoss()(logits, target),
+    logits=tensors(M), target=probabilities(PROBABILITIES))  # fmt: skip
+row("nn.CrossEntropyLoss.forward", lambda logits, target: nn.CrossEntropyLoss()(logits, target),
+    logits=tensors(M), target=labels(LABELS))  # fmt: skip
+row("nn.NLLLoss.forward", lambda log_probs, target: nn.NLLLoss()(log_probs, target),
+    log_probs=tensors(M), target=labels(LABELS))  # fmt: skip
+rows_of("nn.CrossEntropyLoss nn.NLLLoss nn.HuberLoss nn.BCELoss nn.BCEWithLogitsLoss nn.KLDivLoss",
+        public, **reduction)  # fmt: skip
+
+an_init = Kind(is_a(tg.Tensor), "Tensor", "tensor", "fans", "leaf", "rng")
+square = lambda: tg.Tensor(np.zeros((2, 3)), requires_grad=True)  # noqa: E731
+for name, known in {
+    "constant_": {"value": real(0.5)},
+    "uniform_": {"a": real(0.0), "b": Kind(is_real(0), "number", "at most b")(1.0)},
+    "normal_": {"mean": real(0.0), "std": at_least_0(1.0)},
+    "xavier_uniform_": {"gain": real(1.0)}, "xavier_normal_": {"gain": at_least_0(1.0)},
+    "kaiming_uniform_": {"a": real(0.0), "mode": a_choice("fan_in")},
+    "kaiming_normal_": {"nonlinearity": a_choice("relu")}, "orthogonal_": {"gain": real(1.0)},
+}.items():  # fmt: skip
+    extra = {} if name == "constant_" else {"rng": seed(0)}
+    row(f"nn.init.{name}", getattr(nn.init, name), tensor=Argument(None, square), **known, **extra)
+row("nn.from_torch", nn.from_torch, state=Kind(nothing, "state", "missing")(
+    lambda: network().state_dict()), model=Kind(nothing, "Module", "missing")(network))  # fmt: skip
+row("nn.to_torch", lambda model: len(nn.to_torch(model)), model=a_module(network))
+
+settings |= {"alpha": probability(0.9), "lr_decay": at_least_0(0.1)}
+for kind, known in {
+    optim.RMSprop: "lr alpha eps weight_decay momentum", optim.Adagrad: "lr lr_decay eps",
+}.items():  # fmt: skip
+    chosen = {name: settings[name] for name in known.split()}
+    row(f"optim.{kind.__name__}", kind, params=parameters(lambda: [t()]), **chosen)
+    for name, argument in chosen.items():
+        row(f"optim.{kind.__name__}.{name}=",
+            lambda value, kind=kind, name=name: setattr(kind([t()], lr=0.1), name, value),
+            value=argument)  # fmt: skip
+row("optim.ParameterGroups", optim.ParameterGroups, groups=Kind(nothing, "group", "parameter")(
+    lambda: [optim.SGD([t()], 0.1)]))  # fmt: skip
+row("optim.ParameterGroups.load_state_dict", lambda state: optim.ParameterGroups(
+    [optim.SGD([tg.Tensor(1.0, requires_grad=True)], 0.1)]).load_state_dict(state),
+    state=Kind(nothing, "state", "groups")(lambda: optim.ParameterGroups(
+        [optim.SGD([tg.Tensor(1.0, requires_grad=True)], 0.1)]).state_dict()))  # fmt: skip
+no_parts = ["empty list", "empty tuple", "empty dict", "empty str", "empty", "no rows"]
+clipped = Kind(is_named(no_parts, DIFFERENTIABLE, ["Tensor", "computed Tensor"]), "parameter")
+row("optim.clip_grad_norm_", lambda params, max_norm, norm_type: optim.clip_grad_norm_(
+    params, max_norm, norm_type), params=clipped(lambda: [t()]), max_norm=at_least_0(1.0),
+    norm_type=Kind(is_real(0, math.inf), "number", "above 0")(2.0))  # fmt: skip
+row("optim.clip_grad_value_", optim.clip_grad_value_, params=clipped(lambda: [t()]),
+    clip_value=at_least_0(1.0))  # fmt: skip
+
+
+def _schedule(kind, **fixed):
+    return lambda **given: kind(optim.SGD([t()], 0.1), **fixed, **given).optimizer.lr
+
+
+row("optim.lr_scheduler.StepLR", _schedule(S.StepLR), step_size=count_(3), gamma=at_least_0(0.5))
+row("optim.lr_scheduler.ExponentialLR", _schedule(S.ExponentialLR), gamma=at_least_0(0.5))
+row("optim.lr_scheduler.LinearLR", _schedule(S.LinearLR), start_factor=probability(0.5),
+    end_factor=probability(1.0), total_iters=count_(3))  # fmt: skip
+row("optim.lr_scheduler.CosineAnnealingLR", _schedule(S.CosineAnnealingLR), T_max=count_(3),
+    eta_min=at_least_0(0.0))  # fmt: skip
+row("optim.lr_scheduler.OneCycleLR", _schedule(S.OneCycleLR), max_lr=at_least_0(1.0),
+    total_steps=count_(9), pct_start=probability(0.3), anneal_strategy=a_choice("cos"),
+    div_factor=at_least_0(5.0), final_div_factor=at_least_0(9.0))  # fmt: skip
+row("optim.lr_scheduler.ReduceLROnPlateau", _schedule(S.ReduceLROnPlateau), mode=a_choice("min"),
+    factor=below_1(0.5), patience=Kind(is_whole(0, 2**62), "integer")(3),
+    threshold=at_least_0(0.1), threshold_mode=a_choice("rel"),
+    cooldown=Kind(is_whole(0, 2**62), "integer")(1), min_lr=at_least_0(0.0),
+    eps=at_least_0(0.0))  # fmt: skip
+
+# Tensors from shapes
+rows_of("zeros ones", public, shape=shape((2, 3)), dtype=a_dtype(np.float32),
+        requires_grad=flag(True), name=a_name_or_none("x"))  # fmt: skip
+row("full", tg.full, shape=shape((2, 3)), fill_value=plain(1.0), dtype=a_dtype(np.float32),
+    requires_grad=flag(True), name=a_name_or_none("x"))  # fmt: skip
+size = Kind(is_whole(0, 2**40), "integer", "at least")
+row("eye", tg.eye, n=size(2), m=Kind(either(size.may_be, is_none), "integer")(3), k=whole(0),
+    dtype=a_dtype(np.float32))  # fmt: skip
+row("arange", tg.arange, start=real(0), stop=Kind(either(is_real(), is_none), "number")(3),
+    step=real(1), dtype=a_dtype(np.float32))  # fmt: skip
+
 # Data and training
 row("data.feature_names", data.feature_names, name=a_choice("iris"))
 row("data.train_test_split", data.train_test_split, X=any_rows(X4), y=any_rows(Y4),
@@ -808,13 +944,52 @@ def takes_something(function, self):
     return len(inspect.signature(function).parameters) > self
 
 
+# ── NumPy's functions ─────────────────────────────────────────────────────────────────────────────
+# What they take besides arrays is refused as NumPy refuses it: test_numpy_functions.py.
+
+MORE = {
+    "interp": (V, V), "tile": (2,), "repeat": (2,), "insert": (0, 1.0), "delete": (0,),
+    "moveaxis": (0, 0), "quantile": (0.5,), "percentile": (50,), "pad": (1,), "take": (0,),
+    "full_like": (1.0,), "digitize": (V,), "isin": (V,), "append": (V,), "arctan2": (V,),
+    "hypot": (V,), "logaddexp2": (V,), "dot": (M.T,), "vdot": (M,), "inner": (V,), "outer": (V,),
+    "tensordot": (M.T, 1), "kron": (V,), "isclose": (M,), "allclose": (M,), "array_equal": (M,),
+    "cross": (V,), "polyval": (V,),
+}  # fmt: skip
+# Of sequences of arrays, of vectors, of two that can be Python numbers, or with NumPy's errors.
+OTHERWISE = {
+    "arctan2", "hypot", "logaddexp2", "polyval", "quantile", "percentile", "cross", "linspace",
+    "broadcast_arrays", "pad", "delete", "roll", "diagonal", "trace", "digitize", "nonzero",
+    "array", "vstack", "hstack", "dstack", "column_stack", "block", "select", "compress", "norm",
+    "searchsorted", "corrcoef", "meshgrid",
+}  # fmt: skip
+
+
+def numpy_functions():
+    homes = ("elementwise", "reductions", "products", "rearranging", "constant_functions")
+    for home in homes:
+        functions = vars(importlib.import_module(f"tinygrad_ce.engine.{home}"))
+        for name in tg.__all__:
+            same = functions.get(name) is getattr(tg, name)
+            if name not in ROWS and same and callable(functions[name]):
+                yield name
+
+
+def of_first_array(name):
+    return lambda x: public(name)(x, *MORE.get(name, ()))
+
+
+rows_of(" ".join({*numpy_functions()} - OTHERWISE), of_first_array, x=tensors(M))
+
+
 METHODS = """prod cumprod ptp any all round nonzero searchsorted argpartition argsort dot ravel take
 repeat trace diagonal compress __mod__ __rmod__ __floordiv__ __rfloordiv__ __divmod__ __rdivmod__
 __getattr__"""
 # Not of a class but of its subclasses, of results that we make, or always refused.
 WITHOUT_A_ROW = {
     "nn.Module.forward", "train.History", "train.History.add", "engine.FreedGraphError",
-    "engine.Tensor", "Tensor.__setitem__",
+    "engine.Tensor", "Tensor.__setitem__", "optim.Optimizer.__getitem__",
+    "optim.Optimizer.__setitem__", "optim.ParameterGroups.__getattr__",
+    "nn.ModuleList.__getitem__",
     # Functions as methods, which have their rows.
     *(f"Tensor.{name}" for name in METHODS.split()),
 }  # fmt: skip

@@ -13,9 +13,9 @@ from ..arguments import (
     check_choice,
     check_generator,
     check_integer,
-    check_iterable,
     check_kind,
     check_sequence,
+    iterate,
     shown,
 )
 from ..engine.tensor import Tensor, as_tensor
@@ -89,7 +89,7 @@ class ModuleList(Module):
 
     def __init__(self, modules: Iterable[Module] = ()) -> None:
         self.layers: tuple[Module, ...] = ()
-        for module in check_iterable("modules", modules):
+        for module in iterate("modules", modules, Module):
             self.append(module)
 
     def append(self, module: Module) -> None:
