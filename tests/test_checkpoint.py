@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import shutil
 import sys
 from itertools import product
 
@@ -110,12 +111,8 @@ def assert_same_bits(one, other):
         assert value.tobytes() == other[name].tobytes(), name
 
 
-def backends():
-    yield False
-    yield True
-
-
-COMBINATIONS = [*product(OPTIMIZERS, SCHEDULES, backends())]
+BACKENDS = (False, "numpy", *(["c"] if shutil.which("cc") else []))
+COMBINATIONS = [*product(OPTIMIZERS, SCHEDULES, BACKENDS)]
 COMBINATIONS = [
     pytest.param(*c, marks=[] if c[0] == "Adam" and c[2] is False else [pytest.mark.slow])
     for c in COMBINATIONS

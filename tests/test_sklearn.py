@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import shutil
 import warnings
 
 import numpy as np
@@ -119,6 +120,8 @@ def test_same_seed_same_network_whatever_the_backend(iris):
     fits = [quick(backend=b).fit(*iris).coefs_[0] for b in ("auto", "eager", "numpy")]
     np.testing.assert_array_equal(fits[0], fits[1])
     np.testing.assert_array_equal(fits[0], fits[2])
+    if shutil.which("cc"):
+        np.testing.assert_array_equal(fits[0], quick(backend="c").fit(*iris).coefs_[0])
     assert (quick(random_state=1).fit(*iris).coefs_[0] != fits[0]).any()
 
 

@@ -38,6 +38,7 @@ Array = NDArray[Any]
 FORMAT = "tinygrad_ce checkpoint"
 VERSION = 1
 MAX_DEPTH = 100
+BLOCK_ROWS = 4096  # of rows to predict that a model gets at a time
 
 # Where the classes are whose objects can be in a file: public names of these modules.
 _HOMES = ("nn", "optim", "optim.lr_scheduler", "data", "train")
@@ -125,7 +126,9 @@ class Checkpoint:
         self.model.eval()
         try:
             with no_grad():
-                return np.array(softmax(self.model(X)).data)
+                blocks = range(0, max(1, len(X)), BLOCK_ROWS)
+                found = [softmax(self.model(X[i : i + BLOCK_ROWS])).data for i in blocks]
+                return np.concatenate(found)
         finally:
             for module, training in modes:
                 module.training = training
@@ -191,6 +194,8 @@ def save(path: str | Path, model: Any, **parts: Any) -> None:
 
 def dumps(model: Any, **parts: Any) -> bytes:
     """Return what `save` writes."""
+    if not callable(getattr(type(model), "_named_tensors", None)):
+        raise TypeError(f"model is a Module, got {shown(model)}")
     writer = _Writer(model)
     tree = {name: writer.node(part, name) for name, part in {"model": model, **parts}.items()}
     text = json.dumps(
@@ -230,7 +235,7 @@ def load(path: str | Path, classes: Iterable[type] = ()) -> Checkpoint:
         It cannot be read.
     """
     safetensors = _safetensors()
-    raw = Path(path).read_bytes()
+    raw = check_path(path).read_bytes()
     try:
         arrays = safetensors.numpy.load(raw)
         text = _metadata(raw).get("tinygrad_ce")

@@ -648,8 +648,22 @@ row("data.train_test_split", data.train_test_split, X=any_rows(X4), y=any_rows(Y
 row("data.minibatches", lambda *a, **o: list(data.minibatches(*a, **o)), X=any_rows(X4),
     y=any_rows(Y4),
     batch_size=count_(2), rng=seed(0), drop_last=flag(False))  # fmt: skip
-row("data.Standardizer", lambda X, other: data.Standardizer().fit(X).transform(other), X=rows(X4),
-    other=rows(X4))  # fmt: skip
+
+
+def _path_of_rows():
+    pathlib.Path("rows.csv").write_text("a,k\n1,x\n2,y\n")
+    return "rows.csv"
+
+
+def _path_of_a_model():
+    nn.save("model.safetensors", network())
+    return "model.safetensors"
+
+
+a_file = Kind(is_a(str), "path", "folder", "file")
+row("data.read_csv", lambda path, target: data.read_csv(path, target=target),
+    path=a_file(_path_of_rows), target=Kind(nothing, "column", "name")("k"))  # fmt: skip
+row("nn.load", nn.load, path=a_file(_path_of_a_model))
 
 
 def _fit(model, optimizer=None, **o):
@@ -999,11 +1013,11 @@ WITHOUT_A_ROW |= {
     "atleast_3d", "meshgrid", "broadcast_arrays", "tile", "repeat", "pad", "insert", "delete",
     "flip", "roll", "rot90", "moveaxis", "diagonal", "trace", "diag", "tril", "triu", "take",
     "compress", "select", "diff", "dot", "vdot", "inner", "outer", "tensordot", "kron", "cross",
-    "elementwise_grad", "nn.load", "nn.Checkpoint", "optim.Optimizer.__getitem__",
+    "elementwise_grad", "nn.Checkpoint", "optim.Optimizer.__getitem__",
     "optim.Optimizer.__setitem__", "optim.ParameterGroups",
     "optim.ParameterGroups.load_state_dict", "optim.ParameterGroups.__getattr__", "data.as_table",
     "data.Table", "data.Encoder", "data.NumberColumn", "data.CategoryColumn",
-    "train.EarlyStopping.restore", "train.Training", "draw.remember_lines", "data.read_csv",
+    "train.EarlyStopping.restore", "train.Training", "draw.remember_lines",
 }  # fmt: skip
 
 

@@ -45,12 +45,12 @@ class Standardizer:
         Parameters
         ----------
         X
-            (n, ...) a floating array, the training set. A memory-mapped one is read in blocks.
+            (n, ...) numbers, the training set. A memory-mapped one is read in blocks.
 
         Raises
         ------
         TypeError
-            X does not hold floats, whose dtype the result could not keep.
+            X does not hold real numbers.
         ValueError
             X has no rows, or holds nan or inf.
         """
@@ -79,17 +79,19 @@ class Standardizer:
     def transform(self, X: NDArray[Real]) -> NDArray[Real]:
         """Return (X − mean) / std, in the dtype of X; what was constant in `fit` becomes 0.
 
+        Integers become float64, since standardized values are fractions.
+
         Parameters
         ----------
         X
-            (m, ...) a floating array with the columns of the one that was fit.
+            (m, ...) numbers with the columns of the array that was fit.
 
         Raises
         ------
         RuntimeError
             Nothing has been fit.
         TypeError, ValueError
-            X does not hold floats, or has other columns.
+            X does not hold real numbers, or has other columns.
         """
         array, mean, std = self._checked(X)
         scale = np.where(std == 0, 1, std)
@@ -102,7 +104,7 @@ class Standardizer:
         Parameters
         ----------
         X
-            (m, ...) a floating array with the columns of the one that was fit.
+            (m, ...) numbers with the columns of the array that was fit.
 
         Raises
         ------
@@ -131,14 +133,9 @@ class Standardizer:
 
 def _as_floats(X: ArrayLike) -> Array:
     array = as_numbers(X, "X", copy=None)
-    if not np.issubdtype(array.dtype, np.floating):
-        raise TypeError(
-            f"X has dtype {array.dtype}: expected a floating one, since standardized values are "
-            "fractions; convert it first, as in X.astype(np.float32)"
-        )
     if array.ndim == 0:
         raise ValueError("X is a scalar: expected an array with one entry a row")
-    return array
+    return array if array.dtype.kind == "f" else array.astype(np.float64)
 
 
 def _blocks(array: Array) -> Iterator[Array]:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arguments import check_choice
+from ..arguments import check_choice, check_kind
+from ..atomic_files import check_path
 from .columns import POLICIES, Column, find_codes, learn_column, sort_texts, to_texts
 from .sources import SelectedRows, Source, open_source
 
@@ -189,6 +190,8 @@ def read_csv(
     >>> table.encode([{"length": 4.9, "color": "blue"}])
     array([[4.9, 1. , 0. ]])
     """
+    path = check_path(path)
+    check_kind("target", target, str, "the name of a column")
     return as_table(path, target, missing=missing, categories=categories, ignore=ignore)
 
 

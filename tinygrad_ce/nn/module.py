@@ -200,13 +200,10 @@ class Module:
 Part: TypeAlias = Tensor | Module
 
 
-def _parts_of(name: str, value: Any) -> Iterator[tuple[str, Part]]:
+def _parts_of(name: str, value: Any, outer: tuple[Any, ...] = ()) -> Iterator[tuple[str, Part]]:
     """Tensors and Modules that an attribute is, or holds in lists, tuples and dicts."""
     if isinstance(value, Part):
         yield name, value
-    elif isinstance(value, list | tuple):
-        for i, part in enumerate(value):
-            yield from _parts_of(f"{name}.{i}", part)
-    elif isinstance(value, dict):
-        for key, part in value.items():
-            yield from _parts_of(f"{name}.{key}", part)
+    elif isinstance(value, list | tuple | dict) and not any(value is x for x in outer):
+        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _parts_of(f"{name}.{key}", part, (*outer, value))

@@ -31,7 +31,7 @@ from ..engine.tensor import Tensor, set_values
 from ..nn import Module, Rng
 from ..optim import Optimizer, clip_grad_norm_
 from .history import History
-from .metrics import Array, Loss, check_set, class_of, evaluate
+from .metrics import Array, Loss, check_set, class_of, evaluate, evaluate_rows
 from .stopping import EarlyStopping, deferred_interrupt
 
 COMPILED_FROM = 400  # steps with one shape of batch: fewer do not earn a recording
@@ -161,7 +161,8 @@ def fit(
         the mean over the batches as they were trained on, and there is no accuracy.
     compile
         Whether to compile the step (see `tg.compile`), "numpy" or "c" for a backend; None where
-        that pays: for batches of a shape that comes often, if the step can be compiled.
+        that pays: for batches of a shape that comes often, if the step can be compiled. A shorter
+        last batch of an epoch is compiled only if it comes often, too. The bits are the same.
     progress
         Whether to show a progress bar with loss and accuracy on stderr, if tqdm is installed.
 
@@ -248,11 +249,8 @@ def fit(
                 if scheduler is not None and schedule_each == "batch":
                     scheduler.step()
             if evaluate_training:
-                measures: Any = (
-                    evaluate(model, X, y, loss)
-                    if len(rows) == len(X)
-                    else evaluate(model, X[rows], y[rows], loss)
-                )
+                some = rows if len(rows) < len(X) else None
+                measures: Any = evaluate_rows(model, X, y, loss, some)
             else:
                 measures = total / len(rows), None
             _check_finite(measures[0], training)
@@ -280,6 +278,7 @@ class _Step:
         self.training = training
         self.compile = compile
         self.expected: dict[int, int] = {}  # the number of steps by that of the rows of a batch
+        self.batch_size = 0
         model, optimizer = training.model, training.optimizer
 
         def step(X: Any, y: Any, weight: Any) -> Tensor:
@@ -302,7 +301,8 @@ class _Step:
     def expect(self, n: int, batch_size: int, epochs: int) -> None:
         """Be told how many steps there will be with batches of each size."""
         full, rest = divmod(n, batch_size)
-        self.expected = {batch_size: full * epochs, rest: epochs}
+        self.expected = {rest: epochs, batch_size: full * epochs}
+        self.batch_size = min(batch_size, n)
 
     def __call__(self, X: Array, y: Array, weight: Array | None) -> float:
         """Take a step, and return the loss before it; if that is not finite, take it back."""
@@ -315,7 +315,9 @@ class _Step:
         return value
 
     def _run(self, X: Array, y: Array, weight: Array | None) -> Tensor:
-        wanted = self.compile is not None or self.expected.get(len(X), 0) >= COMPILED_FROM
+        wanted = self.expected.get(len(X), 0) >= COMPILED_FROM or (
+            self.compile is not None and len(X) == self.batch_size
+        )
         if self.compiled is not None and wanted:
             try:
                 replayed: Tensor = self.compiled(X, y, weight)

@@ -46,12 +46,20 @@ def evaluate(
     >>> evaluate(nn.Tanh(), [[1.0, 0.0], [0.0, 1.0]], [0, 0])
     (0.763..., 0.5)
     """
+    return evaluate_rows(model, X, y, loss)
+
+
+def evaluate_rows(
+    model: Module, X: ArrayLike, y: ArrayLike, loss: Loss, rows: Array | None = None
+) -> tuple[float, float]:
+    """Evaluate some rows by their numbers, or all: no more of them than a block is copied."""
     y = as_numbers(y, "y", copy=None)
-    if not y.ndim:
-        raise ValueError("y is a scalar: expected one label a row")
+    if y.ndim == 0:
+        raise ValueError(f"expected one label a row: y is a single number, {y}")
+    y = y if rows is None else y[rows]
     n, total, correct = 0, 0.0, 0.0
-    for logits, rows in _logits_of_blocks(model, X):
-        targets = y[rows]
+    for logits, block in _logits_of_blocks(model, X, rows):
+        targets = y[block]
         count = len(logits.data)
         with no_grad():
             total += loss(logits, targets).mean().item() * count
@@ -173,14 +181,17 @@ def evaluating(model: Module) -> Iterator[None]:
             module.training = training
 
 
-def _logits_of_blocks(model: Module, X: ArrayLike) -> Iterator[tuple[Tensor, slice]]:
-    """The logits of the rows, block by block, and which rows these are."""
+def _logits_of_blocks(
+    model: Module, X: ArrayLike, rows: Array | None = None
+) -> Iterator[tuple[Tensor, slice]]:
+    """The logits of the rows, block by block, and which of the rows these are."""
     array = np.asarray(X.data) if isinstance(X, Tensor) else as_numbers(X, "X", copy=None)
+    n = 1 if not array.ndim else max(1, len(array) if rows is None else len(rows))
     with evaluating(model), no_grad():
-        for start in range(0, max(1, len(array) if array.ndim else 1), BLOCK_ROWS):
-            rows = slice(start, start + BLOCK_ROWS)
-            block = array[rows] if array.ndim else array
-            yield model(X if block is array else Tensor(block)), rows
+        for start in range(0, n, BLOCK_ROWS):
+            block = slice(start, start + BLOCK_ROWS)
+            chosen = block if rows is None else rows[block]
+            yield model(Tensor(array[chosen] if array.ndim else array)), block
 
 
 def _compute_accuracy(y: ArrayLike, predicted: Array) -> float:
