@@ -407,7 +407,7 @@ sys.modules["own"] = OWN_MODULE
 
 
 def imports(x):
-    import own  # noqa: PLC0415
+    import own
 
     return x * own.factor
 

@@ -2,6 +2,7 @@
 
 import html
 import importlib.util
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -26,7 +27,9 @@ def load(name):
     return module
 
 
-ninja, flowers, pictures = map(load, ("backprop_ninja", "three_flowers", "pictures"))
+ninja, flowers, pictures, attention = map(
+    load, ("backprop_ninja", "three_flowers", "pictures", "name_attention")
+)
 
 
 def run(script, *arguments, **options):
@@ -442,3 +445,32 @@ def test_wrong_use_of_a_script_has_no_traceback(tmp_path):
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
     assert "Traceback" not in done.stderr
+
+
+# ── A block of causal self-attention ──────────────────────────────────────────────────────────────
+
+
+def test_no_place_looks_at_a_later_one():
+    model = attention.Writer()
+    tokens = np.random.default_rng(0).integers(0, 27, (2, attention.CONTEXT))
+    changed = tokens.copy()
+    changed[:, 6:] = (tokens[:, 6:] + 1) % 27
+    a, b = model(tokens).data, model(changed).data
+    np.testing.assert_array_equal(a[:, :6], b[:, :6])
+    assert (a[:, 6:] != b[:, 6:]).any(-1).all()
+
+
+def test_each_place_is_asked_for_the_letter_that_follows():
+    given, wanted = attention.encode(["ab"])
+    assert given[0, :4].tolist() == [0, 1, 2, 0]
+    assert wanted[0, :4].tolist() == [1, 2, 0, attention.PADDING]
+
+
+@pytest.mark.slow
+def test_it_learns_to_write_names():
+    done = run("name_attention", timeout=120)
+    assert done.returncode == 0, done.stderr
+    before, after = (float(x) for x in re.findall(r"(?:see|steps): (\d\.\d+)", done.stdout))
+    assert after < 2.25 < 3.2 < before
+    names = done.stdout.split("made up: ")[1].split(", ")
+    assert sum(3 <= len(name.strip()) < attention.CONTEXT for name in names) >= 9

@@ -98,6 +98,9 @@ class World:
             for kind, model in zip(kinds, (self.a, self.b), strict=True)
         )
 
+        self.schedule_a = optim.lr_scheduler.OneCycleLR(self.oa, max_lr=0.2, total_steps=7)
+        self.schedule_b = optim.lr_scheduler.ReduceLROnPlateau(self.ob, factor=0.5, patience=1)
+
     def tensors(self):
         models = [self.a, self.b, self.target]
         return [t for m in models for _, t in m._named_tensors()] + [self.constant, self.shift]
@@ -114,6 +117,8 @@ class World:
                 parts = enumerate(value) if isinstance(value, list | tuple) else [(0, value)]
                 if key != "params":
                     found |= {f"{name}.{key}[{i}]": part for i, part in parts}
+        for name in ("schedule_a", "schedule_b"):
+            found |= {f"{name}.{k}": x for k, x in getattr(self, name).state_dict().items()}
         for m in (self.a, self.b, *self.a.layers):
             found[f"{m} training"] = m._training
             found[f"{m} calls"] = getattr(m, "calls", None)
@@ -126,6 +131,10 @@ KINDS = {
     "momentum": lambda p: optim.SGD(p, lr=0.05, momentum=0.9, weight_decay=0.01),
     "Adam": lambda p: optim.Adam(p, lr=0.02),
     "AdamW": lambda p: optim.AdamW(p, lr=0.02),
+    "Nesterov": lambda p: optim.SGD(p, lr=0.05, momentum=0.9, nesterov=True),
+    "AMSGrad": lambda p: optim.Adam(p, lr=0.02, amsgrad=True),
+    "RMSprop": lambda p: optim.RMSprop(p, lr=0.02, momentum=0.5, centered=True),
+    "Adagrad": lambda p: optim.Adagrad(p, lr=0.1, lr_decay=0.1),
     "Signs": lambda p: Signs(p, lr=0.02),
 }
 
@@ -248,6 +257,9 @@ STATEMENTS = {
     "step a": lambda w, x, found: w.oa.step(),
     "step b": lambda w, x, found: w.ob.step(),
     "schedule": lambda w, x, found: setattr(w.oa, "lr", w.oa.lr * 0.9),
+    "one cycle": lambda w, x, found: w.schedule_a.step(),
+    "plateau": lambda w, x, found: w.schedule_b.step(found[-1].sum()),
+    "clip together": lambda w, x, found: optim.clip_grad_norm_(w.ob.params, 0.1),
     "use lr": lambda w, x, found: found.append(found[-1] * w.ob.lr),
     "momentum": lambda w, x, found: found.append(x.sum() * getattr(w.ob, "momentum", 3.0)),
     "set momentum": lambda w, x, found: setattr(w.ob, "weight_decay", 0.25),
@@ -447,7 +459,7 @@ def test_any_step_and_any_change_between_calls(
         def step(x):
             found = Found()
             for name in program:
-                if found or name not in ("back", "back from first", "use lr"):
+                if found or name not in ("back", "back from first", "use lr", "plateau"):
                     STATEMENTS[name](world, x, found)
             if refused:
                 REFUSED[refused](world, x, found)

@@ -38,7 +38,7 @@ MUTATIONS: list[Mutation] = [
 TIMEOUT = 240  # seconds, after which a mutation that makes a test run for ever counts as noticed
 
 # Taken on all mutations: quick, and together they see everything that is mutated here.
-TESTS = ["engine", "functional", "nn", "verify", "guarantees"]
+TESTS = ["engine", "functional", "nn", "optim", "verify", "guarantees"]
 # Not worth their time here.
 LEFT_OUT = ["million", "20000", "thousand_random_sets", "twenty_processes", "page"]
 

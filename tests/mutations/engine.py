@@ -11,10 +11,13 @@ mode = of("engine/context.py", "guarantees", "engine/test_tensor.py")
 tensor = of("engine/tensor.py", "engine/test_tensor.py", "guarantees")
 commit = of("engine/commit.py", "engine/test_commit.py", "guarantees")
 gate = of("arguments.py", "test_arguments.py")
-protocol = of("engine/numpy_protocol.py", "engine/test_tensor.py")
-numpy_function = of(
-    "engine/numpy_functions.py", "engine/test_primitives.py", "engine/test_tensor.py"
+protocol = of("engine/numpy_protocol.py", "engine/test_tensor.py", "engine/test_numpy_functions.py")
+rearranging = of("engine/rearranging.py", "engine/test_numpy_functions.py")
+reduction = of("engine/reductions.py", "engine/test_numpy_functions.py")
+matrix = of(
+    "engine/linear_algebra.py", "engine/test_linear_algebra.py", "engine/test_numpy_functions.py"
 )
+tree = of("engine/parameter_trees.py", "engine/test_parameter_trees.py")
 operation = of("engine/operations.py", "engine/test_primitives.py", "engine/test_tensor.py")
 transform = of("engine/transforms.py", "engine/test_transforms.py")
 nan = of("engine/nan_detection.py", "engine/test_nan_detection.py")
@@ -40,6 +43,14 @@ MUTATIONS = [
     table("sqrt", "factor", "2 * y", "y"),
     table("sin", "sign", "g * np.cos(x)", "-g * np.cos(x)"),
     table("cos", "sign", "-g * np.sin(x)", "g * np.sin(x)"),
+    table("log2", "natural", "x * kernels.LN_2", "x"),
+    table("arccos", "sign", "-g / np.sqrt(1 - x * x)", "g / np.sqrt(1 - x * x)"),
+    table("remainder", "of the divisor", "a // b", "a / b"),
+    table(
+        "hypot", "slope at 0", "np.where(y == 0, 0, a / y)", "a / y", "docs/test_calculus_page.py"
+    ),
+    table("_prod_vjp", "those before alone", "axes.products_before(rows, -1)", "1 + 0 * rows"),
+    table("_cumprod_vjp", "not doubled", "s + product * axes.move_forward(s, d, axis)", "s"),
     table("tanh", "square", "y * y", "y"),
     table("sigmoid", "sign", "1 - y", "1 + y"),
     table("relu", "slope at 0", "x > 0", "x >= 0"),
@@ -444,16 +455,34 @@ MUTATIONS = [
     tensor("Tensor.__bool__", "a boolean of many elements", "self.size != 1", "False"),
     tensor("Tensor.__index__", "floats can be an index", "self.dtype.kind not in 'iu'", "False"),
     # ── engine/numpy_protocol.py ──────────────────────────────────────────────────────────────────
-    protocol(
-        "call_ufunc",
-        "ufuncs take out=",
-        "{'axis', 'keepdims'} if method == 'reduce' else set()",
-        "{'axis', 'keepdims', 'out'}",
+    protocol("_is_default", "any option is dropped", "value is None", "True"),
+    protocol("_call", "all by place", "renamed.get(pair[0], pair[0]) == pair[1]", "True"),
+    # ── engine/rearranging.py, reductions.py ──────────────────────────────────────────────────────
+    rearranging("hstack", "along the first axis", "int(bool(parts) and parts[0].ndim > 1)", "0"),
+    rearranging("roll", "the other way", "-int(by) % n if n else 0", "int(by) % n if n else 0"),
+    rearranging("tril", "transposed", "_lower(x, k)", "_lower(x, k).T"),
+    reduction("_quantile", "only from below", "t >= 0.5", "t >= 2"),
+    reduction("median", "the lower one", "middle.mean(-1)", "middle[..., 0]"),
+    reduction("_nan_if_any", "nan is a number", "np.isnan(last)", "last == np.inf"),
+    # ── engine/linear_algebra.py ──────────────────────────────────────────────────────────────────
+    matrix("inv_", "sign", "-(y.mT @ g @ y.mT)", "y.mT @ g @ y.mT"),
+    matrix(
+        "solve_", "not times y", "-(np.linalg.solve(a.mT, g) @ y.mT)", "-np.linalg.solve(a.mT, g)"
     ),
-    # ── engine/numpy_functions.py ─────────────────────────────────────────────────────────────────
-    numpy_function(
-        "_hstack", "along the first axis", "int(bool(parts) and parts[0].ndim > 1)", "0"
+    matrix("det_", "not transposed", "adjugate_(a).mT", "adjugate_(a)"),
+    matrix("log_det_", "not transposed", "np.linalg.inv(a).mT", "np.linalg.inv(a)"),
+    matrix("_cholesky_vjp", "whole diagonal", "_lower(l.mT @ g)", "l.mT @ g"),
+    matrix(
+        "_of_differences",
+        "sign",
+        "w[..., None, :] - w[..., :, None]",
+        "w[..., :, None] - w[..., None, :]",
     ),
+    matrix("_svd_vjp", "of u alone", "of_v - of_v.mT", "0 * of_v"),
+    matrix("_pinv_vjp", "in the space alone", "left - left @ y @ a", "0 * left"),
+    # ── engine/parameter_trees.py ─────────────────────────────────────────────────────────────────
+    tree("is_tree", "lists are arrays", "isinstance(x, list | tuple)", "isinstance(x, tuple)"),
+    tree("leaves_like", "any length", "len(given) == len(tree)", "True"),
     # ── engine/operations.py ──────────────────────────────────────────────────────────────────────
     operation("minimum", "minimum is maximum", "p.minimum", "p.maximum"),
     operation(
@@ -478,8 +507,8 @@ MUTATIONS = [
         "take_along_axis(whole, argsort(whole, axis), -1)",
     ),
     table("root", "slope at 0", "np.where(y == 0, 0, y ** (1 - n) / n)", "y ** (1 - n) / n"),
-    operation("norm", "least is largest", "v.abs().min", "v.abs().max"),
-    operation(
+    matrix("norm", "least is largest", "v.abs().min", "v.abs().max"),
+    matrix(
         "norm",
         "no root",
         "apply_unary(p.root, terms.sum(axis, keepdims), power)",
@@ -521,14 +550,14 @@ MUTATIONS = [
     transform("jvp", "the last tangent alone", "along + (g * v).sum()", "(g * v).sum()"),
     transform("jvp", "tangents of another shape", "x.shape != v.shape", "False"),
     transform(
-        "_Pullback.__call__",
+        "_Pullback.pull",
         "no gradient to a cotangent",
         "self.differentiable_outside or _is_differentiable(cotangent)",
         "self.differentiable_outside",
         "guarantees",
     ),
     transform(
-        "jacobian.jacobian_of",
+        "jacobian.rows_of",
         "parts of one row",
         "max(1, MAX_BATCH // max([node.size for node in nodes], default=1))",
         "2",
@@ -536,10 +565,10 @@ MUTATIONS = [
     transform("hessian", "other blocks", "grad(f, i)", "grad(f, argnums[0])"),
     transform("value_and_grad.value_and_gradient", "grad of many elements", "y.size != 1", "False"),
     transform(
-        "_trace_call",
+        "_as_given",
         "constants are not Tensors",
-        "as_tensor(a) if isinstance(a, _NUMERIC) else a",
-        "a",
+        "as_tensor(x) if isinstance(x, _NUMERIC) else x",
+        "x",
     ),
     transform(
         "_trace_call", "an argument that is not there", "not -len(args) <= i < len(args)", "False"

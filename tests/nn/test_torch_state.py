@@ -68,6 +68,7 @@ def test_a_state_goes_there_and_back():
 
 
 @pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.slow
 def test_twenty_steps_of_training_agree(compiled):
     ours, theirs = both()
     ours.load_state_dict(nn.from_torch(theirs.state_dict(), ours))

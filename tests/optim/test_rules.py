@@ -354,7 +354,7 @@ def parameters(n=2):
         (lambda: optim.SGD([{"params": [p := parameters()[0]]}, {"params": [p]}], 0.1), ValueError,
          "given twice"),
         (lambda: optim.ParameterGroups([]), ValueError, "at least one parameter"),
-        (lambda: optim.ParameterGroups(parameters()), TypeError, "a group"),
+        (lambda: optim.ParameterGroups(parameters()), TypeError, "one of groups"),
     ],
 )  # fmt: skip
 def test_new_rules_and_groups_refuse_with_an_explanation(make, error, says):

@@ -17,7 +17,7 @@ try:
 except ImportError:
     torch = None
 
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.slow]
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(16, 5)), RNG.integers(0, 3, 16)
 

@@ -80,7 +80,13 @@ def full(
     value = as_numbers(fill_value, "fill_value")
     if dtype is None and isinstance(fill_value, int) and not isinstance(fill_value, bool):
         dtype = float
-    array = np.full(checked, value, value.dtype if dtype is None else check_dtype(dtype))
+    kind = value.dtype if dtype is None else check_dtype(dtype)
+    try:
+        array = np.full(checked, value, kind)
+    except ValueError:
+        raise ValueError(
+            f"fill_value of shape {value.shape} does not broadcast to the shape {tuple(checked)}"
+        ) from None
     return Tensor(array, requires_grad, name=name, copy=False)
 
 
@@ -144,4 +150,8 @@ def arange(
     ends = [check_real("start", start), check_real("stop", stop), check_real("step", step)]
     if not ends[2]:
         raise ValueError("step is 0: the numbers would never come to an end")
-    return Tensor(np.arange(*ends, dtype=None if dtype is None else check_dtype(dtype)), copy=False)
+    kind = None if dtype is None else check_dtype(dtype)
+    try:
+        return Tensor(np.arange(*ends, dtype=kind), copy=False)
+    except (ValueError, OverflowError):
+        raise ValueError(f"arange from {start} to {stop} by {step} has too many numbers") from None

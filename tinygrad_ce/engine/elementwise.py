@@ -62,6 +62,16 @@ isinf = _unary(CONSTANTS["isinf"], "whether x is infinite, without a gradient")
 signbit = _unary(CONSTANTS["signbit"], "whether the sign bit is set, without a gradient")
 
 
+def fabs(x: TensorLike) -> Tensor:
+    """Return |x| as a floating point number, element by element."""
+    return _inexact(as_tensor(x)).abs()
+
+
+def _inexact(t: Tensor) -> Tensor:
+    """A floating point number as it is, an integer as the one that NumPy makes of it."""
+    return t.astype(np.sqrt(np.zeros((), t.dtype)).dtype) if t.dtype.kind in "biu" else t
+
+
 def square(x: TensorLike) -> Tensor:
     """Return x², element by element."""
     t = as_tensor(x)
@@ -101,8 +111,8 @@ def logaddexp2(x1: TensorLike, x2: TensorLike) -> Tensor:
 
 def fmod(x1: TensorLike, x2: TensorLike) -> Tensor:
     """Return the remainder of a division toward 0, with the sign of x1, element by element."""
-    a, b = as_tensor(x1), abs(as_tensor(x2))
-    return operations.where(np.signbit(a), -(-a % b), a % b)
+    a, b = operand(x1), abs(operand(x2))
+    return operations.where(signbit(a), -(-a % b), a % b)
 
 
 def divmod_(x1: TensorLike, x2: TensorLike) -> tuple[Tensor, Tensor]:
@@ -115,7 +125,7 @@ def divmod_(x1: TensorLike, x2: TensorLike) -> tuple[Tensor, Tensor]:
 
 def modf(x: TensorLike) -> tuple[Tensor, Tensor]:
     """Return the fraction, which has the gradient, and the integer part, both with x's sign."""
-    t = as_tensor(x)
+    t = _inexact(as_tensor(x))
     whole = trunc(t)
     fraction = operations.where(isinf(t), t * 0, t - whole)
     return copysign(operations.where(isinf(t), 0, fraction), t), whole
@@ -123,19 +133,21 @@ def modf(x: TensorLike) -> tuple[Tensor, Tensor]:
 
 def copysign(x1: TensorLike, x2: TensorLike) -> Tensor:
     """Return x1 with the sign of x2, which gets no gradient, element by element."""
-    a, b = as_tensor(x1), as_tensor(x2)
-    return operations.where(np.signbit(a) == np.signbit(b), a, -a)
+    a, b = operand(x1), operand(x2)
+    if a.dtype.kind != "f" and b.dtype.kind != "f":
+        a = _inexact(a)
+    return operations.where(signbit(a) == signbit(b), a, -a)
 
 
 def fmax(x1: TensorLike, x2: TensorLike) -> Tensor:
     """Return the larger, or the one that is not nan, element by element."""
-    a, b = as_tensor(x1), as_tensor(x2)
+    a, b = operand(x1), operand(x2)
     return operations.where(isnan(a), b, operations.where(isnan(b), a, maximum(a, b)))
 
 
 def fmin(x1: TensorLike, x2: TensorLike) -> Tensor:
     """Return the smaller, or the one that is not nan, element by element."""
-    a, b = as_tensor(x1), as_tensor(x2)
+    a, b = operand(x1), operand(x2)
     return operations.where(isnan(a), b, operations.where(isnan(b), a, minimum(a, b)))
 
 
@@ -148,11 +160,10 @@ def _scaled(name: str, numerator: float, denominator: float) -> Function:
     """Degrees and radians: NumPy's product, with the factor rounded as NumPy rounds it."""
 
     def scale(x: TensorLike) -> Tensor:
-        t = as_tensor(x)
-        dtype = np.sqrt(np.zeros((), t.dtype)).dtype
-        wide: Value = t.astype(np.float32 if dtype == np.float16 else dtype)
+        t = _inexact(as_tensor(x))
+        wide: Value = t.astype(np.float32) if t.dtype == np.float16 else t
         number = wide.dtype.type
-        scaled: Tensor = (wide * (number(numerator) / number(denominator))).astype(dtype)
+        scaled: Tensor = (wide * (number(numerator) / number(denominator))).astype(t.dtype)
         return scaled
 
     scale.__name__ = scale.__qualname__ = name

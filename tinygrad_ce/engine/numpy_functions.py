@@ -34,8 +34,10 @@ def _on_tensors(function: Function) -> Function:
 def _where(
     condition: TensorLike, x: TensorLike | None = None, y: TensorLike | None = None
 ) -> Value:
-    if x is None or y is None:
+    if x is None and y is None:
         return c.nonzero(condition)
+    if x is None or y is None:
+        raise ValueError("where takes both x and y, or neither")
     return o.where(condition, x, y)
 
 
@@ -147,10 +149,9 @@ DIFFERENTIABLE: dict[str, Function] = {
         e,
         "exp exp2 expm1 log log2 log10 log1p sqrt cbrt sin cos tan arcsin arccos arctan sinh cosh "
         "tanh arcsinh arccosh arctanh absolute square reciprocal arctan2 hypot logaddexp2 fmod "
-        "modf copysign fmax fmin float_power deg2rad rad2deg",
+        "modf fabs copysign fmax fmin float_power deg2rad rad2deg",
     ),
     **_from(pr, "vecdot matvec vecmat"),
-    "fabs": e.absolute,
     "radians": e.deg2rad,
     "degrees": e.rad2deg,
     "divmod": e.divmod_,

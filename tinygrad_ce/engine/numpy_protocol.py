@@ -87,7 +87,8 @@ def _call(function: Function, ours: Function) -> _Call:
     parameters = inspect.signature(ours).parameters
     kinds = {parameter.kind for parameter in parameters.values()}
     theirs = tuple(inspect.signature(function).parameters)
-    mine = [name for name, p in parameters.items() if p.kind is not p.KEYWORD_ONLY]
+    by_place = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    mine = [name for name, parameter in parameters.items() if parameter.kind in by_place]
     renamed = {
         n: m
         for n, m in zip(theirs, mine)  # noqa: B905  as far as both go

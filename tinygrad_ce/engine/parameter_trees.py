@@ -13,13 +13,18 @@ import numpy as np
 from .array_types import Value
 from .tensor import Tensor
 
+DEEPEST = 100  # containers in one another; a list in itself is no tree
 
-def is_tree(x: object) -> bool:
+
+def is_tree(x: object, depth: int = 0) -> bool:
     """Return whether x is a container of arrays, and not an array itself."""
+    if depth > DEEPEST:
+        return False
     if isinstance(x, dict) or (isinstance(x, tuple) and hasattr(x, "_fields")):
         return True
     if isinstance(x, list | tuple):
-        return x == () or any(isinstance(part, Tensor | np.ndarray) or is_tree(part) for part in x)
+        kinds = (Tensor, np.ndarray)
+        return any(isinstance(part, kinds) or is_tree(part, depth + 1) for part in x)
     return False
 
 
@@ -32,7 +37,12 @@ def leaves(tree: object) -> list[Value]:
     if not is_tree(tree):
         return [tree]
     parts = tree.values() if isinstance(tree, dict) else tree
-    return [leaf for part in parts for leaf in leaves(part)]  # type: ignore[attr-defined]
+    return [leaf for part in parts if not _is_empty(part) for leaf in leaves(part)]  # type: ignore[attr-defined]
+
+
+def _is_empty(part: object) -> bool:
+    """Whether a part of a tree is a layer without parameters, and not an array of nothing."""
+    return isinstance(part, tuple) and not part
 
 
 def rebuild(tree: object, replacements: Iterator[Value]) -> Value:
@@ -44,12 +54,16 @@ def rebuild(tree: object, replacements: Iterator[Value]) -> Value:
     if not is_tree(tree):
         return next(replacements)
     if isinstance(tree, dict):
-        pairs = [(key, rebuild(part, replacements)) for key, part in tree.items()]
+        pairs = [(key, _rebuild_part(part, replacements)) for key, part in tree.items()]
         return dict(pairs) if type(tree) is dict else type(tree)(pairs)
-    parts = [rebuild(part, replacements) for part in tree]  # type: ignore[attr-defined]
+    parts = [_rebuild_part(part, replacements) for part in tree]  # type: ignore[attr-defined]
     if hasattr(tree, "_fields"):
         return type(tree)(*parts)
     return parts if isinstance(tree, list) else tuple(parts)
+
+
+def _rebuild_part(part: object, replacements: Iterator[Value]) -> Value:
+    return part if _is_empty(part) else rebuild(part, replacements)
 
 
 def map_leaves(function: Callable[[Value], Value], tree: object) -> Value:
@@ -70,8 +84,8 @@ def leaves_like(given: object, tree: object, what: str) -> list[Value]:
     same = type(given) is type(tree) and len(given) == len(tree)  # type: ignore[arg-type]
     if not same or (isinstance(tree, dict) and given.keys() != tree.keys()):  # type: ignore[attr-defined]
         raise ValueError(f"{what}: expected the containers {_sketch(tree)}, got {_sketch(given)}")
-    keys = tree if isinstance(tree, dict) else range(len(tree))  # type: ignore[arg-type]
-    return [leaf for key in keys for leaf in leaves_like(given[key], tree[key], what)]  # type: ignore[index]
+    pairs = ((given[k], tree[k]) for k in (tree if isinstance(tree, dict) else range(len(tree))))  # type: ignore[index,arg-type]
+    return [leaf for a, b in pairs if not _is_empty(b) for leaf in leaves_like(a, b, what)]
 
 
 def _sketch(tree: object) -> str:

@@ -12,6 +12,7 @@ from typing import SupportsIndex
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ..arguments import check_choice
 from .array_types import Array, Function, Value
 from .axes import Axis, from_the_end
 from .constant_functions import blank
@@ -130,8 +131,12 @@ def linspace(
     first, last = broadcast_arrays(*(as_tensor(x).astype(inexact) for x in ends))
     intervals = num - 1 if endpoint else num
     places = as_tensor(np.arange(num, dtype=inexact).reshape(-1, *[1] * first.ndim))
-    step = (last - first) / intervals if intervals > 0 else last * np.nan
-    y = places * step + first if intervals > 0 else places * (last - first) + first
+    length = last - first
+    step = length / intervals if intervals > 0 else last * np.nan
+    if intervals > 0:  # as NumPy does it where a step is 0
+        y = where((step == 0).any(), places / intervals * length, places * step) + first
+    else:
+        y = places * length + first
     if endpoint and num > 1:
         y = concatenate([y[:-1], last[None]])
     y = moveaxis(y if dtype is None else y.astype(dtype), 0, axis)
@@ -217,9 +222,10 @@ def array_split(ary: TensorLike, indices_or_sections: Value, axis: int = 0) -> l
 def _split_along(axis: int, name: str) -> Function:
     def cut(ary: TensorLike, indices_or_sections: Value) -> list[Tensor]:
         x = as_tensor(ary)
-        if x.ndim <= axis - (name == "hsplit"):
-            raise ValueError(f"{name} is of arrays with more axes than {x.ndim}")
-        return split(x, indices_or_sections, axis if x.ndim > axis else 0)
+        least = 1 if name == "hsplit" else max(axis + 1, 2)
+        if x.ndim < least:
+            raise ValueError(f"{name} is of arrays with {least} axes or more, got {x.ndim}")
+        return split(x, indices_or_sections, min(axis, x.ndim - 1))
 
     return cut
 
@@ -516,19 +522,35 @@ def rot90(m: TensorLike, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Tensor:
 def ravel(a: TensorLike, order: str = "C") -> Tensor:
     """Return the elements along one axis; with the order "F", the first axis runs fastest."""
     x = as_tensor(a)
+    check_choice("order", order, ("C", "F", "A", "K"))
     return x.T.flatten() if order == "F" else x.flatten()
 
 
 def moveaxis(a: TensorLike, source: Shape, destination: Shape) -> Tensor:
     """Move axes to other places; the others stay in their order."""
     x = as_tensor(a)
-    return x.transpose(*np.moveaxis(np.empty(range(x.ndim)), source, destination).shape)
+    moved, to = (_axes(k, x.ndim) for k in (source, destination))
+    if len(moved) != len(to) or len({*moved}) < len(moved) or len({*to}) < len(to):
+        raise ValueError("moveaxis needs as many places as axes, all different")
+    order = [k for k in range(x.ndim) if k not in moved]
+    for place, k in sorted(zip(to, moved, strict=True)):
+        order.insert(place, k)
+    return x.transpose(*order)
+
+
+def _axes(given: Shape, ndim: int) -> list[int]:
+    axes = [given] if isinstance(given, int | np.integer) else given
+    return [from_the_end(int(k), ndim) + ndim for k in axes]
 
 
 def rollaxis(a: TensorLike, axis: int, start: int = 0) -> Tensor:
     """Move an axis in front of another."""
     x = as_tensor(a)
-    return x.transpose(*np.rollaxis(np.empty(range(x.ndim)), axis, start).shape)
+    k = from_the_end(axis, x.ndim) + x.ndim
+    place = start + x.ndim * (start < 0)
+    if not 0 <= place <= x.ndim:
+        raise ValueError(f"start {start} is out of bounds for {x.ndim} axes")
+    return moveaxis(x, k, place - (place > k))
 
 
 # ── Diagonals and triangles ───────────────────────────────────────────────────────────────────────
@@ -620,18 +642,24 @@ def _lower(x: Tensor, k: int) -> Array:
 
 def _square(m: TensorLike) -> Tensor:
     x = as_tensor(m)
+    if not x.ndim:
+        raise ValueError("a triangle is of a matrix or a vector, got a number")
     return x.broadcast_to(x.size, x.size) if x.ndim == 1 else x
 
 
 def vander(x: TensorLike, N: int | None = None, increasing: bool = False) -> Tensor:
     """Return the powers of a vector's elements, a row for each."""
     v = as_tensor(x)
+    if v.ndim != 1:
+        raise ValueError(f"vander is of a vector, got {v.ndim} axes")
     v = v.astype(np.promote_types(v.dtype, int))
     n = v.size if N is None else N
+    if n < 1:
+        return constant(np.zeros((v.size, 0), v.dtype))
     powers = [ones_like(v)]
     for _ in range(n - 1):
         powers.append(powers[-1] * v)
-    return stack(powers[:n] if increasing else powers[:n][::-1], 1)
+    return stack(powers if increasing else powers[::-1], 1)
 
 
 # ── Choosing ──────────────────────────────────────────────────────────────────────────────────────
@@ -667,6 +695,8 @@ def take(
 def compress(condition: TensorLike, a: TensorLike, axis: int | None = None) -> Tensor:
     """Return the elements of an axis where a condition holds; the rest of a is left out."""
     x, chosen = as_tensor(a), truth(as_index(condition))
+    if chosen.ndim != 1:
+        raise ValueError(f"compress takes a condition with one axis, got {chosen.ndim}")
     if axis is None:
         x, axis = x.flatten(), 0
     along = from_the_end(axis, x.ndim) + x.ndim
@@ -748,7 +778,8 @@ def ediff1d(
     ary: TensorLike, to_end: TensorLike | None = None, to_begin: TensorLike | None = None
 ) -> Tensor:
     """Return the differences of neighbors among all elements, between what is put around."""
-    y = diff(as_tensor(ary).flatten())
+    y = as_tensor(ary).flatten()
+    y = y[1:] - y[:-1]
     around = [
         [] if e is None else [as_tensor(e).flatten().astype(y.dtype)] for e in (to_begin, to_end)
     ]

@@ -464,7 +464,11 @@ class Tensor(Node):
                 return NotImplemented
         a, b = self._value, other._value
         if type(a) is type(b) is np.ndarray and a.ndim > 1 < b.ndim:
-            return apply(p.matmul, self, other)
+            try:
+                y = p.matmul.value(a, b)
+            except Exception as error:
+                raise refusal("matmul", (a, b), error) from None
+            return record(p.matmul, y, (self, other), (a, b))
         return matmul(self, other)
 
     def __rmatmul__(self, other: Value) -> Tensor:

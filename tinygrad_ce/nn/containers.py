@@ -15,6 +15,7 @@ from ..arguments import (
     check_integer,
     check_kind,
     check_sequence,
+    iterate,
     shown,
 )
 from ..engine.tensor import Tensor, as_tensor
@@ -53,11 +54,7 @@ class Sequential(Module):
         return len(self.layers)
 
     def __getitem__(self, i: int) -> Module:
-        try:
-            return self.layers[i]
-        except (TypeError, IndexError) as error:  # by which a for loop ends
-            what = f"a Sequential of {len(self)} layers has no layer {shown(i)}"
-            raise type(error)(what) from None
+        return _layer_of(self, i)
 
     def forward(self, x: Any) -> Tensor:
         """Map x by each layer in turn."""
@@ -65,6 +62,14 @@ class Sequential(Module):
         for layer in self.layers:
             y = layer(y)
         return y
+
+
+def _layer_of(module: Sequential | ModuleList, i: int) -> Module:
+    try:
+        return module.layers[i]
+    except (TypeError, IndexError) as error:  # by which a for loop ends
+        what = f"a {type(module).__name__} of {len(module)} layers has no layer {shown(i)}"
+        raise type(error)(what) from None
 
 
 class ModuleList(Module):
@@ -84,7 +89,7 @@ class ModuleList(Module):
 
     def __init__(self, modules: Iterable[Module] = ()) -> None:
         self.layers: tuple[Module, ...] = ()
-        for module in modules:
+        for module in iterate("modules", modules, Module):
             self.append(module)
 
     def append(self, module: Module) -> None:
@@ -101,7 +106,7 @@ class ModuleList(Module):
         return iter(self.layers)
 
     def __getitem__(self, i: int) -> Module:
-        return self.layers[i]
+        return _layer_of(self, i)
 
 
 class MLP(Sequential):

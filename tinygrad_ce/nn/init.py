@@ -61,7 +61,8 @@ def calculate_gain(nonlinearity: Nonlinearity, a: float = 0.01) -> float:
     True
     """
     check_choice("nonlinearity", nonlinearity, (*_GAINS, "leaky_relu"))
-    return _GAINS.get(nonlinearity) or math.sqrt(2 / (1 + check_real("a", a) ** 2))
+    slope = check_real("a", a)
+    return _GAINS.get(nonlinearity) or math.sqrt(2 / (1 + slope * slope))
 
 
 def constant_(tensor: Tensor, value: float) -> Tensor:

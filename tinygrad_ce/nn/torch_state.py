@@ -42,7 +42,7 @@ def from_torch(state: Mapping[str, Any], model: Module) -> dict[str, Array]:
     (3, 2)
     """
     check_kind("state", state, dict, "a dict as state_dict() of a PyTorch module returns it")
-    given = {name: x for name, x in state.items() if name.rpartition(".")[2] != _COUNTER}
+    given = {name: x for name, x in state.items() if str(name).rpartition(".")[2] != _COUNTER}
     names = check_kind("model", model, Module).state_dict().keys()
     if given.keys() != names:
         raise KeyError(

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
-from ..arguments import check_kind, shown
+from ..arguments import check_kind, iterate, shown
 from ..engine.commit import clear_gradients, commit
 from ..engine.context import active_recorder
 from ..engine.tensor import Tensor
@@ -218,7 +218,7 @@ class ParameterGroups(Optimizer):
     def __init__(self, groups: Iterable[Optimizer], *args: Any, **options: Any) -> None:
         if "params" in vars(self):
             return  # Python initializes what __new__ returns, which has been initialized
-        members = tuple(check_kind("a group", group, Optimizer) for group in groups)
+        members = tuple(iterate("groups", groups, Optimizer))
         self.params = _as_parameters("ParameterGroups", chain(*(g.params for g in members)))
         self._groups = tuple(chain(*(group.param_groups for group in members)))
 
@@ -295,7 +295,7 @@ def _as_parameters(name: str, params: Any) -> list[Tensor]:
     """A list of parameters: leaves with requires_grad, all different."""
     if isinstance(params, Tensor):
         raise TypeError(f"{name} takes a list of parameters, got one Tensor: write [parameter]")
-    if callable(getattr(params, "parameters", None)):
+    if callable(getattr(type(params), "parameters", None)):
         raise TypeError(
             f"{name} takes a list of parameters, got a {type(params).__name__}: "
             f"write {name}(model.parameters(), …)"
@@ -303,12 +303,7 @@ def _as_parameters(name: str, params: Any) -> list[Tensor]:
     if callable(params):
         raise TypeError(f"{name} got a function: call it, as in {name}(model.parameters(), …)")
     parameters: list[Tensor] = []
-    for parameter in check_kind("params", params, Iterable, "the parameters, in a list"):
-        if not isinstance(parameter, Tensor):
-            raise TypeError(
-                f"a parameter is a Tensor, got {shown(parameter)}; model.parameters() lists those "
-                "of a model"
-            )
+    for parameter in iterate("params", params, Tensor):
         if not parameter.requires_grad or parameter.primitive is not None:
             raise ValueError(
                 f"{parameter.label()} is no parameter: that is a leaf with requires_grad=True"

@@ -14,7 +14,31 @@ from .optimizer import Optimizer, States
 from .state import at_least, flags
 
 
-class SGD(Optimizer):
+class _WithMomentum(Optimizer):
+    """An optimizer with a velocity, as soon as there is momentum."""
+
+    _checks = Optimizer._checks | at_least(0, "momentum")
+
+    def __init__(
+        self, params: Iterable[Tensor], lr: float, weight_decay: float, momentum: float
+    ) -> None:
+        super().__init__(params, lr, weight_decay)
+        self.velocity: list[Any] = []
+        self.momentum = momentum
+
+    @property
+    def momentum(self) -> float:
+        """The share of the last velocity that remains; if 0, there is no velocity."""
+        return self._momentum
+
+    @momentum.setter
+    def momentum(self, momentum: float) -> None:
+        self._momentum = momentum
+        if self._momentum and not self.velocity:
+            self.velocity = self._zeros()
+
+
+class SGD(_WithMomentum):
     """Stochastic gradient descent: p ← p - lr·v with v ← momentum·v + g.
 
     Nesterov's momentum looks a step ahead: p ← p - lr·(g + momentum·v).
@@ -52,7 +76,7 @@ class SGD(Optimizer):
     """
 
     settings = ("lr", "momentum", "weight_decay", "nesterov")
-    _checks = Optimizer._checks | flags("nesterov")
+    _checks = _WithMomentum._checks | flags("nesterov")
     per_parameter_state = ("velocity",)
 
     def __init__(
@@ -64,23 +88,10 @@ class SGD(Optimizer):
         *,
         nesterov: bool = False,
     ) -> None:
-        super().__init__(params, lr, weight_decay)
-        self.velocity: list[Any] = []
-        self.momentum = momentum
+        super().__init__(params, lr, weight_decay, momentum)
         self.nesterov = nesterov
         if self.nesterov and not self.momentum:
             raise ValueError("Nesterov's momentum needs a momentum above 0, got 0")
-
-    @property
-    def momentum(self) -> float:
-        """The share of the last velocity that remains; if 0, there is no velocity."""
-        return self._momentum
-
-    @momentum.setter
-    def momentum(self, momentum: float) -> None:
-        self._momentum = check_real("momentum", momentum, 0)
-        if self._momentum and not self.velocity:
-            self.velocity = self._zeros()
 
     def update(self, states: States, i: int, value: Any, g: Any) -> Any:
         """Return the new value of a parameter, by its velocity if there is momentum."""
@@ -214,7 +225,7 @@ class AdamW(Adam):
         return value - self.lr * self.weight_decay * value
 
 
-class RMSprop(Optimizer):
+class RMSprop(_WithMomentum):
     """RMSprop: steps scaled by a running average of the gradient's square.
 
     v ← αv + (1-α)g², p ← p - lr · g / (√v + ε). Centered, v - m² takes the place of v, with the
@@ -256,7 +267,7 @@ class RMSprop(Optimizer):
 
     settings = ("lr", "alpha", "eps", "weight_decay", "momentum", "centered")
     per_parameter_state = ("v", "m", "velocity")
-    _checks = Optimizer._checks | at_least(0, "eps", "momentum") | flags("centered")
+    _checks = _WithMomentum._checks | at_least(0, "eps") | flags("centered")
     _checks |= {"alpha": partial(check_real, "alpha", least=0, most=1)}
 
     def __init__(
@@ -269,12 +280,10 @@ class RMSprop(Optimizer):
         momentum: float = 0.0,
         centered: bool = False,
     ) -> None:
-        super().__init__(params, lr, weight_decay)
-        self.alpha, self.eps = alpha, eps
-        self.momentum, self.centered = momentum, centered
+        super().__init__(params, lr, weight_decay, momentum)
+        self.alpha, self.eps, self.centered = alpha, eps, centered
         self.v = self._zeros()
         self.m: list[Any] = self._zeros() if self.centered else []
-        self.velocity: list[Any] = self._zeros() if self.momentum else []
 
     def update(self, states: States, i: int, value: Any, g: Any) -> Any:
         """Return the new value of a parameter, by its averages."""
@@ -285,8 +294,8 @@ class RMSprop(Optimizer):
             m = states["m"][i] = alpha * states["m"][i] + (1 - alpha) * g
             v = v - m * m
         step = g / (np.sqrt(v) + self.eps)
-        if "velocity" in states:
-            step = states["velocity"][i] = self.momentum * states["velocity"][i] + step
+        if self._momentum:
+            step = states["velocity"][i] = self._momentum * states["velocity"][i] + step
         return value - self.lr * step
 
 
