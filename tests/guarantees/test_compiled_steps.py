@@ -68,6 +68,13 @@ class Signs(optim.Optimizer):
         return value - self.lr * self.scale.item() * (np.sign(g) + 0.1 * last) / self.count
 
 
+class Found(list):
+    """The Tensors that a step returns, and apart from them, arrays and numbers."""
+
+    def __init__(self):
+        self.arrays = []
+
+
 class World:
     """What is outside of the step."""
 
@@ -175,7 +182,7 @@ def adapt(w, x, found):
         optimizer.zero_grad()
         (w.b(x + shift) ** 2).sum().backward()
         optimizer.step()
-    found += [shift.detach(), shift.grad, optimizer.t[0], optimizer.m[0] * 0.5]
+    found.arrays += [shift.grad, optimizer.t[0], optimizer.m[0] * 0.5]
     found.append((shift * x).sum())
 
 
@@ -198,7 +205,7 @@ def penalty(w, x, found):
 def sensitivity(w, x, found):
     p = w.b.layers[0].weight
     if p.requires_grad:
-        found += tg.gradients((w.b(x) ** 2).sum(), [p])
+        found.arrays += tg.gradients((w.b(x) ** 2).sum(), [p])
     found.append(tg.grad(lambda x: (w.b(x) ** 2).sum())(x).sum())
 
 
@@ -233,7 +240,7 @@ STATEMENTS = {
     "table": lambda w, x, found: found.append((x * w.rule.table).sum()),
     "defaults": lambda w, x, found: found.append(with_defaults(x)),
     "nested": lambda w, x, found: found.append(w.nested(x, w.shift.detach())),
-    "gradient": lambda w, x, found: found.append(w.b.layers[0].weight.grad),
+    "gradient": lambda w, x, found: found.arrays.append(w.b.layers[0].weight.grad),
     "no grad": lambda w, x, found: found.append(tg.no_grad()(w.b)(x)),
     "clear": lambda w, x, found: setattr(w.shift, "grad", None),
     "loss a": lambda w, x, found: found.append(((w.a(x) * w.constant + w.shift) ** 2).mean()),
@@ -450,13 +457,13 @@ def test_any_step_and_any_change_between_calls(
         world = World(kinds, dtype)
 
         def step(x):
-            found = []
+            found = Found()
             for name in program:
                 if found or name not in ("back", "back from first", "use lr", "plateau"):
                     STATEMENTS[name](world, x, found)
             if refused:
                 REFUSED[refused](world, x, found)
-            return found
+            return [*found, *found.arrays]
 
         return world, step
 
