@@ -105,3 +105,26 @@ def test_half_precision_and_integers_are_left_to_numpy():
     x, n = np.linspace(-1, 1, 12, dtype=np.float16).reshape(3, 4), np.arange(5, dtype=np.int32)
     for _ in range(3):
         assert_same_bits(compiled(x, n), f(tg.Tensor(x), tg.Tensor(n)))
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (3, 1), (2, 40), (200, 3), (2, 3, 4)])
+def test_sums_of_negative_zeros_have_the_sign_that_numpy_gives_them(shape):
+    def f(x):
+        sums = [x.sum(axis) for axis in range(x.ndim)]
+        return [*sums, x.sum(), x.mean(-1, keepdims=True)]
+
+    x = np.full(shape, -0.0, np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        assert_same_bits(tg.compile(f, backend="c")(x), f(tg.Tensor(x)))
+
+
+def test_a_number_can_be_an_array_of_one_element():
+    def f(x):
+        one = (x * 2).sum().reshape(1)
+        return np.exp(one), one.reshape(1, 1).sum(0), (x * one).sum(0), one.max()
+
+    x = np.linspace(-1, 1, 12).reshape(3, 4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        assert_same_bits(tg.compile(f, backend="c")(x), f(tg.Tensor(x)))

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
+
 HEADER = r"""
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -282,13 +284,16 @@ static void matmul_REAL(REAL *out, const REAL *a, int a_transposed, const REAL *
 
 # ── Sums ──────────────────────────────────────────────────────────────────────────────────────────
 
+# What NumPy begins to add at, which shows where all that it adds is -0.
+START = "-0.0" if np.signbit(np.add.reduce(np.array([-0.0]))) else "0.0"
+
 SUM = r"""
 /* The sum of a row in the order in which NumPy adds: in pairs of halves, and by eights. */
-static REAL sum_REAL(const REAL *x, npy_intp n)
+static REAL pairwise_REAL(const REAL *x, npy_intp n)
 {
     if (n > 128) {
         const npy_intp half = n / 2 - n / 2 % 8;
-        return sum_REAL(x, half) + sum_REAL(x + half, n - half);
+        return pairwise_REAL(x, half) + pairwise_REAL(x + half, n - half);
     }
     npy_intp i = 0;
     REAL total = -0.0;
@@ -303,6 +308,10 @@ static REAL sum_REAL(const REAL *x, npy_intp n)
     for (; i < n; i++)
         total += x[i];
     return total;
+}
+static REAL sum_REAL(const REAL *x, npy_intp n)
+{
+    return (REAL)START + pairwise_REAL(x, n);
 }
 """
 
@@ -328,7 +337,8 @@ SUM_ROWS = r"""
 /* The sum of n rows, one after the other; from one to the next are `stride` elements. */
 static void sum_rows_REAL(REAL *out, const REAL *x, npy_intp n, npy_intp width, npy_intp stride)
 {
-    memcpy(out, x, width * sizeof(REAL));
+    for (npy_intp j = 0; j < width; j++)
+        out[j] = (REAL)START + x[j];
     for (npy_intp i = 1; i < n; i++) {
         const REAL *row = x + i * stride;
         #pragma omp simd
@@ -461,4 +471,4 @@ def helper(text: str, ctype: str = "", function: str = "") -> str:
         text = re.sub(r"\bTYPE\b", number, text)
         text = re.sub(r"\bNAME\b", name, text)
         text = re.sub(r"\bS\b", suffix, text)
-    return text.replace("FUNCTION", function).strip("\n")
+    return text.replace("FUNCTION", function).replace("START", START).strip("\n")

@@ -196,7 +196,7 @@ class LoopPrinter:
 
     def start(self, x: Op) -> str:
         """Where the row of an operand begins."""
-        name = self.printer.texts[self.printer.schedule.source(x)]
+        name = self.printer.pointer(x)
         if self.printer.schedule.source(x) in self.printer.memory.rows:
             return name
         return f"{name} + {self.width} * i" if self.width > 1 else f"{name} + i"
@@ -275,7 +275,7 @@ class LoopPrinter:
             n = f"{width} * (last - first)" if width > 1 else "last - first"
 
         def start(x: Op) -> str:
-            name = printer.texts[x]
+            name = printer.pointer(x)
             if x in printer.memory.rows or self.begin == "0":
                 return name
             return f"{name} + {width} * {self.begin}" if width > 1 else f"{name} + {self.begin}"

@@ -303,7 +303,9 @@ class _Printer:
 
     def pointer(self, x: Op) -> str:
         """Where the elements of an operand begin."""
-        return self.texts[self.schedule.source(x)]
+        source = self.schedule.source(x)
+        text = self.texts[source]
+        return text if source.shape else f"(const {TYPES[source.dtype]}[]){{{text}}}"
 
     # ── Stages ────────────────────────────────────────────────────────────────────────────────
 
