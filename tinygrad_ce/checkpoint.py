@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .arguments import shown
-from .atomic_files import write_file
+from .atomic_files import check_path, write_file
 from .engine.context import no_grad
 from .engine.tensor import Tensor
 from .functional import softmax
@@ -184,7 +184,9 @@ def save(path: str | Path, model: Any, **parts: Any) -> None:
         raise TypeError(
             f"no part of a checkpoint: {', '.join(sorted(unknown))}; there are {', '.join(_PARTS)}"
         )
-    write_file(Path(path), dumps(model, **parts))
+    if not callable(getattr(type(model), "named_parameters", None)):
+        raise TypeError(f"model is a Module, got {shown(model)}")
+    write_file(check_path(path), dumps(model, **parts))
 
 
 def dumps(model: Any, **parts: Any) -> bytes:

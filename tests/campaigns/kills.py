@@ -38,7 +38,8 @@ def several(folder, version):
 
 
 def training(folder, version):
-    main(["train", "--epochs", "1", "--seed", str(version), "--save", str(folder / "w.npz")])
+    options = ["--epochs", "1", "--seed", str(version)]
+    main(["train", "iris", *options, "--out", str(folder / "run")])
 
 
 def demo(folder, version):
@@ -55,14 +56,20 @@ WRITERS = {
     "Compiled.save": (compiled, None),
     "Drawing.save": (drawing, None),
     "write_files": (several, "index"),
-    "train --save": (training, None),
+    "train": (training, "run"),
     "demo": (demo, "index.html"),
     "compile": (module, None),
 }
 
 
 def contents(folder):
-    return {p.name: p.read_bytes() for p in sorted(folder.iterdir()) if p.suffix != ".part"}
+    """The files in a folder; of a run that has ended, its weights, and which files it has."""
+    found = {p.name: p.read_bytes() for p in sorted(folder.iterdir()) if p.is_file()}
+    run = folder / "run"
+    if (run / "model.safetensors").exists():
+        found["run"] = " ".join(sorted(p.name for p in run.iterdir())).encode()
+        found["weights"] = (run / "model.safetensors").read_bytes()
+    return {name: content for name, content in found.items() if not name.endswith(".part")}
 
 
 @cache
@@ -101,7 +108,8 @@ def attack(seed):
         (old, new), seconds = finished(name)
         with tempfile.TemporaryDirectory() as place:
             folder = Path(place)
-            for file, content in (old if rng.random() < 0.7 else {}).items():
+            empty = "run" in old or rng.random() < 0.3  # a run is not written over
+            for file, content in ({} if empty else old).items():
                 (folder / file).write_bytes(content)
             child = _writing(name, folder, [1, 0] * (1 if seconds > 0.05 else 20))
             time.sleep(rng.uniform(0, min(seconds * 2, 3)))

@@ -136,6 +136,30 @@ def test_an_argument_with_a_line_break_is_still_one_line(capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
+MALFORMED = [
+    "", "  ", "abc", "nan", "-1", "0x10", "1e400", ",", "1,,2", "1,2;3", "None", "[1,2]", "-" * 100,
+    "1" * 5000, "\x1b[31m", "\u202e", "\ud800", "\0",
+]  # fmt: skip
+OPTIONS = {
+    "compare": "--logits --target --csv --classes --scale --seed",
+    "graph": "--logits --target --data --hidden --seed --depth",
+    "compile": "--data --hidden --seed --batch",
+    "train iris": "--hidden --seed --epochs --batch-size",
+    "demo": "--data --hidden --seed --epochs",
+}
+
+
+@pytest.mark.parametrize("command", OPTIONS)
+def test_a_malformed_option_is_one_line_and_status_2(here, capsys, command):
+    for option in OPTIONS[command].split():
+        for value in MALFORMED:
+            assert main([*command.split(), option, value]) == 2, (option, value)
+            said = capsys.readouterr().err
+            assert said.startswith("tinygrad-ce: error: ")
+            assert said.endswith("\n")
+            assert said[:-1].isprintable(), (option, value)
+
+
 def test_a_training_that_fails_is_one_line_and_status_1(tmp_path, capsys, monkeypatch):
     def diverging(*_, **__):
         raise FloatingPointError("the loss is nan in epoch 1")

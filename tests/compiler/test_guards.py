@@ -4,10 +4,13 @@ import builtins
 import copy
 import logging
 import os
+import sys
 import threading
+import weakref
+from collections import OrderedDict
 from contextlib import suppress
 from functools import partial
-from types import ModuleType
+from types import MappingProxyType, ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -347,7 +350,7 @@ def test_globals_cells_and_attributes_that_the_code_names_are_followed(monkeypat
 class Named:
     """Whose attributes are read in many ways: what the step's code names, and how it changes."""
 
-    __slots__ = ("slot",)
+    __slots__ = ("__weakref__", "slot")
     plain = 1.0
 
     def __init__(self):
@@ -385,7 +388,8 @@ def with_an_attribute(x):
 
 OWN_MODULE = ModuleType("own")
 exec("factor = 1.0\ndef scale(x): return x * factor", OWN_MODULE.__dict__)
-NAMED, LAYER, LINEAR = Named(), Layer(), nn.Linear(3, 1, rng=0, dtype=float)
+REFERENCE = weakref.ref(NAMED := Named())
+LAYER, LINEAR = Layer(), nn.Linear(3, 1, rng=0, dtype=float)
 DEEP = {"a": [{"b": ({"c": [1.0]},)}]}
 
 
@@ -393,7 +397,42 @@ def set_deep(k):
     DEEP["a"][0]["b"][0]["c"][0] = k
 
 
+class Strange(dict):
+    """A dict of the user's own."""
+
+
+ORDERED, STRANGE, PROXIED = OrderedDict(k=1.0), Strange(k=1.0), {"k": 1.0}
+PROXY, BYTES, LATER = MappingProxyType(PROXIED), bytearray(1), SimpleNamespace()
+sys.modules["own"] = OWN_MODULE
+
+
+def imports(x):
+    import own  # noqa: PLC0415
+
+    return x * own.factor
+
+
+def asks(x):
+    return x * LATER.k if hasattr(LATER, "k") else x
+
+
+def may_lack_a_global(x):
+    try:
+        return x * MISSING_FACTOR
+    except NameError:
+        return x
+
+
 READS = {
+    "import": (imports, lambda k: setattr(OWN_MODULE, "factor", k)),
+    "ordered": (lambda x: x * ORDERED["k"], lambda k: ORDERED.update(k=k)),
+    "own dict": (lambda x: x * STRANGE["k"], lambda k: STRANGE.update(k=k)),
+    "proxy": (lambda x: x * PROXY["k"], lambda k: PROXIED.update(k=k)),
+    "bytes": (lambda x: x * BYTES[0], lambda k: BYTES.__setitem__(0, int(k))),
+    "weak": (lambda x: x * REFERENCE().slot, lambda k: setattr(NAMED, "slot", k)),
+    "getattr": (lambda x: x * getattr(NAMED, "slot"), lambda k: setattr(NAMED, "slot", k)),  # noqa: B009
+    "hasattr": (asks, lambda k: vars(LATER).update({"k": k} if k > 1 else {})),
+    "no global": (may_lack_a_global, lambda k: k > 1 and globals().update(MISSING_FACTOR=k)),
     "slot": (lambda x: x * NAMED.slot, lambda k: setattr(NAMED, "slot", k)),
     "property": (lambda x: x * NAMED.through_a_property, lambda k: setattr(NAMED, "slot", k)),
     "call": (lambda x: x * NAMED(), lambda k: setattr(NAMED, "slot", k)),

@@ -162,7 +162,7 @@ def test_lists_of_numbers_are_arrays_and_lists_of_arrays_are_trees():
 @pytest.mark.parametrize(
     ("call", "error", "says"),
     [
-        (lambda: tg.grad(lambda p: p["x"])({"x": "text"}), TypeError, "numeric"),
+        (lambda: tg.grad(lambda p: p["x"])({"x": "text"}), TypeError, "must be"),
         (lambda: tg.grad(lambda p: p)({"x": 1.0}), TypeError, "that return a Tensor"),
         (lambda: tg.grad(lambda x: x, has_aux=True)(1.0), TypeError, "must return a pair"),
         (lambda: tg.vjp(outputs, POINT)[1]({"a": 1.0}), ValueError, "expected the containers"),

@@ -74,6 +74,7 @@ class World:
     def __init__(self, kinds, dtype):
         self.rule = Rule()
         self.rule_of_class = type("Variant", (Rule,), {"offset": 0.5, "__slots__": ()})()
+        self.nested = tg.compile(lambda x, shift: (x * shift).tanh().sum(), verify=0)
         self.log, self.counter = [], 0
         self.a = nn.Sequential(
             nn.Linear(2, 3, rng=0, dtype=dtype), nn.BatchNorm1d(3, dtype=dtype), nn.Tanh(),
@@ -205,9 +206,6 @@ def with_defaults(x, table=np.ones(2), *, options={"power": [1.0]}):  # noqa: B0
     return x * table * options["power"][0]
 
 
-nested = tg.compile(lambda x, shift: (x * shift).tanh().sum(), verify=0)
-
-
 def swallow(w, x, found):
     try:
         w.counter = x.sum().item()
@@ -234,7 +232,7 @@ STATEMENTS = {
     "class": lambda w, x, found: found.append(x * w.rule_of_class.offset),
     "table": lambda w, x, found: found.append((x * w.rule.table).sum()),
     "defaults": lambda w, x, found: found.append(with_defaults(x)),
-    "nested": lambda w, x, found: found.append(nested(x, w.shift.detach())),
+    "nested": lambda w, x, found: found.append(w.nested(x, w.shift.detach())),
     "gradient": lambda w, x, found: found.append(w.b.layers[0].weight.grad),
     "no grad": lambda w, x, found: found.append(tg.no_grad()(w.b)(x)),
     "clear": lambda w, x, found: setattr(w.shift, "grad", None),

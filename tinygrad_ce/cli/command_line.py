@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from .. import __version__
+from ..engine.names import printable
 from .commands import (
     compare,
     compile,  # noqa: A004
@@ -123,5 +124,6 @@ def _with_logits(argv: Sequence[str]) -> list[str]:
 
 
 def _fail(message: str, status: int) -> int:
-    print(f"{PROG}: {' '.join(message.split())}", file=sys.stderr)
+    line = " ".join(message.split())
+    print(f"{PROG}: {printable(line, len(line))}", file=sys.stderr)
     return status

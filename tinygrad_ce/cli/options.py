@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from ..atomic_files import check_path
 from .experiment import CONFIGS
 
 MAX_HIDDEN = 10_000
@@ -70,9 +71,12 @@ positive_number = _type(float, lambda x: 0 < x < math.inf, "a number above 0")
 
 
 def any_path(text: str) -> Path:
-    if not text.strip() or "\0" in text:
-        raise argparse.ArgumentTypeError(f"expected a path, got {text!r}")
-    return Path(text)
+    try:
+        if text.strip():
+            return check_path(text)
+    except ValueError:  # a null character, or a lone surrogate
+        pass
+    raise argparse.ArgumentTypeError(f"expected a path, got {text!r}")
 
 
 def file_path(text: str) -> Path:

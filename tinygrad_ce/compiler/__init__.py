@@ -12,10 +12,15 @@ The order of the work, and where it is done:
    `printer` the statements, and `bundled_helpers` the functions that the module takes along.
 7. `runtime` makes a function of the source, which reads, checks and writes what is outside;
    `verification` runs the step itself too, at first, and compares.
+
+In C, `codegen.c` does 4 to 6 in its own way: `schedule` finds what shares a loop, and where results
+are put, and `printer` writes it out. `native` compiles and loads the source, and `c_backend` has
+NumPy compute the same at the first call.
 """
 
 from .api import Compiled, compile  # noqa: A004
+from .native import CompilerError
 from .outside_state import RecordingError
 from .verification import VerificationError
 
-__all__ = ["Compiled", "RecordingError", "VerificationError", "compile"]
+__all__ = ["Compiled", "CompilerError", "RecordingError", "VerificationError", "compile"]

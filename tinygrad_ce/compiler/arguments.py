@@ -28,7 +28,7 @@ def describe(argument: Any, values: list[Any], parts: list[Any]) -> None:
         _add_array(argument if whole else np.array(argument), values, parts)
     elif kind is Tensor and not argument._requires_grad:
         value = argument._value
-        values.append(value)
+        values.append(value if value.flags.aligned else value.copy())
         parts += (type(value), argument.dtype, argument.shape)
         if argument.shape and not value.flags.c_contiguous:
             parts.append(value.strides)

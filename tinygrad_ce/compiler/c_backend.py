@@ -96,7 +96,10 @@ class _FirstCall:
         """Whether two results are the same, and lie in memory in the same order."""
         if type(found) is not type(expected) or not self.agree(found, expected):
             return False
-        return not isinstance(found, np.ndarray) or found.strides == expected.strides
+        if not isinstance(found, np.ndarray):
+            return True
+        steps = zip(found.shape, found.strides, expected.strides, strict=True)
+        return found.size == 0 or all(a == b for n, a, b in steps if n > 1)
 
 
 def _restore(generators: Any, states: Any) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
+import builtins
+from array import array
+from collections import ChainMap, UserDict, UserList, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from dis import get_instructions
 from functools import partial
 from operator import is_
 from sys import builtin_module_names, modules
@@ -13,11 +16,13 @@ from types import (
     BuiltinFunctionType,
     CodeType,
     FunctionType,
+    MappingProxyType,
     MemberDescriptorType,
     MethodType,
     ModuleType,
 )
 from typing import Any
+from weakref import ReferenceType
 
 import numpy as np
 
@@ -31,6 +36,9 @@ from .side_effects import Replacements
 MISSING = object()  # in place of a value where there is none
 PLAIN = (type(None), bool, int, float, complex, str, bytes, np.generic, np.dtype)
 CONTAINERS = (list, tuple, dict, set, deque)
+FURTHER_CONTAINERS = (
+    UserDict, UserList, ChainMap, MappingProxyType, bytearray, memoryview, array,
+)  # fmt: skip
 LONGEST = 1000  # elements of arrays that are compared, and of containers looked through
 DEEPEST = 8  # containers in containers that are compared by what they hold
 
@@ -121,11 +129,37 @@ class ArraySnapshot:
         )
 
 
+class OtherSnapshot:
+    """What is in a container of another type, as a list, dict, set or bytes, and its type."""
+
+    __slots__ = ("kind", "parts")
+
+    def __init__(self, kind: type, parts: Any) -> None:
+        self.kind, self.parts = kind, parts
+
+
+def _plain(value: Any) -> Any:
+    """What is in a container of another type than Python's own; the value itself if it is none."""
+    kind = type(value)
+    if kind in CONTAINERS or not isinstance(value, (*CONTAINERS, *FURTHER_CONTAINERS)):
+        return value
+    if isinstance(value, bytearray | memoryview | array):
+        return bytes(value)
+    if isinstance(value, dict | UserDict | ChainMap | MappingProxyType):
+        return dict(value)
+    return set(value) if isinstance(value, set) else list(value)
+
+
 def snapshot(value: Any, depth: int = 0) -> Any:
     """Return a value as it is now: with copies of containers and of arrays that are not large."""
     if isinstance(value, np.ndarray):
         return ArraySnapshot(value) if value.size <= LONGEST else value
-    if type(value) in CONTAINERS and depth < DEEPEST:
+    if depth >= DEEPEST:
+        return value
+    plain = _plain(value)
+    if plain is not value:
+        return OtherSnapshot(type(value), snapshot(plain, depth))
+    if type(value) in CONTAINERS:
         if type(value) is dict:
             return {key: snapshot(part, depth + 1) for key, part in value.items()}
         parts = [snapshot(part, depth + 1) for part in value]
@@ -140,6 +174,8 @@ def is_same(value: Any, expected: Any, depth: int = 0) -> bool:
         return expected.matches(value)
     if isinstance(value, np.ndarray):
         return value is expected or (value.size <= LONGEST and same_bits(value, expected))
+    if type(expected) is OtherSnapshot:
+        return type(value) is expected.kind and is_same(_plain(value), expected.parts, depth)
     if type(value) is not type(expected):
         return False
     if type(value) in CONTAINERS and depth < DEEPEST:
@@ -188,7 +224,7 @@ def condition(ref: str, expected: str, value: Any) -> str:
         return f"({ref} is {expected} or is_same({ref}, {expected}))"
     if type(value) is tuple:  # the same one holds the same
         return f"({ref} is {expected} or is_same({ref}, {expected}))"
-    mutable = type(value) in CONTAINERS
+    mutable = type(value) in (*CONTAINERS, OtherSnapshot)
     return f"is_same({ref}, {expected})" if mutable else f"{ref} is {expected}"
 
 
@@ -224,10 +260,11 @@ def named_by(step: Any, arguments: Iterable[Any] = ()) -> list[StateRef]:
                 todo += [value.fget, value.fset]
             elif isinstance(value, partial):
                 refs = [StateRef(value, name) for name in ("func", "args", "keywords")]
-            elif type(value) in CONTAINERS:
-                if len(value) <= LONGEST:
-                    todo += value.values() if isinstance(value, dict) else value
-            else:
+            elif isinstance(value, ReferenceType):
+                todo.append(value())
+            elif type(parts := _plain(value)) in CONTAINERS and len(parts) <= LONGEST:
+                todo += parts.values() if isinstance(parts, dict) else parts
+            if type(value) not in CONTAINERS:
                 objects.append(value)
                 if isinstance(value, FunctionType):
                     own = _names(value.__code__)
@@ -235,6 +272,10 @@ def named_by(step: Any, arguments: Iterable[Any] = ()) -> list[StateRef]:
                     refs = [StateRef(cell, "cell_contents") for cell in value.__closure__ or ()]
                     refs += [StateRef(value.__globals__, "", name) for name in sorted(own)]
                     refs += [StateRef(value, x) for x in DEFAULTS if getattr(value, x)]
+                    todo += [modules.get(name) for name in own]  # which it imports
+                    for name in _missing_globals(value):
+                        ref = StateRef(value.__globals__, "", name)
+                        found[ref.identity] = ref
             todo += _contents(refs, found)
         for value in objects:
             todo += _contents(_named_attributes(value, names), found)
@@ -243,10 +284,16 @@ def named_by(step: Any, arguments: Iterable[Any] = ()) -> list[StateRef]:
 
 
 DEFAULTS = ("__defaults__", "__kwdefaults__")
-# Methods that are called without their names, and others that a step has no use for.
-UNNAMED = {"forward", "__call__", "__getattr__", "__getitem__", "__get__", "__iter__", "__len__"}
-UNNAMED |= {"__enter__", "__exit__", "__contains__", "__bool__", "__float__", "__int__"}
-UNNAMED |= {f"__{r}{x}__" for r in ("", "r") for x in ("add", "sub", "mul", "truediv", "matmul")}
+# Methods that a step has no use for, or that name all attributes there are.
+UNUSED = {"__init__", "__new__", "__del__", "__repr__", "__eq__", "__hash__", "__dict__"}
+UNUSED |= {"__module__", "__doc__", "__slots__", "__weakref__", "__init_subclass__"}
+
+
+def _missing_globals(function: FunctionType) -> list[str]:
+    """The globals that a function names, and that are not there."""
+    known = {*function.__globals__, *dir(builtins)}
+    read = {x.argval for x in get_instructions(function) if x.opname == "LOAD_GLOBAL"}
+    return sorted(read - known)
 
 
 def _named_attributes(value: Any, names: set[str]) -> list[StateRef]:
@@ -254,9 +301,14 @@ def _named_attributes(value: Any, names: set[str]) -> list[StateRef]:
     is_class = isinstance(value, type)
     own = {} if is_class else _attributes(value)
     kinds = [x for x in (value if is_class else type(value)).__mro__ if not _is_library(x)]
-    told = isinstance(value, Module | Stateful)  # of whose attributes `watching` tells
-    names = {name for name in names if name[:2] != "__"} | UNNAMED
+    told = isinstance(value, Module | Stateful)  # of whose attributes the recorder is told
+    special = {name for kind in kinds for name in vars(kind) if name[:2] == "__"} - UNUSED
+    asks = not names.isdisjoint(("hasattr", "getattr", "AttributeError"))
+    names = {name for name in names if name[:2] != "__"} | special | {"forward"}
     refs = [] if told else [StateRef(value, name) for name in sorted(names & own.keys())]
+    if asks and not told and not isinstance(value, FunctionType | ModuleType):
+        holders = kinds if own is NO_DICT or is_class else [value, *kinds]
+        refs += [StateRef(x, "__dict__") for x in holders]
     for name in sorted(names - own.keys()):
         kind = next((kind for kind in kinds if name in vars(kind)), None)
         if kind is not None:
@@ -274,8 +326,11 @@ def _attributes(value: Any) -> dict[str, Any]:
     try:
         found: dict[str, Any] = attribute_of(value, "__dict__")
     except AttributeError:
-        return {}
+        return NO_DICT
     return found
+
+
+NO_DICT: dict[str, Any] = {}
 
 
 def _contents(refs: list[StateRef], found: dict[Key, StateRef]) -> list[Any]:
@@ -313,9 +368,10 @@ def _is_of_library(module: str) -> bool:
 
 
 def _names(code: CodeType) -> set[str]:
-    """The names in a code and in those inside of it, such as lambdas."""
+    """The names in a code, strings among them, and in those inside of it, such as lambdas."""
     inner = [_names(part) for part in code.co_consts if isinstance(part, CodeType)]
-    return set(code.co_names).union(*inner)
+    texts = {x for x in code.co_consts if isinstance(x, str) and x.isidentifier()}
+    return texts.union(code.co_names, *inner)
 
 
 # ── Attributes of Modules and optimizers ──────────────────────────────────────────────────────────

@@ -24,10 +24,11 @@ import numpy as np
 INSTALL = (
     "install one (Debian: apt install gcc, Fedora: dnf install gcc, macOS: xcode-select --install)"
 )
+LONG = 2**17  # characters of a source, of which a compiler would take long to see all at once
 EXACT = ("-ffp-contract=off",)
 FAST = ("-ffp-contract=fast", "-fno-signed-zeros")
 COMMON = (
-    "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-std=gnu11", "-fPIC",
+    "-march=native", "-fno-math-errno", "-fno-trapping-math", "-std=gnu11", "-fPIC",
     "-shared", "-fopenmp-simd", "-w",
 )  # fmt: skip
 
@@ -153,7 +154,8 @@ def load(source: str, name: str, fast: bool = False, threads: int = 1) -> Any:
         It cannot be compiled.
     """
     compiler = find_compiler()
-    flags = [*COMMON, *(FAST if fast else EXACT), *["-fopenmp"] * (threads > 1)]
+    level = "-O3" if len(source) < LONG else "-O1" if len(source) < 4 * LONG else "-O0"
+    flags = [level, *COMMON, *(FAST if fast else EXACT), *["-fopenmp"] * (threads > 1)]
     flags += shlex.split(os.environ.get("CFLAGS", ""))
     text = "\n".join([_environment(compiler), *flags, source])
     key = hashlib.sha256(text.encode()).hexdigest()

@@ -6,7 +6,8 @@ step assigns is noted, and put back when the recording is over.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from array import array
+from collections import Counter, UserDict, UserList, deque
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ from ..nn import Module
 from ..optim.state import Stateful
 from .guards import MISSING, PLAIN, Key, StateRef, attribute_of, is_same, snapshot
 from .primitives import as_python_number
+
+MUTABLE = (list, dict, set, deque, UserDict, UserList, bytearray, array)
 
 
 class RecordingError(RuntimeError):
@@ -111,7 +114,7 @@ class StateRecorder(Recorder):
 
     def name(self, refs: list[StateRef]) -> None:
         """Record again once one of the objects that the step's code names is another one."""
-        self._named = [(ref, ref.content) for ref in refs]
+        self._named = [(ref, ref.content) for ref in refs if ref.attribute != "__dict__"]
         for ref in refs:
             self.guard(ref)
 
@@ -123,7 +126,7 @@ class StateRecorder(Recorder):
         if not isinstance(owner, Node):
             if id(owner) not in self._created:
                 self._guards[ref.identity] = ref, snapshot(content)
-                if type(content) in (list, dict, set, deque):
+                if isinstance(content, MUTABLE):
                     self._containers.append((content, snapshot(content), copy(content)))
         elif self._is_outside(owner) and ref.identity not in self._switched:
             self._guards[ref.identity] = ref, content
@@ -152,9 +155,8 @@ class StateRecorder(Recorder):
         if isinstance(owner, Stateful) and name in type(owner).scalar_state:
             return self._read(StateRef(owner, name))
         if isinstance(owner, Stateful) and name in type(owner).per_parameter_state:
-            found = tuple(self._read_list(owner, name))
-            self.returning([x for x in found if type(x._value) is np.ndarray])
-            return found
+            found = self._read_list(owner, name)
+            return tuple(self.returning(x) if type(x._value) is np.ndarray else x for x in found)
         is_property = isinstance(getattr(type(owner), name, None), property)
         attributes = attribute_of(owner, "__dict__")
         if name == "__dict__":
@@ -253,6 +255,9 @@ class StateRecorder(Recorder):
                 ref.restore(value)
         for container, before, held in self._containers:
             if not is_same(container, before):
+                if isinstance(container, bytearray | array):
+                    container[:] = held
+                    continue
                 container.clear()
                 getattr(container, "extend" if hasattr(container, "extend") else "update")(held)
 

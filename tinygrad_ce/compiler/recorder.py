@@ -177,14 +177,15 @@ class StepRecorder(StateRecorder):
                 else:
                     before = self._read(StateRef(node, "_grad"))
             self._gradients[node] = self._old_gradients[node] = before
-        gradient = self._gradients[node]
-        if gradient is not None:
-            self.returning([gradient])
-        return gradient
+        return self._gradients[node]
 
-    def returning(self, nodes: Sequence[Node]) -> None:
-        """Remember that without a recorder these are arrays."""
-        self.recording.arrays.update(nodes)
+    def returning(self, node: Node) -> Node:
+        """Return the same under a number of its own, which is an array without a recorder."""
+        assert isinstance(node, Tensor)
+        with no_grad():
+            alias = node.detach()
+        self.recording.arrays.add(alias)
+        return alias
 
     def set_gradient(self, node: Node, gradient: Any) -> None:
         """Let a node have another gradient, or None."""
@@ -304,9 +305,7 @@ class StepRecorder(StateRecorder):
 
     def finish(self, result: Any) -> Recording:
         """Return the recording, with what the step has written."""
-        recording = super().finish(result)
-        for bits in self._generators:
-            self._check_undisturbed(bits)
+        recording = self.recording
         for leaf, tensor in self._assigned.items():
             if self._is_outside(leaf):
                 recording.writes.append((StateRef(leaf, "_value"), tensor))
@@ -318,6 +317,9 @@ class StepRecorder(StateRecorder):
         recording.assigned = self._assigned
         accumulated = {node for node, g in self._gradients.items() if g is not None}
         recording.accumulated = {node for node in accumulated if self._is_inside(node)}
+        super().finish(result)
+        for bits in self._generators:
+            self._check_undisturbed(bits)
         return recording
 
 

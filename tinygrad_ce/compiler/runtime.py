@@ -168,6 +168,8 @@ class _Driver:
                 found.append(f"{self.text(ref)} == {self.text(expected)}")
             elif expected is MISSING and ref.own:
                 found.append(f"{ref.attribute!r} not in {self.owner(vars(ref.owner))}")
+            elif expected is MISSING and ref.in_dict:
+                found.append(f"{ref.key!r} not in {self.owner(ref.owner)}")
             elif expected is MISSING:
                 found.append(f"not hasattr({self.owner(ref.owner)}, {ref.attribute!r})")
             elif isinstance(ref.owner, Node):

@@ -76,7 +76,7 @@ def rows_along(x: Value, axis: Axis) -> tuple[Value, Function]:
     """Return x with these axes joined to one, the last, and the function that takes it back."""
     n = len(x.shape)
     given = range(n) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    axes = [a % n for a in given] if n else []
+    axes = [from_the_end(a, n) % n for a in given] if n else []
     order = (*(a for a in range(n) if a not in axes), *axes)
     shape = tuple(x.shape[a] for a in order)
     rest = n - len(axes)

@@ -11,11 +11,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..arguments import check_flag, check_real
 from .array_types import Array, Function, Value
 from .axes import Axis
 from .kernels import ieee
 from .primitives import Primitive
-from .tensor import Tensor, TensorLike, apply, as_tensor, constant
+from .tensor import Tensor, TensorLike, apply, as_tensor, constant, refusal
 
 # ── By primitives ─────────────────────────────────────────────────────────────────────────────────
 
@@ -74,7 +75,7 @@ def any(a: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     >>> tg.any(tg.Tensor([[0.0, 2.0], [0.0, 0.0]]), axis=1)
     Tensor([ True, False])
     """
-    return apply(CONSTANTS["any"], as_tensor(a), params=(axis, bool(keepdims)))
+    return apply(CONSTANTS["any"], as_tensor(a), params=(axis, check_flag("keepdims", keepdims)))
 
 
 def all(a: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -84,22 +85,28 @@ def all(a: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     >>> tg.all(tg.Tensor([[0.0, 2.0], [1.0, 3.0]]), axis=1)
     Tensor([False,  True])
     """
-    return apply(CONSTANTS["all"], as_tensor(a), params=(axis, bool(keepdims)))
+    return apply(CONSTANTS["all"], as_tensor(a), params=(axis, check_flag("keepdims", keepdims)))
 
 
 def count_nonzero(a: TensorLike, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
     """Return how many elements are other than 0, over all axes or the given ones; no gradient."""
-    return apply(CONSTANTS["count_nonzero"], as_tensor(a), params=(axis, bool(keepdims)))
+    return apply(
+        CONSTANTS["count_nonzero"], as_tensor(a), params=(axis, check_flag("keepdims", keepdims))
+    )
 
 
 def nanargmax(a: TensorLike, axis: int | None = None, *, keepdims: bool = False) -> Tensor:
     """Return the index of the first maximum of what is not nan."""
-    return apply(CONSTANTS["nanargmax"], as_tensor(a), params=(axis, bool(keepdims)))
+    return apply(
+        CONSTANTS["nanargmax"], as_tensor(a), params=(axis, check_flag("keepdims", keepdims))
+    )
 
 
 def nanargmin(a: TensorLike, axis: int | None = None, *, keepdims: bool = False) -> Tensor:
     """Return the index of the first minimum of what is not nan."""
-    return apply(CONSTANTS["nanargmin"], as_tensor(a), params=(axis, bool(keepdims)))
+    return apply(
+        CONSTANTS["nanargmin"], as_tensor(a), params=(axis, check_flag("keepdims", keepdims))
+    )
 
 
 def argpartition(a: TensorLike, kth: int | Sequence[int], axis: int | None = -1) -> Tensor:
@@ -131,7 +138,11 @@ def isclose(
     >>> tg.isclose(tg.Tensor([1.0, 2.0]), [1.0, 2.1])
     Tensor([ True, False])
     """
-    params = (rtol, atol, bool(equal_nan))
+    params = (
+        check_real("rtol", rtol, 0),
+        check_real("atol", atol, 0),
+        check_flag("equal_nan", equal_nan),
+    )
     return apply(CONSTANTS["isclose"], as_tensor(a), as_tensor(b), params=params)
 
 
@@ -162,7 +173,7 @@ def array_equal(a1: TensorLike, a2: TensorLike, equal_nan: bool = False) -> bool
     if a.shape != b.shape:
         return False
     same = a == b
-    if equal_nan:
+    if check_flag("equal_nan", equal_nan):
         same = same | (np.isnan(a) & np.isnan(b))
     return bool(all(same).item())
 
@@ -192,7 +203,9 @@ def searchsorted(
 
 def digitize(x: TensorLike, bins: TensorLike, right: bool = False) -> Tensor:
     """Return the index of the bin of each element."""
-    return apply(CONSTANTS["digitize"], as_tensor(x), as_tensor(bins), params=(bool(right),))
+    return apply(
+        CONSTANTS["digitize"], as_tensor(x), as_tensor(bins), params=(check_flag("right", right),)
+    )
 
 
 def isin(
@@ -202,7 +215,7 @@ def isin(
     invert: bool = False,
 ) -> Tensor:
     """Return which elements are among others."""
-    params = (bool(assume_unique), bool(invert))
+    params = (check_flag("assume_unique", assume_unique), check_flag("invert", invert))
     return apply(CONSTANTS["isin"], as_tensor(element), as_tensor(test_elements), params=params)
 
 
@@ -214,7 +227,12 @@ def of_values(function: Function) -> Function:
 
     def on_values(*args: object, **kwargs: object) -> Value:
         named = {name: _values_in(x) for name, x in kwargs.items()}
-        return _tensors_of(function(*map(_values_in, args), **named))
+        values = [*map(_values_in, args)]
+        try:
+            found = function(*values, **named)
+        except Exception as error:
+            raise refusal(function.__name__, (*values, *named.values()), error) from None
+        return _tensors_of(found)
 
     return on_values
 

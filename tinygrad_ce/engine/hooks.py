@@ -70,8 +70,9 @@ class Recorder:
         What is recorded until the next call belongs to this node.
         """
 
-    def returning(self, nodes: Sequence[Node]) -> None:
-        """Nodes are about to be returned where there would be arrays without a recorder."""
+    def returning(self, node: Node) -> Value:
+        """Return what to return for a node where there would be an array without a recorder."""
+        return node
 
     def leaving(self, inner: Recorder) -> None:
         """Another recorder is about to take this one's place for a while, and is told instead."""

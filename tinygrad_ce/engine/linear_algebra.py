@@ -34,6 +34,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ..arguments import check_real
 from . import operations
 from . import primitives as p
 from .array_types import Value
@@ -582,6 +583,8 @@ def norm(x: TensorLike, ord: Value = None, axis: Axis = None, keepdims: bool = F
     """
     v = as_tensor(x)
     v = v.astype(np.float64) if v.dtype.kind in "biu" else v
+    if ord is not None and not isinstance(ord, str):
+        ord = check_real("ord", ord, -np.inf, np.inf)
     axes = tuple(range(v.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     if axis is None and (
         ord is None or (ord == 2 and v.ndim == 1) or (ord == "fro" and v.ndim == 2)

@@ -14,12 +14,13 @@ from .array_types import Value
 from .tensor import Tensor
 
 
-def is_tree(x: object) -> bool:
+def is_tree(x: object, depth: int = 64) -> bool:
     """Return whether x is a container of arrays, and not an array itself."""
     if isinstance(x, dict) or (isinstance(x, tuple) and hasattr(x, "_fields")):
         return True
-    if isinstance(x, list | tuple):
-        return x == () or any(isinstance(part, Tensor | np.ndarray) or is_tree(part) for part in x)
+    if isinstance(x, list | tuple) and depth:  # what holds itself is none
+        leaf = Tensor | np.ndarray
+        return x == () or any(isinstance(part, leaf) or is_tree(part, depth - 1) for part in x)
     return False
 
 

@@ -12,6 +12,7 @@ from typing import SupportsIndex
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ..arguments import check_choice
 from .array_types import Array, Function, Value
 from .axes import Axis, from_the_end
 from .constant_functions import blank
@@ -516,6 +517,7 @@ def rot90(m: TensorLike, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Tensor:
 def ravel(a: TensorLike, order: str = "C") -> Tensor:
     """Return the elements along one axis; with the order "F", the first axis runs fastest."""
     x = as_tensor(a)
+    check_choice("order", order, ("C", "F", "A", "K"))
     return x.T.flatten() if order == "F" else x.flatten()
 
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from ..arguments import as_numbers
+from ..arguments import as_numbers, check_choice, check_flag, check_real
 from . import operations
 from . import primitives as p
 from .array_types import Value
 from .axes import Axis, count_along, from_the_end, rows_along, with_axes_kept
 from .operations import maximum, minimum, sort
 from .products import dot
-from .tensor import Tensor, TensorLike, apply_unary, as_tensor, run_check
+from .tensor import Tensor, TensorLike, apply_unary, as_tensor, refusal, run_check
 
 
 def _prepare(
@@ -56,7 +56,7 @@ def sum(
     >>> tg.sum(tg.Tensor([[1.0, 2.0], [3.0, 4.0]]), axis=0)
     Tensor([4., 6.])
     """
-    total = _prepare(a, dtype, where, 0).sum(axis, bool(keepdims))
+    total = _prepare(a, dtype, where, 0).sum(axis, check_flag("keepdims", keepdims))
     return total if initial is None else total + initial
 
 
@@ -78,8 +78,8 @@ def prod(
     Tensor([6., 0., 0.])
     """
     x = _prepare(a, dtype, where, 1)
-    y = apply_unary(p.prod, x, _checked(x, axis), bool(keepdims))
-    return y if initial is None else initial * y
+    y = apply_unary(p.prod, x, _checked(x, axis), check_flag("keepdims", keepdims))
+    return y if initial is None else y * operations.operand(initial)
 
 
 def _checked(x: Tensor, axis: Axis) -> Axis:
@@ -100,9 +100,8 @@ def cumprod(a: TensorLike, axis: int | None = None, dtype: DTypeLike | None = No
     Tensor([ 2.,  6., 24.])
     """
     x = _prepare(a, dtype, True, 1)
-    if axis is None or (axis in (0, -1) and not x.ndim):
-        x, axis = x.flatten(), 0
-    return apply_unary(p.cumprod, x, from_the_end(axis, x.ndim))
+    x = x if x.ndim and axis is not None else x.flatten()
+    return apply_unary(p.cumprod, x, from_the_end(0 if axis is None else axis, x.ndim))
 
 
 def cumulative_sum(
@@ -153,16 +152,21 @@ def mean(
     Tensor([2., 3.])
     """
     if where is True:
-        return _prepare(a, dtype, True, 0).mean(axis, bool(keepdims))
+        return _prepare(a, dtype, True, 0).mean(axis, check_flag("keepdims", keepdims))
     x = _prepare(a, dtype, where, 0)
     n = _count(x, axis, keepdims, where)
-    return x.sum(axis, bool(keepdims)) / n
+    return x.sum(axis, check_flag("keepdims", keepdims)) / n
 
 
 def _count(x: Tensor, axis: Axis, keepdims: bool, where: TensorLike | bool) -> Tensor:
     """How many elements of x are included, in its dtype."""
     dtype = x.dtype if x.dtype.kind == "f" else np.dtype(float)
-    return as_tensor(where).broadcast_to(x.shape).astype(dtype).sum(axis, bool(keepdims))
+    return (
+        as_tensor(where)
+        .broadcast_to(x.shape)
+        .astype(dtype)
+        .sum(axis, check_flag("keepdims", keepdims))
+    )
 
 
 def var(
@@ -194,11 +198,11 @@ def var(
     ddof = ddof if correction is None else correction
     x = _prepare(a, dtype, True, 0)
     if where is True and mean is None:
-        return x.var(axis, bool(keepdims), ddof=ddof)
+        return x.var(axis, check_flag("keepdims", keepdims), ddof=ddof)
     center = _mean(x, axis, None, True, where) if mean is None else mean
     distance = _prepare(x - center, None, where, 0)
-    n = maximum(_count(x, axis, keepdims, where) - ddof, 0)
-    return (distance * distance).sum(axis, bool(keepdims)) / n
+    n = maximum(_count(x, axis, keepdims, where) - check_real("ddof", ddof), 0)
+    return (distance * distance).sum(axis, check_flag("keepdims", keepdims)) / n
 
 
 _mean = mean
@@ -225,7 +229,7 @@ def std(
     """
     if where is True and mean is None:
         ddof = ddof if correction is None else correction
-        return _prepare(a, dtype, True, 0).std(axis, bool(keepdims), ddof=ddof)
+        return _prepare(a, dtype, True, 0).std(axis, check_flag("keepdims", keepdims), ddof=ddof)
     variance = var(a, axis, dtype, ddof, keepdims, where, mean=mean, correction=correction)
     return apply_unary(p.root, variance, 2)
 
@@ -269,9 +273,9 @@ def _extreme(
         raise ValueError(f"{name} with where= needs initial=, the value of nothing")
     x = _prepare(a, None, where, initial)
     if initial is None or x.size:
-        y: Tensor = getattr(x, name)(axis, bool(keepdims))
+        y: Tensor = getattr(x, name)(axis, check_flag("keepdims", keepdims))
     else:
-        return operations.where(True, initial, x.sum(axis, bool(keepdims)))
+        return operations.where(True, initial, x.sum(axis, check_flag("keepdims", keepdims)))
     return y if initial is None else of_two(y, initial)
 
 
@@ -283,7 +287,9 @@ def ptp(a: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     Tensor(4.)
     """
     x = as_tensor(a)
-    return x.max(axis, bool(keepdims)) - x.min(axis, bool(keepdims))
+    return x.max(axis, check_flag("keepdims", keepdims)) - x.min(
+        axis, check_flag("keepdims", keepdims)
+    )
 
 
 # ── Without nan ───────────────────────────────────────────────────────────────────────────────────
@@ -331,8 +337,10 @@ def nanmin(a: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 def _nan_extreme(name: str, a: TensorLike, fill: float, axis: Axis, keepdims: bool) -> Tensor:
     x, missing = _without_nan(a, fill)
-    y: Tensor = getattr(x, name)(axis, bool(keepdims))
-    return operations.where(np.all(missing, axis=axis, keepdims=bool(keepdims)), np.nan, y)
+    y: Tensor = getattr(x, name)(axis, check_flag("keepdims", keepdims))
+    return operations.where(
+        np.all(missing, axis=axis, keepdims=check_flag("keepdims", keepdims)), np.nan, y
+    )
 
 
 def nanmean(
@@ -398,7 +406,7 @@ def average(
     """
     x = as_tensor(a)
     if weights is None:
-        y = x.mean(axis, bool(keepdims))
+        y = x.mean(axis, check_flag("keepdims", keepdims))
         total: Tensor = as_tensor(np.full(y.shape, x.size / y.size if y.size else 0, y.dtype))
     else:
         w = _weights(x, as_tensor(weights), axis)
@@ -406,10 +414,10 @@ def average(
         dtype = np.result_type(*kinds)
         total = sum(w, axis, dtype, keepdims)
         run_check(_not_zero, total)
-        y = (x.astype(dtype) * w.astype(dtype)).sum(axis, bool(keepdims))
+        y = (x.astype(dtype) * w.astype(dtype)).sum(axis, check_flag("keepdims", keepdims))
         y = y / total
         total = total if total.shape == y.shape else total.broadcast_to(y.shape)
-    return (y, total) if returned else y
+    return (y, total) if check_flag("returned", returned) else y
 
 
 def _not_zero(total: Value) -> None:
@@ -425,7 +433,9 @@ def _weights(x: Tensor, w: Tensor, axis: Axis) -> Tensor:
         raise TypeError(
             f"average: weights of shape {w.shape} for an array of shape {x.shape} need an axis"
         )
-    axes = [a % x.ndim for a in (axis if isinstance(axis, tuple) else (axis,))]
+    axes = [
+        from_the_end(a, x.ndim) % x.ndim for a in (axis if isinstance(axis, tuple) else (axis,))
+    ]
     if w.shape != tuple(x.shape[a] for a in axes):
         raise ValueError(
             f"average: weights of shape {w.shape} along axis {axis} of shape {x.shape}"
@@ -449,7 +459,7 @@ def median(a: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     >>> tg.median(tg.Tensor([3.0, 1.0, 7.0, 5.0]))
     Tensor(4.)
     """
-    x = as_tensor(a)
+    x, keepdims = as_tensor(a), check_flag("keepdims", keepdims)
     ordered = sort(rows_along(x, axis)[0])
     n = ordered.shape[-1]
     middle = ordered[..., n // 2 : n // 2 + 1] if n % 2 else ordered[..., n // 2 - 1 : n // 2 + 1]
@@ -515,16 +525,24 @@ def percentile(
 
 # Methods that choose an element and never interpolate.
 _CHOOSING = ("inverted_cdf", "closest_observation", "lower", "higher", "nearest")
+_METHODS = (
+    *_CHOOSING, "averaged_inverted_cdf", "interpolated_inverted_cdf", "hazen", "weibull", "linear",
+    "median_unbiased", "normal_unbiased", "midpoint",
+)  # fmt: skip
 
 
 def _quantile(of: Value, a: Value, q: Value, axis: Axis, method: str, keepdims: bool) -> Tensor:
-    x = as_tensor(a)
+    x, keepdims = as_tensor(a), check_flag("keepdims", keepdims)
     ordered = sort(rows_along(x, axis)[0])
     n = ordered.shape[-1]
     weak = type(q) in (int, float)
     fraction = q if weak else as_numbers(q, "q")
     # Among the places 0 to n - 1 themselves, NumPy finds the place of a quantile.
-    place = of(np.arange(float(n)), fraction, method=method)
+    check_choice("method", method, _METHODS)
+    try:
+        place = of(np.arange(float(n)), fraction, method=method)
+    except Exception as error:
+        raise refusal(of.__name__, (x._value, q), error) from None
     if of is np.percentile:
         fraction = np.true_divide(fraction, x.dtype.type(100) if x.dtype.kind == "f" else 100)
     kind = np.asarray(fraction).dtype

@@ -267,7 +267,7 @@ class Tensor(Node):
         if recorder is not None:
             gradient = recorder.gradient_of(self)
             if gradient is not NotImplemented:  # a Tensor, with which a step can compute
-                return gradient  # type: ignore[no-any-return]
+                return None if gradient is None else recorder.returning(gradient)
         return None if self._grad is None else _read_only_view(self._grad)
 
     @grad.setter
@@ -464,7 +464,11 @@ class Tensor(Node):
                 return NotImplemented
         a, b = self._value, other._value
         if type(a) is type(b) is np.ndarray and a.ndim > 1 < b.ndim:
-            return apply(p.matmul, self, other)
+            try:
+                y = p.matmul.value(a, b)
+            except Exception as error:
+                raise refusal("matmul", (a, b), error) from None
+            return record(p.matmul, y, (self, other), (a, b))
         return matmul(self, other)
 
     def __rmatmul__(self, other: Value) -> Tensor:
@@ -570,7 +574,7 @@ class Tensor(Node):
     # ── NumPy's protocols ─────────────────────────────────────────────────────────────────────
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
-        if self._passes_gradient():
+        if self._requires_grad:
             raise TypeError(
                 f"converting {self.label()} to an array would silently drop its gradient; "
                 "use t.data or t.detach() if that is meant"

@@ -105,8 +105,7 @@ def gradients_where_reached(
             if isinstance(cotangent, Tensor):
                 cotangent = cotangent.detach()
             found = gradients_where_reached(output, tensors, cotangent, create_graph=True)
-        recorder.returning([g for g in found if g is not None])
-        return found
+        return [g if g is None else recorder.returning(g) for g in found]
     seed = _seed(output, cotangent, create_graph)
     kept = backpropagate(
         output, seed if create_graph else seed._value, wanted=tensors, create_graph=create_graph

@@ -287,6 +287,7 @@ def _weigh(losses: Tensor, weight: Any, name: str = "weight") -> Tensor:
     if weight is None:
         return losses
     w = validation.as_floating(weight, f"a {name}")
-    if np.broadcast_shapes(losses.shape, w.shape) != losses.shape:
+    pairs = zip(w.shape[::-1], losses.shape[::-1], strict=False)
+    if w.ndim > losses.ndim or any(m not in (1, n) for m, n in pairs):
         raise ValueError(f"a {name} of shape {w.shape} is too large for losses of {losses.shape}")
     return losses * at_least_float32(w)

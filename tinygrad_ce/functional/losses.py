@@ -215,7 +215,8 @@ def cross_entropy(
     >>> cross_entropy(Tensor([[0.0, 0.0], [np.nan, 5.0]]), [1, -100], ignore_index=-100)
     Tensor(0.69314718)
     """
-    check_choice("reduction", reduction, REDUCTIONS)
+    if type(reduction) is not str or reduction not in REDUCTIONS:
+        check_choice("reduction", reduction, REDUCTIONS)
     z, y, w, dtype = validation.validate_cross_entropy(
         logits, target, axis, weight, ignore_index, label_smoothing, check_targets
     )

@@ -65,7 +65,8 @@ def validate_cross_entropy(
     if weight is not None:
         w = as_class_weights(weight, n_classes)
         dtype = np.result_type(dtype, w.dtype)
-    check_real("label_smoothing", label_smoothing, 0, 1)
+    if type(label_smoothing) is not float or label_smoothing:
+        check_real("label_smoothing", label_smoothing, 0, 1)
     compute_dtype = dtype if dtype.itemsize > 2 else np.dtype(np.float32)
     return (
         _cast(z, compute_dtype),

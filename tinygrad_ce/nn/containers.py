@@ -13,9 +13,9 @@ from ..arguments import (
     check_choice,
     check_generator,
     check_integer,
+    check_iterable,
     check_kind,
     check_sequence,
-    iterate,
     shown,
 )
 from ..engine.tensor import Tensor, as_tensor
@@ -54,11 +54,7 @@ class Sequential(Module):
         return len(self.layers)
 
     def __getitem__(self, i: int) -> Module:
-        try:
-            return self.layers[i]
-        except (TypeError, IndexError) as error:  # by which a for loop ends
-            what = f"a Sequential of {len(self)} layers has no layer {shown(i)}"
-            raise type(error)(what) from None
+        return _layer_of(self, i)
 
     def forward(self, x: Any) -> Tensor:
         """Map x by each layer in turn."""
@@ -66,6 +62,14 @@ class Sequential(Module):
         for layer in self.layers:
             y = layer(y)
         return y
+
+
+def _layer_of(module: Sequential | ModuleList, i: int) -> Module:
+    try:
+        return module.layers[i]
+    except (TypeError, IndexError) as error:  # by which a for loop ends
+        what = f"a {type(module).__name__} of {len(module)} layers has no layer {shown(i)}"
+        raise type(error)(what) from None
 
 
 class ModuleList(Module):
@@ -85,7 +89,7 @@ class ModuleList(Module):
 
     def __init__(self, modules: Iterable[Module] = ()) -> None:
         self.layers: tuple[Module, ...] = ()
-        for module in iterate("modules", modules, Module):
+        for module in check_iterable("modules", modules):
             self.append(module)
 
     def append(self, module: Module) -> None:
@@ -102,7 +106,7 @@ class ModuleList(Module):
         return iter(self.layers)
 
     def __getitem__(self, i: int) -> Module:
-        return self.layers[i]
+        return _layer_of(self, i)
 
 
 class MLP(Sequential):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from .. import functional
-from ..arguments import check_choice
+from ..arguments import check_choice, check_flag, check_integer, check_real
 from ..engine.tensor import Tensor, as_tensor
 from ..functional.losses import REDUCTIONS, Reduction
 from .module import Module
@@ -16,6 +16,12 @@ class _Loss(Module):
 
     def __init__(self, *, reduction: Reduction = "mean") -> None:
         self.reduction = check_choice("reduction", reduction, REDUCTIONS)
+
+    def _keep_options(self, axis: int, ignore_index: int | None, weight: Any) -> None:
+        self.axis = check_integer("axis", axis)
+        if ignore_index is not None:
+            ignore_index = check_integer("ignore_index", ignore_index)
+        self.ignore_index, self.weight = ignore_index, _as_weight(weight)
 
     def extra_repr(self) -> str:
         """Return the reduction, if it is not the mean."""
@@ -40,8 +46,8 @@ class CrossEntropyLoss(_Loss):
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__(reduction=reduction)
-        self.axis, self.ignore_index, self.label_smoothing = axis, ignore_index, label_smoothing
-        self.weight = _as_weight(weight)
+        self._keep_options(axis, ignore_index, weight)
+        self.label_smoothing = check_real("label_smoothing", label_smoothing, 0, 1)
 
     def forward(self, logits: Any, target: Any) -> Tensor:
         """Return the loss of logits (..., C) and labels (...) or distributions (..., C)."""
@@ -68,7 +74,7 @@ class NLLLoss(_Loss):
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__(reduction=reduction)
-        self.axis, self.ignore_index, self.weight = axis, ignore_index, _as_weight(weight)
+        self._keep_options(axis, ignore_index, weight)
 
     def forward(self, log_probs: Any, target: Any) -> Tensor:
         """Return the loss of log-probabilities (..., C) and labels (...)."""
@@ -103,7 +109,7 @@ class HuberLoss(_Loss):
 
     def __init__(self, *, reduction: Reduction = "mean", delta: float = 1.0) -> None:
         super().__init__(reduction=reduction)
-        self.delta = delta
+        self.delta = check_real("delta", delta, 0)
 
     def forward(self, prediction: Any, target: Any) -> Tensor:
         """Return the loss of two arrays of equal shape."""
@@ -154,7 +160,7 @@ class KLDivLoss(Module):
         log_target: bool = False,
     ) -> None:
         self.reduction = check_choice("reduction", reduction, (*REDUCTIONS, "batchmean"))
-        self.log_target = log_target
+        self.log_target = check_flag("log_target", log_target)
 
     def forward(self, log_probs: Any, target: Any) -> Tensor:
         """Return the loss of two arrays of equal shape."""

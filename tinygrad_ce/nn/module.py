@@ -49,9 +49,12 @@ class Module:
         cls._scope = scope(cls.__name__)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        for path, part in _parts_of(name, value):
-            if isinstance(part, Tensor) and part.name is None:
-                part.name = path
+        try:
+            for path, part in _parts_of(name, value):
+                if isinstance(part, Tensor) and part.name is None:
+                    part.name = path
+        except RecursionError:
+            raise ValueError(f"{printable(name)} is a list or dict that holds itself") from None
         super().__setattr__(name, value)
 
     def forward(self, *args: Any, **kwargs: Any) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import LARGEST, check_real, iterate
+from ..arguments import LARGEST, check_iterable, check_kind, check_real
 from ..engine.commit import commit
 from ..engine.context import active_recorder, no_grad
 from ..engine.linear_algebra import norm
@@ -56,8 +56,7 @@ def clip_grad_norm_(
     array([0.6, 0.8])
     """
     max_norm = check_real("max_norm", max_norm, 0)
-    infinite = isinstance(norm_type, float) and norm_type == np.inf
-    if not infinite and not check_real("norm_type", norm_type, 0):
+    if not check_real("norm_type", norm_type, 0, np.inf):
         raise ValueError("norm_type is above 0, got 0")
     with no_grad():
         found = _gradients(params)
@@ -102,12 +101,12 @@ def clip_grad_value_(params: Tensor | Iterable[Tensor], clip_value: float) -> No
 
 def _gradients(params: Tensor | Iterable[Tensor]) -> dict[Tensor, Tensor]:
     """The gradients that there are, as Tensors: the same operations run in a compiled step."""
-    parameters = [params] if isinstance(params, Tensor) else params
     found: dict[Tensor, Tensor] = {}
-    for parameter in iterate("params", parameters, Tensor):
-        g: Any = parameter.grad
+    several = [params] if isinstance(params, Tensor) else check_iterable("parameters", params)
+    for parameter in several:
+        g: Any = check_kind("a parameter", parameter, Tensor).grad
         if g is not None:
-            found[parameter] = g if isinstance(g, Tensor) else constant(g[()])
+            found[parameter] = Tensor(g) if isinstance(g, Tensor) else constant(g[()])
     return found
 
 

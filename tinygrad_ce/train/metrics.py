@@ -47,6 +47,8 @@ def evaluate(
     (0.763..., 0.5)
     """
     y = as_numbers(y, "y", copy=None)
+    if not y.ndim:
+        raise ValueError("y is a scalar: expected one label a row")
     n, total, correct = 0, 0.0, 0.0
     for logits, rows in _logits_of_blocks(model, X):
         targets = y[rows]

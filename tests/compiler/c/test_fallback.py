@@ -93,3 +93,17 @@ def test_what_is_saved_is_a_whole_module_that_looks_at_its_arguments(tmp_path):
         module.step(np.ones(3), p.data, 0.1, np.random.default_rng(0))
     with pytest.raises(TypeError, match="takes 4 arguments"):
         module.step(np.ones(2))
+
+
+def test_what_lies_alike_in_memory_may_say_so_in_other_words():
+    """Along an axis of length 1, NumPy says one thing or another."""
+
+    def f(x):
+        return x.T[..., ::-1].mean(-1, keepdims=True)
+
+    x = np.arange(12.0, dtype=np.float32).reshape(3, 4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        compiled = tg.compile(f, backend="c")
+        assert_same_bits(compiled(x), f(tg.Tensor(x)))
+    assert "PyMODINIT_FUNC" in compiled.source

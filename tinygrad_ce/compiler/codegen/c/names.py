@@ -16,7 +16,7 @@ KEYWORDS = set(
     free_memory numpy_source methods module fabs fabsf sqrt sqrtf isfinite memcpy memset free
     """.split()  # noqa: SIM905
 )
-RISKY = re.compile(r"(Py|py|NPY|npy|_|st_|sched_|import_|loop_|scalar_|array_object_|fast_)")
+RISKY = re.compile(r"(Py|py|NPY|npy|st_|sched_|import_|loop_|scalar_|array_object_|fast_)")
 CAPITALS = re.compile(r"[A-Z][A-Z0-9_]{2,}|.*_(float|double|npy_bool|npy_int64)")
 
 
@@ -24,9 +24,10 @@ def c_name(name: str) -> str:
     """A name as one of C's that is nothing else there.
 
     >>> [c_name(name) for name in ("weight_1", "int", "σ", "NULL", "PyObject", "I", "X")]
-    ['weight_1', 'int_', 's_', 'NULL_', 'PyObject_', 'I_', 'X']
+    ['weight_1', 'int_', 'x_', 'NULL_', 'PyObject_', 'I_', 'X']
     """
-    text = re.sub(r"[^A-Za-z0-9_]", "_", name)
-    if text in KEYWORDS or RISKY.match(text) or CAPITALS.fullmatch(text):
-        return f"{text.lstrip('_')}_"
-    return text
+    text = re.sub(r"[^A-Za-z0-9_]", "_", name).lstrip("_")
+    if not text or text[0].isdigit():
+        text = f"x_{text}"
+    taken = text in KEYWORDS or RISKY.match(text) or CAPITALS.fullmatch(text)
+    return f"{text}_" if taken else text

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ....engine import primitives as p
+from ....engine.names import printable
 from ...ir import Op, Program
 from ...memory import Plan
 from ...memory import plan_memory as plan_numpy
 from ...passes import upper_bound
-from ..literals import identifier
+from ..literals import LONGEST_NAME, identifier
 from ..naming import assign_names
 from ..printer import Source, _generator_names, _heading
 from . import helpers
@@ -132,7 +133,8 @@ class _Printer:
     def heading(self, stage: Stage) -> str:
         """The scopes in which the operations of a stage were made."""
         found = dict.fromkeys(filter(None, map(_heading, stage.ops)))
-        return ", ".join(found).rstrip("\\ ")  # which would go on with the comment
+        text = ", ".join(printable(name, LONGEST_NAME) for name in found)
+        return text.rstrip("\\ ")  # with a backslash, the next line would be of the comment
 
     # ── The module ────────────────────────────────────────────────────────────────────────────
 

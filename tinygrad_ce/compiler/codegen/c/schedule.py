@@ -261,6 +261,8 @@ class Schedule:
         if self.open is not None and (ordered or self.depends(op, self.open.how, self.waiting)):
             self.open.after.append(stage)
             self.waiting.add(op)
+            if op.primitive is verified:  # what takes these labels comes behind their check
+                self.waiting.add(self.source(op.inputs[0]))
         else:
             self.stages.append(stage)
 
