@@ -175,21 +175,6 @@ def check_iterable(what: str, value: Any) -> Iterator[Any]:
         raise TypeError(f"{what} are in a list, for instance, got {shown(value)}") from None
 
 
-def iterate(what: str, value: Any, kind: type[Given]) -> Iterator[Given]:
-    """Iterate over the parts of a list or another iterable, which are all of one class."""
-    parts = None
-    while True:
-        try:
-            parts = iter(value) if parts is None else parts
-            part = next(parts)
-        except StopIteration:
-            return
-        except Exception:
-            expected = f"{what} are in a list or another iterable"
-            raise TypeError(f"{expected}, got {shown(value)}") from None
-        yield check_kind(f"one of {what}", part, kind)
-
-
 def check_flag(what: str, value: object) -> bool:
     """Return True or False."""
     if not isinstance(value, bool | np.bool_):

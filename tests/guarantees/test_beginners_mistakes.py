@@ -35,7 +35,7 @@ MISTAKES = [
     ("a method", lambda: optim.Adam(Net().parameters), TypeError, r"Adam\(model\.parameters\(\)"),
     ("one Tensor", lambda: optim.SGD(tg.Tensor(1.0, True), 0.1), TypeError, r"write \[parameter"),
     ("named", lambda: optim.SGD(Net().named_parameters(), 0.1), TypeError,
-     "one of params is a Tensor"),
+     r"parameters\(\) lists"),
     ("swapped", lambda: F.cross_entropy(Y, Z), TypeError, "swapped: the logits come first"),
     ("swapped Tensors", lambda: F.cross_entropy(tg.Tensor(Y), tg.Tensor(Z)), TypeError, "swapped"),
     ("swapped floats", lambda: F.cross_entropy(Y * 1.0, Z), ValueError, "logits come first"),

@@ -36,9 +36,67 @@ def adam(p, gs, lr, weight_decay=0.0, decoupled=False, b1=0.9, b2=0.999, eps=1e-
     return p
 
 
+def nesterov(p, gs, lr, momentum):
+    """Sutskever and others, as PyTorch writes it."""
+    v = 0.0
+    for g in gs:
+        v = momentum * v + g
+        p = p - lr * (g + momentum * v)
+    return p
+
+
+def amsgrad(p, gs, lr, b1=0.9, b2=0.5, eps=1e-8):
+    """Reddi and others' algorithm 2, with the corrections of Adam, as PyTorch has them."""
+    m = v = largest = 0.0
+    for t, g in enumerate(gs, 1):
+        m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g**2
+        largest = np.maximum(largest, v)
+        p = p - lr * (m / (1 - b1**t)) / (np.sqrt(largest / (1 - b2**t)) + eps)
+    return p
+
+
+def rmsprop(p, gs, lr, alpha, eps, momentum, centered):
+    """Graves's, as PyTorch documents it."""
+    m = v = b = 0.0
+    for g in gs:
+        v, m = alpha * v + (1 - alpha) * g**2, alpha * m + (1 - alpha) * g
+        b = momentum * b + g / (np.sqrt(v - m**2 if centered else v) + eps)
+        p = p - lr * b
+    return p
+
+
+def adagrad(p, gs, lr, decay, start):
+    """Duchi and others', as PyTorch documents it."""
+    total = start
+    for t, g in enumerate(gs):
+        total = total + g**2
+        p = p - lr / (1 + t * decay) * g / (np.sqrt(total) + 1e-10)
+    return p
+
+
 @pytest.mark.parametrize(
     ("make", "reference"),
     [
+        (
+            lambda ps: optim.SGD(ps, 0.1, 0.9, nesterov=True),
+            lambda p, gs: nesterov(p, gs, 0.1, 0.9),
+        ),
+        (
+            lambda ps: optim.Adam(ps, 0.1, (0.9, 0.5), amsgrad=True),
+            lambda p, gs: amsgrad(p, gs, 0.1),
+        ),
+        (
+            lambda ps: optim.RMSprop(ps, 0.1, 0.9, 1e-3, momentum=0.5, centered=True),
+            lambda p, gs: rmsprop(p, gs, 0.1, 0.9, 1e-3, 0.5, True),
+        ),
+        (
+            lambda ps: optim.RMSprop(ps, 0.1, 0.9, 1e-3),
+            lambda p, gs: rmsprop(p, gs, 0.1, 0.9, 1e-3, 0, False),
+        ),
+        (
+            lambda ps: optim.Adagrad(ps, 0.1, 0.5, initial_accumulator_value=0.25),
+            lambda p, gs: adagrad(p, gs, 0.1, 0.5, 0.25),
+        ),
         (lambda ps: optim.SGD(ps, 0.1), lambda p, gs: sgd(p, gs, 0.1)),
         (lambda ps: optim.SGD(ps, 0.1, 0.9), lambda p, gs: sgd(p, gs, 0.1, 0.9)),
         (lambda ps: optim.SGD(ps, 0.1, 0.9, 0.3), lambda p, gs: sgd(p, gs, 0.1, 0.9, 0.3)),
@@ -354,7 +412,7 @@ def parameters(n=2):
         (lambda: optim.SGD([{"params": [p := parameters()[0]]}, {"params": [p]}], 0.1), ValueError,
          "given twice"),
         (lambda: optim.ParameterGroups([]), ValueError, "at least one parameter"),
-        (lambda: optim.ParameterGroups(parameters()), TypeError, "one of groups"),
+        (lambda: optim.ParameterGroups(parameters()), TypeError, "a group"),
     ],
 )  # fmt: skip
 def test_new_rules_and_groups_refuse_with_an_explanation(make, error, says):

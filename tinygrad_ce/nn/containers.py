@@ -15,7 +15,6 @@ from ..arguments import (
     check_integer,
     check_kind,
     check_sequence,
-    iterate,
     shown,
 )
 from ..engine.tensor import Tensor, as_tensor
@@ -89,7 +88,7 @@ class ModuleList(Module):
 
     def __init__(self, modules: Iterable[Module] = ()) -> None:
         self.layers: tuple[Module, ...] = ()
-        for module in iterate("modules", modules, Module):
+        for module in check_iterable("modules", modules):
             self.append(module)
 
     def append(self, module: Module) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import LARGEST, check_real, iterate
+from ..arguments import LARGEST, check_iterable, check_kind, check_real
 from ..engine.commit import commit
 from ..engine.context import active_recorder, no_grad
 from ..engine.linear_algebra import norm
@@ -102,9 +102,9 @@ def clip_grad_value_(params: Tensor | Iterable[Tensor], clip_value: float) -> No
 def _gradients(params: Tensor | Iterable[Tensor]) -> dict[Tensor, Tensor]:
     """The gradients that there are, as Tensors: the same operations run in a compiled step."""
     found: dict[Tensor, Tensor] = {}
-    parameters = [params] if isinstance(params, Tensor) else params
-    for parameter in iterate("params", parameters, Tensor):
-        g: Any = parameter.grad
+    several = [params] if isinstance(params, Tensor) else check_iterable("parameters", params)
+    for parameter in several:
+        g: Any = check_kind("a parameter", parameter, Tensor).grad
         if g is not None:
             found[parameter] = Tensor(g) if isinstance(g, Tensor) else constant(g[()])
     return found

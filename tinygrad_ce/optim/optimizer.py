@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
-from ..arguments import check_kind, iterate, shown
+from ..arguments import check_iterable, check_kind, shown
 from ..engine.commit import clear_gradients, commit
 from ..engine.context import active_recorder
 from ..engine.tensor import Tensor
@@ -218,7 +218,7 @@ class ParameterGroups(Optimizer):
     def __init__(self, groups: Iterable[Optimizer], *args: Any, **options: Any) -> None:
         if "params" in vars(self):
             return  # Python initializes what __new__ returns, which has been initialized
-        members = tuple(iterate("groups", groups, Optimizer))
+        members = [check_kind("a group", g, Optimizer) for g in check_iterable("groups", groups)]
         self.params = _as_parameters("ParameterGroups", chain(*(g.params for g in members)))
         self._groups = tuple(chain(*(group.param_groups for group in members)))
 
@@ -303,7 +303,12 @@ def _as_parameters(name: str, params: Any) -> list[Tensor]:
     if callable(params):
         raise TypeError(f"{name} got a function: call it, as in {name}(model.parameters(), …)")
     parameters: list[Tensor] = []
-    for parameter in iterate("params", params, Tensor):
+    for parameter in check_iterable("parameters", params):
+        if not isinstance(parameter, Tensor):
+            raise TypeError(
+                f"a parameter is a Tensor, got {shown(parameter)}; model.parameters() lists those "
+                "of a model"
+            )
         if not parameter.requires_grad or parameter.primitive is not None:
             raise ValueError(
                 f"{parameter.label()} is no parameter: that is a leaf with requires_grad=True"
