@@ -56,6 +56,8 @@ def sum(
     >>> tg.sum(tg.Tensor([[1.0, 2.0], [3.0, 4.0]]), axis=0)
     Tensor([4., 6.])
     """
+    if type(a) is Tensor and dtype is None is initial and where is True:  # as it mostly is
+        return a.sum(axis, bool(keepdims))
     total = _prepare(a, dtype, where, 0).sum(axis, bool(keepdims))
     return total if initial is None else total + initial
 
