@@ -167,6 +167,7 @@ def test_lists_of_numbers_are_arrays_and_lists_of_arrays_are_trees():
         (lambda: tg.grad(lambda x: x, has_aux=True)(1.0), TypeError, "must return a pair"),
         (lambda: tg.vjp(outputs, POINT)[1]({"a": 1.0}), ValueError, "expected the containers"),
         (lambda: tg.vjp(outputs, POINT)[1]({"a": 1.0, "b": [1.0, 1.0]}), ValueError, "shape"),
+        (lambda: tg.vjp(outputs, POINT)[1]({"a": X, "b": [1.0]}), ValueError, "containers"),
         (lambda: tg.jvp(outputs, [POINT], [{"x": 1.0}]), ValueError, "tangent 0: expected"),
         (lambda: tg.hvp(lambda p: f(p, X), P, {}), ValueError, "hvp: v: expected"),
         (lambda: tg.vjp(lambda x: (x, 1), 1.0), TypeError, "must return a Tensor, got int"),

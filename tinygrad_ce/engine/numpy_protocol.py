@@ -8,7 +8,6 @@ refused with its reason, so that no gradient is silently lost.
 from __future__ import annotations
 
 import inspect
-from functools import lru_cache
 from itertools import takewhile
 from typing import NamedTuple
 
@@ -36,7 +35,13 @@ def call_function(function: Function, args: Arguments, kwargs: Options) -> Value
     ours = FUNCTIONS.get(function) or _load(FUNCTIONS, function)
     if not kwargs and len(args) == 1:
         return ours(*args)
-    call = _call(function, ours)
+    call = _CALLS.get(function) or _CALLS.setdefault(function, _call(function, ours))
+    if len(args) <= call.same and kwargs.keys() <= call.known:
+        for value in kwargs.values():
+            if value is np._NoValue:
+                break
+        else:
+            return ours(*args, **kwargs)
     if len(args) > call.same:
         named = dict(zip(call.names[call.same :], args[call.same :]))  # noqa: B905  NumPy counted
         args, kwargs = args[: call.same], named | dict(kwargs)
@@ -82,7 +87,9 @@ class _Call(NamedTuple):
     any_name: bool
 
 
-@lru_cache(maxsize=1024)
+_CALLS: dict[Function, _Call] = {}
+
+
 def _call(function: Function, ours: Function) -> _Call:
     parameters = inspect.signature(ours).parameters
     kinds = {parameter.kind for parameter in parameters.values()}

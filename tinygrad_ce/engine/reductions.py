@@ -56,7 +56,10 @@ def sum(
     >>> tg.sum(tg.Tensor([[1.0, 2.0], [3.0, 4.0]]), axis=0)
     Tensor([4., 6.])
     """
-    total = _prepare(a, dtype, where, 0).sum(axis, check_flag("keepdims", keepdims))
+    keepdims = check_flag("keepdims", keepdims)
+    if type(a) is Tensor and dtype is None is initial and where is True:  # as it mostly is
+        return a.sum(axis, keepdims)
+    total = _prepare(a, dtype, where, 0).sum(axis, keepdims)
     return total if initial is None else total + initial
 
 
