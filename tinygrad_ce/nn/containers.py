@@ -13,6 +13,7 @@ from ..arguments import (
     check_choice,
     check_generator,
     check_integer,
+    check_iterable,
     check_kind,
     check_sequence,
     shown,
