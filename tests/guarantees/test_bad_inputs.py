@@ -982,8 +982,7 @@ rows_of(" ".join(sorted({*numpy_functions()} - OTHERWISE)), of_first_array, x=te
 
 
 METHODS = """prod cumprod ptp any all round nonzero searchsorted argpartition argsort dot ravel take
-repeat trace diagonal compress __mod__ __rmod__ __floordiv__ __rfloordiv__ __divmod__ __rdivmod__
-__getattr__"""
+repeat trace diagonal compress __mod__ __rmod__ __floordiv__ __rfloordiv__ __divmod__ __rdivmod__"""
 # Not of a class but of its subclasses, of results that we make, or always refused.
 WITHOUT_A_ROW = {
     "nn.Module.forward", "train.History", "train.History.add", "engine.FreedGraphError",
@@ -1005,7 +1004,7 @@ WITHOUT_A_ROW |= {
     "Tensor.__dlpack__", "Tensor.prod", "Tensor.cumprod", "Tensor.ptp", "Tensor.any",
     "Tensor.all", "Tensor.round", "Tensor.nonzero", "Tensor.searchsorted", "Tensor.argpartition",
     "Tensor.argsort", "Tensor.dot", "Tensor.ravel", "Tensor.take", "Tensor.repeat",
-    "Tensor.trace", "Tensor.diagonal", "Tensor.compress", "Tensor.__getattr__", "no_grad",
+    "Tensor.trace", "Tensor.diagonal", "Tensor.compress", "no_grad",
     "detect_nan", "nan_to_num", "clip", "interp", "trapezoid", "unwrap", "polyval", "cov",
     "corrcoef", "round", "searchsorted", "digitize", "isin", "unique", "array", "zeros", "ones",
     "full", "eye", "arange", "linspace", "zeros_like", "ones_like", "full_like", "append",

@@ -161,6 +161,19 @@ _NOT_HERE = {
     **dict.fromkeys(("device", "to_device"), "arrays are NumPy's, in the memory of the CPU"),
 }
 
+
+class _Missing:
+    """An attribute that there is not: reading it says what to use instead."""
+
+    __slots__ = ("message",)
+
+    def __init__(self, name: str, remedy: str) -> None:
+        self.message = f"a Tensor has no {name}: {remedy}"
+
+    def __get__(self, tensor: Tensor | None, kind: type) -> Value:
+        raise AttributeError(self.message)
+
+
 _NUMBERS = frozenset((bool, int, float))
 
 
@@ -792,11 +805,13 @@ class Tensor(Node):
         function: Callable[..., Tensor] = _of_module("rearranging", "compress")
         return function(condition, self, axis)
 
-    def __getattr__(self, name: str) -> Value:
-        if name in _NOT_HERE:
-            raise AttributeError(f"a Tensor has no {name}: {_NOT_HERE[name]}")
-        raise AttributeError(f"'Tensor' object has no attribute {name!r}")
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if name not in _NOT_HERE]
 
+
+# Not by __getattr__, with which Python would no longer specialize how attributes are read.
+for _name, _remedy in _NOT_HERE.items():
+    setattr(Tensor, _name, _Missing(_name, _remedy))
 
 _NUMERIC = (Tensor, np.ndarray, np.generic, int, float, complex, list, tuple)
 _power = _binary(p.power)
