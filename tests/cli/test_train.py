@@ -6,6 +6,7 @@ import io
 import json
 import os
 import signal
+import stat
 import struct
 import subprocess
 import sys
@@ -126,6 +127,18 @@ def test_the_data_sets_with_names_are_trained_on_like_files(here, capsys):
     assert json.loads(capsys.readouterr().out)["validation_accuracy"] > 0.8
     assert main(["evaluate", "run", "iris", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["rows"] == 150
+
+
+def test_save_writes_the_network_through_a_link_and_replaces_no_pipe(here, capsys):
+    (here / "real").write_bytes(b"old")
+    (here / "link").symlink_to(here / "real")
+    os.mkfifo(here / "pipe")
+    assert main(["train", "--epochs", "1", "--save", "link"]) == 0
+    assert (here / "link").is_symlink()
+    assert nn.load(here / "real").predict(data.iris()[0]).shape == (150,)
+    assert main(["train", "--epochs", "1", "--save", "pipe"]) == 2
+    assert stat.S_ISFIFO((here / "pipe").stat().st_mode)
+    assert "pipe" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_options_reach_the_training(here, capsys):

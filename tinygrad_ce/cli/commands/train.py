@@ -6,13 +6,14 @@ import argparse
 import json
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from ... import data
-from ...atomic_files import ensure_writable
+from ...atomic_files import ensure_writable, write_file
 from ...data.columns import POLICIES
 from ..options import UsageError, any_path, file_path, number, positive_number, whole_number
-from ..run_folder import Run, fingerprint
+from ..run_folder import MODEL, Run, fingerprint
 from ..training_run import ACTIVATIONS, OPTIMIZERS, SCHEDULES, train_run
 
 EXAMPLES = """\
@@ -67,7 +68,7 @@ HYPERPARAMETERS: dict[str, tuple[Any, dict[str, Any]]] = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLES
     names = " or ".join(data.DATASETS)
-    what = f"a CSV file with a header, perhaps gzipped; - for stdin; or {names}"
+    what = f"a CSV file with a header, perhaps gzipped; - for stdin; or {names} (default: iris)"
     parser.add_argument("data", nargs="?", metavar="DATA.csv", help=what)
     parser.add_argument("--target", metavar="COLUMN", help="the column with the classes")
     parser.add_argument("--out", type=any_path, metavar="RUN", help="the folder that is made")
@@ -89,6 +90,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             options["help"] += f" (default: {shown})"
         training.add_argument(f"--{name}", **options)
     output = parser.add_argument_group("output")
+    save = "write the network to one file, too, which nn.load reads; needs no --out"
+    output.add_argument("--save", type=file_path, metavar="FILE", help=save)
     log = "write the measures of each epoch as CSV or as lines of JSON"
     output.add_argument("--log", type=file_path, metavar="FILE.csv|.jsonl", help=log)
     board = "write the measures as TensorBoard reads them"
@@ -108,7 +111,9 @@ def run(arguments: argparse.Namespace) -> int:
         settings = Run(folder).read_settings()
         Run(folder).remove_parts()
         return _train(Run(folder), settings, True, arguments.json)
-    if arguments.data is None or arguments.out is None:
+    if arguments.data is None and arguments.target is None:
+        arguments.data = "iris"
+    if arguments.data is None or (arguments.out is None and arguments.save is None):
         missing = "DATA.csv" if arguments.data is None else "--out RUN"
         raise UsageError(f"train needs {missing}, as in: {EXAMPLES.splitlines()[1].strip()}")
     if arguments.target is None and arguments.data not in data.DATASETS:
@@ -118,13 +123,19 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.log is not None and arguments.log.suffix not in (".csv", ".jsonl"):
         raise UsageError(f"--log ends in .csv or .jsonl, got {arguments.log}")
     settings = _settings(arguments)
-    return _train(Run(arguments.out), settings, False, arguments.json)
+    with TemporaryDirectory() as temporary:
+        run = Run(arguments.out or Path(temporary))
+        return _train(run, settings, False, arguments.json, arguments.save)
 
 
-def _train(run: Run, settings: dict[str, Any], resumed: bool, as_json: bool) -> int:
-    logs = [Path(settings["log"])] if settings["log"] else []
-    with ensure_writable([*run.paths, *logs]):
+def _train(
+    run: Run, settings: dict[str, Any], resumed: bool, as_json: bool, save: Path | None = None
+) -> int:
+    others = [Path(settings["log"])] if settings["log"] else []
+    with ensure_writable([*run.paths, *others, *([save] if save else [])]):
         result = train_run(run, settings, resumed)
+        if save and result["stopped"] != "interrupted":
+            write_file(save, (run.folder / MODEL).read_bytes())
     if as_json:
         print(json.dumps({"run": str(run.folder), **result}))
         return 0
@@ -135,7 +146,9 @@ def _train(run: Run, settings: dict[str, Any], resumed: bool, as_json: bool) -> 
     print(f"epoch {result['best_epoch']} of {result['epochs']}: {', '.join(measures)}")
     if result["stopped"]:
         print(f"stopped: {result['stopped']}")
-    if result["stopped"] == "interrupted":
+    if save:
+        print(f"network: {save}" if result["stopped"] != "interrupted" else "nothing was saved")
+    elif result["stopped"] == "interrupted":
         print(f"go on with: tinygrad-ce train --resume {run.folder}")
     else:
         print(f"predict with: tinygrad-ce predict {run.folder} NEW.csv")
