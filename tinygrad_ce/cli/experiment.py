@@ -157,11 +157,14 @@ def prepare(
 
 def train_network(experiment: Experiment, progress: bool = False) -> train.History:
     e = experiment
-    return train.fit(
+    history = train.fit(
         e.model, e.optimizer, e.X_train, e.y_train, epochs=e.config.epochs,
         batch_size=e.config.batch_size, rng=e.rng, X_test=e.X_test, y_test=e.y_test,
         progress=progress,
     )  # fmt: skip
+    if history.stopped == "interrupted":  # what is made of it needs the whole training
+        raise KeyboardInterrupt
+    return history
 
 
 def run_experiment(experiment: Experiment, progress: bool = False) -> Results:

@@ -28,8 +28,11 @@ def test_saved_source_runs_with_numpy_alone(optimizer, tmp_path):
         "weight_1", "bias_1", "weight_2", "bias_2"
     ]  # fmt: skip
     values = dict(zip(["weight_1", "bias_1", "weight_2", "bias_2"], parameters, strict=True))
-    for slot in training.optimizer.per_parameter_state if optimizer != "SGD" else ():
-        for name, value in zip(list(values)[:4], getattr(training.optimizer, slot), strict=True):
+    slots = {
+        slot: getattr(training.optimizer, slot) for slot in training.optimizer.per_parameter_state
+    }
+    for slot, entries in slots.items():
+        for name, value in zip(list(values)[:4] if entries else [], entries, strict=True):
             values["t" if slot == "t" else f"{slot}_{name}"] = value
     values |= {"X": X, "y": y, "lr": training.optimizer.lr}
     np.savez(tmp_path / "in.npz", **values)
