@@ -35,7 +35,7 @@ from tinygrad_ce.cli.commands import train as train_command
         ("demo --out file", "cannot write to file: not a folder"),
         ("demo --out file/below", "not a folder"),
         ("demo --out=", "--out: expected a path"),
-        ("train", "train needs DATA.csv, as in: tinygrad-ce train flowers.csv"),
+        ("train", "train needs --out RUN, as in: tinygrad-ce train flowers.csv"),
         ("train iris", "train needs --out RUN"),
         ("train rows.csv --out run", "train needs --target COLUMN"),
         ("train iris --target species --out run", "--target is of a CSV file"),
