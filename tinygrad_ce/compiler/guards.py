@@ -302,7 +302,7 @@ def _named_attributes(value: Any, names: set[str]) -> list[StateRef]:
     own = {} if is_class else _attributes(value)
     kinds = [x for x in (value if is_class else type(value)).__mro__ if not _is_library(x)]
     told = isinstance(value, Module | Stateful)  # of whose attributes the recorder is told
-    special = {name for kind in kinds for name in vars(kind) if name[:2] == "__"} - UNUSED
+    special = _special_methods(kinds, names) - UNUSED
     asks = not names.isdisjoint(("hasattr", "getattr", "AttributeError"))
     names = {name for name in names if name[:2] != "__"} | special | {"forward"}
     refs = [] if told else [StateRef(value, name) for name in sorted(names & own.keys())]
@@ -319,6 +319,12 @@ def _named_attributes(value: Any, names: set[str]) -> list[StateRef]:
                 if not told and isinstance(vars(kind)[name], PLAIN):
                     refs.append(StateRef(value, name))
     return refs
+
+
+def _special_methods(kinds: Iterable[type], names: set[str]) -> set[str]:
+    """The methods of classes that Python calls unnamed, as for len(); and what else is named."""
+    own = [pair for kind in kinds for pair in vars(kind).items() if pair[0][:2] == "__"]
+    return {name for name, x in own if name in names or callable(x) or hasattr(x, "__get__")}
 
 
 def _attributes(value: Any) -> dict[str, Any]:
