@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import tinygrad_ce as tg
+from tinygrad_ce.engine import Primitive, apply
 
 T = tg.Tensor
 
@@ -489,3 +490,18 @@ def test_a_number_beside_a_tensor_stays_a_python_number():
     two = (T(1.0, requires_grad=True) * 2).inputs[1]
     assert type(two.item()) is int
     assert (two.item(), float(two)) == (2, 2.0)
+
+
+class OwnError(ValueError):
+    pass
+
+
+@pytest.mark.parametrize("error", [OwnError("mine"), RuntimeError("mine"), KeyError("mine")])
+def test_an_error_of_a_primitive_of_ones_own_comes_through_as_it_is(error):
+    def value(x):
+        raise error
+
+    primitive = Primitive("mine", "m", value, lambda g, y, x: g)
+    with pytest.raises(type(error)) as raised:
+        apply(primitive, T(1.0))
+    assert raised.value is error

@@ -276,11 +276,10 @@ def _extreme(
 ) -> Tensor:
     if where is not True and initial is None:
         raise ValueError(f"{name} with where= needs initial=, the value of nothing")
-    x = _prepare(a, None, where, initial)
-    if initial is None or x.size:
-        y: Tensor = getattr(x, name)(axis, check_flag("keepdims", keepdims))
-    else:
-        return operations.where(True, initial, x.sum(axis, check_flag("keepdims", keepdims)))
+    x, keepdims = _prepare(a, None, where, initial), check_flag("keepdims", keepdims)
+    if initial is not None and not x.size:
+        return operations.where(True, initial, x.sum(axis, keepdims))
+    y: Tensor = getattr(x, name)(axis, keepdims)
     return y if initial is None else of_two(y, initial)
 
 
@@ -291,10 +290,8 @@ def ptp(a: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     >>> tg.ptp(tg.Tensor([1.0, 5.0, 2.0]))
     Tensor(4.)
     """
-    x = as_tensor(a)
-    return x.max(axis, check_flag("keepdims", keepdims)) - x.min(
-        axis, check_flag("keepdims", keepdims)
-    )
+    x, keepdims = as_tensor(a), check_flag("keepdims", keepdims)
+    return x.max(axis, keepdims) - x.min(axis, keepdims)
 
 
 # ── Without nan ───────────────────────────────────────────────────────────────────────────────────

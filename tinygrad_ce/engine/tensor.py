@@ -888,11 +888,12 @@ _REFUSALS = (
 
 
 def refusal(name: str, arguments: Arguments, error: Exception) -> Exception:
-    """Return the error of a function of NumPy with the name of ours, and what it was given."""
+    """Return the error of a function of NumPy with the name of ours, and what it was given.
+
+    An error of another kind is returned as it is: a user's own, or a FloatingPointError.
+    """
     kind = next((kind for kind in _REFUSALS if isinstance(error, kind)), None)
-    if type(error) in (RuntimeError, RecursionError):
-        kind = ValueError
-    if kind is None:  # FloatingPointError, where a user has asked for it
+    if kind is None or type(error).__module__.partition(".")[0] not in ("builtins", "numpy"):
         return error
     return kind(f"{name} of {', '.join(map(_described, arguments))}: {error}")
 
