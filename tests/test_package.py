@@ -60,13 +60,13 @@ def test_runtime_requires_numpy_and_graphviz_alone():
     assert required() == {"numpy", "graphviz"}
 
 
-EXTRAS = ("render", "plot", "progress", "symbolic", "checkpoint", "sklearn")
+EXTRAS = ("render", "plot", "progress", "symbolic", "checkpoint", "sklearn", "play")
 
 
 def test_all_is_the_sum_of_the_other_extras_for_users():
     parts = [required(extra) for extra in EXTRAS]
     assert set.union(*parts) == {
-        *("pygraphviz", "matplotlib", "tqdm", "sympy", "safetensors", "scikit-learn")
+        *("pygraphviz", "matplotlib", "tqdm", "sympy", "safetensors", "scikit-learn", "websockets")
     }
     assert required("all") == set.union(*parts)
     assert required("test") > required("all")
