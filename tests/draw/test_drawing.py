@@ -14,7 +14,7 @@ from draw.graphs import (
 )
 
 import tinygrad_ce as tg
-from tinygrad_ce.draw import MAX_TENSORS, Drawing, draw, svg
+from tinygrad_ce.draw import MAX_TENSORS, Drawing, draw, placement
 
 
 @pytest.mark.parametrize("retain_graph", [False, True])
@@ -33,7 +33,8 @@ def test_the_graph_is_drawn_as_backward_found_it_after_a_step_of_the_optimizer()
     first = w * w
     w.data += 1.0
     loss = (first + w * w).sum()
-    before = draw((w * w).sum()).dot
+    square = (w * w).sum()
+    before = draw(square).dot
     square = (w * w).sum()
     square.backward()
     loss.backward()
@@ -144,7 +145,7 @@ def test_notebook_never_raises_whatever_fails(monkeypatch):
     def broken(source, format):
         raise MemoryError("far too\nlarge")
 
-    monkeypatch.setattr(svg, "render", broken)
+    monkeypatch.setattr(placement, "render", broken)
     text = draw(cross_entropy_by_hand())._repr_mimebundle_()["text/plain"]
     assert text.splitlines()[-1] == "no picture: far too large"
 

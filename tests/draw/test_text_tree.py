@@ -19,11 +19,11 @@ def test_text_is_a_tree_from_the_output_to_its_inputs(no_renderer):
 def test_text_shows_plain_numbers_and_large_arrays_without_any():
     y = parameter(np.full((3, 4), np.nan), "x") * 2.0
     assert draw(y).text().splitlines() == [
-        "t2 = multiply  3×4  12 nan",
+        "y = multiply  3×4  12 nan",
         "├─ x (parameter)  3×4  12 nan",
         "└─ 2",
     ]
-    assert draw(y, values=False).text().splitlines()[0] == "t2 = multiply  3×4"
+    assert draw(y, values=False).text().splitlines()[0] == "y = multiply  3×4"
 
 
 def test_text_of_folded_scopes():
@@ -33,8 +33,8 @@ def test_text_of_folded_scopes():
 def test_text_of_what_is_used_twice_refers_to_it():
     x = parameter(1.0, "x")
     y = x.exp()
-    assert "├─ t1 = exp" in draw(y * y).text()
-    assert "└─ t1, see above" in draw(y * y).text()
+    assert "├─ y = exp" in draw(y * y).text()
+    assert "└─ y, see above" in draw(y * y).text()
 
 
 def test_text_of_a_long_chain_is_neither_indented_nor_endless():
