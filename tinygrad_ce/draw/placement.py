@@ -119,30 +119,32 @@ def wrap(placed: Placement, diagram: Diagram, sizes: dict[str, Size], width: flo
     """Return the placement in rows of this width at most, or as it is where it cannot be cut."""
     if placed.size[0] <= width:
         return placed
-    cuts = _choose_cuts(placed, sizes, width)
+    cuts = _choose_cuts(placed, diagram, sizes, width)
     return _Rows(placed, diagram, sizes, cuts).placement() if cuts else placed
 
 
 def wrap_to_fit(
     placed: Placement, diagram: Diagram, sizes: dict[str, Size], window: Size, smallest: float
 ) -> Placement:
-    """Return the placement in as many rows as make it largest in a window.
+    """Return the placement in as many rows as make it largest in a window, and in no more.
 
     Where it would be shown smaller than by the factor `smallest`, in rows as wide as the window is
     at that factor: then it goes on below the window, but not beside it.
     """
 
     def scale(candidate: Placement) -> float:
-        return min(window[0] / candidate.size[0], window[1] / candidate.size[1])
+        return min(window[0] / candidate.size[0], window[1] / candidate.size[1], 1.0)
 
-    widths = [window[0] * factor for factor in (0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.35, 1.5)]
+    widths = [window[0] * factor for factor in (1.5, 1.35, 1.2, 1.1, 1, 0.9, 0.8, 0.7)]
     best = max([placed, *(wrap(placed, diagram, sizes, w) for w in widths)], key=scale)
     if scale(best) >= smallest:
         return best
     return wrap(placed, diagram, sizes, window[0] / smallest)
 
 
-def _choose_cuts(placed: Placement, sizes: dict[str, Size], width: float) -> list[float]:
+def _choose_cuts(
+    placed: Placement, diagram: Diagram, sizes: dict[str, Size], width: float
+) -> list[float]:
     """Choose between which columns to cut: rows of about one width, and few edges at the cuts."""
     columns = sorted(
         (x - sizes[name][0] / 2, x + sizes[name][0] / 2) for name, (x, _) in placed.centers.items()
@@ -152,14 +154,21 @@ def _choose_cuts(placed: Placement, sizes: dict[str, Size], width: float) -> lis
         if start - right > LANE:
             gaps.append(right + 0.3 * (start - right))
         right = max(right, end)
-    ends = [(route.curves[0][0][0], route.tip[0]) for route in placed.routes.values()]
+    makes = {edge.uses for edge in diagram.edges if edge.makes}
+    # A primitive is best in one row with its result.
+    ends = [
+        (route.curves[0][0][0], route.tip[0], 8 if uses in makes else 1)
+        for uses, route in placed.routes.items()
+    ]
     rectangles = [frame for pieces in placed.frames.values() for frame in pieces]
 
     def price(x: float) -> float:
-        crossing = sum(a < x < b for a, b in ends)
-        if crossing > MAX_CROSSING:
+        crossing = [weight for a, b, weight in ends if a < x < b]
+        if len(crossing) > MAX_CROSSING:
             return float("inf")
-        return 0.02 * crossing**2 + 0.06 * sum(a < x < b for a, _, b, _ in rectangles)
+        return 0.02 * len(crossing) * sum(crossing) + 0.06 * sum(
+            a < x < b for a, _, b, _ in rectangles
+        )
 
     places = [0.0, *gaps, placed.size[0]]
     # For the rows up to each place: their price, and where the last of them begins.

@@ -54,8 +54,11 @@ def test_page_holds_the_graph_as_drawn_and_all_open_or_folded_in_two_directions(
 
 
 def test_page_holds_no_more_boxes_than_it_says(monkeypatch):
+    loss = in_scopes(2, tensors=5)
     monkeypatch.setattr(page, "MAX_BOXES", 10)
-    assert len(layouts_of(draw(in_scopes(2, tensors=5)).html())) == 1
+    assert layouts_of(draw(loss).html()) == [("LR", ""), ("TB", "")]
+    monkeypatch.setattr(page, "MAX_TURNED", 10)
+    assert layouts_of(draw(loss).html()) == [("LR", "")]
 
 
 def test_page_of_a_graph_too_large_to_be_drawn_open_has_it_folded(monkeypatch):

@@ -29,8 +29,10 @@ MAX_STEPPED = 3_000
 
 SCRIPTS = ("numbers.js", "graph.js", "page.js")
 
-# The graph is not offered folded or directed in another way where that would be more boxes in all.
+# The graph is not offered folded in another way where that would be more boxes in all; nor in
+# another direction, which Graphviz can take much longer for.
 MAX_BOXES = 1_200
+MAX_TURNED = 300
 
 
 def page_of(
@@ -72,7 +74,7 @@ def page_of(
             "folded_into": diagram.folded_into,
             "svg": svg.interactive_svg_of(diagram, contents, towards, title),
         }
-        for towards in ([direction, other] if 2 * boxes <= MAX_BOXES else [direction])
+        for towards in ([direction, other] if 2 * boxes <= MAX_TURNED else [direction])
         for diagram in diagrams
     ]
     graph = str(layouts[0]["svg"])

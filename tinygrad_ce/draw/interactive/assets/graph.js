@@ -144,15 +144,18 @@ function markStep() {
 const clamp = (value, least, most) => Math.min(Math.max(value, least), most);
 const viewBox = () => drawn.svg.getAttribute("viewBox").split(" ").map(Number);
 
+/** Where a part is, in the units of the picture. */
+function placeOf(part) {
+  const { x, y, width, height } = part.getBBox();
+  const move = part.transform.baseVal.consolidate()?.matrix;
+  return { x: x + (move?.e ?? 0), y: y + (move?.f ?? 0), width, height };
+}
+
 /** Where boxes, ovals, and the words beside them are, in the units of the picture. */
 function obstacles() {
   const parts = drawn.svg.querySelectorAll(
     ".tensor, .primitive, .folded, .scope > text, .edge > text");
-  drawn.obstacles ??= Array.from(parts, (part) => {
-    const { x, y, width, height } = part.getBBox();
-    const move = part.transform.baseVal.consolidate()?.matrix;
-    return { x: x + (move?.e ?? 0), y: y + (move?.f ?? 0), width, height };
-  });
+  drawn.obstacles ??= Array.from(parts, placeOf);
   return drawn.obstacles;
 }
 
@@ -160,28 +163,49 @@ const touch = (a, b, gap) =>
   a.x < b.x + b.width + gap && b.x < a.x + a.width + gap &&
   a.y < b.y + b.height + gap && b.y < a.y + a.height + gap;
 
-/** The place nearest to a point where a label of some size hides nothing, or null. */
-function freePlace(point, width, height, taken) {
+/** From a callout to what it is about, which is a point or a box: the shortest way. */
+function shortestWay(box, anchor) {
+  const center = { x: box.x + box.width / 2, y: box.y + box.height / 2 };
+  const nearest = (point, { x, y, width, height }) =>
+    ({ x: clamp(point.x, x, x + width), y: clamp(point.y, y, y + height) });
+  const end = nearest(center, anchor);
+  return [nearest(end, box), end];
+}
+
+function crosses([from, to], obstacle) {
+  for (let share = 0.1; share < 1; share += 0.2) {
+    const x = from.x + share * (to.x - from.x);
+    const y = from.y + share * (to.y - from.y);
+    if (touch({ x, y, width: 0, height: 0 }, obstacle, 0)) return true;
+  }
+  return false;
+}
+
+/** The nearest place for a label of some size where neither it nor its line hides anything. */
+function freePlace(anchor, width, height, taken) {
   const [left, top, wide, high] = viewBox();
   const others = [...obstacles(), ...taken];
-  for (let away = 14; away < 600; away += 10)
+  for (let away = 12; away < 600; away += 10)
     for (let turn = 0; turn < 16; turn++) {
       const angle = ((turn + 4) % 16) * (Math.PI / 8); // below comes first
-      const [dx, dy] = [Math.cos(angle), Math.sin(angle)];
+      const place = (at, size, direction, own) => at + size / 2 - own / 2 +
+        direction * (away + size / 2 + own / 2);
       const box = {
-        x: point.x + dx * (away + width / 2) - width / 2,
-        y: point.y + dy * (away + height / 2) - height / 2,
+        x: place(anchor.x, anchor.width, Math.cos(angle), width),
+        y: place(anchor.y, anchor.height, Math.sin(angle), height),
         width, height,
       };
       const inside = box.x > left && box.y > top &&
         box.x + width < left + wide && box.y + height < top + high;
-      if (inside && !others.some((other) => touch(box, other, 3))) return box;
+      if (!inside || others.some((other) => touch(box, other, 3))) continue;
+      const way = shortestWay(box, anchor);
+      if (!others.some((other) => crosses(way, other))) return { box, way };
     }
   return null;
 }
 
-/** Write lines beside a point, joined to it, where they hide no name and no number. */
-function addCallout(point, lines, kind = "") {
+/** Write lines beside something, joined to it, where they hide no name and no number. */
+function addCallout(anchor, lines, kind = "") {
   const callouts = drawn.svg.querySelector(".callouts");
   const taken = Array.from(callouts.querySelectorAll("rect"), (rect) => rect.getBBox());
   const group = svgEl("g", { class: `callout ${kind}` });
@@ -189,16 +213,16 @@ function addCallout(point, lines, kind = "") {
   callouts.append(group);
   const texts = [...group.children];
   const width = Math.max(...texts.map((text) => text.getComputedTextLength())) + 14;
-  const box = freePlace(point, width, 14 * lines.length + 6, taken);
-  if (!box) return group.remove();
+  const found = freePlace(anchor, width, 14 * lines.length + 6, taken);
+  if (!found) return group.remove();
+  const { box, way } = found;
   texts.forEach((text, i) => {
     text.setAttribute("x", box.x + 7);
     text.setAttribute("y", box.y + 14 + 14 * i);
   });
-  const near = [clamp(point.x, box.x, box.x + width), clamp(point.y, box.y, box.y + box.height)];
   group.prepend(
-    svgEl("path", { d: `M${point.x} ${point.y}L${near.join(" ")}` }),
-    svgEl("rect", { x: box.x, y: box.y, width, height: box.height, rx: 4 }),
+    svgEl("path", { d: `M${way.map(({ x, y }) => `${x} ${y}`).join("L")}` }),
+    svgEl("rect", { ...box, rx: 4 }),
   );
 }
 
@@ -210,18 +234,16 @@ function addStepCallout(edge, step) {
   const { formula, plain, total } = say(step);
   const short = (text, end = "") =>
     text.length > 40 ? `${text.slice(0, 38 - end.length)}…${end}` : text;
-  const point = path.getPointAtLength(Math.max(length / 2, length - 40));
-  addCallout(point, [["", short(`+= ${formula}`)], ["", short(plain, ` = ${total}`)]]);
+  const { x, y } = path.getPointAtLength(Math.max(length / 2, length - 40));
+  const anchor = { x, y, width: 0, height: 0 };
+  addCallout(anchor, [["", short(`+= ${formula}`)], ["", short(plain, ` = ${total}`)]]);
 }
 
 /** Beside the logits: what their gradient turns out to be. */
 function addClimax() {
   const part = partFor(climax.node);
   if (!part) return;
-  const { x, y, width, height } = part.getBBox();
-  const move = part.transform.baseVal.consolidate()?.matrix;
-  const point = { x: x + width / 2 + (move?.e ?? 0), y: y + height + (move?.f ?? 0) };
-  const { label, columns } = climaxRow(0);
+  const { columns } = climaxRow(0);
   const lines = [["", `gradient = ${inShort()}`]];
   if (columns && columns.length <= 5 && climax.rows === 1) {
     const cells = columns.map(({ p, y, g }) => [p, y && `${MINUS}${y}`, g].map((v) => `${v}`));
@@ -229,7 +251,7 @@ function addClimax() {
     ["p    ", `${MINUS} y  `, "sum  "].forEach((name, i) => lines.push(
       ["row", name + cells.map((column, j) => column[i].padStart(widths[j])).join("  ")]));
   }
-  addCallout(point, lines, "climax");
+  addCallout(placeOf(part), lines, "climax");
 }
 
 /** Scroll the view, and only the view, so that the marked parts are in it, or those that count. */

@@ -267,7 +267,7 @@ function explainClimax() {
     el("h2", {}, title, derivative(name).html(), ` = ${inShort()}`),
     el("p", {}, explainPaths(name)),
     table,
-    el("p", { class: "note" }, several && `Row ${row} of ${size(shape) / shape.at(-1)}. `,
+    el("p", { class: "note" }, several && `Row ${row + 1} of ${size(shape) / shape.at(-1)}. `,
       agree, where));
 }
 
@@ -685,7 +685,8 @@ function start() {
     $("climax").hidden = false;
     $("climax").href = `#step=${climax.step}`;
     $("climax").title = `${inShort()}, at step ${climax.step}${touches ? "" : " (w)"}`;
-    $("climax").style.left = `${(100 * climax.step) / (steps.length - 1)}%`;
+    const share = climax.step / (steps.length - 1);
+    $("climax").style.left = `clamp(1.2rem, ${100 * share}%, 100% - 1.2rem)`;
   }
   $("slider").max = steps.length - 1;
   $("phase-forward").style.flex = forwardSteps;
