@@ -355,23 +355,23 @@ LARGEST = r"""
 /* The largest of a row and of `lowest`; nan if there is one. */
 static inline REAL largest_REAL(const REAL *x, npy_intp n, REAL lowest)
 {
-    const npy_intp rest = n % 16;
+    const npy_intp rest = n % 32;
     int unordered = 0;
     for (npy_intp i = 0; i < rest; i++) {
         lowest = x[i] > lowest ? x[i] : lowest;
         unordered |= x[i] != x[i];
     }
     if (rest < n) {
-        REAL best[16];
-        int any[16] = {0};
-        for (int j = 0; j < 16; j++)
+        REAL best[32];
+        int any[32] = {0};
+        for (int j = 0; j < 32; j++)
             best[j] = lowest;
-        for (npy_intp i = rest; i < n; i += 16)
-            for (int j = 0; j < 16; j++) {
+        for (npy_intp i = rest; i < n; i += 32)
+            for (int j = 0; j < 32; j++) {
                 best[j] = x[i + j] > best[j] ? x[i + j] : best[j];
                 any[j] |= x[i + j] != x[i + j];
             }
-        for (int j = 0; j < 16; j++) {
+        for (int j = 0; j < 32; j++) {
             lowest = best[j] > lowest ? best[j] : lowest;
             unordered |= any[j];
         }

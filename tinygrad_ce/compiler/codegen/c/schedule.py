@@ -370,7 +370,7 @@ def plan_memory(schedule: Schedule) -> Memory:
     for stage in schedule.stages:
         if not isinstance(stage, Loop):
             continue
-        for op in stage.ops:
+        for op in reversed(stage.ops):  # so that it is known of its readers
             _find_local(op, stage, schedule, readers, piece_of, memory)
     when = dict(order)  # a number that is used once is computed where it is used
     for op in reversed(order):
@@ -402,7 +402,10 @@ def _find_local(
     how = loop.how[op]
     same_piece = all(piece_of[user] == piece_of[op] for user in users)
     if loop.by_row and how.full and op.size // loop.rows * op.dtype.itemsize <= LARGEST_ROW:
-        memory.rows.add(op)
+        # What is added to at some places is made where the sum is put.
+        begins = any(loop.how[user].how == "add" and user not in memory.rows for user in users)
+        if not begins:
+            memory.rows.add(op)
     if how.full:
         local = same_piece and how.how == "expression"
     else:
@@ -423,7 +426,7 @@ def _reused(
             continue
         if (x.size, x.dtype) != (op.size, op.dtype) or x in memory.local:
             continue
-        if x in memory.rows and op not in memory.rows and op not in schedule.objects:
+        if x in memory.rows and op not in memory.rows:
             continue
         made_by_c = schedule.kinds[x] in ("loop", "product", "total", "scatter")
         if not made_by_c or not x.shape or max(when[user] for user in readers[x]) > when[op]:
