@@ -59,7 +59,7 @@ class Mode(NamedTuple):
 
 def _inside(parent: Mode, scope: Scope | None) -> Mode:
     # scope and parent come first; _replace alone would be felt at the scope of each layer.
-    inside: Mode = _tuple(Mode, (scope, parent) + parent[2:])  # noqa: RUF005
+    inside: Mode = _tuple(type(parent), (scope, parent) + parent[2:])  # noqa: RUF005
     return inside
 
 
