@@ -505,9 +505,7 @@ MUTATIONS = [
         "concatenate([part.expand_dims(axis) for part in parts], axis)",
         "concatenate([part.expand_dims(axis) for part in parts], 0)",
     ),
-    operation(
-        "split", "unequal parts", "parts < 1 or n % parts", "parts < 1", "guarantees"
-    ),
+    operation("split", "unequal parts", "parts < 1 or n % parts", "parts < 1", "guarantees"),
     operation("split", "one cut too few", "range(1, parts)", "range(2, parts)"),
     operation("take_along_axis", "all axes", "along", "-1"),
     operation(

@@ -666,10 +666,32 @@ def matrix_norm(x: TensorLike, /, *, keepdims: bool = False, ord: Value = "fro")
 
 
 def cond(x: TensorLike, p: Value = None) -> Tensor:
-    """Return the condition number: the norm of order p of a matrix times that of its inverse."""
+    """Return the condition number: the norm of order p of a matrix times that of its inverse.
+
+    It is inf, a constant, for a matrix that has no inverse or is not finite, and nan if the matrix
+    holds nan.
+    """
     v = as_tensor(x)
     v = v.astype(np.float64) if v.dtype.kind in "biu" else v
-    if p in (None, 2, -2):
+    by_svd = p in (None, 2, -2)
+    regular = _regular(v._value, by_svd)
+    if regular.all():
+        return _regular_cond(v, p, by_svd)
+    defined = operations.where(regular[..., None, None], v, np.eye(*v.shape[-2:], dtype=v.dtype))
+    undefined = np.where(np.isnan(v._value).any((-2, -1)), np.nan, np.inf).astype(v.dtype)
+    return operations.where(regular, _regular_cond(defined, p, by_svd), undefined)
+
+
+def _regular(matrices: Value, by_svd: bool) -> Value:
+    """Which matrices have a condition number that is computed: also singular ones by the SVD."""
+    finite = np.isfinite(matrices).all((-2, -1))
+    if by_svd:
+        return finite & matrices.any((-2, -1))
+    return finite & (np.linalg.slogdet(np.where(finite[..., None, None], matrices, 0)).sign != 0)
+
+
+def _regular_cond(v: Tensor, p: Value, by_svd: bool) -> Tensor:
+    if by_svd:
         s = svdvals(v)
         return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
     wide = v.astype(np.float64)  # as NumPy does it
