@@ -39,6 +39,7 @@ from . import operations
 from . import primitives as p
 from .array_types import Value
 from .axes import Axis, rows_along, with_axes_kept
+from .elementwise import isfinite, isnan
 from .primitives import Primitive
 from .products import cross, dot, tensordot, vecdot
 from .products import outer as _outer
@@ -674,28 +675,24 @@ def cond(x: TensorLike, p: Value = None) -> Tensor:
     v = as_tensor(x)
     v = v.astype(np.float64) if v.dtype.kind in "biu" else v
     by_svd = p in (None, 2, -2)
-    regular = _regular(v._value, by_svd)
-    if regular.all():
-        return _regular_cond(v, p, by_svd)
-    defined = operations.where(regular[..., None, None], v, np.eye(*v.shape[-2:], dtype=v.dtype))
-    undefined = np.where(np.isnan(v._value).any((-2, -1)), np.nan, np.inf).astype(v.dtype)
-    return operations.where(regular, _regular_cond(defined, p, by_svd), undefined)
-
-
-def _regular(matrices: Value, by_svd: bool) -> Value:
-    """Which matrices have a condition number that is computed: also singular ones by the SVD."""
-    finite = np.isfinite(matrices).all((-2, -1))
+    finite = isfinite(v).all((-2, -1))
     if by_svd:
-        return finite & matrices.any((-2, -1))
-    return finite & (np.linalg.slogdet(np.where(finite[..., None, None], matrices, 0)).sign != 0)
-
-
-def _regular_cond(v: Tensor, p: Value, by_svd: bool) -> Tensor:
+        regular = finite & (v != 0).any((-2, -1))
+    else:
+        regular = finite & (slogdet(operations.where(_matrices(finite), v, 0)).sign != 0)
+    undefined = operations.where(isnan(v).any((-2, -1)), np.nan, np.inf).astype(v.dtype)
+    v = operations.where(_matrices(regular), v, np.eye(*v.shape[-2:], dtype=v.dtype))
     if by_svd:
         s = svdvals(v)
-        return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
-    wide = v.astype(np.float64)  # as NumPy does it
-    return (norm(v, p, (-2, -1)) * norm(inv(wide), p, (-2, -1))).astype(v.dtype)
+        found = s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+    else:
+        wide = v.astype(np.float64)  # as NumPy does it
+        found = (norm(v, p, (-2, -1)) * norm(inv(wide), p, (-2, -1))).astype(v.dtype)
+    return operations.where(regular, found, undefined)
+
+
+def _matrices(choice: Tensor) -> Tensor:
+    return choice.expand_dims(-1).expand_dims(-1)
 
 
 # ── Arrays as matrices ────────────────────────────────────────────────────────────────────────────
