@@ -384,6 +384,7 @@ def test_ninja_with_names_of_ones_own(tmp_path, capsys):
     assert "3 steps on 12 names" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_ninja_without_training_and_without_tqdm(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "tqdm", None)
     assert ninja.main(["--steps", "0"]) == 0
