@@ -19,8 +19,11 @@ from ..printer import Source, _generator_names, _heading
 from . import helpers
 from .expressions import (
     BOOL,
+    EXACT,
+    FAST,
     NUMPY_LOOPS,
     TYPES,
+    Style,
     expression_of,
     is_single,
     literal,
@@ -55,14 +58,15 @@ def generate_c(program: Program, name: str, fast: bool = False, threads: int = 1
     threads
         On how many a large loop runs.
     """
-    return _Printer(lower(program, fast), name, fast, threads).source()
+    style = FAST if fast else EXACT
+    return _Printer(lower(program, fast), name, style, threads).source()
 
 
 @dataclass
 class _Printer:
     program: Program
     name: str
-    fast: bool
+    style: Style
     threads: int
     body: list[str] = field(default_factory=list)
     helpers: dict[str, None] = field(default_factory=dict)
@@ -79,7 +83,7 @@ class _Printer:
         program = self.program
         name = c_name(identifier(self.name)).strip("_")
         self.function = name if name.endswith("step") else f"{name}_step"  # none of the C library's
-        self.schedule = Schedule(program, self.fast)
+        self.schedule = Schedule(program, self.style)
         self.memory = plan_memory(self.schedule)
         names = assign_names(program, Plan(), self.function)
         self.taken = {self.function}
@@ -197,6 +201,10 @@ class _Printer:
                 self.declare(op, f"args[{i}]")
         if checked:
             self.write("if (PyErr_Occurred())", "    goto end;")
+        self.keep_constants(read)
+
+    def keep_constants(self, read: set[Op]) -> None:
+        """Let the module hold the arrays that are read or returned, and constant results."""
         for op in self.program.ops:
             if op.is_constant and op.kind == "array" and op.shape:
                 if (op in read and not (uniform(op) or op.size == 1)) or op in self.program.wanted:
@@ -282,24 +290,29 @@ class _Printer:
             self.place(storage)
             self.write(f"{ctype} *{name} = {self.texts[storage]};")
         elif op in self.schedule.objects:
-            self.object_texts[op] = place = self.own()
-            shape = ", ".join(map(str, op.shape))
-            made = f"{NPY[ctype][0]}, {len(op.shape)}, (npy_intp[]){{{shape}}}"
-            if op.size * op.dtype.itemsize >= LARGE and op in self.program.wanted:
-                self.need(helpers.KEEP)
-                self.need(helpers.RECYCLED)
-                self.statics.append(f"static Kept kept_{name};")
-                self.kept.append(f"kept_{name}")
-                made = f"recycled(&kept_{name}, {made})"
-            else:
-                self.need(helpers.NEW)
-                made = f"new_array({made})"
-            self.write(f"if (!({place} = {made}))", "    goto end;")
-            self.write(f"{ctype} *{name} = PyArray_DATA((PyArrayObject *){place});")
+            self.place_object(op)
         elif self.memory.size <= SMALL:
             self.write(f"{ctype} {name}[{_size(op)}];")
         else:
             self.write(f"{ctype} *{name} = ({ctype} *)(memory + {self.memory.offset[op]});")
+
+    def place_object(self, op: Op) -> None:
+        """Declare the array of NumPy that a result is put into."""
+        ctype, name = TYPES[op.dtype], self.names[op]
+        self.object_texts[op] = place = self.own()
+        shape = ", ".join(map(str, op.shape))
+        made = f"{NPY[ctype][0]}, {len(op.shape)}, (npy_intp[]){{{shape}}}"
+        if op.size * op.dtype.itemsize >= LARGE and op in self.program.wanted:
+            self.need(helpers.KEEP)
+            self.need(helpers.RECYCLED)
+            self.statics.append(f"static Kept kept_{name};")
+            self.kept.append(f"kept_{name}")
+            made = f"recycled(&kept_{name}, {made})"
+        else:
+            self.need(helpers.NEW)
+            made = f"new_array({made})"
+        self.write(f"if (!({place} = {made}))", "    goto end;")
+        self.write(f"{ctype} *{name} = PyArray_DATA((PyArrayObject *){place});")
 
     def pointer(self, x: Op) -> str:
         """Where the elements of an operand begin."""
@@ -399,7 +412,7 @@ class _Printer:
             tab = "    " * (out != self.texts[op])
             self.write(f"{tab}sum_rows_{ctype}({out}, {x_text}, {n}, {width}, {inside});")
             return
-        self.need(helpers.FAST_SUM if self.fast else helpers.SUM, ctype)
+        self.need(helpers.FAST_SUM if self.style.fast else helpers.SUM, ctype)
         call = f"sum_{ctype}({self.pointer(x)}, {n})"
         if not op.shape:
             self.texts[op] = self.names[op]
@@ -437,7 +450,7 @@ class _Printer:
 
     def expression(self, op: Op, places: list[str], index: Index | None = None) -> str:
         """What computes one element of a result, from elements at these places of the operands."""
-        text, ctype = expression_of(op, self.fast), TYPES[op.dtype]
+        text, ctype = expression_of(op, self.style), TYPES[op.dtype]
         if text is None:
             text, dtype = self.numpy_call(op), op.dtype
         else:
