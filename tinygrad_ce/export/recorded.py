@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from ..compiler.recorded_call import lower_call, record_call
 from ..engine.array_types import Array
 from ..engine.names import printable
 from ..engine.tensor import Tensor
+from ..nn import Module
 
 SIZES = (13, 17, 19)  # prime, so that few other lengths are the same
 
@@ -77,6 +79,20 @@ class Recorded:
                 found.add(op)
                 todo += op.inputs
         return found
+
+
+@contextmanager
+def evaluating(model: Any) -> Iterator[None]:
+    """Let a Module be in evaluation mode, and put back the modes that its parts had."""
+    modules = [*model.modules()] if isinstance(model, Module) else []
+    modes = [module.training for module in modules]
+    try:
+        for module in modules:
+            module.training = False
+        yield
+    finally:
+        for module, training in zip(modules, modes, strict=True):
+            module.training = training
 
 
 def record_for_any_batch(

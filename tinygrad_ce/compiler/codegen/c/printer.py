@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Set
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from ....engine import primitives as p
 from ....engine.names import printable
@@ -40,7 +41,7 @@ from .numpy_lines import NumpyLines
 from .schedule import PARALLEL, Loop, Schedule, Stage, plan_memory
 
 WIDTH = 99
-SMALL = 2**14  # bytes of arrays that the stack holds
+SMALL = 2**14
 LARGE = 2**20  # bytes of a result from which on new memory would have to be cleared first
 
 
@@ -77,16 +78,17 @@ class _Printer:
     kept: list[str] = field(default_factory=list)  # large arrays of earlier calls
     n_owned: int = 0
     indent: int = 1
+    on_stack: ClassVar[int] = SMALL  # bytes of arrays that the stack holds
+    reserved: ClassVar[Set[str]] = frozenset()  # names that are taken from the beginning
 
     def source(self) -> Source:
         """The whole text."""
         program = self.program
-        name = c_name(identifier(self.name)).strip("_")
-        self.function = name if name.endswith("step") else f"{name}_step"  # none of the C library's
+        self.function = self.function_name()
         self.schedule = Schedule(program, self.style)
         self.memory = plan_memory(self.schedule)
         names = assign_names(program, Plan(), self.function)
-        self.taken = {self.function}
+        self.taken = {self.function, *self.reserved}
         self.names = {}
         inputs = [*program.arguments, *program.reads]
         for op in inputs:
@@ -117,6 +119,11 @@ class _Printer:
         self.write_results()
         return Source(self.module(inputs), self.function, list(self.generators), False)
 
+    def function_name(self) -> str:
+        """A name that is none of the C library's."""
+        name = c_name(identifier(self.name)).strip("_")
+        return name if name.endswith("step") else f"{name}_step"
+
     def unique(self, name: str) -> str:
         """A name of C's that is not in use."""
         base = found = c_name(name)
@@ -146,14 +153,14 @@ class _Printer:
         """The text around the statements of the step."""
         text = self.lines.text
         given = [*(self.names[op] for op in inputs), *self.generators.values()]
-        if self.memory.size > SMALL:
+        if self.memory.size > self.on_stack:
             self.need(f"#define MEMORY {self.memory.size}\n{helpers.WORKSPACE}")
         parts = [helpers.HEADER, *self.helpers, "\n".join(self.statics)]
         if text:
             quoted = [f'    "{_quoted(line)}\\n"' for line in text.splitlines()]
             parts += ["\n".join([helpers.NUMPY_SOURCE, *quoted]) + ";"]
             self.loading[:0] = helpers.RUN_NUMPY_SOURCE.strip().splitlines()
-        large = self.memory.size > SMALL
+        large = self.memory.size > self.on_stack
         released = ["free(free_memory);", "free_memory = NULL;"] * large
         released += [f"Py_CLEAR({kept}.arrays[{i}]);" for kept in self.kept for i in range(2)]
         pieces = {
@@ -291,7 +298,7 @@ class _Printer:
             self.write(f"{ctype} *{name} = {self.texts[storage]};")
         elif op in self.schedule.objects:
             self.place_object(op)
-        elif self.memory.size <= SMALL:
+        elif self.memory.size <= self.on_stack:
             self.write(f"{ctype} {name}[{_size(op)}];")
         else:
             self.write(f"{ctype} *{name} = ({ctype} *)(memory + {self.memory.offset[op]});")
