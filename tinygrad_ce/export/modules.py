@@ -7,11 +7,12 @@ the table had them. They need nothing of this package.
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterable
 from importlib.resources import files
 from typing import Any
 
 from ..compiler.codegen.c.portable import generate_portable_c
-from ..compiler.codegen.literals import docstring
+from ..compiler.codegen.literals import docstring, filled
 from ..compiler.codegen.printer import generate_source
 from ..compiler.memory import Plan
 from ..engine.names import printable
@@ -43,7 +44,7 @@ def numpy_module(checkpoint: Checkpoint) -> str:
         program_of_constants(recorded, prediction.names), Plan(), "probabilities"
     )
     columns = "\n".join(_python_column(column) for column in prediction.columns)
-    classes = _filled([repr(name) for name in prediction.class_names])
+    classes = _lines(map(repr, prediction.class_names))
     lists = f"COLUMNS = [\n{columns}\n]\nCLASSES = [\n{classes}\n]\n"
     head = "\n".join(docstring(_description(prediction, "numpy").split("\n")))
     imports, _, rest = source.text.partition("import numpy as np\n")
@@ -119,12 +120,8 @@ def _template(name: str, prediction: Prediction) -> str:
     return text
 
 
-def _filled(items: list[str]) -> str:
-    """Items with commas behind them, in lines."""
-    return textwrap.fill(
-        ", ".join(items) + ",", WIDTH, initial_indent="    ", subsequent_indent="    ",
-        break_long_words=False, break_on_hyphens=False,
-    )  # fmt: skip
+def _lines(items: Iterable[str]) -> str:
+    return "\n".join(filled([*items], "    "))
 
 
 def _python_column(column: Column) -> str:
@@ -148,16 +145,16 @@ def _c_tables(prediction: Prediction) -> str:
         categories, missing = "NULL", "NULL"
         if column.categories is not None:
             categories = f"categories_{i}"
-            items = _filled(list(map(c_string, column.categories)))
+            items = _lines(map(c_string, column.categories))
             arrays.append(f"static const char *const {categories}[] = {{\n{items}\n}};")
         if column.missing is not None:
             missing = f"missing_{i}"
-            items = _filled([repr(float(x)) for x in column.missing])
+            items = _lines(repr(float(x)) for x in column.missing)
             arrays.append(f"static const double {missing}[] = {{\n{items}\n}};")
         n = len(column.categories or ())
         name = c_string(column.name)
         rows.append(f"    {{{name}, {categories}, {n}, {column.width}, {missing}}},")
-    classes = _filled(list(map(c_string, prediction.class_names)))
+    classes = _lines(map(c_string, prediction.class_names))
     counts = (
         f"N_COLUMNS = {len(prediction.columns)}, N_FEATURES = {prediction.n_features}, "
         f"N_CLASSES = {len(prediction.class_names)}"

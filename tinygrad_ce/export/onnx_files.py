@@ -69,7 +69,6 @@ def export(
     runtime.
 
     >>> from pathlib import Path
-    from types import MappingProxyType
     >>> from tinygrad_ce import nn, onnx
     >>> path = Path(getfixture("tmp_path")) / "model.onnx"
     >>> onnx.export(nn.MLP([4, 16, 3], rng=0), path, np.zeros((1, 4), np.float32))
@@ -133,7 +132,6 @@ def export_step(
         As `export`.
 
     >>> from pathlib import Path
-    from types import MappingProxyType
     >>> import tinygrad_ce as tg
     >>> from tinygrad_ce import onnx
     >>> p = tg.Tensor([1.0, 2.0], requires_grad=True, name="p")

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 
+from ..engine.names import printable
 from ..nn import Checkpoint
 from .onnx_files import Writer
 from .onnx_graph import Graph, Value, onnx
@@ -41,7 +42,11 @@ def dumps_prediction(checkpoint: Checkpoint) -> bytes:
     recorded = prediction.record()
     writer = Writer(prediction.names)
     graph = writer.graph
-    blocks = [_encoded(graph, column) for column in prediction.columns]
+    cells = [
+        graph.input(c.name, np.float64 if c.categories is None else TEXT, [N])
+        for c in prediction.columns
+    ]
+    blocks = [_encoded(graph, *pair) for pair in zip(prediction.columns, cells, strict=True)]
     rows = graph.Concat(*blocks, axis=1) if len(blocks) > 1 else blocks[0]
     writer.write(recorded, lambda ref: False, dict.fromkeys(recorded.arguments.values(), rows))
     (result,) = recorded.results.values()
@@ -52,16 +57,14 @@ def dumps_prediction(checkpoint: Checkpoint) -> bytes:
     return graph.model(type(prediction.model).__name__, texts)
 
 
-def _encoded(graph: Graph, column: Column) -> Value:
+def _encoded(graph: Graph, column: Column, cells: Value) -> Value:
     """The numbers for a column, (N, width) float64."""
-    graph.scope = f"{column.name}/"
+    graph.scope = f"{printable(column.name)}/"
     if column.categories is None:
-        cells = graph.input(column.name, np.float64, [N])
         missing = graph.IsNaN(cells)
         values = graph.Unsqueeze(cells, graph.integers([1]))
         known = ~missing
     else:
-        cells = graph.input(column.name, TEXT, [N])
         missing = (cells == graph.constant(np.array(""))) | (
             cells == graph.constant(np.array("NA"))
         )

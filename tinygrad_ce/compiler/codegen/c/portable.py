@@ -14,10 +14,11 @@ from typing import NoReturn
 from ....engine import primitives as p
 from ....engine.primitives import Primitive
 from ...ir import Op, Program
+from ..literals import filled
 from . import helpers
 from .expressions import FAST_EXPRESSIONS, FLOATS, TYPES, Style, literal
 from .lowering import lower
-from .printer import _filled, _Printer, _size
+from .printer import _Printer, _size
 from .schedule import Stage
 
 LARGEST = 2**20  # bytes of arrays for one call, which the stack holds
@@ -178,9 +179,9 @@ class _PortablePrinter(_Printer):
     def keep_constant(self, op: Op) -> None:
         """Write down the elements of an array."""
         name = self.texts[op] = self.names[op]
-        values = [literal(x, op.dtype) for x in op.data.reshape(-1)]
+        values = [literal(x, op.dtype).strip("()") for x in op.data.reshape(-1)]
         start = f"static const {TYPES[op.dtype]} {name}[{_size(op)}] = {{"
-        self.statics.append("\n".join([start, *_filled(values, "    "), "};"]))
+        self.statics.append("\n".join([start, *filled(values, "    "), "};"]))
 
     def place_object(self, op: Op) -> None:
         self.texts[op] = self.output

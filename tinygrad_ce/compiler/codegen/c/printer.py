@@ -14,7 +14,7 @@ from ...ir import Op, Program
 from ...memory import Plan
 from ...memory import plan_memory as plan_numpy
 from ...passes import upper_bound
-from ..literals import LONGEST_NAME, identifier
+from ..literals import LONGEST_NAME, filled, identifier
 from ..naming import assign_names
 from ..printer import Source, _generator_names, _heading
 from . import helpers
@@ -40,7 +40,6 @@ from .names import c_name
 from .numpy_lines import NumpyLines
 from .schedule import PARALLEL, Loop, Schedule, Stage, plan_memory
 
-WIDTH = 99
 SMALL = 2**14
 LARGE = 2**20  # bytes of a result from which on new memory would have to be cleared first
 
@@ -281,7 +280,7 @@ class _Printer:
         if not items:
             self.write("result = PyTuple_New(0);")
             return
-        self.write("PyObject *items[] = {", *_filled(items, "    "), "};")
+        self.write("PyObject *items[] = {", *filled(items, "    "), "};")
         self.write(f"result = pack(items, {len(items)});")
 
     # ── Memory ────────────────────────────────────────────────────────────────────────────────
@@ -504,13 +503,3 @@ def _quoted(text: str) -> str:
     """A line of text in a string of C's."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return "".join(c if c.isascii() else "".join(f"\\{b:03o}" for b in c.encode()) for c in escaped)
-
-
-def _filled(items: list[str], indent: str) -> list[str]:
-    lines, line = [], indent
-    for item in items:
-        if len(line) + len(item) > WIDTH - 8 and line.strip():
-            lines.append(line.rstrip())
-            line = indent
-        line += item + ", "
-    return [*lines, line.rstrip()]
