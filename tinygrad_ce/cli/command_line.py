@@ -23,6 +23,7 @@ from .commands import (
     compile,  # noqa: A004
     demo,
     evaluate,
+    export,
     graph,
     predict,
     report,
@@ -36,6 +37,7 @@ COMMANDS = {
     "train": train,
     "predict": predict,
     "evaluate": evaluate,
+    "export": export,
     "report": report,
     "demo": demo,
     "compile": compile,

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from ....engine import primitives as p
 from ...ir import Op
 from . import helpers
-from .expressions import COPIES, NUMPY_LOOPS, TYPES, RowOp, literal
+from .expressions import COPIES, NUMPY_LOOPS, TYPES, RowOp, Style, literal
 from .names import c_name
 from .schedule import Loop, Memory, Schedule
 
@@ -22,7 +22,7 @@ class Printer(Protocol):
 
     schedule: Schedule
     memory: Memory
-    fast: bool
+    style: Style
     threads: int
     indent: int
     texts: dict[Op, str]
@@ -206,7 +206,7 @@ class LoopPrinter:
         printer = self.printer
         x, ctype = op.inputs[0], TYPES[op.dtype]
         if op.primitive is p.sum_:
-            printer.need(helpers.FAST_SUM if printer.fast else helpers.SUM, ctype)
+            printer.need(helpers.FAST_SUM if printer.style.fast else helpers.SUM, ctype)
             return f"sum_{ctype}({self.start(x)}, {self.width})"
         if op.primitive is p.max_constant:
             printer.need(helpers.LARGEST, ctype)

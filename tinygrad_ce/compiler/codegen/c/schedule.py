@@ -20,12 +20,12 @@ from .expressions import (
     FUNCTIONS,
     TYPES,
     RowOp,
+    Style,
     expression_of,
     operand_dtype,
     row_op,
     split_axes,
 )
-from .expressions import NUMPY_LOOPS as LOOPS
 
 WIDE = 256  # columns from which on a row is worth an iteration of its own
 VECTOR = 16  # elements that a processor computes at once
@@ -137,8 +137,8 @@ class Schedule:
 
     Attributes
     ----------
-    program, fast
-        What to compute, and whether last digits may change.
+    program, style
+        What to compute, and what does it where NumPy decides what a result is.
     stages
         One after the other.
     objects
@@ -146,7 +146,7 @@ class Schedule:
     """
 
     program: Program
-    fast: bool
+    style: Style
     stages: list[Stage] = field(default_factory=list)
     open: Loop | None = None
     objects: set[Op] = field(default_factory=set)
@@ -201,7 +201,7 @@ class Schedule:
             return "view"
         if is_transposed(op) and all(self.is_product(user) for user in self.users[op]):
             return "transposed"
-        how = row_op(op, self.fast)
+        how = row_op(op, self.style)
         if how is not None and self.in_range(op):
             self.row_ops[op] = how
             return "loop"
@@ -233,7 +233,7 @@ class Schedule:
         a, b = op.inputs
         plain = all(
             x.kind == "array" and len(x.shape) == 2 and x.dtype == op.dtype
-            and min(x.shape) > 1 and (x.in_c_order or is_transposed(x))
+            and min(x.shape) >= self.style.fewest_rows and (x.in_c_order or is_transposed(x))
             for x in (a, b)
         )  # fmt: skip
         return plain
@@ -248,9 +248,9 @@ class Schedule:
         if op.shape or op.in_c_order is False or any(x.shape for x in op.inputs):
             return False
         alike = all(x.dtype == op.dtype or x.kind == "number" for x in op.inputs)
-        if op.primitive in LOOPS and op.dtype in FLOATS and alike:
+        if op.primitive in self.style.loops and op.dtype in FLOATS and alike:
             return True
-        return expression_of(op, self.fast) is not None and operand_dtype(op) is not None
+        return expression_of(op, self.style) is not None and operand_dtype(op) is not None
 
     # ── In which order ────────────────────────────────────────────────────────────────────────
 
