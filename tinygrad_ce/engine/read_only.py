@@ -12,10 +12,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..other_names import NotOfArrays
 from .array_types import Array, Value
 
 
-class ReadOnlyArray(np.ndarray):
+class ReadOnlyArray(np.ndarray, NotOfArrays):
     """A read-only view of an array of a graph; what is computed from it are plain arrays."""
 
     def __setitem__(self, index: Value, value: Value) -> None:
