@@ -237,7 +237,7 @@ def take_along_axis(x: TensorLike, indices: TensorLike, axis: int | None = -1) -
     if places.ndim != whole.ndim or places.dtype.kind not in "iu":
         raise ValueError(
             f"take_along_axis needs integer indices with {whole.ndim} axes, as x has; "
-            f"got {places.dtype} of shape {places.shape}"
+            f"got {places.dtype} of shape {places.shape}: make integers by astype(int)"
         )
     along = from_the_end(axis, whole.ndim) % whole.ndim
     grid = list(np.ogrid[tuple(slice(n) for n in whole.shape)])

@@ -690,7 +690,9 @@ def take(
     if places.dtype == bool:  # to np.take these are numbers, 0 and 1, and no mask
         places = places.astype(np.intp)
     if places.dtype.kind not in "iu":
-        raise TypeError(f"np.take needs integer indices, got {places.dtype}")
+        raise TypeError(
+            f"np.take needs integer indices, got {places.dtype}: convert them with astype(int)"
+        )
     if axis is None or (not x.ndim and axis in (0, -1)):
         x, axis = x.flatten(), 0
     along = from_the_end(axis, x.ndim) % x.ndim

@@ -467,7 +467,16 @@ class Tensor(Node, NotOfTensors):
 
     def __getitem__(self, index: object) -> Tensor:
         arrays, template = _split_index(index)
-        return apply(p.getitem, self, *arrays, params=(template,))
+        try:
+            return apply(p.getitem, self, *arrays, params=(template,))
+        except IndexError:
+            for part in arrays:
+                if part.dtype.kind == "f":
+                    raise IndexError(
+                        f"an index holds integers or booleans, got {part.dtype}: convert it with "
+                        "astype(int)"
+                    ) from None
+            raise
 
     def __setitem__(self, index: object, value: Value) -> None:
         raise TypeError(
