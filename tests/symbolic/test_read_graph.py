@@ -67,7 +67,7 @@ CASES = [
     case("sign", lambda a: np.sign(a) * a, (4,)),
     case("clip", lambda a: a.clip(-0.5, 0.5) * a, (4,)),
     case("clip/from below", lambda a: a.clip(-0.5) * a, (4,)),
-    case("clip/from above", lambda a: a.clip(hi=0.5) * a, (4,)),
+    case("clip/from above", lambda a: a.clip(max=0.5) * a, (4,)),
     case("maximum", tg.maximum, (2, 2), (2,)),
     case("minimum", lambda a, b: tg.minimum(a * b, b), (2, 2), (2,)),
     case("where", lambda a, b: tg.where(MASK, a, b) * a, (2, 2), (2,)),

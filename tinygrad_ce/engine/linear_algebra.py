@@ -35,6 +35,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..arguments import check_real
+from ..other_names import numpy_keywords
 from . import operations
 from . import primitives as p
 from .array_types import Value
@@ -553,6 +554,7 @@ def _product(matrices: list[Tensor], cuts: dict[tuple[int, int], int], i: int, j
 # ── Norms ─────────────────────────────────────────────────────────────────────────────────────────
 
 
+@numpy_keywords
 def norm(x: TensorLike, ord: Value = None, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Return the norm of vectors or matrices, by default the root of the sum of squares.
 
@@ -649,6 +651,7 @@ def _positive(axes: tuple[int, ...], v: Tensor) -> tuple[int, ...]:
     return tuple(k % v.ndim for k in axes)
 
 
+@numpy_keywords
 def vector_norm(
     x: TensorLike, /, *, axis: Axis = None, keepdims: bool = False, ord: Value = 2
 ) -> Tensor:
@@ -661,6 +664,7 @@ def vector_norm(
     return norm(v, ord, axis, keepdims)
 
 
+@numpy_keywords
 def matrix_norm(x: TensorLike, /, *, keepdims: bool = False, ord: Value = "fro") -> Tensor:
     """Return the norm of the matrices in the last two axes."""
     return norm(x, ord, (-2, -1), keepdims)
