@@ -1,12 +1,16 @@
 """Training in shards: on one process, on threads in place of processes, and on MPI."""
 
+import re
+import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
 import thread_processes
+from mpi_process import mpirun
 
 import tinygrad_ce as tg
 from tinygrad_ce import distributed, nn, optim, train
@@ -542,3 +546,54 @@ def test_without_the_runner_of_mpi4py_several_processes_are_refused(launched):
         distributed.connect()
     launched(size="1", mpi=fake_mpi(1), runner=False)
     assert distributed.connect().size == 1  # one process leaves nobody waiting
+
+
+# ── On MPI ────────────────────────────────────────────────────────────────────────────────────────
+
+SCRIPT = Path(__file__).with_name("mpi_training.py")
+
+
+def last_words(done):
+    """The checksum that each process has printed."""
+    assert done.returncode == 0, done.stderr
+    return [line.split(": ") for line in sorted(done.stdout.splitlines())]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The checksum of a training that one process has done, without MPI, and nobody ended."""
+    command = [sys.executable, SCRIPT, tmp_path_factory.mktemp("whole") / "checkpoint"]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
+    ((_, checksum),) = last_words(done)
+    return checksum
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_processes_of_mpi_end_with_the_same_bytes(tmp_path, whole, size):
+    done = mpirun(size, SCRIPT, tmp_path / "checkpoint")
+    assert last_words(done) == [[f"{rank} of {size}", whole] for rank in range(size)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end, said", [("raise", "ZeroDivisionError"), ("die", "KILLED|Killed")])
+def test_a_process_that_ends_ends_all_and_the_training_goes_on_bit_for_bit(
+    tmp_path, whole, end, said
+):
+    path = tmp_path / "checkpoint"
+    done = mpirun(2, SCRIPT, path, end)
+    assert done.returncode != 0
+    assert re.search(said, done.stderr + done.stdout)
+    assert nn.load(path).epoch in (2, 3)
+    assert [*tmp_path.iterdir()] == [path]
+    command = [sys.executable, SCRIPT, path]
+    resumed = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    assert last_words(resumed) == [["0 of 1", whole]]
+
+
+@pytest.mark.slow
+def test_without_the_runner_all_processes_say_how_to_start(tmp_path):
+    done = mpirun(2, SCRIPT, tmp_path / "checkpoint", runner=False)
+    assert done.returncode != 0
+    assert "mpiexec -n 2 python -m mpi4py script.py" in done.stderr
+    assert not [*tmp_path.iterdir()]

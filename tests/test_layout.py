@@ -42,7 +42,7 @@ EVIDENCE = ("arguments", "closed_form", "verify.decimal_reference")
 OUTSIDE = {part: {"numpy"} for part in ("engine", *EVIDENCE)}
 READERS = ("draw", "symbolic", "compiler")
 WITH_PUBLIC_NAMES = [
-    *("functional", "nn", "optim", "data", "train", "closed_form", "verify"),
+    *("functional", "nn", "optim", "data", "train", "closed_form", "verify", "distributed"),
     *READERS,
 ]
 CALLABLE_PACKAGES = {"draw"}  # packages that are functions as well
