@@ -168,7 +168,7 @@ def test_shards_are_summed_in_pairs_in_the_order_of_their_numbers(size):
     def total(comm):
         shards = Shards(8, comm)
         arrays = ([np.array([values[i]]), np.float32([i])] for i in shards.own)
-        return shards.sum(arrays)
+        return shards.sum_in_pairs(arrays)
 
     for found in thread_processes.run(size, total):
         assert found[0].tolist() == [expected]

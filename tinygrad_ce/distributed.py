@@ -240,7 +240,7 @@ class Shards:
         results = self.gather([function(item) for item in items[self.rank :: self.size]])
         return [results[i % self.size][i // self.size] for i in range(len(items))]
 
-    def sum(self, arrays: Iterable[list[Array]]) -> list[Array]:
+    def sum_in_pairs(self, arrays: Iterable[list[Array]]) -> list[Array]:
         """Return the sums of what the shards have: in pairs, and so in an order that is fixed.
 
         Parameters
@@ -422,7 +422,7 @@ class ShardedGradients:
                 yield self._compute(X, y, weight, rows, whole)
 
         with _seeded(_generators(self.model)) as seed_generators:
-            head, *gradients = self.shards.sum(compute_shards())
+            head, *gradients = self.shards.sum_in_pairs(compute_shards())
         for parameter, count, gradient in zip(self.params, head[1:], gradients, strict=True):
             parameter.grad = gradient if count else None
         return float(head[0])
