@@ -16,7 +16,7 @@ import argparse
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from joblib import parallel_config
@@ -27,6 +27,9 @@ from sklearn.preprocessing import StandardScaler
 
 from tinygrad_ce import data
 from tinygrad_ce.sklearn import MLPClassifier
+
+if TYPE_CHECKING:
+    from dask.distributed import Client
 
 RATES = (0.01, 0.03)
 Array = NDArray[Any]
@@ -43,12 +46,16 @@ def make_search(X: Array, y: Array, seeds: Iterable[int], rates: Sequence[float]
     return GridSearchCV(model, grid, cv=[*parts])
 
 
-def on_dask(X: Array, y: Array, search: GridSearchCV) -> AbstractContextManager[object]:
-    """Let searches run on the cluster of Dask to which there is a Client.
+def on_dask(
+    client: Client, X: Array, y: Array, search: GridSearchCV
+) -> AbstractContextManager[object]:
+    """Let searches run on the cluster of a Client, and go on where a worker is lost.
 
-    All workers get the rows and their parts before they start. Where joblib would give them to one
-    worker, to be fetched from there, a sweep would end with that worker.
+    The rows, and which of them are for training, are given to all workers, and the scheduler is
+    told to leave these copies where they are. Without either, `parallel_config("dask")` alone, the
+    only copy can be lost with a worker, and the sweep with it.
     """
+    client.amm.stop()
     return parallel_config("dask", scatter=[X, y, *chain(*search.cv)])
 
 
@@ -83,8 +90,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                     n_workers=arguments.workers, threads_per_worker=1, dashboard_address=None
                 )
             )
-            stack.enter_context(Client(cluster))
-            stack.enter_context(on_dask(X, y, search))
+            client = stack.enter_context(Client(cluster))
+            stack.enter_context(on_dask(client, X, y, search))
         else:
             stack.enter_context(parallel_config("loky", n_jobs=arguments.workers))
         search.fit(X, y)

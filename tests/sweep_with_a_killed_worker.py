@@ -19,6 +19,15 @@ sys.path.append(str(Path(__file__).parents[1] / "examples"))
 from sweep import make_search, on_dask
 
 
+def make_sweep():
+    """50 seeds, each trained on two thirds of some rows and evaluated on the others."""
+    X, y, _ = data.digits()
+    X, y = X[:200], y[:200]
+    search = make_search(X, y, range(50), [0.03])
+    search.cv = search.cv[:1]
+    return X, y, search
+
+
 def kill_a_worker(cluster, killed):
     """Wait until a worker has done some trainings and is at another one, and kill it."""
     end = time.monotonic() + 60
@@ -33,13 +42,12 @@ def kill_a_worker(cluster, killed):
 
 
 def main():
-    X, y, _ = data.digits()
-    X, y = X[:200], y[:200]
-    search, killed = make_search(X, y, range(50), rates=[0.03]), []
+    X, y, search = make_sweep()
+    killed = []
     with (
         LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
-        Client(cluster),
-        on_dask(X, y, search),
+        Client(cluster) as client,
+        on_dask(client, X, y, search),
     ):
         killer = threading.Thread(target=kill_a_worker, args=(cluster, killed))
         killer.start()
