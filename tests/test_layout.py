@@ -44,7 +44,8 @@ EVIDENCE = ("arguments", "closed_form", "verify.decimal_reference")
 OUTSIDE = {part: {"numpy"} for part in ("engine", *EVIDENCE)}
 READERS = ("draw", "symbolic", "compiler")
 WITH_PUBLIC_NAMES = [
-    *("functional", "nn", "optim", "data", "train", "closed_form", "verify", "onnx"),
+    *("functional", "nn", "optim", "data", "train", "closed_form", "verify"),
+    *("onnx", "distributed"),
     *READERS,
 ]
 CALLABLE_PACKAGES = {"draw"}  # packages that are functions as well

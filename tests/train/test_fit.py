@@ -346,18 +346,18 @@ def test_compiled_training_is_the_eager_one_bit_for_bit(compile):
 
 
 def test_long_trainings_are_compiled_and_short_ones_are_not(monkeypatch):
-    from tinygrad_ce.train import loop
+    from tinygrad_ce.train import steps
 
     recorded = []
-    monkeypatch.setattr(loop, "COMPILED_FROM", 50)
-    original = loop._Step._run
+    monkeypatch.setattr(steps, "COMPILED_FROM", 50)
+    original = steps.Compilable.__call__
 
-    def spy(self, X, y, weight):
-        result = original(self, X, y, weight)
+    def spy(self, *arguments):
+        result = original(self, *arguments)
         recorded.append(self.compiled._latest is not None)
         return result
 
-    monkeypatch.setattr(loop._Step, "_run", spy)
+    monkeypatch.setattr(steps.Compilable, "__call__", spy)
     X, y = blobs()
     run(X, y, epochs=10)  # 30 full batches and 10 short ones
     assert not any(recorded)
