@@ -158,10 +158,9 @@ class Drawing:
 
         >>> a = Tensor(3.0, requires_grad=True, name="a")
         >>> print(draw((a * a).exp()).text())
-        t2 = exp  8103  grad 1
-        t1 = multiply  9  grad 8103
-        ├─ a (parameter)  3  grad 4.862e+04
-        └─ a (parameter)  3  grad 4.862e+04
+        t2 = exp(t1)  8103  grad 1
+        t1 = multiply(a, a)  9  grad 8103
+        a (parameter)  3  grad 4.862e+04
         """
         return tree_of(self._diagram, self._values)
 
