@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from base64 import b64decode
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from draw.graphs import (
 
 import tinygrad_ce as tg
 from tinygrad_ce.draw import MAX_TENSORS, Drawing, draw, svg
+from tinygrad_ce.draw.drawing import CELL_WIDTH, MOST_PIXELS
 
 
 @pytest.mark.parametrize("retain_graph", [False, True])
@@ -93,7 +95,7 @@ def test_only_a_tensor_can_be_drawn(wrong):
 
 @pytest.mark.parametrize("direction", ["lr", "left", "", None, ["LR"]])
 def test_unknown_direction_is_refused(direction):
-    with pytest.raises(ValueError, match="LR, TB, RL, BT"):
+    with pytest.raises(ValueError, match="auto, LR, TB, RL, BT"):
         draw(parameter(1.0), direction=direction)
 
 
@@ -125,18 +127,59 @@ def test_unknown_theme_is_refused():
         draw(parameter(1.0), theme="pink")
 
 
-def test_notebook_shows_svg_and_text():
+def test_notebook_shows_svg_and_for_those_that_are_not_trusted_png_of_the_same_width():
     drawing = draw(cross_entropy_by_hand())
-    bundle = drawing._repr_mimebundle_()
-    assert bundle == {"image/svg+xml": drawing.svg(), "text/plain": repr(drawing)}
+    data, metadata = drawing._repr_mimebundle_()
+    assert (data["image/svg+xml"], data["text/plain"]) == (drawing.svg(), repr(drawing))
+    png = b64decode(data["image/png"])
+    assert png.startswith(b"\x89PNG")
+    width, _ = svg.size_of(drawing.svg())
+    assert metadata["image/png"]["width"] == pytest.approx(width * 96 / 72, rel=0.15)
 
 
-def test_notebook_shows_dot_and_the_remedy_without_a_renderer(no_renderer):
+def wide(layers):
+    h = parameter(np.ones((2, 3)), "x")
+    for i in range(layers):
+        h = (h @ parameter(np.eye(3), f"W{i}")).tanh()
+    return h.sum()
+
+
+def test_notebook_shows_from_top_to_bottom_what_is_wider_than_a_cell():
+    drawing, upright = draw(wide(4)), draw(wide(4), direction="TB")
+    assert drawing.svg() == draw(wide(4), direction="LR").svg()
+    data, _ = drawing._repr_mimebundle_()
+    assert data["image/svg+xml"] == upright.svg()
+    assert svg.size_of(upright.svg())[0] < CELL_WIDTH < svg.size_of(drawing.svg())[0]
+
+
+@pytest.mark.parametrize("direction", ["LR", "RL", "BT"])
+def test_notebook_shows_the_direction_that_was_asked_for(direction):
+    drawing = draw(wide(4), direction=direction)
+    assert drawing._repr_mimebundle_()[0]["image/svg+xml"] == drawing.svg()
+
+
+def test_notebook_shows_the_png_of_a_large_graph_with_fewer_pixels():
+    small, large = (draw(wide(n), direction="LR") for n in (4, 40))
+    pixels = []
+    for drawing in (small, large):
+        png = b64decode(drawing._repr_mimebundle_()[0]["image/png"])
+        pixels.append(int.from_bytes(png[16:20]) * int.from_bytes(png[20:24]))
+    assert pixels[0] < pixels[1] < 1.2 * MOST_PIXELS
+
+
+def test_notebook_shows_the_svg_alone_where_there_is_no_png(monkeypatch):
     drawing = draw(cross_entropy_by_hand())
-    bundle = drawing._repr_mimebundle_()
-    assert set(bundle) == {"text/plain"}
-    text, _, remedy = bundle["text/plain"].rstrip().rpartition("\n")
-    assert text.strip() == drawing.dot.strip()
+    monkeypatch.setattr(Drawing, "_png", lambda *_, **__: 1 / 0)
+    data, metadata = drawing._repr_mimebundle_()
+    assert (set(data), metadata) == ({"image/svg+xml", "text/plain"}, {})
+
+
+def test_notebook_shows_the_tree_and_the_remedy_without_a_renderer(no_renderer):
+    drawing = draw(cross_entropy_by_hand())
+    data, _ = drawing._repr_mimebundle_()
+    assert set(data) == {"text/plain"}
+    tree, _, remedy = data["text/plain"].rpartition("\n\n")
+    assert tree == drawing.text()
     assert "tinygrad-ce[render]" in remedy
 
 
@@ -145,7 +188,7 @@ def test_notebook_never_raises_whatever_fails(monkeypatch):
         raise MemoryError("far too\nlarge")
 
     monkeypatch.setattr(svg, "render", broken)
-    text = draw(cross_entropy_by_hand())._repr_mimebundle_()["text/plain"]
+    text = draw(cross_entropy_by_hand())._repr_mimebundle_()[0]["text/plain"]
     assert text.splitlines()[-1] == "no picture: far too large"
 
 

@@ -645,4 +645,6 @@ def test_a_history_prints_as_a_table_and_draws_as_a_chart():
 def test_histories_of_any_length_print_and_draw(losses):
     history = History(loss=losses)
     assert "epoch" in str(history)
+    assert repr(history).startswith(f"<History of {len(losses)} epoch")
+    assert len(repr(history)) < 60
     assert ElementTree.fromstring(history._repr_html_()).tag == "div"

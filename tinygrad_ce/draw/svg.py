@@ -73,6 +73,12 @@ def _tag(kind: str, width: float, height: float, unit: str, role: str, label: st
     )
 
 
+def size_of(svg: str) -> tuple[float, float]:
+    """Return width and height of a picture, in points."""
+    width, height = re.findall(r'(?:width|height)="(\d+)pt"', svg[: svg.index(">")])
+    return float(width), float(height)
+
+
 @cache
 def rules() -> str:
     """Return the rules of graph.css, in which colors are variables."""

@@ -16,7 +16,7 @@ MAX_ROWS = 20  # of the printed table, the first and the last of them
 WIDTH, HEIGHT, MARGIN = 320, 160, 28  # of a chart
 
 
-@dataclass
+@dataclass(repr=False)
 class History:
     """Losses and accuracies: one number an epoch, measured at its end.
 
@@ -32,7 +32,10 @@ class History:
     stopped
         Why the training ended before its last epoch, or None.
 
-    >>> print(History(loss=[0.9, 0.5], accuracy=[0.6, 0.85], lr=[0.1, 0.1]))
+    >>> history = History(loss=[0.9, 0.5], accuracy=[0.6, 0.85], lr=[0.1, 0.1])
+    >>> history
+    <History of 2 epochs: loss 0.5000, accuracy 0.850, learning rate 0.1>
+    >>> print(history)
     epoch    loss  accuracy  learning rate
         1  0.9000     0.600            0.1
         2  0.5000     0.850            0.1
@@ -68,6 +71,13 @@ class History:
     def __len__(self) -> int:
         """Return the number of epochs."""
         return len(self.loss)
+
+    def __repr__(self) -> str:
+        last = ", ".join(
+            f"{TITLES[name]} {_format(name, values[-1])}" for name, values in self.columns().items()
+        )
+        epochs = f"{len(self)} epoch{'' if len(self) == 1 else 's'}"
+        return f"<History of {epochs}{': ' if last else ''}{last}>"
 
     def __str__(self) -> str:
         columns = self.columns()

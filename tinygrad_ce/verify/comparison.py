@@ -32,9 +32,9 @@ class Worst:
     expected: Any
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
-    """How far two arrays are apart. Printed, it is a table of one row.
+    """How far two arrays are apart, shown as a table of one row.
 
     Attributes
     ----------
@@ -66,6 +66,8 @@ class Comparison:
 
     def __str__(self) -> str:
         return table([self])
+
+    __repr__ = __str__
 
     def _repr_html_(self) -> str:
         return _html([self])
