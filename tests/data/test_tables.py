@@ -357,7 +357,9 @@ def test_a_label_too_few_is_refused():
 
 
 def test_an_encoder_is_shown_in_the_words_of_its_file(flowers):
-    assert re.search(r"CategoryColumn\(name='color', categories=\('blue', 'white'\)", str(flowers))
+    assert re.search(
+        r"CategoryColumn\(name='color', categories=\('blue', 'white'\)", str(flowers.encoder)
+    )
     assert json.dumps(flowers.feature_names) == '["length", "color=blue", "color=white"]'
 
 
