@@ -273,11 +273,13 @@ class Page:
         self.html, self.height, self._title = html, height, title
 
     def _repr_html_(self) -> str:
-        # A frame of its own origin: what is in it cannot reach the notebook.
+        # A frame of its own origin: what is in it cannot reach the notebook. A notebook that is not
+        # trusted takes the frame away, and leaves the words in it.
         return (
             f'<iframe srcdoc="{escape(self.html)}" title="{escape(self._title)}" '
             'sandbox="allow-scripts allow-downloads allow-modals" '
-            f'style="width:100%;height:{self.height}px;border:0"></iframe>'
+            f'style="width:100%;height:{self.height}px;border:0">'
+            f"{escape(self._title)}: trust the notebook, or run the cell, to see the page</iframe>"
         )
 
     def __repr__(self) -> str:
