@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from base64 import b64decode
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from draw.graphs import (
 
 import tinygrad_ce as tg
 from tinygrad_ce.draw import MAX_TENSORS, Drawing, draw, svg
-from tinygrad_ce.draw.drawing import CELL_WIDTH, MOST_PIXELS
+from tinygrad_ce.draw.drawing import CELL_WIDTH, MOST_PIXELS, SMALLEST_SCALE
 
 
 @pytest.mark.parametrize("retain_graph", [False, True])
@@ -128,9 +129,10 @@ def test_unknown_theme_is_refused():
 
 
 def test_notebook_shows_svg_and_for_those_that_are_not_trusted_png_of_the_same_width():
-    drawing = draw(cross_entropy_by_hand())
+    drawing = draw(cross_entropy_by_hand(), direction="TB")
     data, metadata = drawing._repr_mimebundle_()
-    assert (data["image/svg+xml"], data["text/plain"]) == (drawing.svg(), repr(drawing))
+    assert data["image/svg+xml"] == drawing.svg()
+    assert data["text/plain"] == repr(drawing)
     png = b64decode(data["image/png"])
     assert png.startswith(b"\x89PNG")
     width, _ = svg.size_of(drawing.svg())
@@ -148,14 +150,25 @@ def test_notebook_shows_from_top_to_bottom_what_is_wider_than_a_cell():
     drawing, upright = draw(wide(4)), draw(wide(4), direction="TB")
     assert drawing.svg() == draw(wide(4), direction="LR").svg()
     data, _ = drawing._repr_mimebundle_()
-    assert data["image/svg+xml"] == upright.svg()
-    assert svg.size_of(upright.svg())[0] < CELL_WIDTH < svg.size_of(drawing.svg())[0]
+    assert data["image/svg+xml"] == svg.fit_width(upright.svg())
+    narrow, broad = (svg.size_of(picture.svg())[0] for picture in (upright, drawing))
+    assert narrow < CELL_WIDTH / SMALLEST_SCALE < broad
+
+
+def test_notebook_shows_what_is_wide_in_the_width_of_its_cell():
+    drawing = draw(wide(4), direction="LR")
+    shown = ElementTree.fromstring(drawing._repr_mimebundle_()[0]["image/svg+xml"])
+    width, _ = svg.size_of(drawing.svg())
+    assert (shown.get("width"), shown.get("height")) == ("100%", None)
+    assert shown.get("style") == f"max-width:{width:.0f}pt;height:auto"
+    assert float(shown.get("viewBox").split()[2]) == width
 
 
 @pytest.mark.parametrize("direction", ["LR", "RL", "BT"])
 def test_notebook_shows_the_direction_that_was_asked_for(direction):
     drawing = draw(wide(4), direction=direction)
-    assert drawing._repr_mimebundle_()[0]["image/svg+xml"] == drawing.svg()
+    shown = drawing._repr_mimebundle_()[0]["image/svg+xml"]
+    assert shown in (drawing.svg(), svg.fit_width(drawing.svg()))
 
 
 def test_notebook_shows_the_png_of_a_large_graph_with_fewer_pixels():

@@ -19,7 +19,7 @@ from .diagram import Diagram, diagram_of
 from .digraph import digraph_of, notes_on
 from .formatting import quantity
 from .render import HOW_TO_GET_A_RENDERER, render
-from .svg import size_of, svg_of
+from .svg import fit_width, size_of, svg_of
 from .text_tree import tree_of
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ Direction = Literal["auto", "LR", "TB", "RL", "BT"]
 Theme = Literal["auto", "light", "dark"]
 DIRECTIONS, THEMES = get_args(Direction), get_args(Theme)
 
-CELL_WIDTH = 1_100.0  # points; wider pictures would shrink in a notebook until nobody can read them
+CELL_WIDTH = 600.0  # of a notebook, in points: wider pictures shrink if there is no room for them
+SMALLEST_SCALE = 0.6  # and if they shrank below that, are shown from top to bottom
 DPI = 144  # sharp on dense screens too
 MOST_PIXELS = 12e6  # of the picture for notebooks that are not trusted: some 400 kB
 
@@ -243,10 +244,12 @@ class Drawing:
             return self._without_picture(HOW_TO_GET_A_RENDERER)
         except Exception as error:
             return self._without_picture(f"no picture: {error}")
+        width, height = size_of(svg)
+        if width > CELL_WIDTH:
+            svg = fit_width(svg)
         data, metadata = {"image/svg+xml": svg, "text/plain": repr(self)}, {}
         # A notebook that is not trusted shows no SVG, since that can hold scripts.
         with suppress(Exception):
-            width, height = size_of(svg)
             dpi = min(DPI, 72 * (MOST_PIXELS / (width * height)) ** 0.5)
             png = self._png(dpi, rankdir=direction)
             data["image/png"] = b64encode(png).decode()
@@ -256,7 +259,7 @@ class Drawing:
     def _svg_for_a_cell(self) -> tuple[str, str]:
         """The picture for a notebook and its direction: that in which it fits, if it may turn."""
         svg = self.svg()
-        if self._may_turn and size_of(svg)[0] > CELL_WIDTH:
+        if self._may_turn and size_of(svg)[0] * SMALLEST_SCALE > CELL_WIDTH:
             upright = self._svg("TB")
             if size_of(upright)[0] < size_of(svg)[0]:
                 return "TB", upright
