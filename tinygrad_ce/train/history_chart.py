@@ -44,7 +44,7 @@ def charts_of(columns: dict[str, list[float]]) -> str:
     )
     return (
         f'<svg class="history" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {HEIGHT}" '
-        f'width="100%" style="max-width:{width}px;height:auto" role="img">'
+        f'width="{width}" height="{HEIGHT}" style="max-width:100%;height:auto" role="img">'
         f"<title>{' and '.join(title for title, lines in charts.items() if lines)} by epoch</title>"
         f"<style>{light}@media screen and (prefers-color-scheme: dark) {{{dark}}}</style>"
         f'<rect class="ground" width="100%" height="100%"/>{"".join(placed)}</svg>'
