@@ -26,8 +26,8 @@ from .placement import (
     Point,
     Rectangle,
     Route,
+    part_size,
     place,
-    size_of,
     split_at,
     wrap,
     wrap_to_fit,
@@ -91,6 +91,23 @@ def _tag(kind: str, width: float, height: float, unit: str, role: str, label: st
     )
 
 
+def size_of(svg: str) -> tuple[float, float]:
+    """Return width and height of a picture, in points."""
+    width, height = re.findall(r'(?:width|height)="(\d+)pt"', svg[: svg.index(">")])
+    return float(width), float(height)
+
+
+def fit_width(svg: str) -> str:
+    """Return a picture that is as wide as there is room for, and at most of its natural width.
+
+    JupyterLab shows an SVG by an img element, in which no style of the SVG makes it narrower than
+    the width that it says it has.
+    """
+    width, height = (f"{n:.0f}pt" for n in size_of(svg))
+    svg = svg.replace(f'width="{width}" height="{height}"', 'width="100%"', 1)
+    return svg.replace('style="max-width:100%', f'style="max-width:{width}', 1)
+
+
 @cache
 def rules() -> str:
     """Return the rules of graph.css, in which colors are variables."""
@@ -136,8 +153,8 @@ class _Layout:
 
     def _sizes(self) -> dict[str, tuple[float, float]]:
         sizes = {name: (box.width, box.height) for name, box in self.boxes.items()}
-        sizes |= {op.id: size_of(op) for op in self.diagram.ops}
-        return sizes | {f.id: size_of(f) for f in self.diagram.frames if f.folded}
+        sizes |= {op.id: part_size(op) for op in self.diagram.ops}
+        return sizes | {f.id: part_size(f) for f in self.diagram.frames if f.folded}
 
     def wrap(self, width: float) -> None:
         """Go on in another row where it is wider than this."""
@@ -183,7 +200,7 @@ class _Layout:
 
     def _fold(self, frame: ScopeFrame) -> str:
         x, y = self.placement.centers[frame.id]
-        (width, _), label = size_of(frame), f"folded, {count_words(frame)}: open it"
+        (width, _), label = part_size(frame), f"folded, {count_words(frame)}: open it"
         left, top, bottom = x - width / 2, y - FOLD_HEIGHT / 2, y + FOLD_HEIGHT / 2
         tab = f"M{left:.1f} {top:.1f}h{width * 0.4:.1f}l4 5"
         outline = f'<path d="{tab}H{left + width:.1f}V{bottom:.1f}H{left:.1f}z"/>'
@@ -191,7 +208,7 @@ class _Layout:
 
     def _op(self, op: OpNode) -> str:
         x, y = self.placement.centers[op.id]
-        rx, ry = size_of(op)[0] / 2, OP_HEIGHT / 2
+        rx, ry = part_size(op)[0] / 2, OP_HEIGHT / 2
         oval = f'<ellipse cx="{x:.1f}" cy="{y:.1f}" rx="{rx:.1f}" ry="{ry:g}"/>'
         return self._group("primitive", op.id, oval + _text(escape(op_words(op)), x, y + 3.8))
 
