@@ -219,7 +219,8 @@ class _Layout:
             kind = "edge" if edge.differentiable else "edge constant"
             label = ""
             if edge.argument:
-                label = _text(edge.argument, *_beside_the_head(route))
+                x, y = _beside_the_head(route, self.placement.centers[edge.target])
+                label = _text(edge.argument, x, y)
             arrow = _arrow(route)
             if self.interactive:
                 arrow = f'<g class="forth">{arrow}</g>'
@@ -340,13 +341,13 @@ def _at(point: Point) -> str:
     return f"{point[0]:.1f} {point[1]:.1f}"
 
 
-def _beside_the_head(route: Route) -> Point:
-    """Where the letter of an argument is: before the head, on the side that the edge comes from."""
-    (x, y), (from_x, from_y) = route.tip, route.curves[-1][-4]
-    (bx, by) = route.curves[-1][-1]
+def _beside_the_head(route: Route, target: Point) -> Point:
+    """Where the letter of an argument is: on the outer side of the arrow, before its head."""
+    (x, y), (bx, by) = route.tip, route.curves[-1][-1]
     length = math.hypot(bx - x, by - y) or 1.0
     ux, uy = (bx - x) / length, (by - y) / length  # from the tip back
-    side = 1 if ux * (from_y - y) - uy * (from_x - x) >= 0 else -1
+    outward = ux * (y - target[1]) - uy * (x - target[0])
+    side = 1 if outward > 0 or (outward == 0 and ux < 0) else -1
     return x + 11 * ux - 6 * side * uy, y + 11 * uy + 6 * side * ux + 3
 
 

@@ -666,7 +666,7 @@ function listLegend() {
   $("legend").append(
     ...items.map((kind) => item(box(kind), KINDS[kind])),
     item(swatch(oval), "primitive"),
-    item(box("active"), "this step"), item(box("from"), "comes from"),
+    item(box("active"), "this step"), item(box("from"), "source"),
     item(box("pending"), "not computed"));
   if (trace.differentiated) {
     $("legend").append(item(el("span", { class: "gradient" }, "1.2"), "gradient"));
