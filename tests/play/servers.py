@@ -12,12 +12,24 @@ from tinygrad_ce.play.server import Server
 from tinygrad_ce.play.session import Session
 
 
+class WatchedServer(Server):
+    """A server that says which connections it has, and on which event loop."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.loop = asyncio.new_event_loop()
+        self.connections = []
+
+    async def _talk(self, connection):
+        self.connections.append(connection)
+        await super()._talk(connection)
+
+
 @contextlib.contextmanager
 def running(make_session=Session, port=0):
     """A server that runs, with its address."""
-    server = Server(make_session, port)
-    started = threading.Event()
-    loop = asyncio.new_event_loop()
+    server = WatchedServer(make_session, port)
+    started, loop = threading.Event(), server.loop
     task = loop.create_task(server.run(lambda address: started.set()))
 
     def run():
