@@ -24,6 +24,7 @@ from .commands import (
     demo,
     evaluate,
     graph,
+    play,
     predict,
     report,
     train,
@@ -40,6 +41,7 @@ COMMANDS = {
     "demo": demo,
     "compile": compile,
     "graph": graph,
+    "play": play,
     "compare": compare,
 }
 
