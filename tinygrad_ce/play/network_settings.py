@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from ..arguments import check_choice, check_integer, check_real, check_sequence, shown
+from ..arguments import check_integer, check_real, shown
+from .messages import Check, choice, integer, items, optional, real, text
 from .point_sets import POINT_SETS
 
 MAX_LAYERS = 6  # hidden ones
@@ -23,14 +23,14 @@ MAX_SEED = 2**32 - 1
 DATA = (*POINT_SETS, "iris", "digits", "drawn", "csv", "given")
 ACTIVATIONS = ("tanh", "relu", "sigmoid")
 # The arguments of the classes of tinygrad_ce.optim, besides the learning rate.
-OPTIMIZERS = {
+OPTIMIZERS: dict[str, tuple[str, dict[str, float]]] = {
     "SGD": ("SGD", {}),
     "momentum": ("SGD", {"momentum": 0.9}),
     "RMSprop": ("RMSprop", {}),
     "Adagrad": ("Adagrad", {}),
     "Adam": ("Adam", {}),
     "AdamW": ("AdamW", {}),
-}  # type: dict[str, tuple[str, dict[str, float]]]
+}
 
 Rates = tuple[tuple[int, float], ...]
 
@@ -77,123 +77,58 @@ class Settings:
     seed: int = 0
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what `read_settings` reads."""
+        """Return the fields, as `with_changes` takes them."""
         return asdict(self)
 
+    def with_changes(self, given: dict[str, Any]) -> Settings:
+        """Return the settings with some fields changed, which `CHECKS` has checked.
 
-def read_settings(given: Any, before: Settings) -> Settings:
-    """Return the settings with what was given changed.
-
-    Parameters
-    ----------
-    given
-        A dict with some of the fields of `Settings`.
-    before
-        What all others are.
-
-    Raises
-    ------
-    ValueError, TypeError
-        A field that is not known, is of another kind, or out of bounds.
-
-    >>> read_settings({"hidden": [8], "activation": "relu"}, Settings()).hidden
-    (8,)
-    >>> read_settings({"hidden": [10**9]}, Settings())
-    Traceback (most recent call last):
-    ValueError: the units of a layer is 1000000000: expected at most 64
-    """
-    if not isinstance(given, Mapping):
-        raise TypeError(f"settings are an object, got {shown(given)}")
-    names = [field.name for field in fields(Settings)]
-    values = {name: getattr(before, name) for name in names}
-    for name, value in given.items():
-        check_choice("a setting", name, names)
-        values[name] = _CHECKS[name](value)
-    return Settings(**values)
+        >>> Settings().with_changes({"hidden": [8], "points": 50}).hidden
+        (8,)
+        """
+        lists = {k: tuple(v) for k, v in given.items() if isinstance(v, list)}
+        return replace(self, **(given | lists))
 
 
-def _integer(what: str, least: int, most: int) -> Callable[[Any], int]:
-    return lambda value: check_integer(what, value, least, most)
+def _triple(what: str, value: Any) -> tuple[float, float, int]:
+    """A point that was drawn."""
+    x, y, label = items(lambda _, part: part, 3, 3)(what, value)
+    place = (float(check_real(what, part, -MAX_REACH, MAX_REACH)) for part in (x, y))
+    return (*place, check_integer(f"the class of {what}", label, 0, MAX_CLASSES - 1))
 
 
-def _real(what: str, least: float, most: float) -> Callable[[Any], float]:
-    return lambda value: float(check_real(what, value, least, most))
-
-
-def _choice(what: str, choices: Sequence[str]) -> Callable[[Any], str]:
-    return lambda value: check_choice(what, str(value), choices)
-
-
-def _text(what: str, most: int) -> Callable[[Any], str]:
-    def check(value: Any) -> str:
-        if not isinstance(value, str):
-            raise TypeError(f"{what} is a text, got {shown(value)}")
-        if len(value) > most:
-            raise ValueError(f"{what} has {len(value):,} characters: expected at most {most:,}")
-        return value
-
-    return check
-
-
-def _items(what: str, value: Any, most: int) -> list[Any]:
-    items = check_sequence(what, value)
-    if len(items) > most:
-        raise ValueError(f"{what} are {len(items):,}: expected at most {most:,}")
-    return items
-
-
-def _hidden(value: Any) -> tuple[int, ...]:
-    items = _items("hidden layers", value, MAX_LAYERS)
-    return tuple(check_integer("the units of a layer", n, 1, MAX_UNITS) for n in items)
-
-
-def _drawn(value: Any) -> tuple[tuple[float, float, int], ...]:
-    reach = {"least": -MAX_REACH, "most": MAX_REACH}
-    points = []
-    for point in _items("points", value, MAX_DRAWN):
-        x, y, label = _tuple("a point", point, 3)
-        place = (float(check_real("a coordinate", v, **reach)) for v in (x, y))
-        points.append((*place, check_integer("a class", label, 0, MAX_CLASSES - 1)))
-    return tuple(points)
-
-
-def _rates(value: Any) -> Rates:
-    rates = []
-    for pair in _items("changes of the learning rate", value, MAX_RATES):
-        step, rate = _tuple("a change of the learning rate", pair, 2)
+def _rates(what: str, value: Any) -> Rates:
+    rates: list[tuple[int, float]] = []
+    for pair in items(items(lambda _, part: part, 2, 2), 1, MAX_RATES)(what, value):
         least = rates[-1][0] + 1 if rates else 0
-        rates.append((check_integer("a step", step, least, MAX_STEP), check_rate(rate)))
-    if not rates or rates[0][0]:
-        raise ValueError(f"learning rates begin at step 0, got {shown(value)}")
+        step = check_integer("the step of a learning rate", pair[0], least, MAX_STEP)
+        rates.append((step, RATE("a learning rate", pair[1])))
+    if rates[0][0]:
+        raise ValueError(f"{what} begin at step 0, got {shown(value)}")
     return tuple(rates)
 
 
-def check_rate(value: Any) -> float:
-    """Return a learning rate."""
-    return float(check_real("a learning rate", value, 1e-6, 100))
+RATE = real(1e-6, 100)
+SEED = integer(0, MAX_SEED)
 
-
-def _tuple(what: str, value: Any, n: int) -> list[Any]:
-    items = check_sequence(what, value)
-    if len(items) != n:
-        raise ValueError(f"{what} has {n} parts, got {shown(value)}")
-    return items
-
-
-_CHECKS: dict[str, Callable[[Any], Any]] = {
-    "data": _choice("data", DATA),
-    "points": _integer("the number of points", 10, MAX_POINTS),
-    "noise": _real("the noise", 0, 1),
-    "data_seed": _integer("the seed of the data", 0, MAX_SEED),
-    "drawn": _drawn,
-    "csv": _text("a CSV file", MAX_CSV),
-    "csv_name": _text("the name of a file", 200),
-    "target": _text("the target", 200),
-    "hidden": _hidden,
-    "activation": _choice("the activation", ACTIVATIONS),
-    "weight_scale": _real("the scale of the weights", 0, 100),
-    "optimizer": _choice("the optimizer", [*OPTIMIZERS]),
-    "rates": _rates,
-    "batch": _integer("the batch", 1, 10_000),
-    "seed": _integer("the seed", 0, MAX_SEED),
+CHECKS: dict[str, Check] = {
+    name: optional(check)
+    for name, check in {
+        "data": choice(DATA),
+        "points": integer(10, MAX_POINTS),
+        "noise": real(0, 1),
+        "data_seed": SEED,
+        "drawn": items(_triple, 0, MAX_DRAWN),
+        "csv": text(MAX_CSV),
+        "csv_name": text(200),
+        "target": text(200),
+        "hidden": items(integer(1, MAX_UNITS), 0, MAX_LAYERS),
+        "activation": choice(ACTIVATIONS),
+        "weight_scale": real(0, 100),
+        "optimizer": choice(OPTIMIZERS),
+        "rates": _rates,
+        "batch": integer(1, MAX_POINTS),
+        "seed": SEED,
+    }.items()
 }
+"""The fields of `Settings` as a message may have them."""

@@ -96,8 +96,9 @@ def make_problem(settings: Settings) -> Problem:
         return _drawn(settings)
     axes = ("x₀", "x₁")
     if settings.data == "csv":
-        # The text is read as a file is, of which it has the name.
-        table = data.as_table(io.StringIO(settings.csv), settings.target)
+        file = io.StringIO(settings.csv)
+        file.name = settings.csv_name or "text"  # for messages
+        table = data.as_table(file, settings.target)
         X, y, names = table.X.astype(np.float32), table.y, table.class_names
         axes = tuple(table.feature_names[:2])
     elif settings.data == "iris":

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -74,8 +74,9 @@ class Recording:
     def __len__(self) -> int:
         return len(self._snapshots)
 
-    def __iter__(self) -> Iterator[Snapshot]:
-        return iter(self._snapshots)
+    def since(self, step: int) -> list[Snapshot]:
+        """Return the snapshots from a step on."""
+        return [*islice(self._snapshots, max(step - self.first, 0), None)]
 
     @property
     def first(self) -> int:
