@@ -28,7 +28,7 @@ Schema = Mapping[str, Mapping[str, Check]]  # what may be asked, and the fields 
 MAX_BYTES = 1_000_000  # of a message that comes in
 
 # What a wrong message raises.
-REFUSALS = (TypeError, ValueError, OverflowError)
+REFUSALS = (TypeError, ValueError, OverflowError, IndexError)
 
 
 # ── Checks of a field ─────────────────────────────────────────────────────────────────────────────
