@@ -185,9 +185,8 @@ class Network:
     def _do_code(self) -> list[Message]:
         problem, settings = self.training.problem, self.settings
         sizes = [problem.n_features, *settings.hidden, len(problem.class_names)]
-        return [
-            {"kind": "code", "text": code_of(settings, self.training.rates, self._shown, sizes)}
-        ]
+        rates, batch_size = self.training.rates, self.training.batch_size
+        return [{"kind": "code", "text": code_of(settings, rates, self._shown, sizes, batch_size)}]
 
     # ── Export ────────────────────────────────────────────────────────────────────────────────────
 

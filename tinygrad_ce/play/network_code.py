@@ -6,8 +6,24 @@ from pprint import pformat
 
 from .network_settings import OPTIMIZERS, Rates, Settings
 
+_LOOP = """\
 
-def code_of(settings: Settings, rates: Rates, step: int, sizes: list[int]) -> str:
+rng = np.random.default_rng({seed})
+losses = []
+for step in range({steps} + 1):
+    batch = rng.choice(len(X), {batch}, replace=False)
+    loss = F.cross_entropy(model(X[batch]), y[batch])
+    optimizer.zero_grad()
+    loss.backward()
+    losses.append(loss.item())
+    if step < {steps}:
+{change}        optimizer.step()
+print(f"loss of the batch after {{step}} steps: {{losses[-1]}}")"""
+
+
+def code_of(
+    settings: Settings, rates: Rates, step: int, sizes: list[int], batch_size: int
+) -> str:  # fmt: skip
     """Return Python that trains as the page has, up to a step.
 
     Parameters
@@ -20,8 +36,10 @@ def code_of(settings: Settings, rates: Rates, step: int, sizes: list[int]) -> st
         The step that is shown.
     sizes
         Inputs, hidden units and classes of the model.
+    batch_size
+        From how many examples a step was made.
 
-    >>> print(code_of(Settings(), ((0, 0.3),), 100, [2, 16, 16, 2]))
+    >>> print(code_of(Settings(), ((0, 0.3),), 100, [2, 16, 16, 2], 32))
     import numpy as np
     <BLANKLINE>
     from tinygrad_ce import data, nn, optim
@@ -36,7 +54,7 @@ def code_of(settings: Settings, rates: Rates, step: int, sizes: list[int]) -> st
     <BLANKLINE>
     rng = np.random.default_rng(0)
     losses = []
-    for step in range(101):
+    for step in range(100 + 1):
         batch = rng.choice(len(X), 32, replace=False)
         loss = F.cross_entropy(model(X[batch]), y[batch])
         optimizer.zero_grad()
@@ -46,54 +64,52 @@ def code_of(settings: Settings, rates: Rates, step: int, sizes: list[int]) -> st
             optimizer.step()
     print(f"loss of the batch after {step} steps: {losses[-1]}")
     """
-    name, options = OPTIMIZERS[settings.optimizer]
-    arguments = "".join(f", {k}={v}" for k, v in options.items())
-    lines = ["import numpy as np", ""]
-    lines += ["from tinygrad_ce import data, nn, optim", "from tinygrad_ce import functional as F"]
-    lines += _data_lines(settings)
-    if settings.data != "given":
-        lines += [f'model = nn.MLP({sizes}, activation="{settings.activation}", rng={settings.seed})']
-        if settings.weight_scale != 1:
-            lines += ["for layer in model.layers[::2]:"]
-            lines += [f"    layer.weight.data *= {settings.weight_scale}"]
-    lines += [f"optimizer = optim.{name}(model.parameters(), lr={rates[0][1]}{arguments})"]
+    change = ""
+    lines = [*_data_lines(settings), "", *_model_lines(settings, sizes, rates[0][1])]
     if len(rates) > 1:
-        lines += [f"rates = {dict(rates)}"]
-    lines += ["", f"rng = np.random.default_rng({settings.seed})", "losses = []"]
-    lines += [f"for step in range({step + 1}):"]
-    size = f"min({settings.batch}, len(X))" if settings.batch > 32 else str(settings.batch)
-    lines += [f"    batch = rng.choice(len(X), {size}, replace=False)"]
-    lines += ["    loss = F.cross_entropy(model(X[batch]), y[batch])"]
-    lines += ["    optimizer.zero_grad()", "    loss.backward()", "    losses.append(loss.item())"]
-    lines += [f"    if step < {step}:"]
-    if len(rates) > 1:
-        lines += ["        optimizer.lr = rates.get(step, optimizer.lr)"]
-    lines += ["        optimizer.step()"]
-    lines += ['print(f"loss of the batch after {step} steps: {losses[-1]}")']
-    return "\n".join(lines)
+        lines += [f"rates = {dict(rates)}  # from which step on"]
+        change = "        optimizer.lr = rates.get(step, optimizer.lr)\n"
+    loop = _LOOP.format(seed=settings.seed, steps=step, batch=batch_size, change=change)
+    return "\n".join([*lines, loop])
 
 
 def _data_lines(settings: Settings) -> list[str]:
-    """What makes X and y, and splits them."""
+    """The imports, and what makes X and y, and splits them."""
     seed, kind = settings.data_seed, settings.data
+    lines = ["import numpy as np", "", "from tinygrad_ce import data, nn, optim"]
+    lines += ["from tinygrad_ce import functional as F"]
     split = f"X, X_test, y, y_test = data.train_test_split(X, y, rng={seed})"
     standardize = [
         "standardizer = data.Standardizer().fit(X)",
         "X, X_test = standardizer.transform(X), standardizer.transform(X_test)",
     ]
     if kind == "given":
-        return ["", "# model, X and y are as they were given to tg.play."]
+        return [*lines, "", "# model, X and y are those that were given to tg.play."]
     if kind == "drawn":
         rows = pformat([list(point) for point in settings.drawn], width=96, compact=True)
         points = f"points = np.array({rows}, np.float32)"
-        return ["", points, "X, y = points[:, :2].copy(), points[:, 2].astype(int)", ""]
+        return [*lines, "", points, "X, y = points[:, :2].copy(), points[:, 2].astype(int)"]
     if kind == "csv":
         read = f"table = data.read_csv({settings.csv_name!r}, target={settings.target!r})"
-        return ["", read, "X, y = table.X.astype(np.float32), table.y", split, *standardize, ""]
+        cast = "X, y = table.X.astype(np.float32), table.y"
+        return [*lines, "", read, cast, split, *standardize]
     if kind == "iris":
         columns = "X = X[:, [2, 3]]  # the petals"
-        return ["", "X, y, names = data.iris()", columns, split, *standardize, ""]
+        return [*lines, "", "X, y, names = data.iris()", columns, split, *standardize]
     if kind == "digits":
-        return ["", "X, y, names = data.digits()", "X = X / np.float32(16)", split, ""]
+        return [*lines, "", "X, y, names = data.digits()", "X = X / np.float32(16)", split]
     draw = f"X, y = {kind}({settings.points}, noise={settings.noise}, rng={seed})"
-    return [f"from tinygrad_ce.play.point_sets import {kind}", "", draw, split, ""]
+    return [*lines, f"from tinygrad_ce.play.point_sets import {kind}", "", draw, split]
+
+
+def _model_lines(settings: Settings, sizes: list[int], rate: float) -> list[str]:
+    name, options = OPTIMIZERS[settings.optimizer]
+    arguments = "".join(f", {k}={v}" for k, v in options.items())
+    lines = [f"optimizer = optim.{name}(model.parameters(), lr={rate}{arguments})"]
+    if settings.data == "given":
+        return lines
+    if settings.weight_scale != 1:
+        scale = f"    layer.weight.data *= {settings.weight_scale}"
+        lines = ["for layer in model.layers[::2]:", scale, *lines]
+    activation = f'activation="{settings.activation}", rng={settings.seed}'
+    return [f"model = nn.MLP({sizes}, {activation})", *lines]

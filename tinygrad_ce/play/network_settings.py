@@ -93,8 +93,8 @@ class Settings:
 def _triple(what: str, value: Any) -> tuple[float, float, int]:
     """A point that was drawn."""
     x, y, label = items(lambda _, part: part, 3, 3)(what, value)
-    place = (float(check_real(what, part, -MAX_REACH, MAX_REACH)) for part in (x, y))
-    return (*place, check_integer(f"the class of {what}", label, 0, MAX_CLASSES - 1))
+    x, y = (float(check_real(what, part, -MAX_REACH, MAX_REACH)) for part in (x, y))
+    return x, y, check_integer(f"the class of {what}", label, 0, MAX_CLASSES - 1)
 
 
 def _rates(what: str, value: Any) -> Rates:

@@ -1,4 +1,4 @@
-"""What a network learns from: points with classes, split in two, and how they are seen in a plane."""
+"""What a network learns from: points with classes, and the plane in which they are seen."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def make_problem(settings: Settings) -> Problem:
     """
     if settings.data == "drawn":
         return _drawn(settings)
-    axes = ("x₀", "x₁")
+    axes: tuple[str, ...] = ("x₀", "x₁")
     if settings.data == "csv":
         file = io.StringIO(settings.csv)
         file.name = settings.csv_name or "text"  # for messages
@@ -173,9 +173,8 @@ def find_plane(X: Array, names: tuple[str, ...], reach: float = 0.0) -> Plane:
     reach
         How far the plane reaches from 0 at least.
 
-    >>> find_plane(np.array([[0.0, 0.0, 0.0], [3.0, 0.0, 4.0], [6.0, 0.0, 8.0]]), ()).axes.round(1)
-    array([[0.6, 0. , 0.8],
-           [0. , 1. , 0. ]])
+    >>> find_plane(np.array([[0.0, 0.0, 0.0], [3.0, 0.0, 4.0], [6.0, 0.0, 8.0]]), ()).axes[0].round(1)
+    array([0.6, 0. , 0.8])
     """
     rows = X.reshape(len(X), -1).astype(np.float64)
     d = rows.shape[1]

@@ -43,5 +43,5 @@ def replay_page(recorded: dict[str, Any]) -> str:
     page = re.sub(r'\n<script type="module".*?</script>', "", page)
     policy = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
     page = page.replace("<head>", f"<head>\n{policy}", 1)
-    body = f"{data}\n<script>\n\"use strict\";\n{script}</script>\n</body>"
+    body = f'{data}\n<script>\n"use strict";\n{script}</script>\n</body>'
     return body.join(page.rsplit("</body>", 1))

@@ -1,8 +1,8 @@
 """What is shown of a layer: histograms, and which units have stopped to learn.
 
-Which units these are is decided by the derivative of the activation: where tanh is beyond ±0.97, its
-derivative 1 − y² is below 0.06, and where a ReLU is 0, it is 0. Histograms, and the ratio of update
-to data, are those of part 3 of makemore, Andrej Karpathy's lectures.
+Which units these are is decided by the derivative of the activation: where tanh is beyond ±0.97,
+its derivative 1 − y² is below 0.06, and where a ReLU is 0, it is 0. Histograms, and the ratio of
+update to data, are those of part 3 of makemore, Andrej Karpathy's lectures.
 """
 
 from __future__ import annotations
@@ -55,9 +55,10 @@ def saturated(activation: str, y: Array) -> NDArray[np.bool_]:
     [False, True, False]
     """
     if activation == "relu":
-        return y == 0
-    steep = y if activation == "tanh" else 2 * y - 1
-    return np.abs(steep) > SATURATED
+        stopped = y == 0
+    else:
+        stopped = np.abs(y if activation == "tanh" else 2 * y - 1) > SATURATED
+    return np.asarray(stopped, bool)
 
 
 def layer_statistics(activation: str, y: Array) -> dict[str, Any]:
@@ -98,8 +99,8 @@ def update_ratio(before: Array, after: Array) -> float | None:
 
     None where it is no number: of constant weights, for instance.
 
-    >>> update_ratio(np.array([1.0, -1.0]), np.array([1.001, -1.001]))
-    -2.99...
+    >>> round(update_ratio(np.array([1.0, -1.0]), np.array([1.001, -1.001])), 6)
+    -3.0
     """
     data, update = float(before.std()), float((after - before).std())
     if not (data > 0 and update > 0 and np.isfinite(data) and np.isfinite(update)):

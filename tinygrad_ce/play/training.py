@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import nn, optim
 from .. import functional as F
+from .. import nn, optim
 from ..engine.context import no_grad
 from ..engine.tensor import Tensor, as_tensor
 from .network_settings import OPTIMIZERS, Rates, Settings
