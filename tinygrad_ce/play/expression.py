@@ -9,7 +9,7 @@ is not in the lists below is refused, and so is what is too long, too deep or be
 Tensor(0.41703002)
 >>> evaluate("e.__class__", {"e": e})
 Traceback (most recent call last):
-ValueError: e.__class__ is nothing that can be used here: ...
+ValueError: e.__class__ cannot be used here: ...
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ class _Evaluation:
     def _refusal(self, node: ast.AST) -> ValueError:
         known = f"the names {', '.join(self.names)}, numbers, + - * / ** @ and comparisons, "
         known += f"[ ], and {', '.join(sorted(FUNCTIONS))}"
-        return ValueError(f"{self._shown(node)} is nothing that can be used here: {known}")
+        return ValueError(f"{self._shown(node)} cannot be used here: {known}")
 
     def _shown(self, node: ast.AST) -> str:
         return ast.get_source_segment(self.text, node) or type(node).__name__

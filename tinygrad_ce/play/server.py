@@ -16,12 +16,11 @@ import webbrowser
 from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
-from importlib.resources import files
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-from ..draw import svg
+from .asset_files import read_assets
 from .messages import MAX_BYTES, Message, parse, write
 from .session import Session
 
@@ -65,15 +64,6 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-
-
-def read_assets() -> dict[str, bytes]:
-    """Return the page's files by name; the looks of graphs are those of drawings."""
-    folders = files(__package__) / "assets", files(svg.__package__) / "interactive" / "assets"
-    found = {path.name: path.read_bytes() for path in folders[0].iterdir() if path.is_file()}
-    found["palette.css"] = (folders[1] / "palette.css").read_bytes()
-    found["graph.css"] = (svg.color_variables() + svg.rules()).encode()
-    return found
 
 
 class Server:

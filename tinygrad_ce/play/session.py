@@ -7,7 +7,7 @@ while the session is `running`, it calls `Session.tick` for the next frame.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Protocol
 
 from .messages import REFUSALS, Message, Schema, validate
@@ -39,11 +39,17 @@ class Session:
 
     Parameters
     ----------
+    computation
+        The function of a user and its tensors, for a part of its own; or None.
     training
-        The model, X and y of a user, of whom the network is; or None.
+        The model of a user, X and y, in place of those that the page makes; or None.
     """
 
-    def __init__(self, training: tuple[Any, Any, Any] | None = None) -> None:
+    def __init__(
+        self,
+        computation: Sequence[Any] | None = None,
+        training: tuple[Any, Any, Any] | None = None,
+    ) -> None:
         from .network import Network
         from .one_loss import OneLoss
 
@@ -52,8 +58,13 @@ class Session:
         self._n_undrawn = 0
         self._n_opened = 0
         self.parts: dict[str, Part] = {"loss": OneLoss(), "network": Network(training)}
-        self._schemas = {"session": SESSION} | {k: p.MESSAGES for k, p in self.parts.items()}
         self._first = "network" if training else "loss"
+        if computation is not None:
+            from .computation import Computation
+
+            self._first = "computation"
+            self.parts[self._first] = Computation(computation[0], computation[1:])
+        self._schemas = {"session": SESSION} | {k: p.MESSAGES for k, p in self.parts.items()}
 
     @property
     def running(self) -> bool:

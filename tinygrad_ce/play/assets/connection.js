@@ -1,10 +1,21 @@
-/* The connection to the session: a WebSocket that is opened again when it is lost. */
+/* The connection to the session: a WebSocket that is opened again when it is lost; in a notebook,
+   messages to the window around the page. */
 
 const LONGEST_WAIT = 4000; // ms, from one attempt to the next
 
-/** Connect; call opened(), received(message) and lost(). Returns send(message) and
-    addressOf(page), under which the session has put a page of its own. */
-export function connect({ opened, received, lost }) {
+/** Connect; call opened(), received(message) and lost(). Returns send(message), which says
+    whether it could, and addressOf(page), where the server has a page of the session. */
+export function connect(to) {
+  return document.documentElement.dataset.transport === "notebook" ? inNotebook(to) : bySocket(to);
+}
+
+function inNotebook({ opened, received }) {
+  addEventListener("message", (event) => { if (event.source === parent) received(event.data); });
+  setTimeout(opened);
+  return { send: (message) => { parent.postMessage(message, "*"); return true; } };
+}
+
+function bySocket({ opened, received, lost }) {
   // The session is found by this again after a lost connection, not after a reload.
   const tab = [...crypto.getRandomValues(new Uint8Array(16))].map((n) => n.toString(16).padStart(2, "0")).join("");
   let socket = null, wait = 250, leaving = false;

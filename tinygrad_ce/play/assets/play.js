@@ -2,10 +2,11 @@
 
 import { connect } from "./connection.js";
 import { $ } from "./elements.js";
+import * as computation from "./computation.js";
 import * as loss from "./one_loss.js";
 import * as network from "./network.js";
 
-const MODULES = { loss, network };
+const MODULES = { computation, loss, network };
 
 const states = readAddress(); // of each part, as last remembered
 const parts = {};
@@ -33,7 +34,7 @@ function received(reply) {
   if (reply.kind === "opened") ready(reply);
   else if (reply.kind === "error") part?.refused?.(reply.message) || alert(reply.message);
   else if (reply.kind === "code") showCode(reply.text);
-  else if (reply.kind === "frozen") showStepping(reply.page);
+  else if (reply.kind === "frozen") showStepping(reply);
   else part?.receive(reply);
   if (reply.kind === "frame")
     requestAnimationFrame(() => connection.send({ part: "session", do: "drawn" }));
@@ -43,7 +44,8 @@ function ready(reply) {
   $("connection").textContent = "connected";
   document.body.classList.remove("is-lost");
   resumed = reply.resumed;
-  show(active ?? reply.first);
+  for (const tab of $("tabs").children) tab.hidden = !reply.parts.includes(tab.dataset.part);
+  show(reply.parts.includes(active) ? active : reply.first);
 }
 
 function alert(message) {
@@ -111,9 +113,15 @@ function readAddress() {
   return { part, [part]: state };
 }
 
+let writing = null;
+
+/** Put the state into the address, not too often, which browsers refuse. */
 function writeAddress() {
-  const fields = new URLSearchParams({ part: active, ...states[active] });
-  history.replaceState(null, "", `#${fields}`);
+  writing ??= setTimeout(() => {
+    writing = null;
+    const fields = new URLSearchParams({ part: active, ...states[active] });
+    if (location.protocol !== "about:") history.replaceState(null, "", `#${fields}`);
+  }, 250);
 }
 
 addEventListener("hashchange", () => {
@@ -133,8 +141,14 @@ function showCode(text) {
 }
 
 $("copy-code").addEventListener("click", async () => {
-  await navigator.clipboard.writeText($("code").querySelector("code").textContent);
-  $("copy-code").textContent = "Copied";
+  const code = $("code").querySelector("code");
+  try {
+    await navigator.clipboard.writeText(code.textContent);
+    $("copy-code").textContent = "Copied";
+  } catch { // in a notebook's frame, it is not allowed
+    getSelection().selectAllChildren(code);
+    $("copy-code").textContent = "Selected";
+  }
   setTimeout(() => { $("copy-code").textContent = "Copy"; }, 1500);
 });
 
@@ -143,11 +157,13 @@ $("step-through").addEventListener("click", () => {
   if (fields) plays[active].send("freeze", fields);
 });
 
-function showStepping(page) {
-  $("stepping").querySelector("iframe").src = connection.addressOf(page);
+function showStepping({ page, html }) {
+  const frame = $("stepping").querySelector("iframe");
+  if (html) frame.srcdoc = html;
+  else frame.src = connection.addressOf(page);
   $("stepping").showModal();
 }
 
 $("stepping").addEventListener("close", () => {
-  $("stepping").querySelector("iframe").removeAttribute("src");
+  for (const name of ["src", "srcdoc"]) $("stepping").querySelector("iframe").removeAttribute(name);
 });
