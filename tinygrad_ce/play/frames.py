@@ -29,7 +29,7 @@ GRID = 40  # cells along each side of the plane
 MAX_CELLS = 64  # of a heat map, along each side
 MAX_PROBED = 256  # examples of which activations are shown
 MAX_ROWS = 24  # examples in the heat map of an activation
-MAX_SEEN = 1_000  # points of the training set in the plot, and of the test set
+MAX_SEEN = 600  # points of the training set in the plot, and of the test set
 
 
 class Frames:

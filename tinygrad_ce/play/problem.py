@@ -185,7 +185,7 @@ def find_plane(X: Array, names: tuple[str, ...], reach: float = 0.0) -> Plane:
         some = rows[:: -(-len(rows) // MAX_FITTED)] - origin
         axes = np.linalg.svd(np.concatenate([some, np.zeros((2, d))]), full_matrices=False)[2][:2]
         largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=1)[:, None], 1)
-        axes, names = axes * np.sign(largest), ("1st principal component", "2nd")
+        axes, names = axes * np.sign(largest), ("1st principal component", "2nd principal component")
     places = (rows - origin) @ axes.T
     low, high = places.min(axis=0), places.max(axis=0)
     margin = np.maximum(0.1 * (high - low), 0.1)

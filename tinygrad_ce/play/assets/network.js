@@ -1,6 +1,6 @@
 /* A network that learns: what is seen of it, and what is asked of the session. */
 
-import { brief, drawCurves, drawHeatMap, floats, onTheme, percent } from "./drawing.js";
+import { CLASS_COLORS, brief, drawCurves, drawHeatMap, floats, onTheme, percent } from "./drawing.js";
 import { el } from "./elements.js";
 import * as address from "./network_address.js";
 import { createControls } from "./network_controls.js";
@@ -10,6 +10,7 @@ import { createPlot } from "./network_plot.js";
 import { createQuestions } from "./network_questions.js";
 
 const MOST_STEPS = 1001; // in the curves
+const MARKS = ["●", "■", "▲", "◆"]; // of the first classes, as the plot draws them
 const PACES = [1, 2, 5, 20, 100];
 
 export function create(root, play) {
@@ -36,7 +37,10 @@ export function create(root, play) {
   const graph = createGraph({ told: (words) => { contribution.textContent = words; } });
   const layers = createLayers({ told });
   const questions = createQuestions({
-    set: (fields, run) => change(fields, { play: run }),
+    set(fields, run) {
+      change(fields, { play: run });
+      if (run) root.querySelector(".layers-card").scrollIntoView({ block: "nearest" });
+    },
     step: () => step(),
   });
   const controls = createControls({
@@ -66,12 +70,14 @@ export function create(root, play) {
   const lossChart = el("canvas", { class: "chart", role: "img" });
   const ratioChart = el("canvas", { class: "chart short", role: "img" });
   const facts = el("p", { class: "facts-line" });
+  const legend = el("p", { class: "legend" });
   const key = (words, style) => el("span", { class: "key-words" }, el("i", { class: `key ${style}`, "aria-hidden": "true" }), words);
 
   root.append(
     controls.root,
     el("section", { class: "card seen", "aria-label": "Data and what the network says" },
       plot.root,
+      legend,
       el("p", { class: "note" }, key("training", "is-train"), key("test", "is-test"), key("in this batch", "is-batch"),
         "Click on a point to see its graph."),
       facts),
@@ -81,9 +87,10 @@ export function create(root, play) {
       el("p", { class: "note" }, key("of the batch", "is-loss"), key("of the test set", "is-test-loss"), "Click on it to go to a step."),
       el("h2", {}, "Update to data, log₁₀"),
       ratioChart,
-      el("p", { class: "note" }, "Of each weight: the standard deviation of its last update over its own. About −3, the dotted line, is a usual value.")),
+      el("p", { class: "note" }, "Of each weight: the standard deviation of its last update over its own. About −3, the dotted line, is a usual value."),
+      exportButton),
     el("div", { class: "player card", role: "group", "aria-label": "Training" },
-      playButton, stepButton, backButton, restart, pace, el("span", { class: "scrubbing" }, scrub, counter), exportButton, status),
+      playButton, stepButton, backButton, restart, pace, el("span", { class: "scrubbing" }, scrub, counter), status),
     el("section", { class: "card layers-card", "aria-label": "Layers" },
       el("h2", {}, "Layers"),
       el("p", { class: "note" }, "Blue is below 0, orange above. Under each distribution are its ends."),
@@ -145,6 +152,7 @@ export function create(root, play) {
 
   /** What takes time is done while it is not playing. */
   function settled() {
+    drawAll();
     layers.describe();
     describe();
     play.remember();
@@ -186,6 +194,7 @@ export function create(root, play) {
       controls.set(settings, reply.given, replay);
       plot.start(reply);
       layers.start(reply);
+      listClasses();
       for (const control of [exportButton, backButton, restart]) control.disabled = replay;
       if (settings.data === "drawn") plot.paint(settings.drawn.map((point) => [...point]), controls.brush);
       setPlaying(reply.playing);
@@ -207,7 +216,11 @@ export function create(root, play) {
       play.remember();
     },
     paused: () => setPlaying(false),
-    backward: (reply) => graph.back(reply.steps),
+    backward(reply) {
+      graph.view.scrollIntoView({ block: "nearest" });
+      graph.show(frame.example);
+      graph.back(reply.steps);
+    },
     exporting: (reply) => say(`The recording is being written: ${percent(reply.share)}.`),
     file: save,
   };
@@ -228,17 +241,25 @@ export function create(root, play) {
     }
   }
 
+  function listClasses() {
+    const { classes } = known;
+    const name = (words, i) => el("span", { class: "key-words" }, classes.length > 4 ? null : colored(MARKS[i], i), words);
+    const shown = classes.length > 12 ? [] : classes.map((words, i) => name(classes.length > 4 ? colored(words, i) : words, i));
+    legend.replaceChildren(...shown);
+  }
+
+  function colored(words, i) {
+    const mark = el("b", {}, words);
+    mark.style.color = CLASS_COLORS[i % CLASS_COLORS.length];
+    return mark;
+  }
+
   /* ── What is seen ───────────────────────────────────────────────────────────────────────── */
 
   function show() {
     if (!frame || !known) return;
-    plot.show(frame);
-    layers.show(frame);
-    graph.show(frame.example);
-    showCurves();
+    for (const [section, draw] of drawings) if (inView.has(section)) draw();
     showExample();
-    const rate = settings.rates.filter(([from]) => from < Math.max(frame.step, 1)).at(-1)[1];
-    questions.show({ ...frame, lr: rate }, settings.optimizer);
     Object.assign(scrub, { min: frame.first, max: frame.last, value: frame.step });
     scrub.setAttribute("aria-valuetext", `step ${frame.step} of ${frame.last}`);
     counter.textContent = frame.step === frame.last ? `step ${frame.step}` : `step ${frame.step} of ${frame.last}`;
@@ -249,6 +270,33 @@ export function create(root, play) {
     facts.textContent = parts.join(" · ");
     if (frame.loss == null) say("The loss is no number any more: the learning rate is too large. Restart with a smaller one.");
     else if (playing) say("");
+  }
+
+  /** What is drawn where: only what is in view, and the rest once it is. */
+  const drawings = new Map([
+    [plot.root, () => plot.show(frame)],
+    [layers.root, () => layers.show(frame)],
+    [graph.view, () => graph.show(frame.example)],
+    [lossChart, showCurves],
+    [ratioChart, showCurves],
+    [questions.root, showQuestions],
+  ]);
+  const inView = new Set();
+  const watch = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) {
+      inView[isIntersecting ? "add" : "delete"](target);
+      if (isIntersecting && frame) drawings.get(target)();
+    }
+  }, { rootMargin: "200px" });
+  for (const section of drawings.keys()) watch.observe(section);
+
+  function drawAll() {
+    if (frame) for (const draw of drawings.values()) draw();
+  }
+
+  function showQuestions() {
+    const rate = settings.rates.filter(([from]) => from < Math.max(frame.step, 1)).at(-1)[1];
+    questions.show({ ...frame, lr: rate }, settings.optimizer);
   }
 
   function showCurves() {
@@ -303,7 +351,8 @@ export function create(root, play) {
     action();
   });
 
-  onTheme(redraw);
+  onTheme(drawAll);
+  addEventListener("beforeprint", drawAll);
   let width = 0;
   new ResizeObserver(() => {
     if (root.clientWidth === width || !root.clientWidth) return;

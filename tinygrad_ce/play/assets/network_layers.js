@@ -67,7 +67,7 @@ export function createLayers({ told }) {
     const canvas = el("canvas", { class: "heat", role: "img" });
     const cell = Math.min(Math.max(Math.min(WIDE / width, 120 / height), 1.5), 11);
     canvas.style.width = `${Math.max(width * cell, 8)}px`;
-    canvas.style.height = `${Math.max(height * cell, 8)}px`;
+    canvas.style.aspectRatio = `${Math.max(width * cell, 8)} / ${Math.max(height * cell, 8)}`;
     return canvas;
   }
 
@@ -87,7 +87,7 @@ export function createLayers({ told }) {
       p.facts.textContent = `largest ${brief(ranges[i][0])}, gradient ${brief(ranges[i][1])}`;
       if (!p.color) return;
       const ratio = ratios[weight++];
-      p.ratio.textContent = ratio == null ? "" : `update/data 10^${brief(ratio, 2)}`;
+      p.ratio.textContent = ratio == null ? "" : `log₁₀ update∕data ${brief(ratio, 2)}`;
     });
     const outputs = split(floats(frame.activations.values), activations.map((a) => rows * a.cells));
     frame.activations.layers.forEach((layer, i) => {

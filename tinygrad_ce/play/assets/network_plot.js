@@ -73,11 +73,11 @@ export function createPlot({ chosen, drawn }) {
       const [x, y] = place(point.x, point.y);
       if (!many) return drawMark(context, point.label, x, y, size, options);
       context.fillStyle = CLASS_COLORS[point.label % CLASS_COLORS.length];
-      context.font = `${options?.hollow ? "" : "bold "}10px system-ui, sans-serif`;
+      context.font = `${options?.hollow ? "" : "bold "}9px system-ui, sans-serif`;
       context.textAlign = "center";
       context.fillText(String(known.classes[point.label]).slice(0, 3), x, y + 3);
     };
-    if (!brush) for (const point of points.test) mark(point, { hollow: true });
+    if (!brush && !many) for (const point of points.test) mark(point, { hollow: true });
     for (const point of all) mark(point);
     if (frame && !brush) {
       context.lineWidth = 1;

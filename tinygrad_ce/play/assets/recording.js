@@ -3,7 +3,7 @@
 const MESSAGE = "This is a recording: what is not in it needs the engine. Start it with: tinygrad-ce play";
 
 /** In place of a connection to the session, with the same arguments and result. */
-export function connect({ opened, received }) {
+export function inRecording({ opened, received }) {
   const recorded = JSON.parse(document.getElementById("recorded").textContent);
   const { frames } = recorded;
   let at = 0, playing = false, undrawn = 0, waiting = false;
@@ -35,7 +35,7 @@ export function connect({ opened, received }) {
     show(at);
   };
   const ANSWERS = {
-    open: () => received({ part: "session", kind: "opened", parts: ["network"], first: "network", resumed: true }),
+    open: () => received({ part: "session", kind: "opened", parts: ["network"], first: "network", resumed: false, recording: true }),
     drawn: () => { undrawn = Math.max(undrawn - 1, 0); },
     set: start,
     resume: start,
