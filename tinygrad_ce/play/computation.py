@@ -47,9 +47,13 @@ class Computation:
 
     def __init__(self, f: Callable[..., Any], tensors: Sequence[Any]) -> None:
         self._f = f
+        # An integer of Python is a label, a size, an index: it is passed on as it is.
+        self._fixed = {i: given for i, given in enumerate(tensors) if isinstance(given, int)}
         self._given = [as_tensor(tensor) for tensor in tensors]
         self._names = _names_of(f, self._given)
-        self._moved = [i for i, t in enumerate(self._given) if t.dtype.kind == "f"]
+        self._moved = [
+            i for i, t in enumerate(self._given) if t.dtype.kind == "f" and i not in self._fixed
+        ]
         movable = [self._given[i] for i in self._moved]
         if len(movable) > MOST_TENSORS or sum(t.size for t in movable) > MOST_NUMBERS:
             raise ValueError(
@@ -93,7 +97,7 @@ class Computation:
 
     def _compute(self) -> tuple[list[Tensor], Tensor]:
         """Return the tensors that can be moved, and what the function makes of them."""
-        arguments = list(self._given)
+        arguments: list[Any] = [self._fixed.get(i, t) for i, t in enumerate(self._given)]
         for i, value in zip(self._moved, self._values, strict=True):
             wants = self._all_require_grad or self._given[i].requires_grad
             arguments[i] = Tensor(value, requires_grad=wants, name=self._names[i])
@@ -125,6 +129,9 @@ class Computation:
         lines = ["import numpy as np", "import tinygrad_ce as tg", "", source]
         values = dict(zip(self._moved, self._values, strict=True))
         for i, tensor in enumerate(self._given):
+            if i in self._fixed:
+                lines.append(f"{self._names[i]} = {self._fixed[i]}")
+                continue
             value = values.get(i, tensor.data)
             wants = i in values and (self._all_require_grad or tensor.requires_grad)
             options = f"{', requires_grad=True' * wants}, dtype=np.{value.dtype}"

@@ -102,6 +102,7 @@ class Server:
             "process_request": self._respond,
             "max_size": MAX_BYTES,
             "compression": None,
+            "close_timeout": 1,
             "ping_interval": None,  # a laptop that sleeps answers none, and is still there
             "server_header": None,
             "logger": quiet,
@@ -190,22 +191,27 @@ async def _converse(connection: ServerConnection, session: Session) -> None:
     allowance, before = float(BURST), time.monotonic()
     next_frame = 0.0
     while True:
-        wait = max(next_frame - time.monotonic(), 0.001) if session.running else None
+        wait = next_frame - time.monotonic() if session.running else None
+        if wait is not None and wait <= 0:
+            next_frame = time.monotonic() + SECONDS_PER_FRAME
+            await _send(connection, await asyncio.to_thread(session.tick))
+            wait = 0.001  # for what has come meanwhile
         try:
             sent = await asyncio.wait_for(connection.recv(), wait)
         except TimeoutError:
-            next_frame = time.monotonic() + SECONDS_PER_FRAME
-            replies = await asyncio.to_thread(session.tick)
-        else:
-            now = time.monotonic()
-            allowance = min(BURST, allowance + (now - before) * MESSAGES_PER_SECOND) - 1
-            before = now
-            if allowance < 0:
-                await connection.close(1008, f"more than {MESSAGES_PER_SECOND} messages a second")
-                return
-            replies = await asyncio.to_thread(_answer, session, sent)
-        for reply in replies:
-            await connection.send(write(reply))
+            continue
+        now = time.monotonic()
+        allowance = min(BURST, allowance + (now - before) * MESSAGES_PER_SECOND) - 1
+        before = now
+        if allowance < 0:
+            await connection.close(1008, f"more than {MESSAGES_PER_SECOND} messages a second")
+            return
+        await _send(connection, await asyncio.to_thread(_answer, session, sent))
+
+
+async def _send(connection: ServerConnection, replies: list[Message]) -> None:
+    for reply in replies:
+        await connection.send(write(reply))
 
 
 def _answer(session: Session, sent: str | bytes) -> list[Message]:

@@ -61,7 +61,7 @@ def widget_of(make_session: Callable[[], Session], height: int = HEIGHT) -> Any:
     except ImportError:
         raise ImportError(HOW_TO_GET_A_WIDGET) from None
 
-    class PlayWidget(anywidget.AnyWidget):  # type: ignore[misc]
+    class PlayWidget(anywidget.AnyWidget):
         _esm = RENDER
         page = traitlets.Unicode(page_in_one_file("notebook")).tag(sync=True)
         height = traitlets.Int(HEIGHT).tag(sync=True)
