@@ -38,7 +38,12 @@ class Network:
 
     STEP = integer(0, MAX_STEP)
     MESSAGES: ClassVar[Schema] = {
-        "set": {**CHECKS, "steps": optional(integer(0, MAX_AHEAD)), "play": optional(flag())},
+        "set": {
+            **CHECKS,
+            "steps": optional(integer(0, MAX_AHEAD)),
+            "play": optional(flag()),
+            "request": optional(integer(0, MAX_STEP)),
+        },
         "resume": {},
         "rate": {"lr": RATE},
         "play": {"pace": integer(1, MAX_PACE)},
@@ -103,10 +108,14 @@ class Network:
 
     # ── Messages ──────────────────────────────────────────────────────────────────────────────────
 
-    def _do_set(self, steps: int = 0, play: bool = False, **changes: Any) -> list[Message]:
+    def _do_set(
+        self, steps: int = 0, play: bool = False, request: int = 0, **changes: Any
+    ) -> list[Message]:
+        """Begin another training; `request` is sent back, for the page to know which it is."""
         self._begin(self.settings.with_changes(changes))
         self._until, self._playing = steps, play
-        return self._everything()
+        started, *more = self._everything()
+        return [started | {"request": request}, *more]
 
     def _begin(self, settings: Settings) -> None:
         """Start again with other settings; if they are wrong, nothing has changed."""

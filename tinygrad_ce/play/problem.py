@@ -124,7 +124,10 @@ def _drawn(settings: Settings) -> Problem:
         raise ValueError("there are no points: draw some, or choose data")
     X, y = np.ascontiguousarray(points[:, :2]), points[:, 2].astype(np.int64)
     names = tuple(map(str, range(max(int(y.max()) + 1, 2))))
-    return Problem(X, y, None, None, names, find_plane(X, ("x₀", "x₁"), reach=1.75))
+    # The plane stays where it is while points are drawn.
+    reach = max(1.75, np.ceil(4 * float(np.abs(X).max()) + 0.5) / 4)
+    plane = Plane(np.zeros(2), np.eye(2), (-reach, reach, -reach, reach), ("x₀", "x₁"))
+    return Problem(X, y, None, None, names, plane)
 
 
 def given_problem(X: Any, y: Any) -> Problem:
@@ -161,7 +164,7 @@ def _check_size(X: Array, names: tuple[str, ...]) -> None:
             raise ValueError(f"the data have {size:,} {what}: at most {limits[what]:,} are shown")
 
 
-def find_plane(X: Array, names: tuple[str, ...], reach: float = 0.0) -> Plane:
+def find_plane(X: Array, names: tuple[str, ...]) -> Plane:
     """Return the plane of two features, or through the mean along the first principal components.
 
     Parameters
@@ -170,10 +173,9 @@ def find_plane(X: Array, names: tuple[str, ...], reach: float = 0.0) -> Plane:
         (n, ...) examples.
     names
         What two features are called.
-    reach
-        How far the plane reaches from 0 at least.
 
-    >>> find_plane(np.array([[0.0, 0.0, 0.0], [3.0, 0.0, 4.0], [6.0, 0.0, 8.0]]), ()).axes[0].round(1)
+    >>> X = np.array([[0.0, 0.0, 0.0], [3.0, 0.0, 4.0], [6.0, 0.0, 8.0]])
+    >>> find_plane(X, ()).axes[0].round(1)
     array([0.6, 0. , 0.8])
     """
     rows = X.reshape(len(X), -1).astype(np.float64)
@@ -185,11 +187,12 @@ def find_plane(X: Array, names: tuple[str, ...], reach: float = 0.0) -> Plane:
         some = rows[:: -(-len(rows) // MAX_FITTED)] - origin
         axes = np.linalg.svd(np.concatenate([some, np.zeros((2, d))]), full_matrices=False)[2][:2]
         largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=1)[:, None], 1)
-        axes, names = axes * np.sign(largest), ("1st principal component", "2nd principal component")
+        axes = axes * np.sign(largest)
+        names = tuple(f"{which} principal component" for which in ("1st", "2nd"))
     places = (rows - origin) @ axes.T
     low, high = places.min(axis=0), places.max(axis=0)
     margin = np.maximum(0.1 * (high - low), 0.1)
-    low, high = np.minimum(low - margin, -reach), np.maximum(high + margin, reach)
+    low, high = low - margin, high + margin
     domain = (float(low[0]), float(high[0]), float(low[1]), float(high[1]))
     shown = names if len(names) == 2 and d > 1 else (names[0] if names else "x₀", "")
     return Plane(origin, axes, domain, shown)

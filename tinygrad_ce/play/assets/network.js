@@ -21,6 +21,7 @@ export function create(root, play) {
   let curves = empty();
   let charts = {};
   let replay = false;
+  let requests = 0;
   let wanted = 0; // the example of the address, until there is a training
 
   function empty() {
@@ -119,14 +120,19 @@ export function create(root, play) {
 
   function change(fields, { play: run = playing } = {}) {
     if (fields.data === "drawn" && !fields.drawn) return startPainting();
-    plot.paint(null);
+    if (fields.data !== "drawn") plot.paint(null);
     graph.end();
-    send("set", { ...fields, play: run });
+    begin({ ...fields, play: run });
+  }
+
+  /** Ask for another training. Only what answers the latest request is put into the form. */
+  function begin(fields) {
+    send("set", { ...fields, request: ++requests });
   }
 
   function startPainting() {
     const points = settings.drawn.length ? settings.drawn : known.features === 2 && !known.image ? plot.points() : [[-0.5, 0, 0], [0.5, 0, 1]];
-    send("set", { data: "drawn", drawn: points, play: playing });
+    begin({ data: "drawn", drawn: points, play: playing });
   }
 
   /** Draw by hand: with the points that there are, or those given. */
@@ -191,7 +197,7 @@ export function create(root, play) {
       replay = Boolean(reply.replay);
       curves = empty();
       frame = null;
-      controls.set(settings, reply.given, replay);
+      if (reply.request === requests || !reply.request) controls.set(settings, reply.given, replay);
       plot.start(reply);
       layers.start(reply);
       listClasses();
@@ -365,7 +371,7 @@ export function create(root, play) {
       wanted = Number(state.example) || 0;
       if (resumed) send("resume");
       else {
-        send("set", address.read(state));
+        begin(address.read(state));
         if (wanted > 0) send("example", { index: wanted });
       }
     },

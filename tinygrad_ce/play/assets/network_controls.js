@@ -21,13 +21,19 @@ export function createControls({ changed, rate, brush, clear, failed }) {
   let settings = {};
   let file = null; // name, text and header of a CSV file, until its target is chosen
 
+  let controls = 0;
+  /** A control with its label, and what its value means. */
+  const field = (label, input, ...shown) => {
+    input.id = `network-setting-${controls++}`;
+    return el("div", { class: "field" }, el("label", { for: input.id }, label), shown, input);
+  };
   const select = (label, options, onchange) => {
     const input = el("select", { onchange: () => onchange(input.value) },
       Object.entries(options).map(([value, words]) => el("option", { value }, words)));
-    return { input, row: el("label", { class: "field" }, el("span", {}, label), input) };
+    return { input, row: field(label, input) };
   };
   const slider = (label, { min, max, step = 1, read = Number, write = (x) => x }, onchange, oninput = null) => {
-    const shown = el("output", {});
+    const shown = el("span", { class: "shown" });
     const say = () => {
       shown.textContent = String(read(input.value)).replace("-", "−");
       input.setAttribute("aria-valuetext", shown.textContent);
@@ -38,7 +44,7 @@ export function createControls({ changed, rate, brush, clear, failed }) {
       onchange: () => onchange(read(input.value)),
     });
     return {
-      input, row: el("label", { class: "field" }, el("span", {}, label), shown, input),
+      input, row: field(label, input, shown),
       set: (x) => {
         if (document.activeElement === input && input.matches(":active")) return; // it is dragged
         input.value = write(x);
@@ -56,7 +62,7 @@ export function createControls({ changed, rate, brush, clear, failed }) {
       }
       onchange(value);
     } });
-    return { input, row: el("label", { class: "field" }, el("span", {}, label), input) };
+    return { input, row: field(label, input) };
   };
 
   /* ── Data ───────────────────────────────────────────────────────────────────────────────── */
@@ -118,7 +124,8 @@ export function createControls({ changed, rate, brush, clear, failed }) {
   };
 
   function listLayers(hidden) {
-    if (layers.contains(document.activeElement) && document.activeElement.matches("input")) return;
+    if (layers.dataset.shown === String(hidden)) return;
+    layers.dataset.shown = String(hidden);
     const focused = document.activeElement?.dataset?.is;
     const row = (units, i) => {
       const change = (n) => setHidden(hidden.map((u, j) => (j === i ? Math.min(Math.max(n, 1), MOST_UNITS) : u)), `[data-is="${focused}"]`);
