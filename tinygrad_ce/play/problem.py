@@ -124,8 +124,8 @@ def _drawn(settings: Settings) -> Problem:
         raise ValueError("there are no points: draw some, or choose data")
     X, y = np.ascontiguousarray(points[:, :2]), points[:, 2].astype(np.int64)
     names = tuple(map(str, range(max(int(y.max()) + 1, 2))))
-    # The plane stays where it is while points are drawn.
-    reach = max(1.75, np.ceil(4 * float(np.abs(X).max()) + 0.5) / 4)
+    # Which stays the same while points are drawn within it.
+    reach = max(2.0, float(np.ceil(4 * float(np.abs(X).max()) + 0.2)) / 4)
     plane = Plane(np.zeros(2), np.eye(2), (-reach, reach, -reach, reach), ("x₀", "x₁"))
     return Problem(X, y, None, None, names, plane)
 

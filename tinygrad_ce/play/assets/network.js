@@ -22,6 +22,7 @@ export function create(root, play) {
   let charts = {};
   let replay = false;
   let requests = 0;
+  let drawn = []; // points, by hand
   let wanted = 0; // the example of the address, until there is a training
 
   function empty() {
@@ -33,7 +34,11 @@ export function create(root, play) {
   const told = (words) => { pointed.textContent = words; };
   const plot = createPlot({
     chosen: (index) => send("example", { index }),
-    drawn: (points) => change({ data: "drawn", drawn: points }),
+    drawn(points) {
+      drawn = points;
+      if (points.length) change({ data: "drawn", drawn: points });
+      else paint([]);
+    },
   });
   const graph = createGraph({ told: (words) => { contribution.textContent = words; } });
   const layers = createLayers({ told });
@@ -80,8 +85,7 @@ export function create(root, play) {
       plot.root,
       legend,
       el("p", { class: "note" }, key("training", "is-train"), key("test", "is-test"), key("in this batch", "is-batch"),
-        "Click on a point to see its graph."),
-      facts),
+        "Click on a point to see its graph.")),
     el("section", { class: "card curves", "aria-label": "Curves" },
       el("h2", {}, "Loss"),
       lossChart,
@@ -91,7 +95,7 @@ export function create(root, play) {
       el("p", { class: "note" }, "Of each weight: the standard deviation of its last update over its own. About −3, the dotted line, is a usual value."),
       exportButton),
     el("div", { class: "player card", role: "group", "aria-label": "Training" },
-      playButton, stepButton, backButton, restart, pace, el("span", { class: "scrubbing" }, scrub, counter), status),
+      playButton, stepButton, backButton, restart, pace, el("span", { class: "scrubbing" }, scrub, counter), el("div", { class: "said" }, facts, status)),
     el("section", { class: "card layers-card", "aria-label": "Layers" },
       el("h2", {}, "Layers"),
       el("p", { class: "note" }, "Blue is below 0, orange above. Under each distribution are its ends."),
@@ -135,10 +139,11 @@ export function create(root, play) {
     begin({ data: "drawn", drawn: points, play: playing });
   }
 
-  /** Draw by hand: with the points that there are, or those given. */
-  function paint(points = settings.drawn.map((point) => [...point])) {
+  /** Draw by hand: with the points that were drawn last, or those given. */
+  function paint(points = drawn) {
+    drawn = points;
     if (playing && !points.length) toggle();
-    plot.paint(points, controls.brush);
+    plot.paint(controls.brush === undefined ? null : points, controls.brush);
     if (!points.length) say("There are no points: draw some of two classes.");
   }
 
@@ -202,7 +207,8 @@ export function create(root, play) {
       layers.start(reply);
       listClasses();
       for (const control of [exportButton, backButton, restart]) control.disabled = replay;
-      if (settings.data === "drawn") plot.paint(settings.drawn.map((point) => [...point]), controls.brush);
+      say("");
+      if (settings.data === "drawn" && reply.request === requests) paint(settings.drawn.map((point) => [...point]));
       setPlaying(reply.playing);
     },
     graph: (reply) => graph.start(reply),

@@ -7,6 +7,8 @@ const DATA = {
   digits: "Digits (64 pixels)", drawn: "Points drawn by hand", csv: "A CSV file", given: "Your X and y",
 };
 const OPTIMIZERS = { SGD: "SGD", momentum: "SGD, momentum 0.9", RMSprop: "RMSprop", Adagrad: "Adagrad", Adam: "Adam", AdamW: "AdamW" };
+// What is drawn: points of a class; null erases them, and undefined leaves them as they are.
+const BRUSHES = { "class 0": 0, "class 1": 1, "class 2": 2, "class 3": 3, erase: null, "choose an example": undefined };
 const MOST_LAYERS = 6;
 const MOST_UNITS = 64;
 const LARGEST_FILE = 500_000;
@@ -16,7 +18,7 @@ const RATES = { min: -60, max: 20, read: (v) => Number((10 ** (v / 20)).toPrecis
 const SCALES = { min: -10, max: 20, read: (v) => Number((10 ** (v / 10)).toPrecision(2)), write: (x) => Math.round(10 * Math.log10(x || 0.1)) };
 
 /** The form. Calls changed(settings) for what makes another training, rate(lr) for what does not,
-    brush(label) for what is drawn next, null to erase, and clear(). */
+    brush() where something else is drawn next, and clear(). */
 export function createControls({ changed, rate, brush, clear, failed }) {
   let settings = {};
   let file = null; // name, text and header of a CSV file, until its target is chosen
@@ -75,9 +77,8 @@ export function createControls({ changed, rate, brush, clear, failed }) {
   const noise = slider("Noise", { min: 0, max: 0.5, step: 0.01 }, (value) => changed({ noise: value }));
   const dataSeed = number("Seed of the data", { min: 0, max: 2 ** 32 - 1 }, (value) => changed({ data_seed: value }));
   const brushes = el("div", { class: "brushes", role: "radiogroup", "aria-label": "What is drawn" },
-    [0, 1, 2, 3, null].map((label) => el("label", { class: "brush" },
-      el("input", { type: "radio", name: "brush", value: String(label), checked: label === 0, onchange: () => brush(label) }),
-      label == null ? "erase" : `class ${label}`)));
+    Object.entries(BRUSHES).map(([words, label]) => el("label", { class: "brush" },
+      el("input", { type: "radio", name: "brush", value: words, checked: label === 0, onchange: brush }), words)));
   const drawing = el("div", { class: "drawing-tools" }, brushes,
     el("button", { type: "button", onclick: clear }, "Clear the points"),
     el("p", { class: "note" }, "Draw in the plot with the mouse or a finger, or with the arrow keys and Enter. The network starts again with the points."));
@@ -194,10 +195,6 @@ export function createControls({ changed, rate, brush, clear, failed }) {
       fill();
       if (replay) for (const control of root.querySelectorAll("button, input, select")) control.disabled = true;
     },
-    /** The class that is drawn; null for the eraser. */
-    get brush() {
-      const { value } = brushes.querySelector(":checked");
-      return value === "null" ? null : Number(value);
-    },
+    get brush() { return BRUSHES[brushes.querySelector(":checked").value]; },
   };
 }

@@ -65,7 +65,7 @@ export function createPlot({ chosen, drawn }) {
     context.fillStyle = color("surface");
     context.fillRect(0, 0, width, height);
     context.imageSmoothingQuality = "high";
-    if (frame && !brush) context.drawImage(region, 0, 0, width, height);
+    if (frame) context.drawImage(region, 0, 0, width, height);
     const all = brush ? brush.points.map(([x, y, label]) => ({ x, y, label })) : points;
     const size = all.length > 300 ? 2.6 : 4;
     const many = known.classes.length > 4;
