@@ -126,7 +126,7 @@ class Server:
         if not self._is_own(request, is_socket):
             return _response(HTTPStatus.FORBIDDEN)
         _, token, name = [*path.split("/", 2), "", ""][:3]
-        given, expected = token.encode(errors="surrogateescape"), self.token.encode()
+        given, expected = token.encode(), self.token.encode()
         if not secrets.compare_digest(given, expected):
             return _response(HTTPStatus.NOT_FOUND)
         if name == "socket":
