@@ -196,8 +196,10 @@ def test_points_are_drawn_with_the_mouse_and_with_keys(open_network):
         page.tab.get_by_label("erase").check()
         stroke(80)
         wait_until(page, lambda: {p[2] for p in page.network.settings.drawn} == {1})
-        page.tab.wait_for_timeout(600)  # the address follows a little later
-        address, drawn = page.tab.url, page.network.settings.drawn
+        drawn = page.network.settings.drawn
+        written = "new URLSearchParams(location.hash.slice(1)).get('drawn')"
+        page.wait_until(f"{written}?.length === {5 * len(drawn)}")
+        address = page.tab.url
     with open_network(address.partition("part=network")[2]) as page:
         assert page.network.settings.drawn == drawn
 
