@@ -1,9 +1,11 @@
 /* A network that learns. The contract of a part of the page:
 
    create(root, play) is called once, with the empty <section> of the part, and returns
-     start(state)    the page is connected, or connected again to a new session: send what makes
+     start(state, resumed)  the page is connected, or its address has changed; resumed: to a session
+                     that it had before, which may be as it was left: send what makes
                      the session what the page shows; `state` is an object of strings, from the
                      address or as last remembered; {} at first
+     lost()          optional: the connection is lost, and what was under way with it
      receive(reply)  a reply {part, kind, ...} to this part; kinds "error", "code" and "frozen" are
                      shown by the page itself
      state()         what start() needs to get here again, an object of strings or numbers
