@@ -21,7 +21,7 @@ def page_in_one_file(transport: str) -> str:
     """Return the page with its style sheets and modules in it.
 
     `transport` is how it is connected: "notebook", by messages to the window around it, or
-    "recording", not at all.
+    "recording", to what is in the page itself.
     """
     assets = {name: content.decode() for name, content in read_assets().items()}
 

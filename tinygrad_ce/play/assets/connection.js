@@ -1,12 +1,15 @@
 /* The connection to the session: a WebSocket that is opened again when it is lost; in a notebook,
-   messages to the window around the page. */
+   messages to the window around the page; in an exported page, what was recorded. */
+
+import { inRecording } from "./recording.js";
 
 const LONGEST_WAIT = 4000; // ms, from one attempt to the next
 
 /** Connect; call opened(), received(message) and lost(). Returns send(message), which says
     whether it could, and addressOf(page), where the server has a page of the session. */
 export function connect(to) {
-  return document.documentElement.dataset.transport === "notebook" ? inNotebook(to) : bySocket(to);
+  const transports = { notebook: inNotebook, recording: inRecording };
+  return (transports[document.documentElement.dataset.transport] ?? bySocket)(to);
 }
 
 function inNotebook({ opened, received }) {

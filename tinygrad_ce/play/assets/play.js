@@ -42,7 +42,8 @@ function received(reply) {
 }
 
 function ready(reply) {
-  $("connection").textContent = "connected";
+  $("connection").textContent = reply.recording ? "a recording, which needs no Python" : "connected";
+  $("step-through").hidden = Boolean(reply.recording);
   document.body.classList.remove("is-lost");
   resumed = reply.resumed;
   for (const tab of $("tabs").children) tab.hidden = !reply.parts.includes(tab.dataset.part);
