@@ -27,15 +27,11 @@ class Page:
 
     def settled(self):
         """Wait until the page shows the answer to what was last set."""
-        self.wait("document.querySelector('.stage svg') !== null")
-        before = None
-        for _ in range(100):
-            now = self.tab.inner_html("main")
-            if now == before:
-                return
-            before = now
-            self.tab.wait_for_timeout(60)
-        raise AssertionError("the page does not come to rest")
+        self.wait(
+            """document.querySelector("main > section:not([hidden]) .stage svg") !== null
+            && document.getElementById("connection").textContent === "connected"
+            && !document.body.classList.contains("is-waiting")"""
+        )
 
     def lose_connection(self):
         """End the connection as a network does, without a good-bye."""
