@@ -14,11 +14,12 @@ PACKAGE = Path(__file__).parents[1] / "tinygrad_ce"
 NAME = PACKAGE.name
 
 # What each part may import besides itself. What has no line here, as cli, may import everything.
-BASE = {"engine", "arguments"}
+BASE = {"engine", "arguments", "other_names"}
 PUBLIC = {"functional", "nn", "optim", "data", "train", "closed_form"}
 MAY_IMPORT = {
     "arguments": set(),
-    "engine": {"arguments"},
+    "other_names": set(),
+    "engine": {"arguments", "other_names"},
     "closed_form": {"arguments"},
     "data": {"arguments", "atomic_files"},
     "atomic_files": set(),
@@ -43,7 +44,8 @@ EVIDENCE = ("arguments", "closed_form", "verify.decimal_reference")
 OUTSIDE = {part: {"numpy"} for part in ("engine", *EVIDENCE)}
 READERS = ("draw", "symbolic", "compiler")
 WITH_PUBLIC_NAMES = [
-    *("functional", "nn", "optim", "data", "train", "closed_form", "verify", "onnx"),
+    *("functional", "nn", "optim", "data", "train", "closed_form", "verify"),
+    *("onnx", "distributed"),
     *READERS,
 ]
 CALLABLE_PACKAGES = {"draw"}  # packages that are functions as well

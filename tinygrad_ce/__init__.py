@@ -42,6 +42,7 @@ from .engine.transforms import (
     value_and_grad,
     vjp,
 )
+from .other_names import name_error
 
 if TYPE_CHECKING:
     from . import closed_form, data, draw, functional, nn, onnx, optim, train
@@ -120,7 +121,7 @@ def __getattr__(name: str) -> object:
         function: object = next(getattr(m, name) for m in modules if hasattr(m, name))
         globals()[name] = function
         return function
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise name_error(__name__, name)
 
 
 def __dir__() -> list[str]:

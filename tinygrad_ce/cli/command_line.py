@@ -16,7 +16,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from .. import __version__
+from .. import __version__, distributed
 from ..engine.names import printable
 from .commands import (
     compare,
@@ -127,5 +127,5 @@ def _with_logits(argv: Sequence[str]) -> list[str]:
 
 def _fail(message: str, status: int) -> int:
     line = " ".join(message.split())
-    print(f"{PROG}: {printable(line, len(line))}", file=sys.stderr)
+    distributed.report(f"{PROG}: {printable(line, len(line))}")
     return status

@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from functools import update_wrapper
+from html import escape
 from operator import attrgetter
 from pathlib import Path
 from types import MethodType
@@ -342,7 +343,16 @@ class Compiled:
         return lower_call(recording, self._name, self._live)
 
     def __repr__(self) -> str:
-        return f"<compiled {self._name}>"
+        n = sum(map(len, self._found.values()))
+        recorded = f"{n} recording{'' if n == 1 else 's'}" if n else "not recorded yet"
+        return f"<compiled {self._name}: backend {self._backend}, {recorded}>"
+
+    def _repr_html_(self) -> str | None:
+        """The source, to be opened by a click, once there is one."""
+        if self._latest is None:
+            return None
+        summary = f"<summary><code>{escape(repr(self))}</code></summary>"
+        return f"<details>{summary}<pre>{escape(self.source)}</pre></details>"
 
 
 def _drop_graph(tensors: list[Tensor]) -> None:

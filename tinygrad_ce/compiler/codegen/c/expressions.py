@@ -57,11 +57,14 @@ EXPRESSIONS: dict[Primitive | None, str] = {
     p.broadcast_to: "{0}",
     copied: "{0}",
 }
-FAST_EXPRESSIONS: dict[Primitive | None, str] = {
+FUNCTIONS: dict[Primitive | None, str] = {
     p.exp: "fast_exp_{type}({0})",
     p.log: "fast_log_{type}({0})",
     p.tanh: "fast_tanh_{type}({0})",
     p.sigmoid: "fast_sigmoid_{type}({0})",
+}
+FAST_EXPRESSIONS: dict[Primitive | None, str] = {
+    **FUNCTIONS,
     p.maximum: "{0} > {1} || {0} != {0} ? {0} : {1}",
     p.minimum: "{0} < {1} || {0} != {0} ? {0} : {1}",
     p.relu: "{0} < 0 ? 0 : {0}",

@@ -250,11 +250,12 @@ class LoopPrinter:
         """Row by row."""
         printer, loop = self.printer, self.loop
         simple = all(loop.how[op].how == "expression" for op in ops)
+        places = {a.place for op in ops for a in loop.how[op].accesses}
         lines = self.statements(ops, self.index(False))
         if self.one_row:
             printer.write(*lines)
             return
-        if simple and loop.width is None:
+        if simple and places <= {"row", "full", "one"}:
             printer.write("#pragma omp simd")
         self.write_for("i", self.begin, self.end, lines)
 
