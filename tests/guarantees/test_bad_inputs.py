@@ -56,6 +56,7 @@ MODULES = [
     "train",
     "distributed",
     "compiler",
+    "onnx",
     "draw",
     "symbolic",
     "verify",
@@ -748,6 +749,18 @@ def _save_source(path):
 
 row("compiler.Compiled.save", _save_source,
     path=Kind(is_a(str), "path", "folder", "write")("step.py"))  # fmt: skip
+
+# ONNX
+an_example = Kind(array_like, "real numbers", "example")
+a_new_path = Kind(is_a(str), "path", "folder", "write")
+row("onnx.export", lambda model, path, example, fixed_batch: tg.onnx.export(
+        model, path, example, fixed_batch=fixed_batch),
+    model=Argument(a_function, lambda: lambda x: x * 2), path=a_new_path("x.onnx"),
+    example=an_example(M), fixed_batch=flag(True))  # fmt: skip
+row("onnx.export_step", lambda step, path, example, fixed_batch: tg.onnx.export_step(
+        step, path, example, fixed_batch=fixed_batch),
+    step=Argument(a_function, lambda: lambda x: x * 2), path=a_new_path("x.onnx"),
+    example=an_example(M), fixed_batch=flag(True))  # fmt: skip
 
 # Drawing
 row("draw.draw", lambda tensor, **o: tg.draw(tensor, **o).text(), tensor=Kind(
