@@ -621,6 +621,12 @@ def numpy_keywords(function: Called) -> Called:
     return call  # type: ignore[return-value]
 
 
+def undecorated(function: Called) -> Called:
+    """Return the function without `numpy_keywords`, which takes a tenth of a microsecond."""
+    found: Called = getattr(function, "undecorated", function)
+    return found
+
+
 def check_keywords(cls: type, given: Iterable[str]) -> None:
     """Raise of a keyword of PyTorch's that the constructor of a class does not have."""
     found = [key for key in given if key in KEYWORDS]
