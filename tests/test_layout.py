@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "symbolic": BASE | PUBLIC | {"verify"},
     "compiler": BASE | PUBLIC | {"verify", "atomic_files"},
     "export": BASE | PUBLIC | {"verify", "compiler", "atomic_files"},
+    "onnx": {"export"},
     "distributed": BASE | PUBLIC | {"compiler"},
     "play": BASE | PUBLIC | {"verify", "draw", "atomic_files"},
 }
@@ -44,6 +45,7 @@ OUTSIDE = {part: {"numpy"} for part in ("engine", *EVIDENCE)}
 READERS = ("draw", "symbolic", "compiler")
 WITH_PUBLIC_NAMES = [
     *("functional", "nn", "optim", "data", "train", "closed_form", "verify"),
+    *("onnx", "distributed"),
     *READERS,
 ]
 CALLABLE_PACKAGES = {"draw"}  # packages that are functions as well

@@ -21,6 +21,7 @@ PUBLIC_NAMES = {
     "tinygrad_ce.closed_form": "softmax cross_entropy cross_entropy_grad",
     "tinygrad_ce.nn": "Module Linear Sequential Tanh ReLU MLP",
     "tinygrad_ce.optim": "SGD Adam",
+    "tinygrad_ce.distributed": "connect Shards ShardedGradients",
     "tinygrad_ce.data": "iris digits DATASETS feature_names train_test_split minibatches "
     "read_csv as_table Standardizer",
 }

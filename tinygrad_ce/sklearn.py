@@ -27,8 +27,8 @@ from .data import train_test_split
 from .engine.context import no_grad
 from .engine.tensor import Tensor
 from .train import EarlyStopping, History, Training, fit
-from .train.loop import Scheduler
 from .train.metrics import evaluating
+from .train.training import Scheduler
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin

@@ -31,7 +31,17 @@ import pytest
 from malformed import DIFFERENTIABLE, NO_NUMBERS, NUMBERS, SAME
 
 import tinygrad_ce as tg
-from tinygrad_ce import closed_form, data, draw, nn, optim, symbolic, train, verify
+from tinygrad_ce import (
+    closed_form,
+    data,
+    distributed,
+    draw,
+    nn,
+    optim,
+    symbolic,
+    train,
+    verify,
+)
 from tinygrad_ce import functional as F
 from tinygrad_ce.compiler import Compiled
 from tinygrad_ce.engine import Primitive, apply, topological_order
@@ -44,6 +54,7 @@ MODULES = [
     "optim",
     "data",
     "train",
+    "distributed",
     "compiler",
     "draw",
     "symbolic",
@@ -62,7 +73,8 @@ INTERNAL = {
     "derive", "set_value", "cotangent", "update", "rules_for", "__primitive__", "__array_ufunc__",
     "__array_function__", "__array__", "__reduce__", "__hash__", "__setattr__", "__get__",
     "__init_subclass__", "__init__", "__call__", "__format__", "__exit__", "__dir__", "run",
-    "__delattr__",
+    "__delattr__", "boundaries", "gather", "map", "sum_in_pairs", "check_replicas", "make_step",
+    "of_batch",
 }  # fmt: skip
 
 # ── Kinds of arguments ────────────────────────────────────────────────────────────────────────────
@@ -687,6 +699,14 @@ rows_of("train.evaluate train.accuracy", public, model=a_module(network), X=eval
 row("train.predict", train.predict, model=a_module(network), X=evaluated(X4))
 row("train.confusion_matrix", train.confusion_matrix, y=labels(Y4), predicted=labels(Y4),
     n_classes=Kind(either(is_none, is_whole(1, 2**40)), "integer", "at least")(3))  # fmt: skip
+
+# Training in shards
+row("distributed.Shards", lambda n: distributed.Shards(n).n,
+    n=Kind(is_whole(1, 2**40), "number of shards", "power of two")(4))  # fmt: skip
+row("distributed.ShardedGradients", lambda model: distributed.ShardedGradients(
+        model, distributed.Shards(2)), model=a_module(network))  # fmt: skip
+row("distributed.ShardedGradients.__call__", lambda **o: distributed.ShardedGradients(
+        network(), distributed.Shards(2))(**o), X=trained(X4), y=labels(Y4))  # fmt: skip
 
 # Closed forms
 reduction = a_choice("sum")

@@ -340,6 +340,7 @@ def test_a_chain_of_thousands_of_nodes_is_read_without_recursion():
     assert expressions(y, {x: "x", a: "a"}) == sympy.Symbol("x", real=True)
 
 
+@pytest.mark.slow
 def test_an_expression_too_deep_for_sympy_says_what_to_do():
     x = T(1.0, requires_grad=True)
     y, middle = x, None

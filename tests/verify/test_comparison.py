@@ -243,7 +243,7 @@ def test_a_note_stands_in_the_place_of_figures():
 
 def test_a_comparison_prints_itself_as_a_table_of_one():
     c = compare([1.0], [1.0], "x")
-    assert str(c) == table([c]) == str(Comparisons([c])) == repr(Comparisons([c]))
+    assert str(c) == repr(c) == table([c]) == str(Comparisons([c])) == repr(Comparisons([c]))
 
 
 # ── In a notebook ─────────────────────────────────────────────────────────────────────────────────

@@ -16,13 +16,14 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from .. import __version__
+from .. import __version__, distributed
 from ..engine.names import printable
 from .commands import (
     compare,
     compile,  # noqa: A004
     demo,
     evaluate,
+    export,
     graph,
     predict,
     report,
@@ -36,6 +37,7 @@ COMMANDS = {
     "train": train,
     "predict": predict,
     "evaluate": evaluate,
+    "export": export,
     "report": report,
     "demo": demo,
     "compile": compile,
@@ -125,5 +127,5 @@ def _with_logits(argv: Sequence[str]) -> list[str]:
 
 def _fail(message: str, status: int) -> int:
     line = " ".join(message.split())
-    print(f"{PROG}: {printable(line, len(line))}", file=sys.stderr)
+    distributed.report(f"{PROG}: {printable(line, len(line))}")
     return status

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .. import data, nn, optim, train
+from .. import data, distributed, nn, optim, train
 from ..atomic_files import write_files
 from ..functional import cross_entropy
 from .event_file import EventFile
@@ -25,14 +28,29 @@ OPTIMIZERS = {"adam": optim.Adam, "adamw": optim.AdamW, "sgd": optim.SGD}
 SCHEDULES = ("constant", "cosine", "one-cycle")
 
 
-@np.errstate(over="ignore", invalid="ignore")  # a loss that is not finite is an error of its own
-def train_run(run: Run, settings: Mapping[str, Any], resumed: bool) -> dict[str, Any]:
-    """Train as the settings say, from the last checkpoint if resumed, and return what came out."""
+@dataclass
+class Job:
+    """What each process of a training needs to know."""
+
+    settings: Mapping[str, Any]
+    checkpoint: nn.Checkpoint
+    X: Any
+    y: Any
+    training_rows: Any
+    held_out: Any
+
+
+def train_run(run: Run, settings: Mapping[str, Any], resumed: bool, comm: Any) -> dict[str, Any]:
+    """Train as the settings say, from the last checkpoint if resumed, and return what came out.
+
+    With several processes, the first one reads and writes, and the others are in `help_training`.
+    """
     source = settings["data"]
     if resumed and settings["fingerprint"] != fingerprint(source):
         raise UsageError(f"{source} has changed since {run.folder} was trained on it")
     table = read_table(source, settings)
     training_rows, held_out = split(table, settings)
+    _check_shards(settings, comm.size, len(training_rows))
     if not resumed:
         for name in (CHECKPOINT, MODEL):  # of another training
             (run.folder / name).unlink(missing_ok=True)
@@ -43,15 +61,43 @@ def train_run(run: Run, settings: Mapping[str, Any], resumed: bool) -> dict[str,
     X, y = checkpoint.prepare(table.X), table.y
     summary = f"{len(training_rows):,} rows to train on, {len(held_out):,} to validate, "
     summary += f"{X.shape[1]} features, {len(table.class_names)} classes"
+    if comm.size > 1:
+        summary += f", {comm.size} processes"
     print(f"{source}: {summary}", file=sys.stderr)
     print(checkpoint.model, file=sys.stderr)
     writer = _Writer(run, settings, checkpoint)
+    job = Job(settings, checkpoint, X, y, training_rows, held_out)
+    comm.bcast(job)  # which returns a copy
+    history = _fit(job, comm, [writer])
+    writer.write(history)
+    result = _result(checkpoint, history)
+    interrupted = history.stopped == "interrupted"
+    if not interrupted:
+        parts = {"encoder": checkpoint.encoder, "standardizer": checkpoint.standardizer}
+        nn.save(run.folder / MODEL, checkpoint.model.eval(), history=history, **parts)
+    run.write_settings(settings, None if interrupted else result)
+    return result
+
+
+def help_training(comm: Any) -> None:
+    """Take part in the training that the first process has begun, silently."""
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+        _fit(comm.bcast(None), comm, [])
+
+
+@np.errstate(over="ignore", invalid="ignore")  # a loss that is not finite is an error of its own
+def _fit(
+    job: Job, comm: Any, callbacks: Iterable[Callable[[train.Training], Any]]
+) -> train.History:
+    settings, checkpoint, X, y = job.settings, job.checkpoint, job.X, job.y
+    rows, held_out = job.training_rows, job.held_out
     tests = {"X_test": X[held_out], "y_test": y[held_out]} if len(held_out) else {}
-    history = train.fit(
+    n_shards = settings.get("shards")
+    return train.fit(
         checkpoint.model,
         checkpoint.optimizer,
-        X[training_rows],
-        y[training_rows],
+        X[rows],
+        y[rows],
         epochs=settings["epochs"],
         batch_size=settings["batch"],
         rng=checkpoint.rng,
@@ -61,20 +107,28 @@ def train_run(run: Run, settings: Mapping[str, Any], resumed: bool) -> dict[str,
         scheduler=checkpoint.scheduler,
         schedule_each="batch" if settings["schedule"] == "one-cycle" else "epoch",
         early_stopping=checkpoint.early_stopping,
-        callbacks=[writer],
+        callbacks=callbacks,
         history=checkpoint.history,
         compile={"auto": None, "eager": False}.get(settings["backend"], settings["backend"]),
         progress=True,
+        shards=distributed.Shards(n_shards, comm) if n_shards else None,
         **tests,
     )
-    writer.write(history)
-    result = _result(checkpoint, history)
-    interrupted = history.stopped == "interrupted"
-    if not interrupted:
-        parts = {"encoder": checkpoint.encoder, "standardizer": checkpoint.standardizer}
-        nn.save(run.folder / MODEL, checkpoint.model.eval(), history=history, **parts)
-    run.write_settings(settings, None if interrupted else result)
-    return result
+
+
+def _check_shards(settings: Mapping[str, Any], size: int, n_rows: int) -> None:
+    """Refuse shards that do not fit the processes or the batch, before anything is written."""
+    n_shards, batch = settings.get("shards"), min(settings["batch"], n_rows)
+    try:
+        if n_shards:
+            distributed.check_shards(n_shards, size)
+            distributed.check_batch(batch, n_shards)
+        elif size > 1:
+            raise ValueError(
+                "this training was begun without shards, and goes on in one process only"
+            )
+    except ValueError as error:
+        raise UsageError(error) from error
 
 
 def _start(table: data.Table, rows: Any, settings: Mapping[str, Any]) -> nn.Checkpoint:

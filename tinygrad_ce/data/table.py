@@ -102,7 +102,7 @@ class Encoder:
         return codes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Table:
     """Rows that were read: X and y, and the encoder that treats new rows alike.
 
@@ -133,6 +133,10 @@ class Table:
     def encode(self, rows: Any) -> NDArray[np.float64]:
         """Return X of new rows; see `Encoder.encode`."""
         return self.encoder.encode(rows)
+
+    def __repr__(self) -> str:
+        rows, features = self.X.shape
+        return f"<Table of {rows:,} rows, {features:,} features, {len(self.class_names):,} classes>"
 
 
 def read_csv(

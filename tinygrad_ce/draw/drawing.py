@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from base64 import b64encode
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -17,21 +19,26 @@ from .diagram import Diagram, diagram_of
 from .digraph import digraph_of, notes_on
 from .formatting import quantity
 from .render import HOW_TO_GET_A_RENDERER, render
-from .svg import svg_of
+from .svg import fit_width, size_of, svg_of
 from .text_tree import tree_of
 
 if TYPE_CHECKING:
     from graphviz import Digraph
 
-Direction = Literal["LR", "TB", "RL", "BT"]
+Direction = Literal["auto", "LR", "TB", "RL", "BT"]
 Theme = Literal["auto", "light", "dark"]
 DIRECTIONS, THEMES = get_args(Direction), get_args(Theme)
+
+CELL_WIDTH = 600.0  # of a notebook, in points: wider pictures shrink if there is no room for them
+SMALLEST_SCALE = 0.6  # and if they shrank below that, are shown from top to bottom
+DPI = 144  # sharp on dense screens too
+MOST_PIXELS = 12e6  # of the picture for notebooks that are not trusted: some 400 kB
 
 
 def draw(
     tensor: Tensor | Sequence[Tensor],
     depth: int | None = None,
-    direction: Direction = "LR",
+    direction: Direction = "auto",
     *,
     values: bool = True,
     grads: bool = True,
@@ -53,7 +60,8 @@ def draw(
         How many levels of scopes to show: scopes at this level become a single box each. With None,
         all are open, unless the graph has more than 500 tensors: then as many levels as can be.
     direction
-        "LR", from left to right, or "TB", "RL", "BT" (T is the top, B the bottom).
+        "LR", from left to right, or "TB", "RL", "BT" (T is the top, B the bottom). With "auto", it
+        is from left to right; a notebook shows it from top to bottom where it is wider than a cell.
     values, grads
         Whether to show them.
     theme
@@ -130,11 +138,11 @@ class Drawing:
     ) -> None:  # fmt: skip
         self._diagram, self._title = diagram, _title(diagram)
         self._contents = contents_of(diagram, values)
-        self._depth, self._direction, self._theme = depth, direction, theme
-        self._values, self._grads = values, grads
-        self.graph: Digraph = digraph_of(
-            diagram, self._contents, direction, dark=theme == "dark", values=values, grads=grads
-        )
+        self._may_turn = direction == "auto"
+        self._direction = "LR" if self._may_turn else direction
+        self._depth, self._theme, self._values, self._grads = depth, theme, values, grads
+        looks = {"dark": theme == "dark", "values": values, "grads": grads}
+        self.graph: Digraph = digraph_of(diagram, self._contents, self._direction, **looks)
 
     @property
     def dot(self) -> str:
@@ -149,8 +157,11 @@ class Drawing:
         ImportError, RenderError
             Neither Graphviz nor pygraphviz is installed; or it failed.
         """
+        return self._svg(self._direction)
+
+    def _svg(self, direction: str) -> str:
         notes = notes_on(self._diagram, self._values, self._grads, heat_maps=True)
-        layout = self._diagram, self._contents, self._direction
+        layout = self._diagram, self._contents, direction
         return svg_of(*layout, self._title, self._theme, notes)
 
     def text(self) -> str:
@@ -158,10 +169,9 @@ class Drawing:
 
         >>> a = Tensor(3.0, requires_grad=True, name="a")
         >>> print(draw((a * a).exp()).text())
-        t2 = exp  8103  grad 1
-        t1 = multiply  9  grad 8103
-        ├─ a (parameter)  3  grad 4.862e+04
-        └─ a (parameter)  3  grad 4.862e+04
+        t2 = exp(t1)  8103  grad 1
+        t1 = multiply(a, a)  9  grad 8103
+        a (parameter)  3  grad 4.862e+04
         """
         return tree_of(self._diagram, self._values)
 
@@ -205,7 +215,7 @@ class Drawing:
         makers: dict[str, Callable[[], str | bytes]] = {
             ".dot": lambda: self.dot,
             ".svg": self.svg,
-            ".png": self._png,
+            ".png": lambda: self._png(DPI),
             ".pdf": lambda: render(self.dot, "pdf"),
             ".html": self.html,
         }
@@ -216,23 +226,47 @@ class Drawing:
         write_file(path, made.encode() if isinstance(made, str) else made)
         return path
 
-    def _png(self) -> bytes:
+    def _png(self, dpi: float, **attributes: str) -> bytes:
         graph = self.graph.copy()
-        graph.attr(dpi="144")  # sharp on dense screens too
+        graph.attr(dpi=f"{dpi:.0f}", **attributes)
         return render(graph.source, "png")
 
     def __repr__(self) -> str:
         return f"<Drawing: {self._title}>"
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+    def _repr_mimebundle_(
+        self, include: Any = None, exclude: Any = None
+    ) -> tuple[dict[str, str], dict[str, Any]]:
         # It never raises, since a notebook would hide that.
         try:
-            return {"image/svg+xml": self.svg(), "text/plain": repr(self)}
+            direction, svg = self._svg_for_a_cell()
         except ImportError:
-            reason = HOW_TO_GET_A_RENDERER
+            return self._without_picture(HOW_TO_GET_A_RENDERER)
         except Exception as error:
-            reason = f"no picture: {error}"
-        return {"text/plain": f"{self.dot}\n{' '.join(reason.split())}"}
+            return self._without_picture(f"no picture: {error}")
+        width, height = size_of(svg)
+        if width > CELL_WIDTH:
+            svg = fit_width(svg)
+        data, metadata = {"image/svg+xml": svg, "text/plain": repr(self)}, {}
+        # A notebook that is not trusted shows no SVG, since that can hold scripts.
+        with suppress(Exception):
+            dpi = min(DPI, 72 * (MOST_PIXELS / (width * height)) ** 0.5)
+            png = self._png(dpi, rankdir=direction)
+            data["image/png"] = b64encode(png).decode()
+            metadata["image/png"] = {"width": round(int.from_bytes(png[16:20]) * 96 / dpi)}
+        return data, metadata
+
+    def _svg_for_a_cell(self) -> tuple[str, str]:
+        """The picture for a notebook and its direction: that in which it fits, if it may turn."""
+        svg = self.svg()
+        if self._may_turn and size_of(svg)[0] * SMALLEST_SCALE > CELL_WIDTH:
+            upright = self._svg("TB")
+            if size_of(upright)[0] < size_of(svg)[0]:
+                return "TB", upright
+        return self._direction, svg
+
+    def _without_picture(self, reason: str) -> tuple[dict[str, str], dict[str, Any]]:
+        return {"text/plain": f"{self.text()}\n\n{' '.join(reason.split())}"}, {}
 
 
 class Page:
@@ -242,11 +276,13 @@ class Page:
         self.html, self.height, self._title = html, height, title
 
     def _repr_html_(self) -> str:
-        # A frame of its own origin: what is in it cannot reach the notebook.
+        # A frame of its own origin: what is in it cannot reach the notebook. A notebook that is not
+        # trusted takes the frame away, and leaves the words in it.
         return (
             f'<iframe srcdoc="{escape(self.html)}" title="{escape(self._title)}" '
             'sandbox="allow-scripts allow-downloads allow-modals" '
-            f'style="width:100%;height:{self.height}px;border:0"></iframe>'
+            f'style="width:100%;height:{self.height}px;border:0">'
+            f"{escape(self._title)}: trust the notebook, or run the cell, to see the page</iframe>"
         )
 
     def __repr__(self) -> str:

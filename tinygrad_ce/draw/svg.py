@@ -73,6 +73,23 @@ def _tag(kind: str, width: float, height: float, unit: str, role: str, label: st
     )
 
 
+def size_of(svg: str) -> tuple[float, float]:
+    """Return width and height of a picture, in points."""
+    width, height = re.findall(r'(?:width|height)="(\d+)pt"', svg[: svg.index(">")])
+    return float(width), float(height)
+
+
+def fit_width(svg: str) -> str:
+    """Return a picture that is as wide as there is room for, and at most of its natural width.
+
+    JupyterLab shows an SVG by an img element, in which no style of the SVG makes it narrower than
+    the width that it says it has.
+    """
+    width, height = (f"{n:.0f}pt" for n in size_of(svg))
+    svg = svg.replace(f'width="{width}" height="{height}"', 'width="100%"', 1)
+    return svg.replace('style="max-width:100%', f'style="max-width:{width}', 1)
+
+
 @cache
 def rules() -> str:
     """Return the rules of graph.css, in which colors are variables."""

@@ -13,9 +13,10 @@ True
 """
 
 from .history import History
-from .loop import Training, fit
+from .loop import fit
 from .metrics import accuracy, confusion_matrix, evaluate, predict
 from .stopping import EarlyStopping
+from .training import Training
 
 __all__ = [
     "fit",

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import functional as F
-from .. import nn
 from ..arguments import (
     as_numbers,
     check_callable,
@@ -27,64 +23,14 @@ from ..arguments import (
     check_real,
 )
 from ..data import minibatches, train_test_split
-from ..engine.tensor import Tensor, set_values
 from ..nn import Module, Rng
-from ..optim import Optimizer, clip_grad_norm_
+from ..optim import Optimizer
 from .history import History
-from .metrics import Array, Loss, check_set, class_of, evaluate, evaluate_rows
+from .means import Array, Loss
+from .metrics import check_set, class_of, evaluate_rows
+from .steps import Shards, Step, check_finite
 from .stopping import EarlyStopping, deferred_interrupt
-
-COMPILED_FROM = 400  # steps with one shape of batch: fewer do not earn a recording
-
-
-class Scheduler(Protocol):
-    """What sets learning rates, such as the classes of `optim.lr_scheduler`."""
-
-    step: Callable[..., Any]
-
-
-@dataclass
-class Training:
-    """A training at the end of an epoch: what a callback gets.
-
-    Attributes
-    ----------
-    model, optimizer, scheduler, early_stopping, rng, history
-        Those of `fit`; the history has the epoch that has just ended.
-    epochs
-        The number of epochs in all.
-    stopped
-        Why the training should end here, or None; see `stop`.
-    """
-
-    model: Module
-    optimizer: Optimizer
-    history: History
-    rng: np.random.Generator
-    epochs: int
-    scheduler: Scheduler | None = None
-    early_stopping: EarlyStopping | None = None
-    stopped: str | None = None
-
-    @property
-    def epoch(self) -> int:
-        """The number of epochs that have been done."""
-        return len(self.history)
-
-    def stop(self, reason: str = "by a callback") -> None:
-        """End the training after this epoch."""
-        self.stopped = reason
-
-    def save(self, path: str | Path, **parts: Any) -> None:
-        """Save a checkpoint from which the training can go on as if nothing had happened.
-
-        Parameters
-        ----------
-        path, parts
-            As of `nn.save`, such as `encoder` and `standardizer`.
-        """
-        own = ("optimizer", "scheduler", "early_stopping", "rng", "history")
-        nn.save(path, self.model, **{name: getattr(self, name) for name in own}, **parts)
+from .training import Scheduler, Training
 
 
 def fit(
@@ -112,6 +58,7 @@ def fit(
     evaluate_training: bool = True,
     compile: bool | str | None = None,
     progress: bool = False,
+    shards: Shards | None = None,
 ) -> History:
     """Train a classifier by minibatches.
 
@@ -165,6 +112,10 @@ def fit(
         last batch of an epoch is compiled only if it comes often, too. The bits are the same.
     progress
         Whether to show a progress bar with loss and accuracy on stderr, if tqdm is installed.
+    shards
+        A `distributed.Shards`: batches are computed in so many parts, by all processes. Each of
+        them calls `fit` with the same arguments, and calls its own callbacks; where one process
+        stops, all do.
 
     Returns
     -------
@@ -211,6 +162,8 @@ def fit(
         check_real("max_norm", max_norm, 0)
     if early_stopping is not None:
         check_kind("early_stopping", early_stopping, EarlyStopping)
+    if shards is not None:
+        check_kind("shards", shards, Shards, "a distributed.Shards")
     if X.shape[:1] == (0,):
         raise ValueError("the training set has no rows: training needs at least one")
     if not {id(p) for p in optimizer.params} & {id(p) for p in model.parameters()}:
@@ -231,8 +184,12 @@ def fit(
     history = check_kind("history", History() if history is None else history, History)
     history.stopped = None
     training = Training(model, optimizer, history, rng, epochs, scheduler, early_stopping)
-    step = _Step(training, loss, max_norm, compile)
+    make_step = Step if shards is None else shards.make_step
+    step = make_step(training, loss, max_norm, compile)
     step.expect(len(rows), batch_size, epochs - len(history))
+    if shards is not None:
+        shards.check_replicas(optimizer.params, rng)
+        progress = progress and shards.rank == 0
     with _progress_bar(history, epochs, progress) as show, deferred_interrupt() as interruption:
         while len(history) < epochs and history.stopped is None:
             if early_stopping is not None and early_stopping.exhausted:
@@ -242,26 +199,29 @@ def fit(
             model.train()
             total = 0.0
             for batch, _ in minibatches(rows, rows, batch_size, rng if shuffle else None):
-                batch_weight = None if weight is None else weight[batch]
-                if batch_weight is not None and not batch_weight.any():
+                if weight is not None and not weight[batch].any():
                     continue  # there is no mean of rows without a weight
-                total += step(X[batch], y[batch], batch_weight) * len(batch)
+                total += step(X, y, weight, batch) * len(batch)
                 if scheduler is not None and schedule_each == "batch":
                     scheduler.step()
             if evaluate_training:
                 some = rows if len(rows) < len(X) else None
-                measures: Any = evaluate_rows(model, X, y, loss, some)
+                measures: Any = evaluate_rows(model, X, y, loss, some, shards)
             else:
                 measures = total / len(rows), None
-            _check_finite(measures[0], training)
-            history.add(measures, evaluate(model, *test_set, loss) if test_set else None, lr)
+            check_finite(measures[0], training)
+            test = evaluate_rows(model, *test_set, loss, None, shards) if test_set else None
+            history.add(measures, test, lr)
             if scheduler is not None and schedule_each == "epoch":
                 _step_schedule(scheduler, history)
             if early_stopping is not None:
                 early_stopping.update(history, model)
-            training.stopped = "interrupted" if interruption.requested else None
+            if shards is not None:
+                shards.check_replicas(optimizer.params, rng)
+            training.stopped = _agree("interrupted" if interruption.requested else None, shards)
             for callback in callbacks:
                 callback(training)
+            training.stopped = _agree(training.stopped, shards)
             show(history)
             history.stopped = training.stopped
     if early_stopping is not None:
@@ -269,79 +229,10 @@ def fit(
     return history
 
 
-class _Step:
-    """A step of the training on one batch: compiled where that pays, and else as it is."""
-
-    def __init__(
-        self, training: Training, loss: Loss, max_norm: float | None, compile: bool | str | None
-    ) -> None:
-        self.training = training
-        self.compile = compile
-        self.expected: dict[int, int] = {}  # the number of steps by that of the rows of a batch
-        self.batch_size = 0
-        model, optimizer = training.model, training.optimizer
-
-        def step(X: Any, y: Any, weight: Any) -> Tensor:
-            value = _weighted(loss, model(X), y, weight)
-            optimizer.zero_grad()
-            value.backward()
-            if max_norm is not None:
-                clip_grad_norm_(optimizer.params, max_norm)
-            optimizer.step()
-            return value
-
-        self.step = step
-        self.compiled: Any = None
-        self.refusal: Any = ()
-        if compile is not False:
-            options = {} if compile in (None, True, "numpy") else {"backend": compile}
-            compiler = import_module("tinygrad_ce.compiler")
-            self.compiled, self.refusal = compiler.compile(step, **options), compiler.RecordingError
-
-    def expect(self, n: int, batch_size: int, epochs: int) -> None:
-        """Be told how many steps there will be with batches of each size."""
-        full, rest = divmod(n, batch_size)
-        self.expected = {rest: epochs, batch_size: full * epochs}
-        self.batch_size = min(batch_size, n)
-
-    def __call__(self, X: Array, y: Array, weight: Array | None) -> float:
-        """Take a step, and return the loss before it; if that is not finite, take it back."""
-        parameters = self.training.optimizer.params
-        before = [parameter._value for parameter in parameters]
-        value: float = self._run(X, y, weight).item()
-        if not math.isfinite(value):
-            set_values(parameters, before)
-            _check_finite(value, self.training)
-        return value
-
-    def _run(self, X: Array, y: Array, weight: Array | None) -> Tensor:
-        wanted = self.expected.get(len(X), 0) >= COMPILED_FROM or (
-            self.compile is not None and len(X) == self.batch_size
-        )
-        if self.compiled is not None and wanted:
-            try:
-                replayed: Tensor = self.compiled(X, y, weight)
-                return replayed
-            except self.refusal:
-                if self.compile is not None:
-                    raise
-                self.compiled = None  # a refused recording leaves everything as it was
-        return self.step(Tensor(X), y, weight)
-
-
-def _weighted(loss: Loss, logits: Tensor, y: Any, weight: Any) -> Tensor:
-    """The mean loss, or the weighted mean of the losses of rows."""
-    if weight is None:
-        value = loss(logits, y)
-        return value.mean() if value.ndim else value
-    losses = loss(logits, y, reduction="none") if loss is F.cross_entropy else loss(logits, y)
-    if losses.shape != weight.shape:
-        raise ValueError(
-            f"weights need the loss of each row, of shape {weight.shape}: the loss has shape "
-            f"{losses.shape}; leave its rows apart, as with reduction='none'"
-        )
-    mean: Tensor = (losses * weight).sum() / weight.sum()
-    return mean
+def _agree(stopped: str | None, shards: Shards | None) -> str | None:
+    """The reason to stop here, if any process has one."""
+    reasons = [stopped] if shards is None else shards.gather(stopped)
+    return next(filter(None, reasons), None)
 
 
 def _compute_weights(y: Array, sample_weight: Any, class_weight: Any) -> Array | None:
@@ -406,15 +297,6 @@ def _as_test_set(X: ArrayLike | None, y: ArrayLike | None) -> tuple[Array, Array
         given, missing = ("y_test", "X_test") if X is None else ("X_test", "y_test")
         raise ValueError(f"{given} is given without {missing}: a test set needs both")
     return as_numbers(X, "X_test", copy=None), as_numbers(y, "y_test", copy=None)
-
-
-def _check_finite(loss: float, training: Training) -> None:
-    if not math.isfinite(loss):
-        rates = " and ".join(f"{group.lr:g}" for group in training.optimizer.param_groups)
-        raise FloatingPointError(
-            f"the loss is {loss} in epoch {training.epoch + 1}: lower the learning rate "
-            f"(now {rates}), or look for nan and inf in the training set"
-        )
 
 
 @contextmanager

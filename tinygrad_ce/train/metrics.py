@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,10 +15,8 @@ from ..engine.context import no_grad
 from ..engine.tensor import Tensor
 from ..functional.validation import check_range, validate_cross_entropy
 from ..nn import Module
-
-Array: TypeAlias = NDArray[Any]
-# Of logits and targets: their mean loss, or the loss of each row.
-Loss: TypeAlias = Callable[[Tensor, Any], Tensor]
+from .means import Array, Loss, total_weight
+from .steps import Shards
 
 BLOCK_ROWS = 4096  # that a model gets at a time: the rows may be larger than memory
 
@@ -50,24 +48,34 @@ def evaluate(
 
 
 def evaluate_rows(
-    model: Module, X: ArrayLike, y: ArrayLike, loss: Loss, rows: Array | None = None
+    model: Module,
+    X: ArrayLike,
+    y: ArrayLike,
+    loss: Loss,
+    rows: Array | None = None,
+    shards: Shards | None = None,
 ) -> tuple[float, float]:
     """Evaluate some rows by their numbers, or all: no more of them than a block is copied."""
     y = as_numbers(y, "y", copy=None)
     if y.ndim == 0:
         raise ValueError(f"expected one label a row: y is a single number, {y}")
-    y = y if rows is None else y[rows]
-    n, total, correct = 0, 0.0, 0.0
-    for logits, block in _logits_of_blocks(model, X, rows):
-        targets = y[block]
-        count = len(logits.data)
-        with no_grad():
-            total += loss(logits, targets).mean().item() * count
-        correct += _compute_accuracy(targets, logits.data.argmax(-1)) * count
-        n += count
+    array, y = _as_rows(X), y if rows is None else y[rows]
+
+    def measure(block: slice) -> tuple[float, float, float, int]:
+        """The sum of the losses of a block and of their weights, and how many labels are right."""
+        logits, targets = _compute_logits(model, array, block, rows), y[block]
+        mean = loss(logits, targets).mean().item()
+        weight, n = total_weight(loss, targets), len(logits.data)
+        total = mean * weight if weight else 0.0
+        return total, weight, _compute_accuracy(targets, logits.data.argmax(-1)) * n, n
+
+    blocks = _blocks(array, rows, 1 if shards is None else shards.n)
+    with evaluating(model), no_grad():
+        measures = [*map(measure, blocks)] if shards is None else shards.map(measure, blocks)
+    total, weight, correct, n = map(sum, zip(*measures, strict=True))
     if y.shape[:1] != (n,):
         raise ValueError(f"expected one label a row: {n} rows, and y has shape {y.shape}")
-    return total / n, correct / n
+    return total / weight if weight else math.nan, correct / n
 
 
 def predict(model: Module, X: ArrayLike) -> NDArray[np.int64]:
@@ -82,8 +90,10 @@ def predict(model: Module, X: ArrayLike) -> NDArray[np.int64]:
     >>> predict(nn.Tanh(), [[1.0, 0.0], [0.0, 1.0]])
     array([0, 1])
     """
-    blocks = [logits.data.argmax(-1) for logits, _ in _logits_of_blocks(model, X)]
-    return np.concatenate(blocks).astype(np.int64)
+    array = _as_rows(X)
+    with evaluating(model), no_grad():
+        found = [_compute_logits(model, array, block).data.argmax(-1) for block in _blocks(array)]
+    return np.concatenate(found).astype(np.int64)
 
 
 def accuracy(model: Module, X: ArrayLike, y: ArrayLike) -> float:
@@ -181,17 +191,21 @@ def evaluating(model: Module) -> Iterator[None]:
             module.training = training
 
 
-def _logits_of_blocks(
-    model: Module, X: ArrayLike, rows: Array | None = None
-) -> Iterator[tuple[Tensor, slice]]:
-    """The logits of the rows, block by block, and which of the rows these are."""
-    array = np.asarray(X.data) if isinstance(X, Tensor) else as_numbers(X, "X", copy=None)
-    n = 1 if not array.ndim else max(1, len(array) if rows is None else len(rows))
-    with evaluating(model), no_grad():
-        for start in range(0, n, BLOCK_ROWS):
-            block = slice(start, start + BLOCK_ROWS)
-            chosen = block if rows is None else rows[block]
-            yield model(Tensor(array[chosen] if array.ndim else array)), block
+def _blocks(X: Array, rows: Array | None = None, parts: int = 1) -> list[slice]:
+    """The rows in blocks, at least as many as parts where there are enough rows."""
+    n = max(1, (len(X) if X.ndim else 1) if rows is None else len(rows))
+    size = min(BLOCK_ROWS, -(-n // parts))
+    return [slice(start, start + size) for start in range(0, n, size)]
+
+
+def _compute_logits(model: Module, X: Array, block: slice, rows: Array | None = None) -> Tensor:
+    if not X.ndim:
+        return model(Tensor(X))
+    return model(Tensor(X[block if rows is None else rows[block]]))
+
+
+def _as_rows(X: ArrayLike) -> Array:
+    return np.asarray(X.data) if isinstance(X, Tensor) else as_numbers(X, "X", copy=None)
 
 
 def _compute_accuracy(y: ArrayLike, predicted: Array) -> float:

@@ -32,9 +32,9 @@ class Worst:
     expected: Any
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
-    """How far two arrays are apart. Printed, it is a table of one row.
+    """How far two arrays are apart, shown as a table of one row.
 
     Attributes
     ----------
@@ -69,6 +69,8 @@ class Comparison:
 
     def __str__(self) -> str:
         return table([self])
+
+    __repr__ = __str__
 
     def _repr_html_(self) -> str:
         return _html([self])
@@ -302,18 +304,20 @@ def _cells(c: Comparison) -> tuple[str, ...]:
 
 
 def _html(comparisons: Iterable[Comparison]) -> str:
-    titles = (*COLUMNS, "worst at", "actual", "expected")
-    head = "".join(f'<th scope="col">{title}</th>' for title in titles)
-    rows = "\n".join(["<tbody>", *map(_html_row, comparisons), "</tbody>"])
+    comparisons = [*comparisons]
+    more = ("worst at", "actual", "expected") if any(c.worst for c in comparisons) else ()
+    head = "".join(f'<th scope="col">{title}</th>' for title in (*COLUMNS, *more))
+    body = (_html_row(c, len(more)) for c in comparisons)
+    rows = "\n".join(["<tbody>", *body, "</tbody>"])
     return f'<table class="comparisons">\n<thead><tr>{head}</tr></thead>\n{rows}\n</table>'
 
 
-def _html_row(c: Comparison) -> str:
+def _html_row(c: Comparison, more: int) -> str:
     shape, exact, close, *figures = _cells(c)
     if c.note:
-        rest = f'<td colspan="6">{escape(c.note)}</td>'
+        rest = f'<td colspan="{3 + more}">{escape(c.note)}</td>'
     else:
-        rest = "".join(f"<td>{figure}</td>" for figure in (*figures, *_html_worst(c.worst)))
+        rest = "".join(f"<td>{figure}</td>" for figure in (*figures, *_html_worst(c.worst)[:more]))
     verdict = close if c.close else f"<mark>{close}</mark>"
     by_value = f"<br><small>{escape(c.by_value)}</small>" * bool(c.by_value)
     return (

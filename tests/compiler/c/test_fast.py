@@ -88,6 +88,7 @@ def loss_and_gradient(logits, y):
     return tg.value_and_grad(lambda z: F.cross_entropy(np.tanh(z * 3), y))(logits)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(200, 300), (3000, 12), (40000, 2)])
 @pytest.mark.parametrize("fast", [False, True])
 def test_no_bit_depends_on_the_number_of_threads(shape, fast):

@@ -9,12 +9,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ... import data
+from ... import data, distributed
 from ...atomic_files import ensure_writable, write_file
 from ...data.columns import POLICIES
 from ..options import UsageError, any_path, file_path, number, positive_number, whole_number
 from ..run_folder import MODEL, Run, fingerprint
-from ..training_run import ACTIVATIONS, OPTIMIZERS, SCHEDULES, train_run
+from ..training_run import ACTIVATIONS, OPTIMIZERS, SCHEDULES, help_training, train_run
 
 EXAMPLES = """\
 examples:
@@ -23,6 +23,7 @@ examples:
         --hidden 64,32 --dropout 0.2 --class-weight balanced --early-stopping
   tinygrad-ce train --resume run
   tinygrad-ce train iris --out run --json
+  mpiexec -n 4 python -m mpi4py -m tinygrad_ce train big.csv --target y --batch 1024 --out run
 """
 
 # Of the network and its training: option, default, and what argparse is told.
@@ -58,6 +59,15 @@ HYPERPARAMETERS: dict[str, tuple[Any, dict[str, Any]]] = {
         },
     ),
     "seed": (0, {"metavar": "S", "type": whole_number(0), "help": "of all that is random"}),
+    "shards": (
+        None,
+        {
+            "metavar": "N",
+            "type": whole_number(1),
+            "help": "parts of a batch, which as many processes can compute; a power of two "
+            "(default: 8 under mpiexec, or else batches are not cut)",
+        },
+    ),
     "backend": (
         "auto",
         {"choices": ["auto", "eager", "numpy", "c"], "help": "auto compiles where it pays"},
@@ -104,13 +114,23 @@ def run(arguments: argparse.Namespace) -> int:
 
     The folder has the network with the treatment of its data, the history of the training, and a
     checkpoint. Progress is on stderr; Ctrl-C ends the training after the epoch.
+
+    Under mpiexec, several processes compute the gradients of each batch; the result depends on the
+    number of shards only, and not on that of processes.
     """
+    try:
+        comm = distributed.connect()
+    except RuntimeError as error:
+        raise UsageError(error) from error
+    if comm.rank:
+        help_training(comm)
+        return 0
     if arguments.resume is not None:
         folder: Path = arguments.resume
         _refuse_others(arguments)
         settings = Run(folder).read_settings()
         Run(folder).remove_parts()
-        return _train(Run(folder), settings, True, arguments.json)
+        return _train(Run(folder), settings, True, comm, arguments.json)
     if arguments.data is None and arguments.target is None:
         arguments.data = "iris"
     if arguments.data is None or (arguments.out is None and arguments.save is None):
@@ -123,17 +143,24 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.log is not None and arguments.log.suffix not in (".csv", ".jsonl"):
         raise UsageError(f"--log ends in .csv or .jsonl, got {arguments.log}")
     settings = _settings(arguments)
+    if settings["shards"] is None and not isinstance(comm, distributed.OneProcess):
+        settings["shards"] = distributed.SHARDS
     with TemporaryDirectory() as temporary:
         run = Run(arguments.out or Path(temporary))
-        return _train(run, settings, False, arguments.json, arguments.save)
+        return _train(run, settings, False, comm, arguments.json, arguments.save)
 
 
 def _train(
-    run: Run, settings: dict[str, Any], resumed: bool, as_json: bool, save: Path | None = None
+    run: Run,
+    settings: dict[str, Any],
+    resumed: bool,
+    comm: Any,
+    as_json: bool,
+    save: Path | None = None,
 ) -> int:
     others = [Path(settings["log"])] if settings["log"] else []
     with ensure_writable([*run.paths, *others, *([save] if save else [])]):
-        result = train_run(run, settings, resumed)
+        result = train_run(run, settings, resumed, comm)
         if save and result["stopped"] != "interrupted":
             write_file(save, (run.folder / MODEL).read_bytes())
     if as_json:

@@ -35,7 +35,7 @@ def render_run(run: Run) -> str:
     css = [assets.joinpath(p).read_text("utf-8") for p in (PALETTE, "cli/report/page.css")]
     title = f"{run.folder.name}: accuracy {evaluation.accuracy:.1%}"
     sections = {
-        "Training": checkpoint.history._repr_html_(),
+        "Training": checkpoint.history.svg(),
         "Confusion": _confusion(evaluation),
         "Calibration": _calibration(evaluation),
         "Which columns it uses": _importance(checkpoint, table),

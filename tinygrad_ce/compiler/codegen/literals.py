@@ -128,6 +128,17 @@ def wrap(start: str, text: str, end: str = "", room: int = 0) -> list[str]:
     return [start, *("    " + line for line in lines), end]
 
 
+def filled(items: list[str], indent: str) -> list[str]:
+    """Lines of items, each with a comma behind it."""
+    lines, line = [], indent
+    for item in items:
+        if len(line) + len(item) > WIDTH - 8 and line.strip():
+            lines.append(line.rstrip())
+            line = indent
+        line += item + ", "
+    return [*lines, line.rstrip()]
+
+
 def format_assignment(names: str, call: str) -> list[str]:
     """An indented assignment of what a call returns, a tuple, for a docstring."""
     names += "," * ("," not in names and bool(names))

@@ -317,15 +317,18 @@ static REAL sum_REAL(const REAL *x, npy_intp n)
 
 FAST_SUM = r"""
 /* The sum of a row, 32 of its elements at a time. */
-static REAL sum_REAL(const REAL *x, npy_intp n)
+static inline REAL sum_REAL(const REAL *x, npy_intp n)
 {
-    REAL r[32] = {0}, total = 0;
-    npy_intp i = 0;
-    for (; i + 32 <= n; i += 32)
+    const npy_intp rest = n % 32;
+    REAL total = 0;
+    for (npy_intp i = 0; i < rest; i++)
+        total += x[i];
+    if (rest == n)
+        return total;
+    REAL r[32] = {0};
+    for (npy_intp i = rest; i < n; i += 32)
         for (int j = 0; j < 32; j++)
             r[j] += x[i + j];
-    for (; i < n; i++)
-        total += x[i];
     for (int width = 16; width; width /= 2)
         for (int j = 0; j < width; j++)
             r[j] += r[j + width];
@@ -350,27 +353,30 @@ static void sum_rows_REAL(REAL *out, const REAL *x, npy_intp n, npy_intp width, 
 
 LARGEST = r"""
 /* The largest of a row and of `lowest`; nan if there is one. */
-static REAL largest_REAL(const REAL *x, npy_intp n, REAL lowest)
+static inline REAL largest_REAL(const REAL *x, npy_intp n, REAL lowest)
 {
-    REAL best[16];
-    int unordered[16] = {0};
-    npy_intp i = 0;
-    for (int j = 0; j < 16; j++)
-        best[j] = lowest;
-    for (; i + 16 <= n; i += 16)
-        for (int j = 0; j < 16; j++) {
-            best[j] = x[i + j] > best[j] ? x[i + j] : best[j];
-            unordered[j] |= x[i + j] != x[i + j];
-        }
-    for (; i < n; i++) {
+    const npy_intp rest = n % 32;
+    int unordered = 0;
+    for (npy_intp i = 0; i < rest; i++) {
         lowest = x[i] > lowest ? x[i] : lowest;
-        unordered[0] |= x[i] != x[i];
+        unordered |= x[i] != x[i];
     }
-    for (int j = 0; j < 16; j++) {
-        lowest = best[j] > lowest ? best[j] : lowest;
-        unordered[0] |= unordered[j];
+    if (rest < n) {
+        REAL best[32];
+        int any[32] = {0};
+        for (int j = 0; j < 32; j++)
+            best[j] = lowest;
+        for (npy_intp i = rest; i < n; i += 32)
+            for (int j = 0; j < 32; j++) {
+                best[j] = x[i + j] > best[j] ? x[i + j] : best[j];
+                any[j] |= x[i + j] != x[i + j];
+            }
+        for (int j = 0; j < 32; j++) {
+            lowest = best[j] > lowest ? best[j] : lowest;
+            unordered |= any[j];
+        }
     }
-    return unordered[0] ? (REAL)NAN : lowest;
+    return unordered ? (REAL)NAN : lowest;
 }
 """
 
