@@ -417,6 +417,7 @@ def test_a_file_of_another_kind_is_refused(content, path):
         nn.load(path)
 
 
+@pytest.mark.slow
 def test_a_file_that_is_cut_anywhere_or_has_a_flipped_byte_in_its_text_is_refused(path):
     nn.save(path, nn.Linear(2, 2, rng=0))
     whole = path.read_bytes()

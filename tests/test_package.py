@@ -119,7 +119,7 @@ def test_import_loads_no_reader():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     packages = {name.split(".")[1] for name in run.stdout.split()}
-    assert packages == {"engine", "arguments"}
+    assert packages == {"engine", "arguments", "other_names"}
 
 
 @pytest.mark.slow

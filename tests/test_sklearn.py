@@ -116,6 +116,7 @@ def test_sparse_rows_are_refused_clearly(iris):
         quick().fit(sparse.csr_matrix(iris[0]), iris[1])
 
 
+@pytest.mark.slow
 def test_same_seed_same_network_whatever_the_backend(iris):
     fits = [quick(backend=b).fit(*iris).coefs_[0] for b in ("auto", "eager", "numpy")]
     np.testing.assert_array_equal(fits[0], fits[1])
@@ -204,6 +205,7 @@ def test_other_targets_with_two_axes_are_refused(y, iris):
         quick().fit(iris[0], y)
 
 
+@pytest.mark.slow
 def test_dropout_label_smoothing_and_clipping_change_the_training(iris):
     plain = quick().fit(*iris).coefs_[0]
     for more in ({"dropout": 0.3}, {"label_smoothing": 0.2}, {"max_norm": 0.01}, {"alpha": 1.0}):

@@ -42,9 +42,10 @@ from .engine.transforms import (
     value_and_grad,
     vjp,
 )
+from .other_names import name_error
 
 if TYPE_CHECKING:
-    from . import closed_form, data, draw, functional, nn, optim, train
+    from . import closed_form, data, draw, functional, nn, onnx, optim, play, train
     from .compiler import compile  # noqa: A004
     from .draw import Drawing
     from .engine import linear_algebra as linalg
@@ -82,11 +83,11 @@ __all__ = [
     "vjp", "jvp", "jacobian", "hessian", "hvp",
     "functional", "closed_form", "nn", "optim", "data", "train",
     "compare", "Comparison", "Comparisons", "gradcheck", "GradcheckError",
-    "compile", "draw", "Drawing",
+    "compile", "draw", "Drawing", "play", "onnx",
 ]  # fmt: skip
 
 # What is loaded when it is first used: modules of this package, and names from one.
-_MODULES = {"functional", "closed_form", "nn", "optim", "data", "train", "draw"}
+_MODULES = {"functional", "closed_form", "nn", "optim", "data", "train", "draw", "play", "onnx"}
 _HOMES = (
     {"compile": "compiler", "Drawing": "draw"}
     | dict.fromkeys(
@@ -120,7 +121,7 @@ def __getattr__(name: str) -> object:
         function: object = next(getattr(m, name) for m in modules if hasattr(m, name))
         globals()[name] = function
         return function
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise name_error(__name__, name)
 
 
 def __dir__() -> list[str]:

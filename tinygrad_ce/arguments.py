@@ -112,6 +112,11 @@ def as_array(data: Any, what: str, copy: bool | None = True) -> Array:
     except Exception as error:
         kind = ValueError if isinstance(error, ValueError) else TypeError
         reason = str(error) or type(error).__name__
+        if "inhomogeneous" in reason:
+            reason = (
+                "since its parts differ in length; make them equally long, for instance by padding "
+                f"the short ones: {shown(data)}"
+            )
         raise kind(f"{what}: no array of real numbers, {reason}") from None
     return array
 

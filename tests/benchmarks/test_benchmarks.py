@@ -201,6 +201,7 @@ def test_a_run_prints_a_table_and_writes_the_same_as_json(capsys, tmp_path):
     assert work["competitors"]["by-hand"]["ratio"] == 1
 
 
+@pytest.mark.slow
 def test_the_peak_of_a_call_counts_what_it_needs_and_not_what_was_before():
     import worker
     from work import Job

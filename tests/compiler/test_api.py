@@ -4,6 +4,7 @@ import gc
 import operator
 import os
 from collections import namedtuple
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -45,7 +46,19 @@ def test_a_step_may_return_what_it_took_from_outside_and_in_named_tuples():
         assert type(got) is pair
         assert got.weight is w
         assert got.product.data.tolist() == [3, 8]
-    assert "compiled <lambda>" in repr(f)
+
+
+def test_the_repr_says_how_it_runs_and_a_notebook_can_open_the_source():
+    f = tg.compile(lambda x: x < tg.Tensor(2.0))
+    assert repr(f) == "<compiled <lambda>: backend numpy, not recorded yet>"
+    assert f._repr_html_() is None
+    f(np.ones(2))
+    assert repr(f) == "<compiled <lambda>: backend numpy, 1 recording>"
+    f(np.ones(3))
+    assert "2 recordings" in repr(f)
+    page = ElementTree.fromstring(f._repr_html_())
+    assert page.findtext(".//code") == repr(f)
+    assert page.findtext("pre") == f.source
 
 
 def test_arguments_that_do_not_fit_are_pythons_own_error():

@@ -81,6 +81,7 @@ def test_an_op_says_what_it_is():
     assert repr(Op(p.exp, [], (), np.ones(3))) == "<exp float64[3]>"
 
 
+@pytest.mark.slow
 def test_an_array_that_is_the_gradient_of_thousands_knows_them_all():
     w = tg.Tensor(np.ones(3), True, name="w")
 

@@ -38,6 +38,7 @@ def test_shapes_that_change_from_step_to_step(activation):
     assert_same_bits(compiled.state(), eager.state())
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     st.lists(st.integers(1, 9), min_size=2, max_size=4),
@@ -196,6 +197,7 @@ def test_several_steps_in_one_call():
     assert_same_bits(compiled.state(), eager.state())
 
 
+@pytest.mark.slow
 def test_batch_normalisation_and_embedding_in_training_and_evaluation():
     def make():
         model = nn.Sequential(

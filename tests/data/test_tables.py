@@ -357,5 +357,12 @@ def test_a_label_too_few_is_refused():
 
 
 def test_an_encoder_is_shown_in_the_words_of_its_file(flowers):
-    assert re.search(r"CategoryColumn\(name='color', categories=\('blue', 'white'\)", str(flowers))
+    assert re.search(
+        r"CategoryColumn\(name='color', categories=\('blue', 'white'\)", str(flowers.encoder)
+    )
     assert json.dumps(flowers.feature_names) == '["length", "color=blue", "color=white"]'
+
+
+def test_the_repr_of_a_table_says_how_large_it_is(write):
+    table = data.read_csv(write(GOOD), target="species")
+    assert repr(table) == "<Table of 3 rows, 2 features, 2 classes>"

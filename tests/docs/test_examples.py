@@ -1,6 +1,5 @@
-"""The examples, and every number of the article that they take apart."""
+"""The scripts in examples/, and what the pictures say of the article."""
 
-import html
 import importlib.util
 import re
 import subprocess
@@ -27,9 +26,7 @@ def load(name):
     return module
 
 
-ninja, flowers, pictures, attention = map(
-    load, ("backprop_ninja", "three_flowers", "pictures", "name_attention")
-)
+pictures, attention = map(load, ("pictures", "name_attention"))
 
 
 def run(script, *arguments, **options):
@@ -38,107 +35,6 @@ def run(script, *arguments, **options):
     return subprocess.run(
         list(map(str, command)), check=False, capture_output=True, encoding="utf-8", **options
     )
-
-
-# ── Three flowers ─────────────────────────────────────────────────────────────────────────────────
-
-TABLE = [
-    # species, p, loss of the exact p, loss of the rounded p, p and loss as the article prints them
-    ("Setosa", 0.5677, 0.5662, 0.5621, 0.57, 0.56),
-    ("Virginica", 0.5761, 0.5514, 0.5447, 0.58, 0.54),
-    ("Versicolor", 0.5182, 0.6573, 0.6539, 0.52, 0.65),
-]
-
-
-def flower(species):
-    (found,) = (f for f in flowers.FLOWERS if f.species == species)
-    return found
-
-
-@pytest.mark.parametrize("species, p, loss, rounded_loss, printed_p, printed_loss", TABLE)
-def test_three_flowers(species, p, loss, rounded_loss, printed_p, printed_loss):
-    row = flower(species)
-    through = flowers.forward(row)
-    exact = through.p[0, row.label].item()
-    assert round(exact, 4) == p
-    assert round(through.loss.item(), 4) == loss
-    assert round(-np.log(round(exact, 2)), 4) == rounded_loss
-    # What the article prints is the loss of the rounded p, cut or rounded to two places.
-    assert row[3:] == (printed_p, printed_loss) == (round(exact, 2), round(rounded_loss, 2))
-    assert round(loss, 2) != printed_loss
-
-
-@pytest.mark.parametrize("row", flowers.FLOWERS, ids=lambda row: row.species)
-def test_three_flowers_by_functional_cross_entropy(row):
-    through = flowers.forward(row)
-    loss = F.cross_entropy(through.z.detach(), [row.label])
-    assert through.loss.item() == pytest.approx(loss.item(), rel=1e-15)
-
-
-@pytest.mark.parametrize("row", flowers.FLOWERS, ids=lambda row: row.species)
-def test_three_flowers_by_calculate_cross_entropy(row):
-    through = flowers.forward(row)
-    loss = F.calculate_cross_entropy(through.y, through.p)
-    assert loss.item() == through.loss.item()
-    rounded = np.where(through.y.data == 1, row.printed_p, (1 - row.printed_p) / 2)
-    assert round(F.calculate_cross_entropy(through.y, rounded).item(), 2) == row.printed_loss
-
-
-def test_the_worked_example_for_versicolor_ends_in_the_loss_of_setosa():
-    rounded = {row.species: round(-np.log(row.printed_p), 2) for row in flowers.FLOWERS}
-    assert rounded["Versicolor"] == 0.65
-    assert rounded["Setosa"] == 0.56
-
-
-@pytest.mark.parametrize("row", flowers.FLOWERS, ids=lambda row: row.species)
-def test_three_derivatives_of_each_flower(row):
-    comparisons = flowers.derivatives(row)
-    assert [c.name for c in comparisons] == ["∂L/∂p", "∂p[t]/∂z", "∂L/∂z"]
-    assert all(c.close and c.shape == (1, 3) and c.max_abs < 3e-16 for c in comparisons)
-
-
-def test_the_derivatives_case_by_case():
-    z, p, _, loss = flowers.forward(flower("Versicolor"))
-    t, probabilities = 1, p.data[0]
-    dp, dz = (g[0] for g in tg.gradients(loss, [p, z]))
-    (dp_t,) = (g[0] for g in tg.gradients(p[0, t], [z]))
-    for i in range(3):
-        if i == t:
-            assert dp[i] == pytest.approx(-1 / probabilities[t], rel=1e-15)
-            assert dp_t[i] == pytest.approx(probabilities[t] * (1 - probabilities[t]), rel=1e-15)
-            assert dz[i] == pytest.approx(probabilities[t] - 1, rel=1e-15)
-        else:
-            assert dp[i] == 0
-            assert dp_t[i] == pytest.approx(-probabilities[t] * probabilities[i], rel=1e-15)
-            assert dz[i] == pytest.approx(probabilities[i], rel=1e-14)
-
-
-@pytest.mark.slow
-def test_three_flowers_prints_its_tables_and_draws(tmp_path):
-    done = run("three_flowers", "--out", tmp_path / "new" / "folder")
-    assert (done.returncode, done.stderr) == (0, "")
-    for species, p, loss, rounded_loss, printed_p, printed_loss in TABLE:
-        (row,) = (line for line in done.stdout.splitlines() if line.endswith(f"  {species}"))
-        figures = row.split()[2:-1]
-        assert figures == [
-            *(f"{p:.4f}", f"{loss:.4f}", f"{printed_p:.2f}", f"{rounded_loss:.4f}"),
-            *(f"{printed_p:.2f}", f"{printed_loss:.2f}"),
-        ]
-    (drawn,) = (tmp_path / "new" / "folder").iterdir()
-    assert drawn.name in ("three_flowers.svg", "three_flowers.dot")
-    assert str(drawn) in done.stdout
-    text = html.unescape(drawn.read_text(encoding="utf-8"))
-    for word in ("petal, sepal", "W1", "b2", "softmax", "cross-entropy", "0.5182", "0.6573"):
-        assert word in text
-
-
-def test_three_flowers_without_a_renderer_leaves_the_graph_as_text(tmp_path, monkeypatch, capsys):
-    def no_renderer(drawing):
-        raise ImportError("no Graphviz")
-
-    monkeypatch.setattr(tg.Drawing, "svg", no_renderer)
-    assert flowers.main(["--out", str(tmp_path)]) == 0
-    assert [path.name for path in tmp_path.iterdir()] == ["three_flowers.dot"]
 
 
 # ── The statements about asymmetry ────────────────────────────────────────────────────────────────
@@ -238,213 +134,27 @@ def test_pictures_without_matplotlib_say_how_to_get_it(tmp_path, monkeypatch, ca
     assert '".[plot]"' in capsys.readouterr().err
 
 
-# ── Backprop Ninja ────────────────────────────────────────────────────────────────────────────────
-
-# In the lecture's order.
-LECTURE = [
-    *("logprobs", "probs", "counts_sum_inv", "counts_sum", "counts", "norm_logits"),
-    *("logit_maxes", "logits", "h", "W2", "b2", "hpreact", "bngain", "bnbias", "bnraw"),
-    *("bnvar_inv", "bnvar", "bndiff2", "bndiff", "bnmeani", "hprebn", "embcat", "W1", "b1"),
-    *("emb", "C"),
-]
-
-
-@pytest.fixture(scope="module")
-def examples():
-    """The training set: contexts X, what follows them Y, and the vocabulary."""
-    words = ninja.read_names(ninja.NAMES)
-    itos = ninja.build_vocabulary(words)
-    return *ninja.build_dataset(ninja.split(words, seed=0)[0], itos), itos
-
-
-def exercise(examples, dtype, seed):
-    X, Y, itos = examples
-    parameters = ninja.make_parameters(len(itos), 64, seed)
-    ix = np.random.default_rng(seed).integers(0, len(X), 32)
-    return {name: array.astype(dtype) for name, array in parameters.items()}, X[ix], Y[ix]
-
-
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_the_26_gradients_by_hand(examples, dtype, seed):
-    parameters, Xb, Yb = exercise(examples, dtype, seed)
-    rows = ninja.exercise_1(parameters, Xb, Yb)
-    assert [row.name for row in rows] == LECTURE
-    assert all(row.close and not row.note for row in rows)
-    if dtype == np.float64:
-        assert max(row.max_abs for row in rows) <= 1e-14
-
-
-def test_the_26_gradients_have_the_shapes_of_their_values(examples):
-    parameters, Xb, Yb = exercise(examples, np.float64, 0)
-    v = ninja.forward(parameters, Xb, Yb)
-    gradients = ninja.backward(v, Xb, Yb)
-    assert {n: g.shape for n, g in gradients.items()} == {n: getattr(v, n).shape for n in LECTURE}
-
-
-@pytest.mark.parametrize("wrong", ["bngain", "h", "counts", "C"])
-def test_a_gradient_that_is_wrong_by_hand_is_found(examples, monkeypatch, wrong):
-    parameters, Xb, Yb = exercise(examples, np.float64, 0)
-    right = ninja.backward
-
-    def slip(*arguments):
-        gradients = right(*arguments)
-        # Of the wrong shape, which a comparison that broadcasts would let pass; or slightly off.
-        bad = gradients[wrong][0] if wrong == "bngain" else gradients[wrong] * (1 + 1e-9)
-        return gradients | {wrong: bad}
-
-    monkeypatch.setattr(ninja, "backward", slip)
-    rows = ninja.exercise_1(parameters, Xb, Yb)
-    assert [row.name for row in rows if not row.close] == [wrong]
-
-
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("dtype, limit", [(np.float64, 1e-15), (np.float32, 2e-8)])
-def test_cross_entropy_and_batch_normalization_in_one_expression(examples, dtype, limit, seed):
-    batch = exercise(examples, dtype, seed)
-    for row in (ninja.exercise_2(*batch), ninja.exercise_3(*batch)):
-        assert row.close
-        assert row.max_abs <= limit
-
-
-def test_the_network_of_exercise_4_has_12297_parameters():
-    parameters = ninja.make_parameters(27, 200, seed=0)
-    assert sum(array.size for array in parameters.values()) == 12_297
-
-
-def test_losses_by_hand_and_by_autograd_stay_equal_over_200_steps(examples):
-    X, Y, itos = examples
-    twins = ninja.Twins(ninja.make_parameters(len(itos), 200, seed=0), X, Y, seed=0)
-    losses = np.array([twins.step(ninja.learning_rate(step, 200)) for step in range(200)])
-    assert np.abs(losses[:, 0] - losses[:, 1]).max() <= 1e-14
-    assert losses[-20:].mean() < losses[:20].mean() - 0.5
-    for name in ninja.PARAMETERS:
-        assert np.allclose(twins.by_hand[name], twins.by_autograd[name], rtol=0, atol=1e-13)
-
-
-def test_losses_by_the_steps_of_exercise_1_stay_equal_to_the_last_bit(examples, monkeypatch):
-    def step_by_step(parameters, Xb, Yb):
-        v = ninja.forward(parameters, Xb, Yb)
-        return v.loss, ninja.backward(v, Xb, Yb)
-
-    monkeypatch.setattr(ninja, "gradients_by_hand", step_by_step)
-    X, Y, itos = examples
-    twins = ninja.Twins(ninja.make_parameters(len(itos), 200, seed=0), X, Y, seed=0)
-    losses = np.array([twins.step(0.1) for _ in range(100)])
-    assert np.array_equal(losses[:, 0], losses[:, 1])
-
-
-def test_learning_rate_falls_half_way():
-    rates = [ninja.learning_rate(step, 200_000) for step in (0, 99_999, 100_000, 199_999)]
-    assert rates == [0.1, 0.1, 0.01, 0.01]
-
-
-def test_the_dataset_predicts_each_letter_and_the_end():
-    X, Y = ninja.build_dataset(["ab"], [".", "a", "b"])
-    assert X.tolist() == [[0, 0, 0], [0, 0, 1], [0, 1, 2]]
-    assert Y.tolist() == [1, 2, 0]
-
-
-def test_the_split_keeps_every_name_once():
-    words = [str(i) for i in range(10)]
-    parts = ninja.split(words, seed=3)
-    assert [len(part) for part in parts] == [8, 1, 1]
-    assert sorted(word for part in parts for word in part) == words
-    assert parts == ninja.split(words, seed=3) != ninja.split(words, seed=4)
-
-
-def test_the_list_of_names():
-    words = ninja.NAMES.read_text(encoding="ascii").split("\n")
-    assert words.pop() == ""
-    assert words == sorted(set(words)) == ninja.read_names(ninja.NAMES)
-    assert len(words) == 1891
-    assert f"{len(words):,} given names" in ninja.__doc__
-    assert set("".join(words)) == set("abcdefghijklmnopqrstuvwxyz")
-
-
-@pytest.mark.slow
-def test_ninja_prints_all_exercises():
-    done = run("backprop_ninja", "--steps", "20")
-    assert (done.returncode, done.stderr) == (0, "")
-    rows = [line.split() for line in done.stdout.splitlines()]
-    names = [row[0] for row in rows if row[-4:-3] == ["yes"]]
-    assert names == [*LECTURE, "logits", "hprebn"] * 2
-    assert "20 steps on 1,512 names" in done.stdout
-    assert "12,297 parameters" in done.stdout
-    assert "validation loss" in done.stdout
-
-
-def test_ninja_with_names_of_ones_own(tmp_path, capsys):
-    path = tmp_path / "names"
-    path.write_bytes("\ufeff".encode() + "José\r\nZoë\n\n  Bo  \n".encode() * 5)
-    words = ninja.read_names(path)
-    assert words[:3] == ["José", "Zoë", "Bo"]
-    assert len(words) == 15
-    assert ninja.main(["--names", str(path), "--steps", "3", "--seed", "1"]) == 0
-    assert "3 steps on 12 names" in capsys.readouterr().out
-
-
-def test_ninja_without_training_and_without_tqdm(monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "tqdm", None)
-    assert ninja.main(["--steps", "0"]) == 0
-    assert "Exercise 4" not in capsys.readouterr().out
-    assert ninja.main(["--steps", "2"]) == 0
-    assert "Exercise 4" in capsys.readouterr().out
-
-
-def test_ninja_reports_a_wrong_gradient_by_its_exit_status(monkeypatch, capsys):
-    monkeypatch.setattr(ninja, "cross_entropy_backward", lambda probs, Yb: probs / len(Yb))
-    assert ninja.main(["--steps", "0"]) == 1
-
-
 # ── Wrong use ─────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("in the way")
-    (tmp_path / "few").write_text("ann\nbob\n")
-    (tmp_path / "dot").write_text("ann\nb.b\n" * 10)
-    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00" * 10)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 @pytest.mark.parametrize(
-    "module, arguments, said",
+    "arguments, said",
     [
-        (ninja, ["--names", "none"], "none"),
-        (ninja, ["--names", "."], "."),
-        (ninja, ["--names", "few"], "few has 2 names: at least 10 are needed"),
-        (ninja, ["--names", "dot"], "'b.b' holds a dot"),
-        (ninja, ["--names", "binary"], "binary is not a text in UTF-8"),
-        (ninja, ["--steps", "-1"], "expected a whole number from 0 on, got '-1'"),
-        (ninja, ["--steps", "many"], "expected a whole number from 0 on, got 'many'"),
-        (ninja, ["--step", "5"], "--step"),
-        (ninja, ["more"], "more"),
-        (flowers, ["--out", "file"], "cannot write to file"),
-        (flowers, ["--out", "file/below"], "cannot write to file/below"),
-        (flowers, ["--wrong"], "--wrong"),
-        (pictures, ["--out", "file"], "cannot write to file"),
-        (pictures, ["--format", "gif"], "gif"),
+        (["--out", "file"], "cannot write to file"),
+        (["--format", "gif"], "gif"),
+        (["--wrong"], "--wrong"),
     ],
 )
-def test_wrong_use_is_one_line_and_exit_status_2(here, capsys, module, arguments, said):
+def test_wrong_use_is_one_line_and_exit_status_2(tmp_path, monkeypatch, capsys, arguments, said):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as caught:
-        module.main(arguments)
+        pictures.main(arguments)
     assert caught.value.code == 2
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
     assert error.endswith("\n")
-
-
-@pytest.mark.slow
-def test_wrong_use_of_a_script_has_no_traceback(tmp_path):
-    done = run("backprop_ninja", "--names", tmp_path / "none")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.count("\n") == 1
-    assert "Traceback" not in done.stderr
 
 
 # ── A block of causal self-attention ──────────────────────────────────────────────────────────────

@@ -1,5 +1,7 @@
 import subprocess
 import sys
+from base64 import b64decode
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -14,7 +16,8 @@ from draw.graphs import (
 )
 
 import tinygrad_ce as tg
-from tinygrad_ce.draw import MAX_TENSORS, Drawing, draw, svg
+from tinygrad_ce.draw import MAX_TENSORS, Drawing, draw, placement, svg
+from tinygrad_ce.draw.drawing import CELL_WIDTH, MOST_PIXELS, SMALLEST_SCALE
 
 
 @pytest.mark.parametrize("retain_graph", [False, True])
@@ -33,7 +36,8 @@ def test_the_graph_is_drawn_as_backward_found_it_after_a_step_of_the_optimizer()
     first = w * w
     w.data += 1.0
     loss = (first + w * w).sum()
-    before = draw((w * w).sum()).dot
+    square = (w * w).sum()
+    before = draw(square).dot
     square = (w * w).sum()
     square.backward()
     loss.backward()
@@ -93,7 +97,7 @@ def test_only_a_tensor_can_be_drawn(wrong):
 
 @pytest.mark.parametrize("direction", ["lr", "left", "", None, ["LR"]])
 def test_unknown_direction_is_refused(direction):
-    with pytest.raises(ValueError, match="LR, TB, RL, BT"):
+    with pytest.raises(ValueError, match="auto, LR, TB, RL, BT"):
         draw(parameter(1.0), direction=direction)
 
 
@@ -125,18 +129,71 @@ def test_unknown_theme_is_refused():
         draw(parameter(1.0), theme="pink")
 
 
-def test_notebook_shows_svg_and_text():
-    drawing = draw(cross_entropy_by_hand())
-    bundle = drawing._repr_mimebundle_()
-    assert bundle == {"image/svg+xml": drawing.svg(), "text/plain": repr(drawing)}
+def test_notebook_shows_svg_and_for_those_that_are_not_trusted_png():
+    drawing = draw(cross_entropy_by_hand(), direction="TB")
+    data, metadata = drawing._repr_mimebundle_()
+    assert data["image/svg+xml"] == drawing.svg()
+    assert data["text/plain"] == repr(drawing)
+    png = b64decode(data["image/png"])
+    assert png.startswith(b"\x89PNG")
+    pixels = int.from_bytes(png[16:20])  # 144 an inch, of which a page has 96
+    assert metadata == {"image/png": {"width": round(pixels * 96 / 144)}}
 
 
-def test_notebook_shows_dot_and_the_remedy_without_a_renderer(no_renderer):
+def wide(layers):
+    h = parameter(np.ones((2, 3)), "x")
+    for i in range(layers):
+        h = (h @ parameter(np.eye(3), f"W{i}")).tanh()
+    return h.sum()
+
+
+def test_notebook_shows_from_top_to_bottom_what_is_wider_than_a_cell():
+    drawing, upright = draw(wide(4)), draw(wide(4), direction="TB")
+    assert drawing.svg() == draw(wide(4), direction="LR").svg()
+    data, _ = drawing._repr_mimebundle_()
+    assert data["image/svg+xml"] == svg.fit_width(upright.svg())
+    narrow, broad = (svg.picture_size(picture.svg())[0] for picture in (upright, drawing))
+    assert narrow < CELL_WIDTH / SMALLEST_SCALE < broad
+
+
+def test_notebook_shows_what_is_wide_in_the_width_of_its_cell():
+    drawing = draw(wide(4), direction="LR")
+    shown = ElementTree.fromstring(drawing._repr_mimebundle_()[0]["image/svg+xml"])
+    width, _ = svg.picture_size(drawing.svg())
+    assert (shown.get("width"), shown.get("height")) == ("100%", None)
+    assert shown.get("style") == f"max-width:{width:.0f}pt;height:auto"
+    assert float(shown.get("viewBox").split()[2]) == width
+
+
+@pytest.mark.parametrize("direction", ["LR", "RL", "BT"])
+def test_notebook_shows_the_direction_that_was_asked_for(direction):
+    drawing = draw(wide(4), direction=direction)
+    shown = drawing._repr_mimebundle_()[0]["image/svg+xml"]
+    assert shown in (drawing.svg(), svg.fit_width(drawing.svg()))
+
+
+def test_notebook_shows_the_png_of_a_large_graph_with_fewer_pixels():
+    small, large = (draw(wide(n), direction="LR") for n in (4, 40))
+    pixels = []
+    for drawing in (small, large):
+        png = b64decode(drawing._repr_mimebundle_()[0]["image/png"])
+        pixels.append(int.from_bytes(png[16:20]) * int.from_bytes(png[20:24]))
+    assert pixels[0] < pixels[1] < 1.2 * MOST_PIXELS
+
+
+def test_notebook_shows_the_svg_alone_where_there_is_no_png(monkeypatch):
     drawing = draw(cross_entropy_by_hand())
-    bundle = drawing._repr_mimebundle_()
-    assert set(bundle) == {"text/plain"}
-    text, _, remedy = bundle["text/plain"].rstrip().rpartition("\n")
-    assert text.strip() == drawing.dot.strip()
+    monkeypatch.setattr(Drawing, "_png", lambda *_, **__: 1 / 0)
+    data, metadata = drawing._repr_mimebundle_()
+    assert (set(data), metadata) == ({"image/svg+xml", "text/plain"}, {})
+
+
+def test_notebook_shows_the_tree_and_the_remedy_without_a_renderer(no_renderer):
+    drawing = draw(cross_entropy_by_hand())
+    data, _ = drawing._repr_mimebundle_()
+    assert set(data) == {"text/plain"}
+    tree, _, remedy = data["text/plain"].rpartition("\n\n")
+    assert tree == drawing.text()
     assert "tinygrad-ce[render]" in remedy
 
 
@@ -144,8 +201,8 @@ def test_notebook_never_raises_whatever_fails(monkeypatch):
     def broken(source, format):
         raise MemoryError("far too\nlarge")
 
-    monkeypatch.setattr(svg, "render", broken)
-    text = draw(cross_entropy_by_hand())._repr_mimebundle_()["text/plain"]
+    monkeypatch.setattr(placement, "render", broken)
+    text = draw(cross_entropy_by_hand())._repr_mimebundle_()[0]["text/plain"]
     assert text.splitlines()[-1] == "no picture: far too large"
 
 

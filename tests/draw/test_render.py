@@ -15,6 +15,7 @@ from tinygrad_ce.draw import RenderError, draw, render
 from tinygrad_ce.engine.graph import topological_order
 
 
+@pytest.mark.slow
 def test_tensor_that_a_hundred_layers_use_is_placed_within_seconds():
     W, h = parameter(np.ones((2, 2)), "W"), tg.Tensor([[1.0, 2.0]])
     for i in range(100):
@@ -139,6 +140,7 @@ def test_rendering_works_without_a_stderr():
     assert run.stdout.strip() == b"<svg"
 
 
+@pytest.mark.slow
 def test_threads_can_render_at_the_same_time():
     drawing = draw(two_layers())
     results = []

@@ -252,6 +252,7 @@ def test_a_diamond_of_400_levels_is_walked_once_not_along_each_path():
     assert x.grad == 2.0**400
 
 
+@pytest.mark.slow
 def test_a_sum_of_20000_terms():
     x = T(2.0, requires_grad=True)
     y = T(0.0)

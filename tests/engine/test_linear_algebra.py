@@ -183,3 +183,18 @@ def test_a_wrong_rule_would_be_found():
     wrong = Primitive("inv", "a⁻¹", np.linalg.inv, lambda g, y, a: -(y @ g @ y), stacks=True)
     with pytest.raises(tg.GradcheckError):
         tg.gradcheck(lambda a: tg.engine.apply(wrong, a), A)
+
+
+@pytest.mark.parametrize("p", [None, 2, -2, 1, -1, np.inf, "fro"])
+def test_the_condition_number_of_what_has_no_inverse_is_inf(p):
+    matrices = np.array([np.zeros((2, 2)), np.ones((2, 2)), [[2.0, 1.0], [1.0, 3.0]]])
+    with np.errstate(all="ignore"):
+        x = tg.Tensor(matrices, requires_grad=True)
+        found = tg.linalg.cond(x, p)
+        np.testing.assert_array_equal(found.data, np.linalg.cond(matrices, p))
+        found[2].backward()
+        assert not x.grad[0].any()
+        assert x.grad[2].any()
+        for bad, expected in ((np.inf, np.inf), (np.nan, np.nan)):
+            spoilt = tg.linalg.cond(tg.Tensor([[bad, 1.0], [1.0, 1.0]]), p)
+            np.testing.assert_array_equal(spoilt.data, expected)

@@ -385,7 +385,7 @@ def gradient(f, x, **dtype):
         ("x⁰ at infinity and nan", lambda t: t**0, [np.inf, -np.inf, np.nan], [0, 0, 0]),
         ("xᵇ at b = 0 and infinity", lambda t: t ** np.zeros(2), [np.inf, np.nan], [0, 0]),
         ("clip without an inside", lambda t: t.clip(2, 1), [1, 1.5, 2], [0, 0, 0]),
-        ("clip with one bound", lambda t: t.clip(hi=1), [0, 1, 2], [1, 1, 0]),
+        ("clip with one bound", lambda t: t.clip(max=1), [0, 1, 2], [1, 1, 0]),
         ("norm at 0", tg.norm, [0, 0], [0, 0]),
         ("norm of order 3 at 0", lambda t: tg.norm(t, 3), [0, 0], [0, 0]),
         ("norm of order 1/2 with a 0", lambda t: tg.norm(t, 0.5), [0, 4], [0, 1]),

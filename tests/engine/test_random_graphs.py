@@ -460,6 +460,7 @@ def test_second_derivatives_agree_with_the_complex_step_of_the_first(program):
         assert_close((h * v).sum(), expected, 10 * np.abs(h * v).sum())
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES // 10 or 500)
 @given(programs(most=5))
 def test_jacobians_and_jvps_agree_with_the_complex_step(program):

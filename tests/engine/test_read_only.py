@@ -71,6 +71,19 @@ def test_the_lines_of_the_lectures():
     assert p.data.tobytes() == (same - lr * g).tobytes()
 
 
+@pytest.mark.parametrize("name", ["data", "grad"])
+@pytest.mark.parametrize("in_place", IN_PLACE)
+def test_the_operand_may_be_a_tensor_that_needs_no_gradient(in_place, name):
+    t, operand = leaf(), tg.Tensor(np.full((2, 3), 0.5, np.float32))
+    expected = in_place(getattr(t, name).copy(), operand.data)
+    setattr(t, name, in_place(getattr(t, name), operand))
+    assert getattr(t, name).tobytes() == expected.tobytes()
+    operand.requires_grad = True
+    with pytest.raises(TypeError, match="drop its gradient"):
+        in_place(getattr(t, name), operand)
+    assert getattr(t, name).tobytes() == expected.tobytes()
+
+
 @pytest.mark.parametrize("operand", [np.ones((4, 2, 3)), np.ones(7), "a", None, 1j])
 def test_what_does_not_fit_changes_nothing(operand):
     t = leaf()

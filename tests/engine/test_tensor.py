@@ -464,6 +464,7 @@ def test_threads_do_not_see_each_other_s_modes():
 # ── Memory ────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_a_graph_is_freed_without_the_garbage_collector():
     gc.collect()
     gc.disable()

@@ -352,7 +352,7 @@ for name in ["var", "std"]:
     row(f"Tensor.{name}", lambda self, name=name, **o: getattr(self, name)(**o),
         self=Argument(None, t), axis=axes(0), keepdims=keepdims(True), ddof=real(1))  # fmt: skip
 method("cumsum", axis=axis_or_none(0))
-method("clip", lo=bound(0.0), hi=bound(M + 1))
+method("clip", min=bound(0.0), max=bound(M + 1))
 method("reshape", shape=shape((3, 2)))
 method("transpose", axes=Kind(either(shape.may_be, is_none), "axis", "axes")((1, 0)))
 method("swapaxes", a=axis(0), b=axis(1))
@@ -961,7 +961,8 @@ def methods_of(kind):
 
 
 def takes_something(function, self):
-    return len(inspect.signature(function).parameters) > self
+    parameters = inspect.signature(function).parameters.values()
+    return len([p for p in parameters if p.annotation != "Never"]) > self
 
 
 # ── NumPy's functions ─────────────────────────────────────────────────────────────────────────────

@@ -9,6 +9,7 @@ from tinygrad_ce import nn, optim, train
 
 Z = np.random.default_rng(0).normal(size=(5, 3))
 Y = np.array([0, 1, 2, 1, 0])
+T = tg.Tensor(Z, requires_grad=True)
 NAMES = np.array(["setosa", "virginica", "versicolor", "virginica", "setosa"])
 ONE_HOT = np.eye(3, dtype=int)[Y]
 
@@ -57,6 +58,19 @@ MISTAKES = [
     ("layers that do not fit", lambda: Net()(np.ones((2, 4))), ValueError,
      r"Linear\(16, 3\) at Net/Linear takes 16 features .* \(2, 8\)"),
     ("one target a row", lambda: F.mse_loss(Z[:, :1], Y * 1.0), ValueError, "never broadcasts"),
+    ("features of an embedding", lambda: nn.Embedding(3, 2)(tg.Tensor([0, 1])), TypeError,
+     r"float64: convert them with astype\(int\)"),
+    ("an index", lambda: T[tg.Tensor([0, 1, 2])], IndexError, r"float64: convert it with astype"),
+    ("an index of two", lambda: T[[0, 1], np.array([0.0, 1.0])], IndexError, r"astype\(int\)"),
+    ("one float", lambda: T[tg.Tensor(1)], IndexError, r"astype\(int\)"),
+    ("take", lambda: np.take(T, tg.Tensor([0, 1]), 0), TypeError, r"astype\(int\)"),
+    ("take along", lambda: np.take_along_axis(T, tg.Tensor([[0.0]]), 1), ValueError,
+     r"astype\(int\)"),
+    ("no gradient yet", lambda: tg.compare(T.grad, Z), TypeError, r"was backward\(\) called"),
+    ("a ragged list", lambda: tg.Tensor([[1.0, 2.0], [3.0]]), ValueError, "padding"),
+    ("a ragged batch", lambda: nn.Linear(2, 1)([[1.0, 2.0], [3.0]]), ValueError, "padding"),
+    ("backward twice", lambda: [loss.backward() for loss in [(T * T).sum()] * 2], RuntimeError,
+     r"backward\(retain_graph=True\)"),
     ("logits as probabilities", lambda: F.binary_cross_entropy(Z, ONE_HOT * 1.0), ValueError,
      "binary_cross_entropy_with_logits"),
 ]  # fmt: skip
@@ -80,6 +94,18 @@ def test_the_remedies_work():
               tg.Tensor([0, 1, 2, 1, 0]).astype(int)):  # fmt: skip
         assert F.cross_entropy(Z, y).item() == pytest.approx(expected)
     assert F.cross_entropy(Z[:, :2], (Y > 0).astype(int)).shape == ()
+
+
+def test_what_needs_no_remedy_works():
+    @tg.no_grad
+    def without(x):
+        return x * 2
+
+    assert not without(T).requires_grad
+    assert T[tg.Tensor([0, 2]).astype(int)].shape == (2, 3)
+    same = tg.compare(np.array([1.0, 2.0]), [1, 2])
+    assert same.exact
+    assert "int64" in same.by_value
 
 
 def test_a_softmax_before_the_cross_entropy_is_warned_of():

@@ -135,6 +135,7 @@ def test_an_interruption_at_any_line_leaves_all_gradients_or_none():
     assert line > 100
 
 
+@pytest.mark.slow
 def test_an_interruption_at_any_line_of_a_transform_leaves_no_mode_on():
     w = T(3.0, requires_grad=True)
 

@@ -171,7 +171,12 @@ MUTATIONS = [
     ),
     axes("with_axes_kept", "wrong axis put back", "kept[a] = 1", "kept[a - 1] = 1"),
     # ── engine/backprop.py ────────────────────────────────────────────────────────────────────────
-    backprop("backpropagate", "the oldest first", "-source.index", "source.index"),
+    backprop(
+        "backpropagate",
+        "the oldest first",
+        "heappushpop(waiting, (-following.index, following))",
+        "heappushpop(waiting, (following.index, following))",
+    ),
     backprop("backpropagate", "nothing freed", "free", "False"),
     backprop("backpropagate", "always freed", "free", "True"),
     backprop("backpropagate", "inputs not freed", "node.inputs = None", "pass"),
@@ -323,8 +328,8 @@ MUTATIONS = [
     mode(
         "Mode.derive",
         "the parent is a change",
-        "(scope or self.scope, self, *self[2:])",
-        "(scope or self.scope, self.parent or self, *self[2:])",
+        "(scope or self.scope, self) + self[2:]",
+        "(scope or self.scope, self.parent or self) + self[2:]",
     ),
     # ── engine/tensor.py ──────────────────────────────────────────────────────────────────────────
     tensor("_numbers", "the input is not copied", "copy or None", "None"),
@@ -353,20 +358,25 @@ MUTATIONS = [
     tensor(
         "_read_only_view",
         "an array is returned, not a read-only view",
-        "_freeze(np.asarray(value)).view()",
+        "_freeze(np.asarray(value)).view(ReadOnlyArray)",
         "_freeze(np.asarray(value))",
     ),
     commit("accumulate", "gradients overwritten", "add(old, g)", "g"),
-    commit("accumulate", "what others add is lost", "all", "list"),
     commit(
-        "accumulate",
+        "_replace",
+        "what others add is lost",
+        "map(is_not, map(_get_grad, nodes), before)",
+        "map(is_not, before, before)",
+    ),
+    commit(
+        "_replace",
         "gradients assigned one by one",
-        "done = [*map(_set_grad, compress(gradients, all_are), sums)]",
-        "done = [_set_grad(node, total) for node, total in zip(gradients, sums)]",
+        "any(chain(changed, map(_set_grad, nodes, after)))",
+        "any(changed) or any([_set_grad(*pair) for pair in zip(nodes, after)])",
     ),
     commit("clear_gradients", "gradients are not cleared", "_set_grad", "_get_grad"),
     gate(
-        "as_numbers",
+        "as_array",
         "the array is not copied",
         "np.array(data, copy=copy)",
         "np.asarray(data)",
@@ -419,7 +429,7 @@ MUTATIONS = [
     tensor(
         "Tensor.var",
         "ddof ignored",
-        "count_along(self.shape, axis) - ddof",
+        "count_along(self.shape, axis) - check_real('ddof', ddof)",
         "count_along(self.shape, axis)",
         "engine/test_primitives.py",
     ),
@@ -495,10 +505,8 @@ MUTATIONS = [
         "concatenate([part.expand_dims(axis) for part in parts], axis)",
         "concatenate([part.expand_dims(axis) for part in parts], 0)",
     ),
-    operation(
-        "split", "unequal parts", "sections < 1 or n % sections", "sections < 1", "guarantees"
-    ),
-    operation("split", "one cut too few", "range(1, int(sections))", "range(2, int(sections))"),
+    operation("split", "unequal parts", "parts < 1 or n % parts", "parts < 1", "guarantees"),
+    operation("split", "one cut too few", "range(1, parts)", "range(2, parts)"),
     operation("take_along_axis", "all axes", "along", "-1"),
     operation(
         "sort",

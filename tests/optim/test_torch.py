@@ -22,6 +22,11 @@ RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(16, 5)), RNG.integers(0, 3, 16)
 
 RULES = [
+    ("SGD", {"lr": 0.1}),
+    ("SGD", {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.05}),
+    ("Adam", {"lr": 0.05}),
+    ("Adam", {"lr": 0.05, "weight_decay": 0.1, "betas": (0.5, 0.9), "eps": 1e-4}),
+    ("AdamW", {"lr": 0.05}),
     ("SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True}),
     ("SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.05}),
     ("Adam", {"lr": 0.05, "amsgrad": True}),
@@ -69,8 +74,11 @@ class Both:
         return loss
 
     def run(self):
+        """The bits of all losses and of the parameters at the end, once they agree."""
+        losses = []
         for _ in range(20):
             loss = self.step(X, Y)
+            losses.append(loss.item())
             w1, b1, w2, b2 = self.theirs
             other = TF.cross_entropy((torch.tensor(X) @ w1 + b1).tanh() @ w2 + b2, torch.tensor(Y))
             for q in self.theirs:
@@ -80,22 +88,35 @@ class Both:
             assert abs(loss.item() - other.item()) <= 1e-12
         for q, r in zip(self.ours, self.theirs, strict=True):
             np.testing.assert_allclose(q.data, r.detach().numpy(), rtol=1e-11, atol=1e-12)
+        return losses, [q.data.tobytes() for q in self.ours]
 
 
-@pytest.mark.parametrize("compiled", [False, True])
+def agree(prepare):
+    """Check that both agree with PyTorch, eager and compiled, and bit for bit with each other."""
+    runs = []
+    for compiled in (False, True):
+        both = Both(compiled)
+        prepare(both)
+        runs.append(both.run())
+    assert runs[0] == runs[1]
+
+
 @pytest.mark.parametrize(("name", "options"), RULES, ids=str)
-def test_rules_agree(name, options, compiled):
-    both = Both(compiled)
-    mine = getattr(optim, name)(both.ours, **options)
-    yours = getattr(torch.optim, name)(both.theirs, **options)
-    both.mine, both.yours = lambda _: mine.step(), lambda _: yours.step()
-    both.run()
+def test_rules_agree(name, options):
+    def prepare(both):
+        mine = getattr(optim, name)(both.ours, **options)
+        yours = getattr(torch.optim, name)(both.theirs, **options)
+        both.mine, both.yours = lambda _: mine.step(), lambda _: yours.step()
+
+    agree(prepare)
 
 
-@pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize(("name", "options"), SCHEDULES, ids=str)
-def test_schedules_agree_with_two_groups(name, options, compiled):
-    both = Both(compiled)
+def test_schedules_agree_with_two_groups(name, options):
+    agree(lambda both: schedule_both(both, name, options))
+
+
+def schedule_both(both, name, options):
     groups = [
         [{"params": ps[:2]}, {"params": ps[2:], "lr": 0.2}] for ps in (both.ours, both.theirs)
     ]
@@ -117,10 +138,8 @@ def test_schedules_agree_with_two_groups(name, options, compiled):
         np.testing.assert_allclose(got, [g["lr"] for g in yours.param_groups], rtol=1e-12)
 
     both.mine, both.yours = our_end, their_end
-    both.run()
 
 
-@pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize(
     "clip",
     [
@@ -130,19 +149,25 @@ def test_schedules_agree_with_two_groups(name, options, compiled):
         lambda ours, ps: (optim if ours else torch.nn.utils).clip_grad_value_(ps, 0.05),
     ],
 )
-def test_clipping_agrees(clip, compiled):
-    both = Both(compiled)
+def test_clipping_agrees(clip):
+    agree(lambda both: clip_both(both, clip))
+
+
+def clip_both(both, clip):
     mine = optim.SGD(both.ours, lr=0.1, momentum=0.9)
     yours = torch.optim.SGD(both.theirs, lr=0.1, momentum=0.9)
     norms = []
 
-    def end(ours, optimizer, ps):
-        norm = clip(ours, ps)
-        if norm is not None and not compiled:
-            norms.append(norm.item())
-        optimizer.step()
+    def our_end(_):
+        norm = clip(True, both.ours)
+        if both.step == both.our_step:
+            norms.append(norm)
+        mine.step()
 
-    both.mine = lambda _: end(True, mine, both.ours)
-    both.yours = lambda _: end(False, yours, both.theirs)
-    both.run()
-    np.testing.assert_allclose(norms[::2], norms[1::2], rtol=1e-12)
+    def their_end(_):
+        norm = clip(False, both.theirs)
+        if norm is not None and both.step == both.our_step:
+            assert abs(norms.pop().item() - norm.item()) <= 1e-12 * norm.item()
+        yours.step()
+
+    both.mine, both.yours = our_end, their_end

@@ -52,6 +52,7 @@ def test_what_backprop_finds_is_the_closed_form_for_each_label(loss, n_classes, 
         assert proof.actual.shape == proof.expected.shape == (n_classes,) * (1 + (of == "hessian"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("of", ["gradient", "hessian"])
 @pytest.mark.parametrize("n_classes", [4, 5])
 def test_the_proof_for_more_classes_holds_for_each_label_and_is_written_out(n_classes, of):

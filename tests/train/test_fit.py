@@ -20,6 +20,8 @@ from tinygrad_ce.train import (
     predict,
 )
 
+SVG = "{http://www.w3.org/2000/svg}"
+
 
 def blobs(n=60, seed=0):
     """Three well separated classes in the plane."""
@@ -635,14 +637,44 @@ def test_a_history_prints_as_a_table_and_draws_as_a_chart():
     ]
     assert len(lines) == 22
     assert lines[-1].split()[:2] == ["30", f"{history.loss[-1]:.4f}"]
-    chart = history._repr_html_()
-    assert chart.count("<svg") == chart.count("</svg>") == 2
-    assert chart.count("<polyline") == 4
-    ElementTree.fromstring(chart)
+    bundle = history._repr_mimebundle_()
+    assert bundle == {"image/svg+xml": history.svg(), "text/plain": str(history)}
+    charts = ElementTree.fromstring(history.svg()).findall(f"{SVG}g")
+    assert [chart.findtext(f"{SVG}text") for chart in charts] == ["loss", "accuracy"]
+    for chart in charts:
+        training, test = (
+            [path.get("d") for path in chart.iter(f"{SVG}path") if path.get("class") == kind]
+            for kind in ("line", "line test")
+        )
+        assert [len(re.findall(r"[ML]", line)) for line in training] == [30, 1]  # and its legend
+        assert [len(re.findall(r"[ML]", line)) for line in test] == [30, 1]
 
 
-@pytest.mark.parametrize("losses", [[], [0.5], [0.0, 0.0], [1.0, math.inf]])
+def test_the_ticks_of_a_chart_are_round_numbers_around_the_lines():
+    history = History(loss=[0.83, 0.31, 0.12], accuracy=[0.61, 0.9, 0.97])
+    loss, accuracy = ElementTree.fromstring(history.svg()).findall(f"{SVG}g")
+    ticks = [
+        [t.text for t in chart.iter(f"{SVG}text") if t.get("class") == kind]
+        for chart in (loss, accuracy)
+        for kind in ("end", "middle")
+    ]
+    assert ticks == [
+        *(["0", "0.2", "0.4", "0.6", "0.8", "1", "epoch"], ["1", "2", "3"]),
+        *(["0.6", "0.7", "0.8", "0.9", "1", "epoch"], ["1", "2", "3"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    "losses", [[], [0.5], [0.0, 0.0], [1.0, math.inf], [math.nan], [1e-300, 1e300], [3e-9] * 4]
+)
 def test_histories_of_any_length_print_and_draw(losses):
-    history = History(loss=losses)
+    history = History(loss=losses, accuracy=[1.0] * len(losses))
     assert "epoch" in str(history)
-    assert ElementTree.fromstring(history._repr_html_()).tag == "div"
+    assert repr(history).startswith(f"<History of {len(losses)} epoch")
+    assert len(repr(history)) < 80
+    assert len(str(history)) < 150
+    assert ("image/svg+xml" in history._repr_mimebundle_()) == bool(losses)
+    assert ElementTree.fromstring(history.svg()).tag == f"{SVG}svg"
+    assert not re.search(
+        "nan|inf", re.sub("<style>.*?</style>", "", history.svg(), flags=re.DOTALL)
+    )

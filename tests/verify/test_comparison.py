@@ -87,6 +87,31 @@ def test_other_shapes_and_dtypes_never_pass(a, b, note):
     assert note in str(c)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("swapped", [False, True])
+def test_a_persons_integers_are_compared_by_value_and_the_dtype_is_noted(dtype, swapped):
+    a = np.array([[1.0, 2.0, 3.5]], dtype)
+    for b, exact in ([[[1, 2, 3]], False], [np.array([[1, 2, 4]], np.uint8), False]):
+        c = compare(b, a) if swapped else compare(a, b)
+        same = compare(*(np.asarray(x, dtype) for x in ((b, a) if swapped else (a, b))))
+        assert (c.exact, c.close, c.max_abs, c.max_ulp) == (exact, False, 0.5, same.max_ulp)
+        assert f"{'actual' if swapped else 'expected'} is" in c.by_value
+        assert "by value" in str(c)
+        assert "by value" in c._repr_html_()
+    whole = a.round()
+    assert compare(whole, whole.astype(int)).exact
+    assert not compare(np.array([2.0**53]), np.array([2**53 + 1])).close  # which float64 has not
+
+
+def test_a_gradient_that_is_not_there_is_asked_about():
+    w = tg.Tensor([1.0], requires_grad=True)
+    for arguments in ((w.grad, [1.0]), ({"w": (w.grad, [1.0])},), ({"w": ([1.0], w.grad)},)):
+        with pytest.raises(TypeError, match=r"is None.*was backward\(\) called"):
+            compare(*arguments)
+    with pytest.raises(TypeError, match="None as expected"):
+        compare([1.0], w.grad)
+
+
 def test_tensors_integers_and_empty_arrays_compare():
     assert compare(tg.Tensor([1.0]), [1.0]).exact
     assert compare([1, 2], [1, 2]).exact
@@ -218,7 +243,7 @@ def test_a_note_stands_in_the_place_of_figures():
 
 def test_a_comparison_prints_itself_as_a_table_of_one():
     c = compare([1.0], [1.0], "x")
-    assert str(c) == table([c]) == str(Comparisons([c])) == repr(Comparisons([c]))
+    assert str(c) == repr(c) == table([c]) == str(Comparisons([c])) == repr(Comparisons([c]))
 
 
 # ── In a notebook ─────────────────────────────────────────────────────────────────────────────────

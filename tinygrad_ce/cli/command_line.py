@@ -23,7 +23,9 @@ from .commands import (
     compile,  # noqa: A004
     demo,
     evaluate,
+    export,
     graph,
+    play,
     predict,
     report,
     train,
@@ -36,10 +38,12 @@ COMMANDS = {
     "train": train,
     "predict": predict,
     "evaluate": evaluate,
+    "export": export,
     "report": report,
     "demo": demo,
     "compile": compile,
     "graph": graph,
+    "play": play,
     "compare": compare,
 }
 

@@ -7,7 +7,8 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from functools import update_wrapper
-from operator import attrgetter, is_
+from html import escape
+from operator import attrgetter
 from pathlib import Path
 from types import MethodType
 from typing import Any, overload
@@ -21,23 +22,15 @@ from ..engine.graph import Node
 from ..engine.names import printable
 from ..engine.tensor import Tensor
 from . import native
-from .arguments import (
-    Slot,
-    argument_names,
-    as_tensors,
-    describe,
-    objects_in,
-    result_template,
-    tensors_in,
-)
+from .arguments import Slot, as_tensors, describe, result_template
 from .c_backend import DiffersError, c_replay
 from .codegen.printer import generate_source
 from .guards import bits_of
-from .ir import Op, Program, lower
+from .ir import Op, Program
 from .memory import plan_memory
 from .outside_state import Recording, RecordingError
 from .passes import simplify
-from .recorder import record
+from .recorded_call import lower_call, record_call
 from .row_blocks import tile_rows
 from .runtime import GUARD_FAILED, Replay, lock_of_process
 from .verification import Net
@@ -344,43 +337,22 @@ class Compiled:
             )
 
     def _record(self, args: Any, kwargs: Any) -> Recording:
-        inputs: list[Tensor] = []
-        given, named = as_tensors(args, kwargs, argument_names(self._step, args, kwargs), inputs)
-        theirs = [*tensors_in([*args, *kwargs.values()])]
-        borrowed = [x for x in inputs if any(x._value is t._value for t in theirs)]
-        before = objects_in([given, named])
-        recording = record(self._step, inputs, given, named, borrowed)
-        after = objects_in([given, named])
-        if len(after) != len(before) or not all(map(is_, after[1:], before[1:])):
-            raise RecordingError(
-                f"{self._name} changes a list or dict that is an argument, and a replay would "
-                "leave the caller's as it is: return what it makes"
-            )
-        return recording
+        return record_call(self._step, self._name, args, kwargs)
 
     def _lower(self, recording: Recording) -> tuple[Program, list[Tensor]]:
-        """Return the program of a recording, and the Tensors that it returns and has computed."""
-        own = set(recording.inputs)
-
-        def is_frozen(leaf: Node) -> bool:
-            return not (leaf._requires_grad or leaf.name or leaf in self._live)
-
-        results = [
-            tensor
-            for tensor in dict.fromkeys(tensors_in(recording.result))
-            if tensor in own or tensor.primitive is not None or tensor.index >= recording.start
-        ]
-        for tensor in recording.accumulated.intersection(results):
-            raise RecordingError(
-                f"{self._name} returned {tensor.label()}, which it has made and given a gradient, "
-                "and a replay would return it without: return its .grad too, and assign None to "
-                "that, or return its detach()"
-            )
-        computed = [recording.assigned.get(tensor, tensor) for tensor in results]
-        return lower(recording, computed, is_frozen), results
+        return lower_call(recording, self._name, self._live)
 
     def __repr__(self) -> str:
-        return f"<compiled {self._name}>"
+        n = sum(map(len, self._found.values()))
+        recorded = f"{n} recording{'' if n == 1 else 's'}" if n else "not recorded yet"
+        return f"<compiled {self._name}: backend {self._backend}, {recorded}>"
+
+    def _repr_html_(self) -> str | None:
+        """The source, to be opened by a click, once there is one."""
+        if self._latest is None:
+            return None
+        summary = f"<summary><code>{escape(repr(self))}</code></summary>"
+        return f"<details>{summary}<pre>{escape(self.source)}</pre></details>"
 
 
 def _drop_graph(tensors: list[Tensor]) -> None:

@@ -102,7 +102,7 @@ class Encoder:
         return codes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Table:
     """Rows that were read: X and y, and the encoder that treats new rows alike.
 
@@ -133,6 +133,10 @@ class Table:
     def encode(self, rows: Any) -> NDArray[np.float64]:
         """Return X of new rows; see `Encoder.encode`."""
         return self.encoder.encode(rows)
+
+    def __repr__(self) -> str:
+        rows, features = self.X.shape
+        return f"<Table of {rows:,} rows, {features:,} features, {len(self.class_names):,} classes>"
 
 
 def read_csv(
@@ -209,7 +213,8 @@ def as_table(
     ----------
     rows
         A DataFrame of pandas or polars, a dict of columns, a list of dicts, an array or whatever
-        becomes one, rows of cells, or the path of a CSV file. Columns without names are x0, x1, ...
+        becomes one, rows of cells, or the path of a CSV file, or such a file that is open. Columns
+        without names are x0, x1, ...
     target
         The name of the column with the classes, or the classes themselves, one a row.
     missing, categories, ignore

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..arguments import check_flag, check_real
+from ..other_names import numpy_keywords
 from .array_types import Array, Function, Value
 from .axes import Axis
 from .kernels import ieee
@@ -68,6 +69,7 @@ CONSTANTS |= {name: _of_numpy(name, *how) for name, how in _FUNCTIONS.items()}
 ARRAYS = dict.fromkeys(TESTS, 1) | {name: n for name, (n, _) in _FUNCTIONS.items()}
 
 
+@numpy_keywords
 def any(a: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Return whether any element is other than 0, over all axes or the given ones; no gradient.
 
@@ -78,6 +80,7 @@ def any(a: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return apply(CONSTANTS["any"], as_tensor(a), params=(axis, check_flag("keepdims", keepdims)))
 
 
+@numpy_keywords
 def all(a: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Return whether all elements are other than 0, over all axes or the given ones; no gradient.
 
@@ -88,6 +91,7 @@ def all(a: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return apply(CONSTANTS["all"], as_tensor(a), params=(axis, check_flag("keepdims", keepdims)))
 
 
+@numpy_keywords
 def count_nonzero(a: TensorLike, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
     """Return how many elements are other than 0, over all axes or the given ones; no gradient."""
     return apply(
@@ -263,6 +267,7 @@ def nonzero(a: TensorLike) -> tuple[Tensor, ...]:
     return found
 
 
+@numpy_keywords
 def unique(
     ar: TensorLike,
     return_index: bool = False,

@@ -49,14 +49,18 @@ class Mode(NamedTuple):
     recorder: Recorder | None = None
     transformed: bool = False
 
-    def derive(self, scope: Scope | None = None, **changes: Value) -> Self:
+    def derive(self, scope: Scope | None = None, **changes: Value) -> Mode:
         """Return a mode inside of this one: with the changes, and with this one as its parent.
 
         All other fields are carried over, whichever there are.
         """
-        # scope and parent come first; _replace alone would be felt at the scope of each layer.
-        inside: Self = _tuple(type(self), (scope or self.scope, self) + self[2:])  # noqa: RUF005
-        return inside._replace(**changes) if changes else inside
+        return _inside(self, scope or self.scope)._replace(**changes)
+
+
+def _inside(parent: Mode, scope: Scope | None) -> Mode:
+    # scope and parent come first; _replace alone would be felt at the scope of each layer.
+    inside: Mode = _tuple(type(parent), (scope, parent) + parent[2:])  # noqa: RUF005
+    return inside
 
 
 _tuple: Callable[..., Value] = tuple.__new__
@@ -225,7 +229,7 @@ class scope(ModeContext):
 
     def derive(self, parent: Mode) -> Mode:
         """Return the mode inside, in a Scope of its own."""
-        return parent.derive(Scope(self.name, parent.scope))
+        return _inside(parent, Scope(self.name, parent.scope))
 
 
 class observing(ModeContext):

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..arguments import check_flag, check_kind
+from ..other_names import Size
 from .array_types import Arguments, DType, Value
 from .names import printable
 from .primitives import Primitive
@@ -125,7 +126,7 @@ class Node:
     @property
     def size(self) -> int:
         """The number of elements."""
-        return math.prod(self.shape)
+        return Size(math.prod(self.shape))
 
     @property
     def dtype(self) -> DType:

@@ -35,10 +35,12 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..arguments import check_real
+from ..other_names import numpy_keywords
 from . import operations
 from . import primitives as p
 from .array_types import Value
 from .axes import Axis, rows_along, with_axes_kept
+from .elementwise import isfinite, isnan
 from .primitives import Primitive
 from .products import cross, dot, tensordot, vecdot
 from .products import outer as _outer
@@ -552,6 +554,7 @@ def _product(matrices: list[Tensor], cuts: dict[tuple[int, int], int], i: int, j
 # ── Norms ─────────────────────────────────────────────────────────────────────────────────────────
 
 
+@numpy_keywords
 def norm(x: TensorLike, ord: Value = None, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Return the norm of vectors or matrices, by default the root of the sum of squares.
 
@@ -648,6 +651,7 @@ def _positive(axes: tuple[int, ...], v: Tensor) -> tuple[int, ...]:
     return tuple(k % v.ndim for k in axes)
 
 
+@numpy_keywords
 def vector_norm(
     x: TensorLike, /, *, axis: Axis = None, keepdims: bool = False, ord: Value = 2
 ) -> Tensor:
@@ -660,20 +664,39 @@ def vector_norm(
     return norm(v, ord, axis, keepdims)
 
 
+@numpy_keywords
 def matrix_norm(x: TensorLike, /, *, keepdims: bool = False, ord: Value = "fro") -> Tensor:
     """Return the norm of the matrices in the last two axes."""
     return norm(x, ord, (-2, -1), keepdims)
 
 
 def cond(x: TensorLike, p: Value = None) -> Tensor:
-    """Return the condition number: the norm of order p of a matrix times that of its inverse."""
+    """Return the condition number: the norm of order p of a matrix times that of its inverse.
+
+    It is inf, a constant, for a matrix that has no inverse or is not finite, and nan if the matrix
+    holds nan.
+    """
     v = as_tensor(x)
     v = v.astype(np.float64) if v.dtype.kind in "biu" else v
-    if p in (None, 2, -2):
+    by_svd = p in (None, 2, -2)
+    finite = isfinite(v).all((-2, -1))
+    if by_svd:
+        regular = finite & (v != 0).any((-2, -1))
+    else:
+        regular = finite & (slogdet(operations.where(_matrices(finite), v, 0)).sign != 0)
+    undefined = operations.where(isnan(v).any((-2, -1)), np.nan, np.inf).astype(v.dtype)
+    v = operations.where(_matrices(regular), v, np.eye(*v.shape[-2:], dtype=v.dtype))
+    if by_svd:
         s = svdvals(v)
-        return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
-    wide = v.astype(np.float64)  # as NumPy does it
-    return (norm(v, p, (-2, -1)) * norm(inv(wide), p, (-2, -1))).astype(v.dtype)
+        found = s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+    else:
+        wide = v.astype(np.float64)  # as NumPy does it
+        found = (norm(v, p, (-2, -1)) * norm(inv(wide), p, (-2, -1))).astype(v.dtype)
+    return operations.where(regular, found, undefined)
+
+
+def _matrices(choice: Tensor) -> Tensor:
+    return choice.expand_dims(-1).expand_dims(-1)
 
 
 # ── Arrays as matrices ────────────────────────────────────────────────────────────────────────────

@@ -410,7 +410,7 @@ def load() -> None:
             if theirs.nin == 2 and theirs.nout == 1:
                 UFUNCS[theirs, "outer"] = _outer(ours)
         elif theirs is not None:
-            functions[theirs] = ours
+            functions[theirs] = getattr(ours, "undecorated", ours)  # NumPy asks for keywords itself
     for ufunc, reduce in _REDUCTIONS.items():
         UFUNCS[ufunc, "reduce"] = _first_axis(reduce)
     UFUNCS[np.add, "accumulate"] = _accumulate(re.cumsum)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..arguments import check_integer, check_sequence
+from ..other_names import numpy_keywords
 from . import primitives as p
 from . import tensor as t
 from .axes import from_the_end
@@ -112,6 +113,7 @@ def logaddexp(a: TensorLike, b: TensorLike) -> Tensor:
     return apply(p.logaddexp, operand(a), operand(b))
 
 
+@numpy_keywords
 def concatenate(tensors: Sequence[TensorLike], axis: int | None = 0) -> Tensor:
     """Join along an axis that they have; with None, join all elements along one.
 
@@ -139,6 +141,7 @@ def concatenate(tensors: Sequence[TensorLike], axis: int | None = 0) -> Tensor:
     return apply(p.concatenate, *parts, params=(from_the_end(axis, parts[0].ndim),))
 
 
+@numpy_keywords
 def stack(tensors: Sequence[TensorLike], axis: int = 0) -> Tensor:
     """Join along a new axis.
 
@@ -168,6 +171,7 @@ def stack(tensors: Sequence[TensorLike], axis: int = 0) -> Tensor:
     return concatenate([part.expand_dims(axis) for part in parts], axis)
 
 
+@numpy_keywords
 def split(x: TensorLike, sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
     """Cut along an axis: into so many equal parts, or at these indices.
 
@@ -203,6 +207,7 @@ def split(x: TensorLike, sections: int | Sequence[int], axis: int = 0) -> list[T
     return [whole[(*before, slice(i, j))] for i, j in zip([0, *cuts], ends, strict=True)]
 
 
+@numpy_keywords
 def take_along_axis(x: TensorLike, indices: TensorLike, axis: int | None = -1) -> Tensor:
     """Return the elements at these indices of an axis, as `np.argsort` and `np.argmax` give them.
 
@@ -232,7 +237,7 @@ def take_along_axis(x: TensorLike, indices: TensorLike, axis: int | None = -1) -
     if places.ndim != whole.ndim or places.dtype.kind not in "iu":
         raise ValueError(
             f"take_along_axis needs integer indices with {whole.ndim} axes, as x has; "
-            f"got {places.dtype} of shape {places.shape}"
+            f"got {places.dtype} of shape {places.shape}: make integers by astype(int)"
         )
     along = from_the_end(axis, whole.ndim) % whole.ndim
     grid = list(np.ogrid[tuple(slice(n) for n in whole.shape)])
@@ -241,6 +246,7 @@ def take_along_axis(x: TensorLike, indices: TensorLike, axis: int | None = -1) -
     return whole[tuple(index)]
 
 
+@numpy_keywords
 def sort(x: TensorLike, axis: int | None = -1) -> Tensor:
     """Sort in ascending order along an axis; each element keeps its gradient, ties their order.
 
@@ -261,6 +267,7 @@ def sort(x: TensorLike, axis: int | None = -1) -> Tensor:
     return take_along_axis(whole, argsort(whole, axis), axis)
 
 
+@numpy_keywords
 def argsort(x: TensorLike, axis: int | None = -1) -> Tensor:
     """Return the indices that sort along an axis, an integer Tensor without a gradient."""
     whole = as_tensor(x)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..other_names import numpy_keywords
 from . import tensor as t
 from .axes import from_the_end
 from .operations import stack
@@ -65,6 +66,7 @@ def outer(a: TensorLike, b: TensorLike) -> Tensor:
     return as_tensor(a).reshape(-1, 1) * as_tensor(b).reshape(1, -1)
 
 
+@numpy_keywords
 def tensordot(a: TensorLike, b: TensorLike, axes: Axes = 2) -> Tensor:
     """Return the sum of products over pairs of axes.
 
@@ -128,6 +130,7 @@ def kron(a: TensorLike, b: TensorLike) -> Tensor:
     return product.reshape(tuple(m * k for m, k in zip(of_x, of_y, strict=True)))
 
 
+@numpy_keywords
 def cross(
     a: TensorLike,
     b: TensorLike,

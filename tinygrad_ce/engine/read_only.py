@@ -12,10 +12,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..other_names import NotOfArrays
 from .array_types import Array, Value
 
 
-class ReadOnlyArray(np.ndarray):
+class ReadOnlyArray(np.ndarray, NotOfArrays):
     """A read-only view of an array of a graph; what is computed from it are plain arrays."""
 
     def __setitem__(self, index: Value, value: Value) -> None:
@@ -51,6 +52,8 @@ class ReadOnlyArray(np.ndarray):
 
 def _on_a_copy(in_place: Callable[[Value, Value], Value]) -> Callable[[Value, Value], Value]:
     def operator(self: ReadOnlyArray, other: Value) -> Value:
+        if hasattr(other, "__array_ufunc__") and not isinstance(other, np.ndarray | np.generic):
+            other = np.asarray(other)  # of a Tensor, which refuses if it needs a gradient
         if not self.flags.writeable:
             return in_place(np.array(self), other)
         in_place(self.view(np.ndarray), other)  # what astype(), for instance, has made

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..arguments import check_choice
+from ..other_names import numpy_keywords
 from .array_types import Array, Function, Value
 from .axes import Axis, from_the_end
 from .constant_functions import blank
@@ -348,6 +349,7 @@ def tile(A: TensorLike, reps: Shape) -> Tensor:
     )
 
 
+@numpy_keywords
 def repeat(a: TensorLike, repeats: Value, axis: int | None = None) -> Tensor:
     """Repeat each element, so many times, or each its own number of times.
 
@@ -465,6 +467,7 @@ def _places_of(obj: Value) -> Value:
 # ── Turning and moving ────────────────────────────────────────────────────────────────────────────
 
 
+@numpy_keywords
 def flip(m: TensorLike, axis: Axis = None) -> Tensor:
     """Reverse the order along all axes, or along the given one or ones.
 
@@ -488,6 +491,7 @@ def flipud(m: TensorLike) -> Tensor:
     return flip(m, 0)
 
 
+@numpy_keywords
 def roll(a: TensorLike, shift: Shape, axis: Axis = None) -> Tensor:
     """Move elements along an axis; those that leave it at the end come back in front.
 
@@ -582,6 +586,7 @@ def trace(
     return (diagonals if dtype is None else diagonals.astype(dtype)).sum(-1)
 
 
+@numpy_keywords
 def diag(v: TensorLike, k: int = 0) -> Tensor:
     """Return the diagonal of a matrix, or of a vector the matrix that has it as its diagonal.
 
@@ -611,6 +616,7 @@ def diagflat(v: TensorLike, k: int = 0) -> Tensor:
     return diag(as_tensor(v).flatten(), k)
 
 
+@numpy_keywords
 def tril(m: TensorLike, k: int = 0) -> Tensor:
     """Return the lower triangle of matrices, up to the k-th diagonal, with zeros elsewhere.
 
@@ -623,6 +629,7 @@ def tril(m: TensorLike, k: int = 0) -> Tensor:
     return where(_lower(x, k), x, np.zeros((), x.dtype))
 
 
+@numpy_keywords
 def triu(m: TensorLike, k: int = 0) -> Tensor:
     """Return the upper triangle of matrices, from the k-th diagonal on, with zeros elsewhere.
 
@@ -665,6 +672,7 @@ def vander(x: TensorLike, N: int | None = None, increasing: bool = False) -> Ten
 # ── Choosing ──────────────────────────────────────────────────────────────────────────────────────
 
 
+@numpy_keywords
 def take(
     a: TensorLike, indices: TensorLike, axis: int | None = None, mode: str = "raise"
 ) -> Tensor:
@@ -682,7 +690,9 @@ def take(
     if places.dtype == bool:  # to np.take these are numbers, 0 and 1, and no mask
         places = places.astype(np.intp)
     if places.dtype.kind not in "iu":
-        raise TypeError(f"np.take needs integer indices, got {places.dtype}")
+        raise TypeError(
+            f"np.take needs integer indices, got {places.dtype}: convert them with astype(int)"
+        )
     if axis is None or (not x.ndim and axis in (0, -1)):
         x, axis = x.flatten(), 0
     along = from_the_end(axis, x.ndim) % x.ndim
@@ -736,6 +746,7 @@ def partition(a: TensorLike, kth: Value, axis: int | None = -1) -> Tensor:
 # ── Differences ───────────────────────────────────────────────────────────────────────────────────
 
 
+@numpy_keywords
 def diff(
     a: TensorLike,
     n: int = 1,

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from ..arguments import as_numbers, check_choice, check_flag, check_real
+from ..other_names import numpy_keywords
 from . import operations
 from . import primitives as p
 from .array_types import Value
@@ -29,6 +30,7 @@ def _prepare(
     return x if where is True else operations.where(where, x, fill)
 
 
+@numpy_keywords
 def sum(
     a: TensorLike,
     axis: Axis = None,
@@ -63,6 +65,7 @@ def sum(
     return total if initial is None else total + initial
 
 
+@numpy_keywords
 def prod(
     a: TensorLike,
     axis: Axis = None,
@@ -90,11 +93,13 @@ def _checked(x: Tensor, axis: Axis) -> Axis:
     return axis
 
 
+@numpy_keywords
 def cumsum(a: TensorLike, axis: int | None = None, dtype: DTypeLike | None = None) -> Tensor:
     """Return the sums of the elements up to each; with None, of all elements in order."""
     return _prepare(a, dtype, True, 0).cumsum(axis)
 
 
+@numpy_keywords
 def cumprod(a: TensorLike, axis: int | None = None, dtype: DTypeLike | None = None) -> Tensor:
     """Return the products of the elements up to each; with None, of all elements in order.
 
@@ -143,6 +148,7 @@ def _cumulative(
     return operations.concatenate([first, y], axis)
 
 
+@numpy_keywords
 def mean(
     a: TensorLike,
     axis: Axis = None,
@@ -174,6 +180,7 @@ def _count(x: Tensor, axis: Axis, keepdims: bool, where: TensorLike | bool) -> T
     )
 
 
+@numpy_keywords
 def var(
     a: TensorLike,
     axis: Axis = None,
@@ -213,6 +220,7 @@ def var(
 _mean = mean
 
 
+@numpy_keywords
 def std(
     a: TensorLike,
     axis: Axis = None,
@@ -239,6 +247,7 @@ def std(
     return apply_unary(p.root, variance, 2)
 
 
+@numpy_keywords
 def max(
     a: TensorLike,
     axis: Axis = None,
@@ -255,6 +264,7 @@ def max(
     return _extreme("max", maximum, a, axis, keepdims, initial, where)
 
 
+@numpy_keywords
 def min(
     a: TensorLike,
     axis: Axis = None,
@@ -303,6 +313,7 @@ def _without_nan(a: TensorLike, fill: float) -> tuple[Tensor, Tensor]:
     return operations.where(missing, fill, x), missing
 
 
+@numpy_keywords
 def nansum(
     a: TensorLike, axis: Axis = None, dtype: DTypeLike | None = None, keepdims: bool = False
 ) -> Tensor:
@@ -310,6 +321,7 @@ def nansum(
     return sum(_without_nan(a, 0)[0], axis, dtype, keepdims)
 
 
+@numpy_keywords
 def nanprod(
     a: TensorLike, axis: Axis = None, dtype: DTypeLike | None = None, keepdims: bool = False
 ) -> Tensor:
@@ -327,11 +339,13 @@ def nancumprod(a: TensorLike, axis: int | None = None, dtype: DTypeLike | None =
     return cumprod(_without_nan(a, 1)[0], axis, dtype)
 
 
+@numpy_keywords
 def nanmax(a: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Return the maximum of what is not nan; nan where there is nothing else."""
     return _nan_extreme("max", a, -np.inf, axis, keepdims)
 
 
+@numpy_keywords
 def nanmin(a: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Return the minimum of what is not nan; nan where there is nothing else."""
     return _nan_extreme("min", a, np.inf, axis, keepdims)
@@ -347,6 +361,7 @@ def _nan_extreme(name: str, a: TensorLike, fill: float, axis: Axis, keepdims: bo
     )
 
 
+@numpy_keywords
 def nanmean(
     a: TensorLike, axis: Axis = None, dtype: DTypeLike | None = None, keepdims: bool = False
 ) -> Tensor:
@@ -354,6 +369,7 @@ def nanmean(
     return mean(a, axis, dtype, keepdims, where=~np.isnan(as_tensor(a)))
 
 
+@numpy_keywords
 def nanvar(
     a: TensorLike,
     axis: Axis = None,
@@ -366,6 +382,7 @@ def nanvar(
     return var(x, axis, dtype, ddof, keepdims, ~missing)
 
 
+@numpy_keywords
 def nanstd(
     a: TensorLike,
     axis: Axis = None,
@@ -380,6 +397,7 @@ def nanstd(
 # ── Statistics ────────────────────────────────────────────────────────────────────────────────────
 
 
+@numpy_keywords
 def average(
     a: TensorLike,
     axis: Axis = None,
@@ -449,6 +467,7 @@ def _weights(x: Tensor, w: Tensor, axis: Axis) -> Tensor:
     return w.transpose(*map(int, order)).reshape(full)
 
 
+@numpy_keywords
 def median(a: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Return the middle of the sorted elements, or the mean of the two in the middle.
 
@@ -480,6 +499,7 @@ def _nan_if_any(ordered: Tensor, y: Tensor) -> Tensor:
     return operations.where(np.isnan(last), last, y)
 
 
+@numpy_keywords
 def quantile(
     a: TensorLike,
     q: ArrayLike,

@@ -22,7 +22,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from itertools import count, repeat
-from typing import Union, final
+from typing import Never, Union, final
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -36,6 +36,7 @@ from ..arguments import (
     check_real,
     shown,
 )
+from ..other_names import NotOfTensors, keyword_error
 from . import primitives as p
 from .array_types import Arguments, Array, DType, Function, Value
 from .axes import Axis, as_shape, count_along, from_the_end
@@ -139,46 +140,11 @@ def _of_module(module: str, name: str) -> Callable[..., Value]:
     return method
 
 
-# What ndarray has and Tensor has not, and what to do instead.
-_IN_PLACE = "it changes an array in place, and arrays in a graph never change: "
-_NOT_HERE = {
-    "sort": f"{_IN_PLACE}use tg.sort(t)",
-    "partition": f"{_IN_PLACE}use np.partition(t, kth)",
-    "fill": f"{_IN_PLACE}use tg.full_like(t, value)",
-    "put": f"{_IN_PLACE}use np.where(mask, value, t)",
-    "resize": f"{_IN_PLACE}use np.resize(t, shape)",
-    "setfield": f"{_IN_PLACE}use np.where(mask, value, t)",
-    "byteswap": f"{_IN_PLACE}use t.data.byteswap()",
-    "setflags": "its data is always read-only: use t.data.copy()",
-    "flat": "use t.flatten(), or iterate over it",
-    "choose": "stack the choices and use tg.take_along_axis",
-    "view": "nothing is a view: use t.reshape or t.astype",
-    "getfield": "a Tensor has no fields: use t.data",
-    **dict.fromkeys(
-        ("base", "ctypes", "dump", "dumps", "flags", "strides", "tobytes", "tofile"),
-        "a Tensor's memory is that of its array: use t.data",
-    ),
-    **dict.fromkeys(("device", "to_device"), "arrays are NumPy's, in the memory of the CPU"),
-}
-
-
-class _Missing:
-    """An attribute that there is not: reading it says what to use instead."""
-
-    __slots__ = ("message",)
-
-    def __init__(self, name: str, remedy: str) -> None:
-        self.message = f"a Tensor has no {name}: {remedy}"
-
-    def __get__(self, tensor: Tensor | None, kind: type) -> Value:
-        raise AttributeError(self.message)
-
-
 _NUMBERS = frozenset((bool, int, float))
 
 
 @final
-class Tensor(Node):
+class Tensor(Node, NotOfTensors):
     """An array that remembers how it was made: a node of a graph, with NumPy's operators.
 
     Parameters
@@ -370,7 +336,12 @@ class Tensor(Node):
 
     # ── As a node of the graph ────────────────────────────────────────────────────────────────
 
-    def backward(self, gradient: ArrayLike | None = None, retain_graph: bool = False) -> None:
+    def backward(
+        self,
+        gradient: ArrayLike | None = None,
+        retain_graph: bool = False,
+        **other: Never,
+    ) -> None:
         """Accumulate ∂self/∂leaf into the `.grad` of every leaf that requires it.
 
         Parameters
@@ -395,6 +366,8 @@ class Tensor(Node):
         >>> x.grad
         array(27.)
         """
+        if other:
+            raise keyword_error("backward", other)
         if retain_graph is not False:
             check_flag("retain_graph", retain_graph)
         if not self._requires_grad:
@@ -494,7 +467,16 @@ class Tensor(Node):
 
     def __getitem__(self, index: object) -> Tensor:
         arrays, template = _split_index(index)
-        return apply(p.getitem, self, *arrays, params=(template,))
+        try:
+            return apply(p.getitem, self, *arrays, params=(template,))
+        except IndexError:
+            for part in arrays:
+                if part.dtype.kind == "f":
+                    raise IndexError(
+                        f"an index holds integers or booleans, got {part.dtype}: convert it with "
+                        "astype(int)"
+                    ) from None
+            raise
 
     def __setitem__(self, index: object, value: Value) -> None:
         raise TypeError(
@@ -629,69 +611,91 @@ class Tensor(Node):
     relu = _unary(p.relu, "Return max(x, 0); its derivative at 0 is 0.")
     abs = _unary(p.abs_, "Return the absolute value; its derivative at 0 is 0.")
 
-    def clip(self, lo: float | None = None, hi: float | None = None) -> Tensor:
-        """Limit to [lo, hi]; the derivative is 1 inside and at both ends, 0 outside."""
-        if isinstance(lo, Tensor) or isinstance(hi, Tensor):
+    def clip(self, min: float | None = None, max: float | None = None) -> Tensor:
+        """Limit to [min, max]; the derivative is 1 inside and at both ends, 0 outside."""
+        if isinstance(min, Tensor) or isinstance(max, Tensor):
             raise TypeError(
                 "the bounds of clip get no gradient, so they are numbers or arrays: for bounds "
-                "that are Tensors, use tg.minimum(tg.maximum(x, lo), hi)"
+                "that are Tensors, use tg.minimum(tg.maximum(x, min), max)"
             )
         bounds = (
             b if b is None or type(b) in _NUMBERS else as_numbers(b, "a bound of clip")[()]
-            for b in (lo, hi)
+            for b in (min, max)
         )
         return apply_unary(p.clip, self, *bounds)
 
     # ── Reductions ────────────────────────────────────────────────────────────────────────────
 
-    def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    def sum(self, axis: Axis = None, keepdims: bool = False, **other: Never) -> Tensor:
         """Return the sum over all axes, or over the given one or ones."""
+        if other:
+            raise keyword_error("sum", other)
         return apply_unary(p.sum_, self, axis, keepdims)
 
-    def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    def max(self, axis: Axis = None, keepdims: bool = False, **other: Never) -> Tensor:
         """Return the maximum; elements that tie for it share the gradient equally."""
+        if other:
+            raise keyword_error("max", other)
         return apply_unary(p.max_, self, axis, keepdims)
 
-    def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    def min(self, axis: Axis = None, keepdims: bool = False, **other: Never) -> Tensor:
         """Return the minimum; elements that tie for it share the gradient equally."""
+        if other:
+            raise keyword_error("min", other)
         return apply_unary(p.min_, self, axis, keepdims)
 
-    def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    def mean(self, axis: Axis = None, keepdims: bool = False, **other: Never) -> Tensor:
         """Return the sum divided by the number of elements; nan where there are none."""
+        if other:
+            raise keyword_error("mean", other)
         return apply_unary(p.mean, self, axis, keepdims)
 
-    def var(self, axis: Axis = None, keepdims: bool = False, *, ddof: int = 0) -> Tensor:
+    def var(
+        self, axis: Axis = None, keepdims: bool = False, *, ddof: int = 0, **other: Never
+    ) -> Tensor:
         """Return the variance: the mean of squared distances from the mean, over n - ddof.
 
         float16 is computed in float32, in which the squares do not overflow.
         """
+        if other:
+            raise keyword_error("var", other)
         n = max(count_along(self.shape, axis) - check_real("ddof", ddof), 0)
         wide = self.astype(np.float32) if self.dtype == np.float16 else self
         distance = wide - wide.mean(axis, keepdims=True)
         variance = (distance * distance).sum(axis, keepdims) / n
         return variance if wide is self else variance.astype(self.dtype)
 
-    def std(self, axis: Axis = None, keepdims: bool = False, *, ddof: int = 0) -> Tensor:
+    def std(
+        self, axis: Axis = None, keepdims: bool = False, *, ddof: int = 0, **other: Never
+    ) -> Tensor:
         """Return the standard deviation, the square root of the variance.
 
         Where all elements are equal, it has a kink, and the gradient is 0, the one in the middle.
         The second derivative does not exist there, and is nan.
         """
+        if other:
+            raise keyword_error("std", other)
         wide = self.astype(np.float32) if self.dtype == np.float16 else self
         deviation = apply_unary(p.root, wide.var(axis, keepdims, ddof=ddof), 2)
         return deviation if wide is self else deviation.astype(self.dtype)
 
-    def cumsum(self, axis: int | None = None) -> Tensor:
+    def cumsum(self, axis: int | None = None, **other: Never) -> Tensor:
         """Return the sums of the elements up to each; with None, of all elements in order."""
+        if other:
+            raise keyword_error("cumsum", other)
         x = self if self.ndim and axis is not None else self.flatten()
         return apply_unary(p.cumsum, x, from_the_end(0 if axis is None else axis, x.ndim))
 
-    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    def argmax(self, axis: int | None = None, keepdims: bool = False, **other: Never) -> Tensor:
         """Return the index of the first maximum, an integer Tensor without a gradient."""
+        if other:
+            raise keyword_error("argmax", other)
         return apply_unary(p.argmax, self, axis, check_flag("keepdims", keepdims))
 
-    def argmin(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    def argmin(self, axis: int | None = None, keepdims: bool = False, **other: Never) -> Tensor:
         """Return the index of the first minimum, an integer Tensor without a gradient."""
+        if other:
+            raise keyword_error("argmin", other)
         return apply_unary(p.argmin, self, axis, check_flag("keepdims", keepdims))
 
     # ── Shapes ────────────────────────────────────────────────────────────────────────────────
@@ -733,8 +737,10 @@ class Tensor(Node):
         """Return the Tensor with new axes of length 1 at these places of the result."""
         return self.reshape(_new_shape(np.expand_dims, self, axis))
 
-    def squeeze(self, axis: Axis = None) -> Tensor:
+    def squeeze(self, axis: Axis = None, **other: Never) -> Tensor:
         """Return the Tensor without its axes of length 1, all or these."""
+        if other:
+            raise keyword_error("squeeze", other)
         return self.reshape(_new_shape(np.squeeze, self, axis))
 
     def broadcast_to(self, *shape: int | tuple[int, ...]) -> Tensor:
@@ -805,13 +811,6 @@ class Tensor(Node):
         function: Callable[..., Tensor] = _of_module("rearranging", "compress")
         return function(condition, self, axis)
 
-    def __dir__(self) -> list[str]:
-        return [name for name in super().__dir__() if name not in _NOT_HERE]
-
-
-# Not by __getattr__, with which Python would no longer specialize how attributes are read.
-for _name, _remedy in _NOT_HERE.items():
-    setattr(Tensor, _name, _Missing(_name, _remedy))
 
 _NUMERIC = (Tensor, np.ndarray, np.generic, int, float, complex, list, tuple)
 _power = _binary(p.power)
@@ -950,6 +949,8 @@ def as_operand(data: object) -> Value:
     """
     if type(data) in _NUMBERS:
         return constant(data)
+    if isinstance(data, int):  # of a class of its own
+        return constant(int(data))
     if isinstance(data, _NUMERIC):
         return as_tensor(data)
     return NotImplemented

@@ -1,5 +1,6 @@
 """Probabilities, losses and activations, composed of primitives."""
 
+from ..other_names import name_error
 from .activations import (
     dropout,
     elu,
@@ -60,3 +61,7 @@ __all__ = [
 
 def __dir__() -> list[str]:
     return __all__
+
+
+def __getattr__(name: str) -> object:
+    raise name_error(__name__, name)

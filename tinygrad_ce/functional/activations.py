@@ -12,10 +12,12 @@ from ..engine.context import scope
 from ..engine.operations import logaddexp, where
 from ..engine.random_sample import sample
 from ..engine.tensor import Tensor
+from ..other_names import numpy_keywords
 from . import validation
 
 
 @scope("gelu")
+@numpy_keywords
 def gelu(x: Any, approximate: Literal["none", "tanh"] = "none") -> Tensor:
     """Return x Φ(x), with the distribution function Φ of the standard normal: a smooth relu.
 
@@ -49,6 +51,7 @@ def gelu(x: Any, approximate: Literal["none", "tanh"] = "none") -> Tensor:
 
 
 @scope("relu")
+@numpy_keywords
 def relu(x: Any) -> Tensor:
     """Return max(x, 0); its derivative at 0 is 0.
 
@@ -69,6 +72,7 @@ def relu(x: Any) -> Tensor:
 
 
 @scope("tanh")
+@numpy_keywords
 def tanh(x: Any) -> Tensor:
     """Return the hyperbolic tangent. Parameter, result and errors are those of `relu`.
 
@@ -79,6 +83,7 @@ def tanh(x: Any) -> Tensor:
 
 
 @scope("sigmoid")
+@numpy_keywords
 def sigmoid(x: Any) -> Tensor:
     """Return 1 / (1 + exp(-x)), without overflow; arguments and errors are those of `relu`.
 
@@ -89,6 +94,7 @@ def sigmoid(x: Any) -> Tensor:
 
 
 @scope("silu")
+@numpy_keywords
 def silu(x: Any) -> Tensor:
     """Return x σ(x), also called swish: a smooth relu. Arguments and errors are those of `relu`.
 
@@ -105,6 +111,7 @@ def silu(x: Any) -> Tensor:
 
 
 @scope("softplus")
+@numpy_keywords
 def softplus(x: Any, beta: float = 1.0) -> Tensor:
     """Return log(1 + exp(βx)) / β, without overflow: a smooth relu, whose derivative is σ(βx).
 
@@ -136,6 +143,7 @@ def softplus(x: Any, beta: float = 1.0) -> Tensor:
 
 
 @scope("leaky_relu")
+@numpy_keywords
 def leaky_relu(x: Any, negative_slope: float = 0.01) -> Tensor:
     """Return x where it is positive, and negative_slope · x elsewhere, also at 0.
 
@@ -163,6 +171,7 @@ def leaky_relu(x: Any, negative_slope: float = 0.01) -> Tensor:
 
 
 @scope("elu")
+@numpy_keywords
 def elu(x: Any, alpha: float = 1.0) -> Tensor:
     """Return x where it is positive, and α (exp(x) - 1) elsewhere, also at 0.
 
@@ -192,6 +201,7 @@ def elu(x: Any, alpha: float = 1.0) -> Tensor:
 
 
 @scope("dropout")
+@numpy_keywords
 def dropout(x: Any, p: float = 0.5, *, rng: np.random.Generator, training: bool = True) -> Tensor:
     """Set each element to 0 with probability p, and divide the others by 1 - p.
 

@@ -14,6 +14,7 @@ from ..arguments import check_choice, check_flag, check_real
 from ..engine.context import scope
 from ..engine.operations import logaddexp, maximum, where
 from ..engine.tensor import Tensor, run_check
+from ..other_names import numpy_keywords
 from . import validation
 from .losses import REDUCTIONS, Reduction, multiply_zero_inf, reduce_losses
 from .probabilities import at_least_float32, round_to
@@ -23,6 +24,7 @@ SMALLEST_PROBABILITY = 1e-12  # by which its gradient divides
 
 
 @scope("mse_loss")
+@numpy_keywords
 def mse_loss(prediction: Any, target: Any, *, reduction: Reduction = "mean") -> Tensor:
     """Return the squared error (x - y)².
 
@@ -54,6 +56,7 @@ def mse_loss(prediction: Any, target: Any, *, reduction: Reduction = "mean") -> 
 
 
 @scope("l1_loss")
+@numpy_keywords
 def l1_loss(prediction: Any, target: Any, *, reduction: Reduction = "mean") -> Tensor:
     """Return the absolute error |x - y|; its derivative where they are equal is 0.
 
@@ -67,6 +70,7 @@ def l1_loss(prediction: Any, target: Any, *, reduction: Reduction = "mean") -> T
 
 
 @scope("huber_loss")
+@numpy_keywords
 def huber_loss(
     prediction: Any, target: Any, *, reduction: Reduction = "mean", delta: float = 1.0
 ) -> Tensor:
@@ -106,6 +110,7 @@ def huber_loss(
 
 
 @scope("binary_cross_entropy")
+@numpy_keywords
 def binary_cross_entropy(
     probability: Any, target: Any, *, weight: Any = None, reduction: Reduction = "mean"
 ) -> Tensor:
@@ -159,6 +164,7 @@ def _log_with_limits(p: Tensor, exact: Tensor) -> Tensor:
 
 
 @scope("binary_cross_entropy_with_logits")
+@numpy_keywords
 def binary_cross_entropy_with_logits(
     logits: Any,
     target: Any,
@@ -210,6 +216,7 @@ def binary_cross_entropy_with_logits(
 
 
 @scope("kl_div")
+@numpy_keywords
 def kl_div(
     log_probs: Any,
     target: Any,

@@ -18,6 +18,7 @@ from ..engine.context import scope
 from ..engine.kernels import ARRAY_SLOT
 from ..engine.operations import where
 from ..engine.tensor import Tensor, apply, as_tensor, constant
+from ..other_names import numpy_keywords
 from . import validation
 from .probabilities import at_least_float32, is_label, max_constant, round_to, softmax
 
@@ -128,6 +129,7 @@ def margin_cross_entropy(logits: Any, target: Any) -> Tensor:
 
 
 @scope("cross_entropy")
+@numpy_keywords
 def cross_entropy(
     logits: Any,
     target: Any,
@@ -335,6 +337,7 @@ def calculate_cross_entropy(y_true: Any, y_predicted: Any) -> Tensor:
 
 
 @scope("nll_loss")
+@numpy_keywords
 def nll_loss(
     log_probs: Any,
     target: Any,

@@ -19,10 +19,12 @@ from ..engine import primitives as p
 from ..engine.context import scope
 from ..engine.operations import where
 from ..engine.tensor import Tensor, apply_unary, run_check
+from ..other_names import numpy_keywords
 from . import validation
 
 
 @scope("softmax")
+@numpy_keywords
 def softmax(x: Any, axis: int = -1) -> Tensor:
     """Return exp(x) / Σ exp(x) along an axis: positive, and summing to 1.
 
@@ -48,6 +50,7 @@ def softmax(x: Any, axis: int = -1) -> Tensor:
 
 
 @scope("log_softmax")
+@numpy_keywords
 def log_softmax(x: Any, axis: int = -1) -> Tensor:
     """Return log softmax(x) without forming softmax(x): finite where that underflows to 0.
 
@@ -63,6 +66,7 @@ def log_softmax(x: Any, axis: int = -1) -> Tensor:
 
 
 @scope("logsumexp")
+@numpy_keywords
 def logsumexp(x: Any, axis: int = -1, keepdims: bool = False) -> Tensor:
     """Return log Σ exp(x) along an axis, without overflow. Its gradient is softmax(x).
 
@@ -98,6 +102,7 @@ def logsumexp(x: Any, axis: int = -1, keepdims: bool = False) -> Tensor:
     )
 
 
+@numpy_keywords
 def one_hot(target: Any, n_classes: int, dtype: DTypeLike = np.float64) -> Tensor:
     """Return rows of zeros with a 1 at the label.
 

@@ -1,6 +1,7 @@
 """Layers: a Module holds parameters, and a call opens a scope of its name."""
 
 from ..checkpoint import Checkpoint, load, save
+from ..other_names import name_error
 from . import init
 from .activations import (
     ELU,
@@ -71,3 +72,7 @@ __all__ = [
 
 def __dir__() -> list[str]:
     return __all__
+
+
+def __getattr__(name: str) -> object:
+    raise name_error(__name__, name)

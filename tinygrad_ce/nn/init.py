@@ -13,6 +13,7 @@ import numpy as np
 
 from ..arguments import check_choice, check_generator, check_kind, check_real
 from ..engine.tensor import Tensor, set_values
+from ..other_names import name_error
 from .module import Rng
 
 __all__ = [
@@ -30,6 +31,10 @@ __all__ = [
 
 def __dir__() -> list[str]:
     return __all__
+
+
+def __getattr__(name: str) -> object:
+    raise name_error(__name__, name)
 
 
 _GAINS = {

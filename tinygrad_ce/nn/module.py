@@ -6,7 +6,7 @@ A parameter is a Tensor with requires_grad; there is no other class for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, Self, TypeAlias
+from typing import Any, ClassVar, Never, Self, TypeAlias
 
 import numpy as np
 
@@ -16,12 +16,13 @@ from ..engine.commit import clear_gradients
 from ..engine.context import active_recorder, scope
 from ..engine.names import printable
 from ..engine.tensor import Tensor, set_values
+from ..other_names import NotOfModules, check_keywords, keyword_error, show_constructor
 
 # In quotes, since looking it up would load numpy.random at import.
 Rng: TypeAlias = "np.random.Generator | int | None"
 
 
-class Module:
+class Module(NotOfModules):
     """The base class of layers and models: parameters, and a function of Tensors.
 
     A subclass assigns Tensors and Modules to attributes in ``__init__``, directly or in lists,
@@ -45,7 +46,15 @@ class Module:
     _training: bool = True
     _scope: ClassVar[scope] = scope("Module")
 
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Make one, once its keywords are known."""
+        check_keywords(cls, kwargs)
+        if (args or kwargs) and cls.__init__ is object.__init__:
+            raise TypeError(f"{cls.__name__}() takes no arguments")
+        return super().__new__(cls)
+
     def __init_subclass__(cls) -> None:
+        show_constructor(cls)
         cls._scope = scope(cls.__name__)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -155,8 +164,10 @@ class Module:
                 )
         set_values(list(own.values()), [value[()] for value in values.values()])
 
-    def zero_grad(self) -> None:
+    def zero_grad(self, **other: Never) -> None:
         """Clear the gradients of its parameters: set them to None."""
+        if other:
+            raise keyword_error("zero_grad", other)
         parameters, recorder = self.parameters(), active_recorder()
         if recorder is None or recorder.zero_grad(parameters) is NotImplemented:
             clear_gradients(parameters)
@@ -197,6 +208,7 @@ class Module:
         return f"{printable(type(self).__name__)}({', '.join(parts)})"
 
 
+show_constructor(Module)
 Part: TypeAlias = Tensor | Module
 
 

@@ -4,6 +4,7 @@ An update is written in operators on plain arrays, and the new value is bound to
 arrays of a graph never change.
 """
 
+from ..other_names import name_error
 from . import lr_scheduler
 from .clipping import clip_grad_norm_, clip_grad_value_
 from .optimizer import Optimizer, ParameterGroups
@@ -25,3 +26,7 @@ __all__ = [
 
 def __dir__() -> list[str]:
     return __all__
+
+
+def __getattr__(name: str) -> object:
+    raise name_error(__name__, name)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
 from ..arguments import check_choice, check_integer, check_kind, check_real
 from ..engine.context import active_recorder
 from ..engine.tensor import as_tensor
+from ..other_names import NotOfSchedules, check_keywords, name_error, show_constructor
 from .optimizer import Optimizer
 from .state import Stateful
 
@@ -33,7 +34,11 @@ def __dir__() -> list[str]:
     return __all__
 
 
-class LRScheduler(Stateful):
+def __getattr__(name: str) -> object:
+    raise name_error(__name__, name)
+
+
+class LRScheduler(Stateful, NotOfSchedules):
     """The base class: sets the learning rate of each group when made, and after each step.
 
     A subclass defines `compute_lr`.
@@ -55,6 +60,14 @@ class LRScheduler(Stateful):
 
     settings = ("initial_lrs",)
     scalar_state: ClassVar[tuple[str, ...]] = ("count",)
+
+    def __init_subclass__(cls) -> None:
+        show_constructor(cls)
+
+    def __new__(cls, *args: Any, **options: Any) -> Self:
+        """Make one, once its keywords are known."""
+        check_keywords(cls, options)
+        return super().__new__(cls)
 
     def __init__(self, optimizer: Optimizer) -> None:
         self.optimizer = check_kind("optimizer", optimizer, Optimizer, "an optimizer")
@@ -81,6 +94,9 @@ class LRScheduler(Stateful):
     def __repr__(self) -> str:
         rates = ", ".join(f"{group.lr:.6g}" for group in self.optimizer.param_groups)
         return f"{type(self).__name__}(after {self.count} steps: lr={rates})"
+
+
+show_constructor(LRScheduler)
 
 
 class StepLR(LRScheduler):

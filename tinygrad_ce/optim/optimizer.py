@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, repeat
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar, Never, NoReturn
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from ..arguments import check_iterable, check_kind, shown
 from ..engine.commit import clear_gradients, commit
 from ..engine.context import active_recorder
 from ..engine.tensor import Tensor
+from ..other_names import NotOfOptimizers, check_keywords, keyword_error, show_constructor
 from .state import Stateful, at_least
 
 _VALUE = repeat("_value")
@@ -21,7 +22,7 @@ _VALUE = repeat("_value")
 States = dict[str, list[Any]]
 
 
-class Optimizer(Stateful):
+class Optimizer(Stateful, NotOfOptimizers):
     """The base class: holds parameters and updates them from their gradients.
 
     Attributes
@@ -58,14 +59,11 @@ class Optimizer(Stateful):
     _checks = at_least(0, "lr", "weight_decay")
 
     def __init_subclass__(cls) -> None:
-        # Which is to be shown in place of that of __new__.
-        signature = inspect.signature(cls.__init__)
-        setattr(  # noqa: B010
-            cls, "__signature__", signature.replace(parameters=[*signature.parameters.values()][1:])
-        )
+        show_constructor(cls)
 
     def __new__(cls, params: Any = (), *args: Any, **options: Any) -> Any:
         """Return one optimizer; or, of a list of dicts, one for each, as `ParameterGroups`."""
+        check_keywords(cls, options)
         groups = isinstance(params, list | tuple) and any(isinstance(x, dict) for x in params)
         if not groups or issubclass(cls, ParameterGroups):
             return object.__new__(cls)
@@ -82,8 +80,10 @@ class Optimizer(Stateful):
         """The optimizers whose parameters are updated together: one for each group."""
         return (self,)
 
-    def zero_grad(self) -> None:
+    def zero_grad(self, **other: Never) -> None:
         """Clear the gradients: set them to None."""
+        if other:
+            raise keyword_error("zero_grad", other)
         recorder = active_recorder()
         if recorder is not None and recorder.zero_grad(self.params) is not NotImplemented:
             return

@@ -32,9 +32,9 @@ class Worst:
     expected: Any
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
-    """How far two arrays are apart. Printed, it is a table of one row.
+    """How far two arrays are apart, shown as a table of one row.
 
     Attributes
     ----------
@@ -46,6 +46,8 @@ class Comparison:
         floating point numbers lie between the two. nan where the arrays cannot be compared.
     note, worst
         Why they cannot be compared, or ""; and the element with the largest difference, or None.
+    by_value
+        What is said of integers that were compared with floating point numbers, or "".
 
     >>> c = compare([1.0, 2.0], [1.0, 2.5])
     >>> c.exact, c.close, c.max_abs, c.max_rel
@@ -63,9 +65,12 @@ class Comparison:
     max_ulp: float = np.nan
     note: str = ""
     worst: Worst | None = None
+    by_value: str = ""
 
     def __str__(self) -> str:
         return table([self])
+
+    __repr__ = __str__
 
     def _repr_html_(self) -> str:
         return _html([self])
@@ -115,7 +120,8 @@ def compare(
     Parameters
     ----------
     actual, expected
-        Arrays or Tensors of one shape and one dtype. Others compare as neither exact nor close.
+        Arrays or Tensors of one shape and one dtype. Others compare as neither exact nor close;
+        but integers, as a person writes them, are compared with floating point numbers by value.
         For a table of many, a single mapping: ``{name: (actual, expected), ...}``.
     name
         What to call the row in a table.
@@ -133,7 +139,8 @@ def compare(
     Raises
     ------
     TypeError
-        A single array with nothing to compare it with; a mapping together with further arguments,
+        A single array with nothing to compare it with; None, such as a gradient that is not there;
+        a mapping together with further arguments,
         or with a value that is no pair.
     ValueError
         A `scale` that does not broadcast to the shape of the arrays.
@@ -167,7 +174,9 @@ def compare(
         )
     if expected is None:
         given = type(actual).__name__
-        raise TypeError(f"compare takes two arrays, or {mapping}; got a single {given}")
+        raise TypeError(
+            f"compare takes two arrays, or {mapping}; got a single {given}, or None as expected"
+        )
     return _compare(actual, expected, name, tolerance, scale)
 
 
@@ -186,13 +195,19 @@ def table(comparisons: Iterable[Comparison]) -> str:
     for row, note in zip(rows, ["", *(c.note for c in comparisons)], strict=True):
         figures = [note] if note else map(str.rjust, row[4:], widths[4:])
         lines.append("  ".join([*map(str.ljust, row[:4], widths), *figures]).rstrip())
+    by_value = [
+        f"{printable(c.name, 80)}: {c.by_value}".removeprefix(": ")
+        for c in comparisons
+        if c.by_value
+    ]
     worst = [
         f"{printable(c.name, 80) or 'worst'}: worst at {list(c.worst.index)}, "
         f"{c.worst.actual} against {c.worst.expected}"
         for c in comparisons
         if c.worst is not None and not c.close
     ]
-    return "\n".join([*lines, "", *worst] if worst else lines)
+    below = [*by_value, *worst]
+    return "\n".join([*lines, "", *below] if below else lines)
 
 
 def _pair(name: str, pair: Any) -> tuple[Any, Any]:
@@ -204,11 +219,12 @@ def _pair(name: str, pair: Any) -> tuple[Any, Any]:
 def _compare(
     actual: Any, expected: Any, name: str, tolerance: float | None, scale: Scale
 ) -> Comparison:
-    a, b = _array(actual), _array(expected)
+    a, b = _array(actual, "actual"), _array(expected, "expected")
+    a, b, by_value = _by_value(a, b)
     if note := _why_not(a, b):
         return Comparison(name, a.shape, False, False, note=note)
     if np.array_equal(a, b, equal_nan=a.dtype.kind == "f"):
-        return Comparison(name, a.shape, True, True, 0.0, 0.0, 0.0)
+        return Comparison(name, a.shape, True, True, 0.0, 0.0, 0.0, by_value=by_value)
     x, y = (a, b) if a.dtype.kind == "f" else (a.astype(np.float64), b.astype(np.float64))
     with np.errstate(all="ignore"):
         same = (a == b) | (np.isnan(x) & np.isnan(y))
@@ -229,10 +245,28 @@ def _compare(
     close = bool(np.all(difference <= limit))
     largest = float(np.max(difference)), float(np.max(relative)), _max_ulp(x, y)
     worst = Worst(tuple(map(int, index)), a[index], b[index])
-    return Comparison(name, a.shape, False, close, *largest, worst=worst)
+    return Comparison(name, a.shape, False, close, *largest, worst=worst, by_value=by_value)
 
 
-def _array(x: ArrayLike | Tensor) -> Array:
+def _by_value(a: Array, b: Array) -> tuple[Array, Array, str]:
+    """Both as floating point numbers, and what is to be said of it, where one holds integers."""
+    for x, y, which in ((a, b, "actual"), (b, a, "expected")):
+        if x.dtype.kind in "iu" and y.dtype.kind == "f":
+            with np.errstate(all="ignore"):
+                numbers = x.astype(y.dtype)
+                exact = numbers.astype(x.dtype) == x
+            if exact.all():
+                said = f"{which} is {x.dtype}, compared with {y.dtype} by value"
+                return (numbers, b, said) if x is a else (a, numbers, said)
+    return a, b, ""
+
+
+def _array(x: ArrayLike | Tensor | None, which: str) -> Array:
+    if x is None:
+        raise TypeError(
+            f"compare: {which} is None. If it is a grad: was backward() called, with requires_grad "
+            "or retain_grad() of this Tensor, and not cleared since?"
+        )
     return x.data if isinstance(x, Tensor) else as_array(x, "compare", copy=None)
 
 
@@ -270,21 +304,24 @@ def _cells(c: Comparison) -> tuple[str, ...]:
 
 
 def _html(comparisons: Iterable[Comparison]) -> str:
-    titles = (*COLUMNS, "worst at", "actual", "expected")
-    head = "".join(f'<th scope="col">{title}</th>' for title in titles)
-    rows = "\n".join(["<tbody>", *map(_html_row, comparisons), "</tbody>"])
+    comparisons = [*comparisons]
+    more = ("worst at", "actual", "expected") if any(c.worst for c in comparisons) else ()
+    head = "".join(f'<th scope="col">{title}</th>' for title in (*COLUMNS, *more))
+    body = (_html_row(c, len(more)) for c in comparisons)
+    rows = "\n".join(["<tbody>", *body, "</tbody>"])
     return f'<table class="comparisons">\n<thead><tr>{head}</tr></thead>\n{rows}\n</table>'
 
 
-def _html_row(c: Comparison) -> str:
+def _html_row(c: Comparison, more: int) -> str:
     shape, exact, close, *figures = _cells(c)
     if c.note:
-        rest = f'<td colspan="6">{escape(c.note)}</td>'
+        rest = f'<td colspan="{3 + more}">{escape(c.note)}</td>'
     else:
-        rest = "".join(f"<td>{figure}</td>" for figure in (*figures, *_html_worst(c.worst)))
+        rest = "".join(f"<td>{figure}</td>" for figure in (*figures, *_html_worst(c.worst)[:more]))
     verdict = close if c.close else f"<mark>{close}</mark>"
+    by_value = f"<br><small>{escape(c.by_value)}</small>" * bool(c.by_value)
     return (
-        f'<tr><th scope="row">{escape(printable(c.name, 80))}</th>'
+        f'<tr><th scope="row">{escape(printable(c.name, 80))}{by_value}</th>'
         f"<td>{escape(shape)}</td><td>{exact}</td><td>{verdict}</td>{rest}</tr>"
     )
 

@@ -1,12 +1,14 @@
 """What computes each primitive in C: an expression, or one of NumPy's own inner loops.
 
-Where IEEE 754 says what the result is, C computes it. Where NumPy decides, as for exp, NumPy's own
-loop is called, the one that its ufunc would have chosen; with `fast`, one of this package.
+Where IEEE 754 says what the result is, C computes it. Where NumPy decides, as for exp, a `Style`
+says what does: NumPy's own loop, the one that its ufunc would have chosen; a function of this
+package; or the C library.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +30,6 @@ TYPES = {
 }
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 BOOL = np.dtype(np.bool_)
-FEWEST_ROWS = 2  # with fewer, an axis of length 1 could be taken for another one
 
 # Operands by number, each converted to the dtype of the result, or of the comparison.
 EXPRESSIONS: dict[Primitive | None, str] = {
@@ -56,11 +57,14 @@ EXPRESSIONS: dict[Primitive | None, str] = {
     p.broadcast_to: "{0}",
     copied: "{0}",
 }
-FAST_EXPRESSIONS: dict[Primitive | None, str] = {
+FUNCTIONS: dict[Primitive | None, str] = {
     p.exp: "fast_exp_{type}({0})",
     p.log: "fast_log_{type}({0})",
     p.tanh: "fast_tanh_{type}({0})",
     p.sigmoid: "fast_sigmoid_{type}({0})",
+}
+FAST_EXPRESSIONS: dict[Primitive | None, str] = {
+    **FUNCTIONS,
     p.maximum: "{0} > {1} || {0} != {0} ? {0} : {1}",
     p.minimum: "{0} < {1} || {0} != {0} ? {0} : {1}",
     p.relu: "{0} < 0 ? 0 : {0}",
@@ -85,7 +89,33 @@ NUMPY_LOOPS: dict[Primitive | None, str] = {
 }
 
 
-def expression_of(op: Op, fast: bool) -> str | None:
+@dataclass(frozen=True)
+class Style:
+    """What computes where NumPy decides what a result is.
+
+    Attributes
+    ----------
+    functions
+        The expressions that are C's own.
+    loops
+        The primitives that loops of NumPy compute, and the names of these.
+    fast
+        Whether last digits may change.
+    fewest_rows
+        From how many rows on C does what NumPy does in another way for fewer.
+    """
+
+    functions: Mapping[Primitive | None, str]
+    loops: Mapping[Primitive | None, str]
+    fast: bool = False
+    fewest_rows: int = 2
+
+
+EXACT = Style({}, NUMPY_LOOPS)
+FAST = Style(FAST_EXPRESSIONS, NUMPY_LOOPS, fast=True)
+
+
+def expression_of(op: Op, style: Style) -> str | None:
     """The expression of an operation that C computes element by element."""
     if op.primitive in (p.scalar_power, p.root):
         n = op.params[0]
@@ -93,8 +123,7 @@ def expression_of(op: Op, fast: bool) -> str | None:
         root = "sqrt{f}({0})" if op.kind == "array" or op.primitive is p.root else None
         exponent = 1 / n if op.primitive is p.root and n else n
         return {2: square, 0.5: root}.get(exponent)
-    fast_one = FAST_EXPRESSIONS.get(op.primitive) if fast else None
-    return fast_one or EXPRESSIONS.get(op.primitive)
+    return style.functions.get(op.primitive) or EXPRESSIONS.get(op.primitive)
 
 
 def operand_dtype(op: Op) -> Any:
@@ -173,18 +202,18 @@ class RowOp:
     how: str
 
 
-def row_op(op: Op, fast: bool) -> RowOp | None:
+def row_op(op: Op, style: Style) -> RowOp | None:
     """How an operation is done row by row, or None if it is not."""
     if op.kind != "array" or not op.size or not op.in_c_order or op.dtype not in TYPES:
         return None
     if not op.shape or any(x.dtype not in TYPES and x.kind != "number" for x in op.inputs):
         return None
     if op.primitive in (p.sum_, p.max_, p.min_, p.max_constant):
-        return _reduction(op)
+        return _reduction(op, style.fewest_rows)
     if op.primitive in (p.getitem, p.scatter, add_at):
         return _at_places(op)
-    by_numpy = op.primitive in NUMPY_LOOPS and op.dtype in FLOATS
-    if expression_of(op, fast) is not None:
+    by_numpy = op.primitive in style.loops and op.dtype in FLOATS
+    if expression_of(op, style) is not None:
         how = "expression"
         if operand_dtype(op) is None:
             return None
@@ -248,13 +277,13 @@ def split_axes(shape: tuple[int, ...], axis: Any) -> tuple[int, int, int] | None
     return math.prod(shape[:first]), math.prod(shape[first:last]), math.prod(shape[last:])
 
 
-def _reduction(op: Op) -> RowOp | None:
+def _reduction(op: Op, fewest_rows: int) -> RowOp | None:
     x = op.inputs[0]
     split = split_axes(x.shape, op.params[0])
     if split is None or x.dtype != op.dtype or op.dtype not in FLOATS or not x.in_c_order:
         return None
     rows, width, inside = split
-    if inside != 1 or rows < FEWEST_ROWS:
+    if inside != 1 or rows < fewest_rows:  # an axis of length 1 could be taken for another one
         return None
     return RowOp(rows, width, False, (Access(x, "line"),), "reduce")
 

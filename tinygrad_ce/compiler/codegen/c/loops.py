@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from ....engine import primitives as p
 from ...ir import Op
 from . import helpers
-from .expressions import COPIES, NUMPY_LOOPS, TYPES, RowOp, literal
+from .expressions import COPIES, NUMPY_LOOPS, TYPES, RowOp, Style, literal
 from .names import c_name
 from .schedule import Loop, Memory, Schedule
 
@@ -22,7 +22,7 @@ class Printer(Protocol):
 
     schedule: Schedule
     memory: Memory
-    fast: bool
+    style: Style
     threads: int
     indent: int
     texts: dict[Op, str]
@@ -206,7 +206,7 @@ class LoopPrinter:
         printer = self.printer
         x, ctype = op.inputs[0], TYPES[op.dtype]
         if op.primitive is p.sum_:
-            printer.need(helpers.FAST_SUM if printer.fast else helpers.SUM, ctype)
+            printer.need(helpers.FAST_SUM if printer.style.fast else helpers.SUM, ctype)
             return f"sum_{ctype}({self.start(x)}, {self.width})"
         if op.primitive is p.max_constant:
             printer.need(helpers.LARGEST, ctype)
@@ -250,11 +250,12 @@ class LoopPrinter:
         """Row by row."""
         printer, loop = self.printer, self.loop
         simple = all(loop.how[op].how == "expression" for op in ops)
+        places = {a.place for op in ops for a in loop.how[op].accesses}
         lines = self.statements(ops, self.index(False))
         if self.one_row:
             printer.write(*lines)
             return
-        if simple and loop.width is None:
+        if simple and places <= {"row", "full", "one"}:
             printer.write("#pragma omp simd")
         self.write_for("i", self.begin, self.end, lines)
 

@@ -36,6 +36,7 @@ def lower(program: Program, fast: bool) -> Program:
             zero, one = add(constant_op(0)), add(constant_op(1))
             negative = made(op, p.less, [x, zero])
             negative.dtype = np.dtype(bool)
+            negative.strides = tuple(n // op.dtype.itemsize for n in op.strides)
             minus = add(made(op, p.negative, [x]))
             power = add(made(op, p.exp, [add(made(op, p.where, [add(negative), x, minus]))]))
             above = add(made(op, p.where, [negative, power, one]))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Set
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from ....engine import primitives as p
 from ....engine.names import printable
@@ -13,14 +14,17 @@ from ...ir import Op, Program
 from ...memory import Plan
 from ...memory import plan_memory as plan_numpy
 from ...passes import upper_bound
-from ..literals import LONGEST_NAME, identifier
+from ..literals import LONGEST_NAME, filled, identifier
 from ..naming import assign_names
 from ..printer import Source, _generator_names, _heading
 from . import helpers
 from .expressions import (
     BOOL,
+    EXACT,
+    FAST,
     NUMPY_LOOPS,
     TYPES,
+    Style,
     expression_of,
     is_single,
     literal,
@@ -36,8 +40,7 @@ from .names import c_name
 from .numpy_lines import NumpyLines
 from .schedule import PARALLEL, Loop, Schedule, Stage, plan_memory
 
-WIDTH = 99
-SMALL = 2**14  # bytes of arrays that the stack holds
+SMALL = 2**14
 LARGE = 2**20  # bytes of a result from which on new memory would have to be cleared first
 
 
@@ -55,14 +58,15 @@ def generate_c(program: Program, name: str, fast: bool = False, threads: int = 1
     threads
         On how many a large loop runs.
     """
-    return _Printer(lower(program, fast), name, fast, threads).source()
+    style = FAST if fast else EXACT
+    return _Printer(lower(program, fast), name, style, threads).source()
 
 
 @dataclass
 class _Printer:
     program: Program
     name: str
-    fast: bool
+    style: Style
     threads: int
     body: list[str] = field(default_factory=list)
     helpers: dict[str, None] = field(default_factory=dict)
@@ -73,16 +77,17 @@ class _Printer:
     kept: list[str] = field(default_factory=list)  # large arrays of earlier calls
     n_owned: int = 0
     indent: int = 1
+    on_stack: ClassVar[int] = SMALL  # bytes of arrays that the stack holds
+    reserved: ClassVar[Set[str]] = frozenset()  # names that are taken from the beginning
 
     def source(self) -> Source:
         """The whole text."""
         program = self.program
-        name = c_name(identifier(self.name)).strip("_")
-        self.function = name if name.endswith("step") else f"{name}_step"  # none of the C library's
-        self.schedule = Schedule(program, self.fast)
+        self.function = self.function_name()
+        self.schedule = Schedule(program, self.style)
         self.memory = plan_memory(self.schedule)
         names = assign_names(program, Plan(), self.function)
-        self.taken = {self.function}
+        self.taken = {self.function, *self.reserved}
         self.names = {}
         inputs = [*program.arguments, *program.reads]
         for op in inputs:
@@ -113,6 +118,11 @@ class _Printer:
         self.write_results()
         return Source(self.module(inputs), self.function, list(self.generators), False)
 
+    def function_name(self) -> str:
+        """A name that is none of the C library's."""
+        name = c_name(identifier(self.name)).strip("_")
+        return name if name.endswith("step") else f"{name}_step"
+
     def unique(self, name: str) -> str:
         """A name of C's that is not in use."""
         base = found = c_name(name)
@@ -142,14 +152,14 @@ class _Printer:
         """The text around the statements of the step."""
         text = self.lines.text
         given = [*(self.names[op] for op in inputs), *self.generators.values()]
-        if self.memory.size > SMALL:
+        if self.memory.size > self.on_stack:
             self.need(f"#define MEMORY {self.memory.size}\n{helpers.WORKSPACE}")
         parts = [helpers.HEADER, *self.helpers, "\n".join(self.statics)]
         if text:
             quoted = [f'    "{_quoted(line)}\\n"' for line in text.splitlines()]
             parts += ["\n".join([helpers.NUMPY_SOURCE, *quoted]) + ";"]
             self.loading[:0] = helpers.RUN_NUMPY_SOURCE.strip().splitlines()
-        large = self.memory.size > SMALL
+        large = self.memory.size > self.on_stack
         released = ["free(free_memory);", "free_memory = NULL;"] * large
         released += [f"Py_CLEAR({kept}.arrays[{i}]);" for kept in self.kept for i in range(2)]
         pieces = {
@@ -173,10 +183,9 @@ class _Printer:
 
     def load_object(self, name: str, key: str) -> None:
         """Let the module hold what the text for NumPy calls by a name."""
-        self.need(helpers.KEEP)
         self.statics.append(f"static PyObject *{name};")
-        found = f'keep(PyDict_GetItemString(names, "{key}"))'
-        self.loading += [f"if (!({name} = {found}))", "    return NULL;"]
+        found = f'PyMapping_GetItemString(names, "{key}")'
+        self.loading += [f"if (!({name} = {found}))", "    return -1;"]
 
     # ── Inputs and results ────────────────────────────────────────────────────────────────────
 
@@ -197,6 +206,10 @@ class _Printer:
                 self.declare(op, f"args[{i}]")
         if checked:
             self.write("if (PyErr_Occurred())", "    goto end;")
+        self.keep_constants(read)
+
+    def keep_constants(self, read: set[Op]) -> None:
+        """Let the module hold the arrays that are read or returned, and constant results."""
         for op in self.program.ops:
             if op.is_constant and op.kind == "array" and op.shape:
                 if (op in read and not (uniform(op) or op.size == 1)) or op in self.program.wanted:
@@ -266,7 +279,7 @@ class _Printer:
         if not items:
             self.write("result = PyTuple_New(0);")
             return
-        self.write("PyObject *items[] = {", *_filled(items, "    "), "};")
+        self.write("PyObject *items[] = {", *filled(items, "    "), "};")
         self.write(f"result = pack(items, {len(items)});")
 
     # ── Memory ────────────────────────────────────────────────────────────────────────────────
@@ -282,24 +295,29 @@ class _Printer:
             self.place(storage)
             self.write(f"{ctype} *{name} = {self.texts[storage]};")
         elif op in self.schedule.objects:
-            self.object_texts[op] = place = self.own()
-            shape = ", ".join(map(str, op.shape))
-            made = f"{NPY[ctype][0]}, {len(op.shape)}, (npy_intp[]){{{shape}}}"
-            if op.size * op.dtype.itemsize >= LARGE and op in self.program.wanted:
-                self.need(helpers.KEEP)
-                self.need(helpers.RECYCLED)
-                self.statics.append(f"static Kept kept_{name};")
-                self.kept.append(f"kept_{name}")
-                made = f"recycled(&kept_{name}, {made})"
-            else:
-                self.need(helpers.NEW)
-                made = f"new_array({made})"
-            self.write(f"if (!({place} = {made}))", "    goto end;")
-            self.write(f"{ctype} *{name} = PyArray_DATA((PyArrayObject *){place});")
-        elif self.memory.size <= SMALL:
+            self.place_object(op)
+        elif self.memory.size <= self.on_stack:
             self.write(f"{ctype} {name}[{_size(op)}];")
         else:
             self.write(f"{ctype} *{name} = ({ctype} *)(memory + {self.memory.offset[op]});")
+
+    def place_object(self, op: Op) -> None:
+        """Declare the array of NumPy that a result is put into."""
+        ctype, name = TYPES[op.dtype], self.names[op]
+        self.object_texts[op] = place = self.own()
+        shape = ", ".join(map(str, op.shape))
+        made = f"{NPY[ctype][0]}, {len(op.shape)}, (npy_intp[]){{{shape}}}"
+        if op.size * op.dtype.itemsize >= LARGE and op in self.program.wanted:
+            self.need(helpers.KEEP)
+            self.need(helpers.RECYCLED)
+            self.statics.append(f"static Kept kept_{name};")
+            self.kept.append(f"kept_{name}")
+            made = f"recycled(&kept_{name}, {made})"
+        else:
+            self.need(helpers.NEW)
+            made = f"new_array({made})"
+        self.write(f"if (!({place} = {made}))", "    goto end;")
+        self.write(f"{ctype} *{name} = PyArray_DATA((PyArrayObject *){place});")
 
     def pointer(self, x: Op) -> str:
         """Where the elements of an operand begin."""
@@ -332,12 +350,14 @@ class _Printer:
         call = self.called(stage.ops, list(dict.fromkeys(given)), outputs)
         place = call[1:].partition(" ")[0]
         self.write(f"if (!{call})", "    goto end;")
+        read = False
         for i, op in enumerate(outputs):
             self.object_texts[op] = f"PyTuple_GET_ITEM({place}, {i})"
             if any(self.reads(user) for user in self.schedule.users[op] if user not in inside):
                 self.declare(op, self.object_texts[op])
-                if op.kind != "number":
-                    self.write("if (PyErr_Occurred())", "    goto end;")
+                read = True
+        if read:
+            self.write("if (PyErr_Occurred())", "    goto end;")
 
     def reads(self, user: Op) -> bool:
         """Whether C reads what this operation takes."""
@@ -374,7 +394,7 @@ class _Printer:
         self.need(text, ctype, function)
         if len(self.helpers) > known:
             found = f'find_loop(&loop_{function}_{ctype}, "{function}", {NPY[ctype][0]})'
-            self.loading += [f"if ({found})", "    return NULL;"]
+            self.loading += [f"if ({found})", "    return -1;"]
 
     def write_total(self, stage: Stage) -> None:
         (op,) = stage.ops
@@ -399,7 +419,7 @@ class _Printer:
             tab = "    " * (out != self.texts[op])
             self.write(f"{tab}sum_rows_{ctype}({out}, {x_text}, {n}, {width}, {inside});")
             return
-        self.need(helpers.FAST_SUM if self.fast else helpers.SUM, ctype)
+        self.need(helpers.FAST_SUM if self.style.fast else helpers.SUM, ctype)
         call = f"sum_{ctype}({self.pointer(x)}, {n})"
         if not op.shape:
             self.texts[op] = self.names[op]
@@ -437,7 +457,7 @@ class _Printer:
 
     def expression(self, op: Op, places: list[str], index: Index | None = None) -> str:
         """What computes one element of a result, from elements at these places of the operands."""
-        text, ctype = expression_of(op, self.fast), TYPES[op.dtype]
+        text, ctype = expression_of(op, self.style), TYPES[op.dtype]
         if text is None:
             text, dtype = self.numpy_call(op), op.dtype
         else:
@@ -477,20 +497,12 @@ class _Printer:
 
 
 def _size(op: Op) -> str:
-    return " * ".join(map(str, op.shape))
+    """The number of elements, as a product that is no larger than its type."""
+    axes = [str(n) for n in op.shape if n != 1] or ["1"]
+    return "(npy_intp)" * (op.size >= 2**31) + " * ".join(axes)
 
 
 def _quoted(text: str) -> str:
     """A line of text in a string of C's."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return "".join(c if c.isascii() else "".join(f"\\{b:03o}" for b in c.encode()) for c in escaped)
-
-
-def _filled(items: list[str], indent: str) -> list[str]:
-    lines, line = [], indent
-    for item in items:
-        if len(line) + len(item) > WIDTH - 8 and line.strip():
-            lines.append(line.rstrip())
-            line = indent
-        line += item + ", "
-    return [*lines, line.rstrip()]

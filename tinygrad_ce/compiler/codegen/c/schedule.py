@@ -17,16 +17,18 @@ from ...passes import adds_rows, upper_bound
 from ...primitives import add_at, verified
 from .expressions import (
     FLOATS,
+    FUNCTIONS,
     TYPES,
     RowOp,
+    Style,
     expression_of,
     operand_dtype,
     row_op,
     split_axes,
 )
-from .expressions import NUMPY_LOOPS as LOOPS
 
 WIDE = 256  # columns from which on a row is worth an iteration of its own
+VECTOR = 16  # elements that a processor computes at once
 LARGEST_ROW = 2**16  # bytes of the row of a result that is needed for one row at a time
 BLOCK = 2**12  # elements of a block of rows, where they are narrower
 PARALLEL = 2**15  # elements from which on a loop is shared among threads
@@ -90,25 +92,29 @@ class Loop(Stage):
 
     def place(self) -> None:
         """Put the operations into pieces: of each, all are done before the next piece begins."""
-        levels: dict[Op, tuple[int, str]] = {}
-        alone = (self.width or 0) >= WIDE
+        levels: dict[Op, tuple[int, str, bool]] = {}
+        width = self.width or 1
+        alone = width >= WIDE
         for op in self.ops:
             how = self.how[op]
             unit = "columns" if how.full and how.how == "expression" else "rows"
             if how.how == "numpy" and (how.full or not alone):
                 unit = "numpy"
+            # A function is computed for several elements at once if these follow each other.
+            short = not alone and (not how.full or width < VECTOR)
+            apart = short and how.how == "expression" and op.primitive in FUNCTIONS
             level = 0
             for access in how.accesses:
                 before = levels.get(root(access.operand))
                 if before is not None:
-                    shared = before[1] == unit and unit != "numpy"
+                    shared = before[1:] == (unit, apart) and unit != "numpy"
                     level = max(level, before[0] + (not shared))
-            levels[op] = level, unit
+            levels[op] = level, unit, apart
         self.pieces: list[tuple[str, list[Op]]] = []
-        found: dict[tuple[int, str], list[Op]] = {}
+        found: dict[tuple[int, str, bool], list[Op]] = {}
         for op in self.ops:
             found.setdefault(levels[op], []).append(op)
-        for (_, unit), ops in sorted(found.items()):
+        for (_, unit, _), ops in sorted(found.items()):
             self.pieces += [(unit, [op]) for op in ops] if unit == "numpy" else [(unit, ops)]
         self.ops = [op for _, ops in self.pieces for op in ops]
 
@@ -131,8 +137,8 @@ class Schedule:
 
     Attributes
     ----------
-    program, fast
-        What to compute, and whether last digits may change.
+    program, style
+        What to compute, and what does it where NumPy decides what a result is.
     stages
         One after the other.
     objects
@@ -140,7 +146,7 @@ class Schedule:
     """
 
     program: Program
-    fast: bool
+    style: Style
     stages: list[Stage] = field(default_factory=list)
     open: Loop | None = None
     objects: set[Op] = field(default_factory=set)
@@ -195,7 +201,7 @@ class Schedule:
             return "view"
         if is_transposed(op) and all(self.is_product(user) for user in self.users[op]):
             return "transposed"
-        how = row_op(op, self.fast)
+        how = row_op(op, self.style)
         if how is not None and self.in_range(op):
             self.row_ops[op] = how
             return "loop"
@@ -227,7 +233,7 @@ class Schedule:
         a, b = op.inputs
         plain = all(
             x.kind == "array" and len(x.shape) == 2 and x.dtype == op.dtype
-            and min(x.shape) > 1 and (x.in_c_order or is_transposed(x))
+            and min(x.shape) >= self.style.fewest_rows and (x.in_c_order or is_transposed(x))
             for x in (a, b)
         )  # fmt: skip
         return plain
@@ -242,9 +248,9 @@ class Schedule:
         if op.shape or op.in_c_order is False or any(x.shape for x in op.inputs):
             return False
         alike = all(x.dtype == op.dtype or x.kind == "number" for x in op.inputs)
-        if op.primitive in LOOPS and op.dtype in FLOATS and alike:
+        if op.primitive in self.style.loops and op.dtype in FLOATS and alike:
             return True
-        return expression_of(op, self.fast) is not None and operand_dtype(op) is not None
+        return expression_of(op, self.style) is not None and operand_dtype(op) is not None
 
     # ── In which order ────────────────────────────────────────────────────────────────────────
 
@@ -364,7 +370,7 @@ def plan_memory(schedule: Schedule) -> Memory:
     for stage in schedule.stages:
         if not isinstance(stage, Loop):
             continue
-        for op in stage.ops:
+        for op in reversed(stage.ops):  # so that it is known of its readers
             _find_local(op, stage, schedule, readers, piece_of, memory)
     when = dict(order)  # a number that is used once is computed where it is used
     for op in reversed(order):
@@ -396,7 +402,10 @@ def _find_local(
     how = loop.how[op]
     same_piece = all(piece_of[user] == piece_of[op] for user in users)
     if loop.by_row and how.full and op.size // loop.rows * op.dtype.itemsize <= LARGEST_ROW:
-        memory.rows.add(op)
+        # What is added to at some places is made where the sum is put.
+        begins = any(loop.how[user].how == "add" and user not in memory.rows for user in users)
+        if not begins:
+            memory.rows.add(op)
     if how.full:
         local = same_piece and how.how == "expression"
     else:
@@ -417,7 +426,7 @@ def _reused(
             continue
         if (x.size, x.dtype) != (op.size, op.dtype) or x in memory.local:
             continue
-        if x in memory.rows and op not in memory.rows and op not in schedule.objects:
+        if x in memory.rows and op not in memory.rows:
             continue
         made_by_c = schedule.kinds[x] in ("loop", "product", "total", "scatter")
         if not made_by_c or not x.shape or max(when[user] for user in readers[x]) > when[op]:
