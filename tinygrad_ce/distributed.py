@@ -345,6 +345,8 @@ class ShardedGradients:
         the loss of each row. By default, the cross-entropy.
     compile
         Whether to compile what is done for a shard, "numpy" or "c" for a backend.
+    params
+        Further Tensors that want a gradient, besides the parameters of the model.
 
     Raises
     ------
