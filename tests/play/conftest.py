@@ -56,8 +56,8 @@ def open_page(browser):  # noqa: F811
         fragment="", make_session=Session, width=1280, height=900, scheme="light", **more
     ):
         context = browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce",
-            **more,
+            viewport={"width": width, "height": height}, color_scheme=scheme,
+            reduced_motion="reduce", **more,
         )  # fmt: skip
         with_server = running(make_session)
         server = with_server.__enter__()

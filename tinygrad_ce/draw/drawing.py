@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from ..arguments import check_choice, check_flag, check_integer
+from ..arguments import check_choice, check_flag, check_integer, check_real
 from ..atomic_files import check_path, write_file
 from ..engine.caller import frame_of_user
 from ..engine.graph import topological_order
