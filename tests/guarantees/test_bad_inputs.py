@@ -74,8 +74,7 @@ INTERNAL = {
     "derive", "set_value", "cotangent", "update", "rules_for", "__primitive__", "__array_ufunc__",
     "__array_function__", "__array__", "__reduce__", "__hash__", "__setattr__", "__get__",
     "__init_subclass__", "__init__", "__call__", "__format__", "__exit__", "__dir__", "run",
-    "__delattr__", "boundaries", "gather", "map", "sum_in_pairs", "check_replicas", "make_step",
-    "of_batch",
+    "__delattr__", "gather", "map", "check_replicas", "make_step",
 }  # fmt: skip
 
 # ── Kinds of arguments ────────────────────────────────────────────────────────────────────────────
