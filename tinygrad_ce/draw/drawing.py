@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from ..arguments import check_choice, check_flag, check_integer
+from ..arguments import check_choice, check_flag, check_integer, check_real
 from ..atomic_files import check_path, write_file
 from ..engine.caller import frame_of_user
 from ..engine.graph import topological_order
@@ -22,7 +22,7 @@ from .digraph import digraph_of, notes_on
 from .formatting import quantity
 from .names import names_of
 from .render import HOW_TO_GET_A_RENDERER, render
-from .svg import fit_width, size_of, svg_of
+from .svg import fit_width, picture_size, svg_of
 from .text_tree import tree_of
 
 if TYPE_CHECKING:
@@ -167,10 +167,12 @@ class Drawing:
 
         Raises
         ------
+        TypeError, ValueError
+            A width that is no number from 0 on.
         ImportError, RenderError
             Neither Graphviz nor pygraphviz is installed; or it failed.
         """
-        return self._svg(self._direction, width)
+        return self._svg(self._direction, None if width is None else check_real("width", width, 0))
 
     def _svg(self, direction: str, width: float | None = None) -> str:
         notes = notes_on(self._diagram, self._values, self._grads, heat_maps=True)
@@ -257,7 +259,7 @@ class Drawing:
             return self._without_picture(HOW_TO_GET_A_RENDERER)
         except Exception as error:
             return self._without_picture(f"no picture: {error}")
-        width, height = size_of(svg)
+        width, height = picture_size(svg)
         if width > CELL_WIDTH:
             svg = fit_width(svg)
         data, metadata = {"image/svg+xml": svg, "text/plain": repr(self)}, {}
@@ -272,9 +274,9 @@ class Drawing:
     def _svg_for_a_cell(self) -> tuple[str, str]:
         """The picture for a notebook and its direction: that in which it fits, if it may turn."""
         svg = self.svg()
-        if self._may_turn and size_of(svg)[0] * SMALLEST_SCALE > CELL_WIDTH:
+        if self._may_turn and picture_size(svg)[0] * SMALLEST_SCALE > CELL_WIDTH:
             upright = self._svg("TB")
-            if size_of(upright)[0] < size_of(svg)[0]:
+            if picture_size(upright)[0] < picture_size(svg)[0]:
                 return "TB", upright
         return self._direction, svg
 

@@ -92,7 +92,7 @@ def _tag(kind: str, width: float, height: float, unit: str, role: str, label: st
     )
 
 
-def size_of(svg: str) -> tuple[float, float]:
+def picture_size(svg: str) -> tuple[float, float]:
     """Return width and height of a picture, in points."""
     width, height = re.findall(r'(?:width|height)="(\d+)pt"', svg[: svg.index(">")])
     return float(width), float(height)
@@ -104,7 +104,7 @@ def fit_width(svg: str) -> str:
     JupyterLab shows an SVG by an img element, in which no style of the SVG makes it narrower than
     the width that it says it has.
     """
-    width, height = (f"{n:.0f}pt" for n in size_of(svg))
+    width, height = (f"{n:.0f}pt" for n in picture_size(svg))
     svg = svg.replace(f'width="{width}" height="{height}"', 'width="100%"', 1)
     return svg.replace('style="max-width:100%', f'style="max-width:{width}', 1)
 
