@@ -225,7 +225,7 @@ class _Layout:
             if self.interactive:
                 arrow = f'<g class="forth">{arrow}</g>'
                 if edge.differentiable:  # drawn the other way while gradients come back
-                    arrow += f'<g class="back">{_arrow(_turned(route))}</g>'
+                    arrow += f'<g class="back" display="none">{_arrow(_turned(route))}</g>'
             yield f'<g class="{kind}" data-uses="{edge.uses}">{arrow}{label}</g>'
 
     def _box(self, box: TensorBox) -> str:
