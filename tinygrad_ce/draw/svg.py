@@ -40,7 +40,7 @@ HEAD = 6.0  # the length of an arrow's head
 
 # Where the page shows the graph on a screen of 1440 × 900, and the smallest factor at which its
 # numbers, of size 10, are legible.
-STAGE = (1036.0, 744.0)
+STAGE = (1006.0, 736.0)
 LEGIBLE = 0.9
 
 
