@@ -221,7 +221,8 @@ def test_everything_that_can_be_operated_has_a_name(open_page):
     for details in page.tab.query_selector_all("#loss details"):
         details.evaluate("(details) => { details.open = true; }")
     nameless = page.tab.evaluate(
-        """() => [...document.querySelectorAll("button, input, select, summary, iframe, svg[role], [tabindex]")]
+        """() => [...document.querySelectorAll(
+                "button, input, select, summary, iframe, svg[role], [tabindex]")]
             .filter((e) => !(e.getAttribute("aria-label") || e.title || e.labels?.length
                 || e.getAttribute("aria-labelledby") || e.textContent.trim()))
             .map((e) => e.outerHTML)"""
