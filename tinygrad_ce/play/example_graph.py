@@ -26,7 +26,7 @@ from ..engine.tensor import Tensor
 Array = NDArray[Any]
 
 MAX_TENSORS = 120  # more are too small to be seen
-WIDEST = -0.888888  # how wide numbers can be that are shown in a box
+WIDEST = -0.0088888  # how wide numbers can be that are shown in a box
 
 
 class ExampleGraph:
