@@ -167,8 +167,8 @@ def test_shards_are_summed_in_pairs_in_the_order_of_their_numbers(size):
 
     def total(comm):
         shards = Shards(8, comm)
-        arrays = ([np.array([values[i]]), np.float32([i])] for i in shards.own)
-        return shards.sum_in_pairs(arrays)
+        arrays = ([np.array([values[i]]), np.float32([i])] for i in shards._own)
+        return shards._sum_in_pairs(arrays)
 
     for found in thread_processes.run(size, total):
         assert found[0].tolist() == [expected]
@@ -597,3 +597,24 @@ def test_without_the_runner_all_processes_say_how_to_start(tmp_path):
     assert done.returncode != 0
     assert "mpiexec -n 2 python -m mpi4py script.py" in done.stderr
     assert not [*tmp_path.iterdir()]
+
+
+FAILING = """
+import sys
+from tinygrad_ce.distributed import connect, report
+comm = connect()
+if comm.rank in {failing}:
+    report("something is wrong")
+    sys.exit(3)
+comm.Barrier()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "failing, line", [([1], "something is wrong (in process 1)"), ([0, 1], "something is wrong")]
+)
+def test_what_has_failed_is_said_once(failing, line):
+    done = mpirun(2, "-c", FAILING.format(failing=failing))
+    assert done.returncode == 3
+    assert [said for said in done.stderr.splitlines() if "something" in said] == [line]

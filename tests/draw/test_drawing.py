@@ -16,7 +16,7 @@ from draw.graphs import (
 )
 
 import tinygrad_ce as tg
-from tinygrad_ce.draw import MAX_TENSORS, Drawing, draw, svg
+from tinygrad_ce.draw import MAX_TENSORS, Drawing, draw, placement, svg
 from tinygrad_ce.draw.drawing import CELL_WIDTH, MOST_PIXELS, SMALLEST_SCALE
 
 
@@ -36,7 +36,8 @@ def test_the_graph_is_drawn_as_backward_found_it_after_a_step_of_the_optimizer()
     first = w * w
     w.data += 1.0
     loss = (first + w * w).sum()
-    before = draw((w * w).sum()).dot
+    square = (w * w).sum()
+    before = draw(square).dot
     square = (w * w).sum()
     square.backward()
     loss.backward()
@@ -151,14 +152,14 @@ def test_notebook_shows_from_top_to_bottom_what_is_wider_than_a_cell():
     assert drawing.svg() == draw(wide(4), direction="LR").svg()
     data, _ = drawing._repr_mimebundle_()
     assert data["image/svg+xml"] == svg.fit_width(upright.svg())
-    narrow, broad = (svg.size_of(picture.svg())[0] for picture in (upright, drawing))
+    narrow, broad = (svg.picture_size(picture.svg())[0] for picture in (upright, drawing))
     assert narrow < CELL_WIDTH / SMALLEST_SCALE < broad
 
 
 def test_notebook_shows_what_is_wide_in_the_width_of_its_cell():
     drawing = draw(wide(4), direction="LR")
     shown = ElementTree.fromstring(drawing._repr_mimebundle_()[0]["image/svg+xml"])
-    width, _ = svg.size_of(drawing.svg())
+    width, _ = svg.picture_size(drawing.svg())
     assert (shown.get("width"), shown.get("height")) == ("100%", None)
     assert shown.get("style") == f"max-width:{width:.0f}pt;height:auto"
     assert float(shown.get("viewBox").split()[2]) == width
@@ -200,9 +201,15 @@ def test_notebook_never_raises_whatever_fails(monkeypatch):
     def broken(source, format):
         raise MemoryError("far too\nlarge")
 
-    monkeypatch.setattr(svg, "render", broken)
+    monkeypatch.setattr(placement, "render", broken)
     text = draw(cross_entropy_by_hand())._repr_mimebundle_()[0]["text/plain"]
     assert text.splitlines()[-1] == "no picture: far too large"
+
+
+def test_a_page_leaves_words_where_a_notebook_takes_its_frame_away():
+    html = draw(cross_entropy_by_hand()).page()._repr_html_()
+    words = html[html.index(">") + 1 :].removesuffix("</iframe>")
+    assert words.startswith("computation graph of loss: 6 tensors, 5 primitives: trust")
 
 
 @pytest.mark.parametrize(

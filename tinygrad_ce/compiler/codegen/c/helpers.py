@@ -1,6 +1,6 @@
 """The C functions that a step calls: as text, of which a source holds those that it needs.
 
-`REAL` is float or double, `TYPE` NumPy's number for it, `S` the suffix of the C library's names.
+`REAL` is float or double, `TYPE` NumPy's number for it, `NAME` what its scalars are called there.
 """
 
 from __future__ import annotations
@@ -10,31 +10,31 @@ import re
 import numpy as np
 
 HEADER = r"""
-#define PY_SSIZE_T_CLEAN
+#define NPY_NO_DEPRECATED_API NPY_2_0_API_VERSION
 #include <Python.h>
-#define NPY_NO_DEPRECATED_API NPY_1_7_API_VERSION
 #include <numpy/arrayobject.h>
 #include <numpy/ufuncobject.h>
+#include <float.h>
 #include <math.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
-#ifdef _OPENMP
-#include <pthread.h>
-#endif
 """.strip()
 
 # ── Objects of Python ─────────────────────────────────────────────────────────────────────────────
 
 DATA = r"""
 /* The elements of an array, which must be of a type and a size. */
-static void *data(PyObject *x, int type, npy_intp size)
+static const void *data(PyObject *x, int type, npy_intp size)
 {
     PyArrayObject *array = (PyArrayObject *)x;
-    if (PyArray_Check(x) && PyArray_TYPE(array) == type && PyArray_SIZE(array) == size
-        && PyArray_ISCARRAY_RO(array))
+    if (PyArray_Check(x) && PyArray_EquivTypenums(PyArray_TYPE(array), type)
+        && PyArray_SIZE(array) == size && PyArray_ISCARRAY_RO(array))
         return PyArray_DATA(array);
-    PyErr_Format(PyExc_TypeError, "expected an array in C order of %zd elements and NumPy's type "
-                 "number %d, got %R", (Py_ssize_t)size, type, (PyObject *)Py_TYPE(x));
+    PyObject *dtype = (PyObject *)PyArray_DescrFromType(type);
+    PyErr_Format(PyExc_TypeError, "expected an array in C order of %zd elements, %R, got %R",
+                 (Py_ssize_t)size, dtype, (PyObject *)Py_TYPE(x));
+    Py_XDECREF(dtype);
     return NULL;
 }
 """
@@ -91,14 +91,15 @@ SCALAR = r"""
 static REAL scalar_REAL(PyObject *x)
 {
     REAL value = 0;
-    if (PyArray_IsScalar(x, NAME))
+    if (PyArray_IsScalar(x, NAME)) {
         PyArray_ScalarAsCtype(x, &value);
-    else if (PyArray_Check(x) && PyArray_NDIM((PyArrayObject *)x) == 0
-             && PyArray_TYPE((PyArrayObject *)x) == TYPE)
-        value = *(REAL *)PyArray_DATA((PyArrayObject *)x);
-    else
-        PyErr_Format(PyExc_TypeError, "expected a scalar of NumPy's type number %d, got %R", TYPE,
-                     (PyObject *)Py_TYPE(x));
+        return value;
+    }
+    PyObject *array = PyArray_FromAny(x, NULL, 0, 0, 0, NULL);
+    const REAL *element = array ? data(array, TYPE, 1) : NULL;
+    if (element)
+        value = *element;
+    Py_XDECREF(array);
     return value;
 }
 """
@@ -174,6 +175,7 @@ static void end_memory(char *memory)
 """
 
 THREADS = r"""
+#include <pthread.h>
 /* In a forked child, the threads that share loops do not exist. */
 static int threads = COUNT;
 static void use_one_thread(void)
@@ -412,12 +414,10 @@ NUMPY_SOURCE = """/* What is left to NumPy. */
 static const char numpy_source[] ="""
 
 RUN_NUMPY_SOURCE = r"""
-PyObject *names = Py_BuildValue("{s:O}", "__builtins__", PyEval_GetBuiltins());
-PyObject *done = NULL;
-if (names)
-    done = PyRun_String(numpy_source, Py_file_input, names, names);
+PyObject *names = PyModule_GetDict(self);
+PyObject *done = PyRun_String(numpy_source, Py_file_input, names, names);
 if (!done)
-    return NULL;
+    return -1;
 Py_DECREF(done);
 """
 
@@ -450,14 +450,29 @@ static PyMethodDef methods[] = {
     {"release_memory", release_memory, METH_NOARGS, NULL},
     {NULL}
 };
-static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "@NAME@", NULL, -1, methods};
+
+static int load(PyObject *self)
+{
+    if (PyArray_ImportNumPyAPI() < 0 || PyUFunc_ImportUFuncAPI() < 0)
+        return -1;
+@LOAD@
+    return 0;
+}
+
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, (void *)load},
+#ifdef Py_mod_multiple_interpreters
+    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+#endif
+    {0, NULL}
+};
+static struct PyModuleDef module = {
+    PyModuleDef_HEAD_INIT, .m_name = "@NAME@", .m_methods = methods, .m_slots = slots
+};
 
 PyMODINIT_FUNC PyInit_@NAME@(void)
 {
-    import_array();
-    import_ufunc();
-@LOAD@
-    return PyModule_Create(&module);
+    return PyModuleDef_Init(&module);
 }
 """
 
@@ -472,9 +487,8 @@ NPY = {
 def helper(text: str, ctype: str = "", function: str = "") -> str:
     """The text of a helper for a type, and for a function of NumPy's."""
     if ctype:
-        number, name, suffix = NPY[ctype]
+        number, name, _ = NPY[ctype]
         text = re.sub(r"REAL", ctype, text)
         text = re.sub(r"\bTYPE\b", number, text)
         text = re.sub(r"\bNAME\b", name, text)
-        text = re.sub(r"\bS\b", suffix, text)
     return text.replace("FUNCTION", function).replace("START", START).strip("\n")

@@ -183,10 +183,9 @@ class _Printer:
 
     def load_object(self, name: str, key: str) -> None:
         """Let the module hold what the text for NumPy calls by a name."""
-        self.need(helpers.KEEP)
         self.statics.append(f"static PyObject *{name};")
-        found = f'keep(PyDict_GetItemString(names, "{key}"))'
-        self.loading += [f"if (!({name} = {found}))", "    return NULL;"]
+        found = f'PyMapping_GetItemString(names, "{key}")'
+        self.loading += [f"if (!({name} = {found}))", "    return -1;"]
 
     # ── Inputs and results ────────────────────────────────────────────────────────────────────
 
@@ -351,12 +350,14 @@ class _Printer:
         call = self.called(stage.ops, list(dict.fromkeys(given)), outputs)
         place = call[1:].partition(" ")[0]
         self.write(f"if (!{call})", "    goto end;")
+        read = False
         for i, op in enumerate(outputs):
             self.object_texts[op] = f"PyTuple_GET_ITEM({place}, {i})"
             if any(self.reads(user) for user in self.schedule.users[op] if user not in inside):
                 self.declare(op, self.object_texts[op])
-                if op.kind != "number":
-                    self.write("if (PyErr_Occurred())", "    goto end;")
+                read = True
+        if read:
+            self.write("if (PyErr_Occurred())", "    goto end;")
 
     def reads(self, user: Op) -> bool:
         """Whether C reads what this operation takes."""
@@ -393,7 +394,7 @@ class _Printer:
         self.need(text, ctype, function)
         if len(self.helpers) > known:
             found = f'find_loop(&loop_{function}_{ctype}, "{function}", {NPY[ctype][0]})'
-            self.loading += [f"if ({found})", "    return NULL;"]
+            self.loading += [f"if ({found})", "    return -1;"]
 
     def write_total(self, stage: Stage) -> None:
         (op,) = stage.ops
@@ -496,7 +497,9 @@ class _Printer:
 
 
 def _size(op: Op) -> str:
-    return " * ".join(map(str, op.shape))
+    """The number of elements, as a product that is no larger than its type."""
+    axes = [str(n) for n in op.shape if n != 1] or ["1"]
+    return "(npy_intp)" * (op.size >= 2**31) + " * ".join(axes)
 
 
 def _quoted(text: str) -> str:
