@@ -430,7 +430,7 @@ class ShardedGradients:
                 seed_generators(i)
                 yield self._compute(X, y, weight, rows, whole)
 
-        with _seeded(_generators(self.model)) as seed_generators:
+        with _seeded(_generators(self.model)) as seed_generators, self._constant_state():
             head, *gradients = self.shards._sum_in_pairs(compute_shards())
         for parameter, count, gradient in zip(self.params, head[1:], gradients, strict=True):
             parameter.grad = gradient if count else None
@@ -446,11 +446,8 @@ class ShardedGradients:
             targets, weights = y[rows], None if weight is None else weight[rows]
             share = total_weight(self.loss, targets, weights) / whole if whole else math.nan
         if share:  # or else all of its rows are ignored, and have no mean
-            with self._constant_state():
-                loss = (
-                    share
-                    * self.of_shard(len(rows), X[rows], targets, weights, np.float64(share)).item()
-                )
+            value = self.of_shard(len(rows), X[rows], targets, weights, np.float64(share))
+            loss = share * value.item()
         found = [p._grad for p in self.params]
         head = np.array([loss, *(g is not None for g in found)], np.float64)
         gradients = [
