@@ -1,7 +1,8 @@
 """A training that tests start by mpiexec: python -m mpi4py mpi_training.py PATH [raise|die].
 
 It saves a checkpoint to PATH after each epoch, goes on from there if there is one, and prints the
-checksum of weights, state and curve in each process. With a word behind it, the last process ends at epoch 3.
+checksum of weights, state and curve in each process. With a word behind PATH, the last process ends
+at epoch 3.
 """
 
 import hashlib
