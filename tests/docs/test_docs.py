@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from doc_pages import DOCS, ROOT, blocks, headings, read, run
+from doc_pages import DOCS, ROOT, blocks, headings, prose, read, run
 from mpi_process import mpirun
 
 README = ROOT / "README.md"
@@ -78,7 +78,7 @@ def test_the_readme_has_its_two_commands_to_the_letter(work):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_to_files_that_exist(page):
-    targets = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", read(page))
+    targets = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", prose(read(page)))
     local = [t for t in targets if not t.startswith(("http:", "https:"))]
     assert [t for t in local if not (page.parent / t).exists()] == []
 

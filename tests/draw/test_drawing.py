@@ -206,6 +206,12 @@ def test_notebook_never_raises_whatever_fails(monkeypatch):
     assert text.splitlines()[-1] == "no picture: far too large"
 
 
+def test_a_page_leaves_words_where_a_notebook_takes_its_frame_away():
+    html = draw(cross_entropy_by_hand()).page()._repr_html_()
+    words = html[html.index(">") + 1 :].removesuffix("</iframe>")
+    assert words.startswith("computation graph of loss: 6 tensors, 5 primitives: trust")
+
+
 @pytest.mark.parametrize(
     ("suffix", "start"),
     [("dot", b"digraph"), ("svg", b"<svg"), ("png", b"\x89PNG"), ("pdf", b"%PDF")],

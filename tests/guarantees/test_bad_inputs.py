@@ -56,6 +56,7 @@ MODULES = [
     "train",
     "distributed",
     "compiler",
+    "onnx",
     "draw",
     "symbolic",
     "verify",
@@ -748,12 +749,26 @@ def _save_source(path):
 row("compiler.Compiled.save", _save_source,
     path=Kind(is_a(str), "path", "folder", "write")("step.py"))  # fmt: skip
 
+# ONNX
+an_example = Kind(array_like, "real numbers", "example")
+a_new_path = Kind(is_a(str), "path", "folder", "write")
+row("onnx.export", lambda model, path, example, fixed_batch: tg.onnx.export(
+        model, path, example, fixed_batch=fixed_batch),
+    model=Argument(a_function, lambda: lambda x: x * 2), path=a_new_path("x.onnx"),
+    example=an_example(M), fixed_batch=flag(True))  # fmt: skip
+row("onnx.export_step", lambda step, path, example, fixed_batch: tg.onnx.export_step(
+        step, path, example, fixed_batch=fixed_batch),
+    step=Argument(a_function, lambda: lambda x: x * 2), path=a_new_path("x.onnx"),
+    example=an_example(M), fixed_batch=flag(True))  # fmt: skip
+
 # Drawing
 row("draw.draw", lambda tensor, **o: tg.draw(tensor, **o).text(), tensor=Kind(
         is_a(tg.Tensor), "Tensor")(lambda: (t() * 2).sum()),
     depth=Kind(either(is_none, is_whole(1)), "depth")(1), direction=a_choice("LR"),
     values=flag(True), grads=flag(True), theme=a_choice("auto"))  # fmt: skip
 row("Drawing.save", lambda path: tg.draw(t()).save(path), path=a_path(lambda: "x.dot"))
+row("Drawing.svg", lambda width: tg.draw(t()).svg(width),
+    width=Kind(either(is_none, is_real(0)), "number")(600.0))  # fmt: skip
 row("Drawing.page", lambda height: tg.draw(t()).page(height)._repr_html_(), height=count_(600))
 row("draw.remember_lines.__call__", lambda function: draw.remember_lines()(function),
     function=Argument(a_function, lambda: lambda: None))  # fmt: skip

@@ -54,7 +54,7 @@ class Placement:
     rows: int = 1
 
 
-def size_of(part: OpNode | ScopeFrame) -> Size:
+def part_size(part: OpNode | ScopeFrame) -> Size:
     """Return width and height of an oval or a folded scope."""
     if isinstance(part, OpNode):
         return max(width_of(op_words(part), 10.5) + 20, 30), OP_HEIGHT
@@ -70,7 +70,7 @@ def place(diagram: Diagram, boxes: dict[str, BoxLayout], direction: str) -> Plac
         if isinstance(part, TensorBox):
             width, height = boxes[part.id].width, boxes[part.id].height
         elif isinstance(part, OpNode) or part.folded:
-            width, height = size_of(part)
+            width, height = part_size(part)
         else:
             # Space for the name: a label of as many letters as it has.
             label = "n" * round(width_of(frame_words(part), 11) / 6)

@@ -26,8 +26,8 @@ from .placement import (
     Point,
     Rectangle,
     Route,
+    part_size,
     place,
-    size_of,
     split_at,
     wrap,
     wrap_to_fit,
@@ -40,7 +40,7 @@ HEAD = 6.0  # the length of an arrow's head
 
 # Where the page shows the graph on a screen of 1440 × 900, and the smallest factor at which its
 # numbers, of size 10, are legible.
-STAGE = (1036.0, 744.0)
+STAGE = (1006.0, 736.0)
 LEGIBLE = 0.9
 
 
@@ -153,8 +153,8 @@ class _Layout:
 
     def _sizes(self) -> dict[str, tuple[float, float]]:
         sizes = {name: (box.width, box.height) for name, box in self.boxes.items()}
-        sizes |= {op.id: size_of(op) for op in self.diagram.ops}
-        return sizes | {f.id: size_of(f) for f in self.diagram.frames if f.folded}
+        sizes |= {op.id: part_size(op) for op in self.diagram.ops}
+        return sizes | {f.id: part_size(f) for f in self.diagram.frames if f.folded}
 
     def wrap(self, width: float) -> None:
         """Go on in another row where it is wider than this."""
@@ -200,7 +200,7 @@ class _Layout:
 
     def _fold(self, frame: ScopeFrame) -> str:
         x, y = self.placement.centers[frame.id]
-        (width, _), label = size_of(frame), f"folded, {count_words(frame)}: open it"
+        (width, _), label = part_size(frame), f"folded, {count_words(frame)}: open it"
         left, top, bottom = x - width / 2, y - FOLD_HEIGHT / 2, y + FOLD_HEIGHT / 2
         tab = f"M{left:.1f} {top:.1f}h{width * 0.4:.1f}l4 5"
         outline = f'<path d="{tab}H{left + width:.1f}V{bottom:.1f}H{left:.1f}z"/>'
@@ -208,7 +208,7 @@ class _Layout:
 
     def _op(self, op: OpNode) -> str:
         x, y = self.placement.centers[op.id]
-        rx, ry = size_of(op)[0] / 2, OP_HEIGHT / 2
+        rx, ry = part_size(op)[0] / 2, OP_HEIGHT / 2
         oval = f'<ellipse cx="{x:.1f}" cy="{y:.1f}" rx="{rx:.1f}" ry="{ry:g}"/>'
         return self._group("primitive", op.id, oval + _text(escape(op_words(op)), x, y + 3.8))
 

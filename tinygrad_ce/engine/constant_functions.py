@@ -238,6 +238,7 @@ def of_values(function: Function) -> Function:
             raise refusal(function.__name__, (*values, *named.values()), error) from None
         return _tensors_of(found)
 
+    on_values.__wrapped__ = function  # type: ignore[attr-defined]  # for its signature
     return on_values
 
 

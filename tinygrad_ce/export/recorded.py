@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import as_numbers
 from ..compiler.guards import bits_of
 from ..compiler.ir import Op, Program, is_range, is_uniform
 from ..compiler.outside_state import RecordingError
@@ -118,7 +119,7 @@ def record_for_any_batch(
         The step does what a replay could not repeat, or draws random numbers.
     """
     name = printable(getattr(step, "__name__", type(step).__name__))
-    arrays = [x.data if isinstance(x, Tensor) else np.asarray(x) for x in example]
+    arrays = [as_numbers(x, "an example of an input") for x in example]
     n = len(arrays[0]) if arrays and arrays[0].ndim else None
     if fixed or n is None:
         return _record(step, name, arrays)

@@ -76,7 +76,8 @@ class ExampleGraph:
             )
             for node in self.nodes
         }
-        drawn = diagram.diagram_of([self.loss], gradients=False)
+        names = {node.index: node.name for node in self.nodes if node.name}
+        drawn = diagram.diagram_of([self.loss], None, names, gradients=False)
         title = "the loss of one example, with all that it is computed from"
         return {
             "svg": svg.interactive_svg_of(drawn, contents, "LR", title),

@@ -25,7 +25,7 @@ from .. import formatting as text
 from .. import formulas
 from ..diagram import kind_of
 from ..formulas import Tree
-from ..names import Names, expression
+from ..names import Names, expression, scope_results
 from ..source_lines import line_of
 from .array_pool import Pool
 from .contributions import Contribution, contributions
@@ -79,10 +79,10 @@ class Trace:
             is_number = source.primitive is None and source.ndim == 0
             return names[source] or (text.number(source.data[()]) if is_number else "")
 
-        written = []
+        results, written = scope_results(self.nodes), []
         for node in self.nodes:
-            written.append(names[node] or expression(node, name_of) or "")
-            names[node] = written[-1]
+            names[node] = names[node] or expression(node, name_of, *results.get(node, ()))
+            written.append(names[node])
         numbered = zip(self.nodes, text.number_duplicates(written), strict=True)
         return {node: name or self.id[node] for node, name in numbered}
 

@@ -225,8 +225,8 @@ function explainPaths(name) {
     ". Through ", inRow(through) || "one",
     " comes ", isLogSumExp && share, el("b", {}, "softmax p"), "; through ",
     inRow(paths.one_hot.through) || "the other",
-    ` comes ${MINUS}1 at the label and 0 elsewhere, `, el("b", {}, `${MINUS} one-hot y`),
-    `. They add up: p ${MINUS} y`, rows > 1 && `, each divided by ${rows}, the rows of the mean`,
+    ` comes ${MINUS}1 at the label and 0 elsewhere: `, el("b", {}, `${MINUS} one-hot y`),
+    `. Their sum is p ${MINUS} y`, rows > 1 && `, divided by the ${rows} rows of the mean`,
     ". No rule contains it.",
   ];
 }
@@ -262,7 +262,7 @@ function explainClimax() {
   const where = state.step === step ? "" : el("a", { href: `#step=${step}` }, `See it at step ${step}`);
   const agree = largest ? `They differ by ${number(largest, 2)} at most: rounding. `
     : "They agree to the last digit. ";
-  const title = state.step ? [] : ["Where it leads: "];
+  const title = state.step ? [] : el("span", { class: "lead" }, "Where it leads: ");
   return el("div", { class: "closed", role: "note", "aria-label": "why it is softmax minus one-hot" },
     el("h2", {}, title, derivative(name).html(), ` = ${inShort()}`),
     el("p", {}, explainPaths(name)),
