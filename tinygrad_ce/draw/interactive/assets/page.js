@@ -257,7 +257,7 @@ function explainClimax() {
     line("softmax p", ({ p }) => p),
     line(`${MINUS} one-hot y`, ({ y }) => (y ? `${MINUS}1` : "0")),
     line(closedForm, ({ closed }) => closed, "total"),
-    line("from backprop", ({ g }) => g))));
+    line("backprop", ({ g }) => g))));
   const several = size(shape) > shape.at(-1);
   const where = state.step === step ? "" : el("a", { href: `#step=${step}` }, `See it at step ${step}`);
   const agree = largest ? `They differ by ${number(largest, 2)} at most: rounding. `
