@@ -211,6 +211,15 @@ def test_every_name_of_a_tensor_is_there_or_says_what_to_use():
 
 
 @pytest.mark.torch
+def test_every_function_of_torch_that_a_tensor_has_as_a_method_is_there_or_says_what_to_use():
+    for name in dir(torch):
+        of_both = name[0] != "_" and hasattr(torch.Tensor, name)
+        if of_both and not hasattr(tg, name) and name not in ("dtype", "imag"):
+            with pytest.raises(AttributeError, match=f"no attribute '{name}': .{{8}}"):
+                getattr(tg, name)
+
+
+@pytest.mark.torch
 def test_nothing_is_said_of_names_that_nobody_has():
     theirs = {*dir(torch.Tensor), *dir(np.ndarray)}
     assert sorted(table.OF_TENSORS.keys() - theirs) == []
