@@ -799,11 +799,11 @@ def _remedy_of(place: str, name: str) -> str | None:
     if place == "functional":
         said = functions
     elif place == "nn":
+        said = remedies_of(LAYERS) | LAYER_REMEDIES
         of_lines = {key.replace("_", ""): remedy for key, remedy in functions.items()}
         line = of_lines.get(name.lower())
-        if line:
+        if line and name not in said:
             return f"write a Module whose forward() has the line: {line}"
-        said = remedies_of(LAYERS) | LAYER_REMEDIES
     elif place == "nn.init":
         said = remedies_of({key.removeprefix("nn."): x for key, x in INITIALIZATIONS.items()})
     elif place == "optim.lr_scheduler" and name[:1].isupper():

@@ -264,6 +264,26 @@ def test_other_places_answer_too(use, says):
         use()
 
 
+@pytest.mark.parametrize(
+    ("module", "theirs", "ours"),
+    [
+        (module, theirs.removeprefix("nn.") if module is nn.init else theirs, ours)
+        for module, rows in (
+            (tg, table.TORCH),
+            (F, table.FUNCTIONAL),
+            (nn, table.LAYERS),
+            (nn.init, table.INITIALIZATIONS),
+        )
+        for theirs, ours in rows.items()
+    ],
+)
+def test_the_error_of_a_function_or_class_has_the_line_of_the_page(module, theirs, ours):
+    name = re.search(r"\.([a-zA-Z]\w*)", theirs)[1]
+    with pytest.raises(AttributeError) as raised:
+        getattr(module, name)
+    assert f"use {ours}" in str(raised.value)
+
+
 def test_size_is_a_number_that_says_what_to_write_where_it_is_called():
     t = tg.Tensor(np.ones((3, 4), np.float32))
     assert (t.size, t.size + 1, np.zeros(t.size).shape) == (12, 13, (12,))
