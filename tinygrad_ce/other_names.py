@@ -293,7 +293,11 @@ TENSOR_REMEDIES = {
     "bernoulli": "draw by rng.random(t.shape) < t.data",
     "multinomial": "draw by rng.choice(n, p=p) of an np.random.Generator",
     "to_dense": "every Tensor is dense: use it as it is",
-    # What ndarray has.
+    **dict.fromkeys(["device", "cpu", "cuda", "get_device"], _IN_MEMORY),
+}  # fmt: skip
+
+# Of NumPy's arrays:
+ARRAY_REMEDIES = {
     "sort": f"{_NEVER}: use tg.sort(t)",
     "partition": f"{_NEVER}: use np.partition(t, kth)",
     "fill": f"{_NEVER}: use tg.full_like(t, value)",
@@ -309,7 +313,7 @@ TENSOR_REMEDIES = {
         ["base", "ctypes", "dump", "dumps", "flags", "strides", "tobytes", "tofile"],
         "a Tensor's memory is that of its array: use t.data",
     ),
-    **dict.fromkeys(["device", "to_device", "cpu", "cuda", "get_device"], _IN_MEMORY),
+    "to_device": _IN_MEMORY,
 }  # fmt: skip
 
 # Functions of `torch`:
@@ -666,7 +670,7 @@ def _of_tensors() -> dict[str, str]:
         for name in names.split()
     }
     found |= dict.fromkeys(TENSOR_OUT_OF_SCOPE["changes in place"].split(), _IN_PLACE)
-    return found | remedies_of(TENSOR) | TENSOR_REMEDIES
+    return found | remedies_of(TENSOR) | TENSOR_REMEDIES | ARRAY_REMEDIES
 
 
 OF_TENSORS = _of_tensors()

@@ -39,7 +39,6 @@ class Route:
 
     curves: list[Bezier]
     tip: Point
-    label: Point | None
     corners: list[list[Point]]  # between one curve and the next
 
 
@@ -95,8 +94,7 @@ def _placement(placed: dict[str, Any]) -> Placement:
 
     def route(edge: dict[str, Any]) -> Route:
         tip, *points = map(point, edge["pos"].removeprefix("e,").split())
-        label = point(edge["head_lp"]) if "head_lp" in edge else None
-        return Route([points], tip, label, [])
+        return Route([points], tip, [])
 
     objects, frames = placed.get("objects", []), {}
     for found in objects:
@@ -307,12 +305,11 @@ class _Rows:
         curves = [self._moved(row, self.curves[uses][row]) for row in rows]
         last = rows[-1]
         (tip,) = self._moved(last, [route.tip])
-        label = route.label and self._moved(last, [route.label])[0]
         corners = [
             self._around_to_the_next(uses, row, before[-1], after[0])
             for row, (before, after) in zip(rows, pairwise(curves), strict=False)
         ]
-        return Route(curves, tip, label, corners)
+        return Route(curves, tip, corners)
 
     def _around_to_the_next(self, uses: str, row: int, end: Point, start: Point) -> list[Point]:
         """The corners of the way from the end of a row to the start of the next."""

@@ -7,6 +7,7 @@ place of its own, in which it appears as soon as it is computed.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -217,14 +218,14 @@ class _Layout:
             route = self.placement.routes[edge.uses]
             kind = "edge" if edge.differentiable else "edge constant"
             label = ""
-            if edge.argument and route.label:
-                x, y = route.label
-                label = _text(edge.argument, x, y + 3)
+            if edge.argument:
+                x, y = _beside_the_head(route, self.placement.centers[edge.target])
+                label = _text(edge.argument, x, y)
             arrow = _arrow(route)
             if self.interactive:
                 arrow = f'<g class="forth">{arrow}</g>'
                 if edge.differentiable:  # drawn the other way while gradients come back
-                    arrow += f'<g class="back">{_arrow(_turned(route))}</g>'
+                    arrow += f'<g class="back" display="none">{_arrow(_turned(route))}</g>'
             yield f'<g class="{kind}" data-uses="{edge.uses}">{arrow}{label}</g>'
 
     def _box(self, box: TensorBox) -> str:
@@ -340,6 +341,16 @@ def _at(point: Point) -> str:
     return f"{point[0]:.1f} {point[1]:.1f}"
 
 
+def _beside_the_head(route: Route, target: Point) -> Point:
+    """Where the letter of an argument is: on the outer side of the arrow, before its head."""
+    (x, y), (bx, by) = route.tip, route.curves[-1][-1]
+    length = math.hypot(bx - x, by - y) or 1.0
+    ux, uy = (bx - x) / length, (by - y) / length  # from the tip back
+    outward = ux * (y - target[1]) - uy * (x - target[0])
+    side = 1 if outward > 0 or (outward == 0 and ux < 0) else -1
+    return x + 11 * ux - 6 * side * uy, y + 11 * uy + 6 * side * ux + 3
+
+
 def _turned(route: Route) -> Route:
     """The same edge from its end to its start, with the head there."""
     curves = [curve[::-1] for curve in reversed(route.curves)]
@@ -347,7 +358,7 @@ def _turned(route: Route) -> Route:
     first = [route.tip, route.tip, curves[0][0], *curves[0]]  # a straight piece before it
     curves = [first, *curves[1:-1], last] if len(curves) > 1 else [first[:3] + last]
     corners = [corners[::-1] for corners in reversed(route.corners)]
-    return Route(curves, route.curves[0][0], route.label, corners)
+    return Route(curves, route.curves[0][0], corners)
 
 
 def _shortened(curve: Bezier) -> Bezier:

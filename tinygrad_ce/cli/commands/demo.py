@@ -62,11 +62,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _contents(results: Results) -> dict[str, bytes | None]:
     """What is in the files; None for the pictures where there is no Graphviz."""
-    from ...draw import draw, remember_lines
+    from ...draw import draw
+    from ...draw.source_lines import remember_variables
     from .. import report
 
     row = results.hardest_row
-    with remember_lines():
+    with remember_variables():
         loss, logits = loss_of_row(results.experiment, row)
     (gradient,) = gradients(loss, [logits])
     drawing = draw(loss)
