@@ -75,8 +75,8 @@ def screenshots() -> None:
         chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         for name, loss, step, scheme, width, height in (
-            ("backprop", by_hand(), 12, "light", 1200, 960),
-            ("backprop_dark", network(), 20, "dark", 1200, 1000),
+            ("backprop", by_hand(), 12, "light", 1280, 720),
+            ("backprop_dark", network(), 20, "dark", 1440, 900),
         ):
             page = tg.draw(loss).save(Path(folder) / f"{name}.html")
             tab = browser.new_page(

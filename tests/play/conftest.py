@@ -1,5 +1,7 @@
 """The page, open in a real browser and served as the command serves it."""
 
+import contextlib
+
 import pytest
 from draw.interactive.conftest import browser  # noqa: F401  a fixture
 from play.servers import running
@@ -27,15 +29,11 @@ class Page:
 
     def settled(self):
         """Wait until the page shows the answer to what was last set."""
-        self.wait("document.querySelector('.stage svg') !== null")
-        before = None
-        for _ in range(100):
-            now = self.tab.inner_html("main")
-            if now == before:
-                return
-            before = now
-            self.tab.wait_for_timeout(60)
-        raise AssertionError("the page does not come to rest")
+        self.wait(
+            """document.querySelector("main > section:not([hidden]) .stage svg") !== null
+            && document.getElementById("connection").textContent === "connected"
+            && !document.body.classList.contains("is-waiting")"""
+        )
 
     def lose_connection(self):
         """End the connection as a network does, without a good-bye."""
@@ -54,18 +52,15 @@ class Page:
 
 @pytest.fixture
 def open_page(browser):  # noqa: F811
-    opened, servers = [], []
+    opened = []
+    stack = contextlib.ExitStack()
 
-    def open_page(
-        fragment="", make_session=Session, width=1280, height=900, scheme="light", **more
-    ):
+    def open_page(fragment="", make_session=Session, width=1280, scheme="light"):
+        size = {"width": width, "height": 900}
         context = browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce",
-            **more,
-        )  # fmt: skip
-        with_server = running(make_session)
-        server = with_server.__enter__()
-        servers.append(with_server)
+            viewport=size, color_scheme=scheme, reduced_motion="reduce", accept_downloads=True
+        )
+        server = stack.enter_context(running(make_session))
         page = Page(context.new_page(), server)
         opened.append((page, context))
         page.tab.goto(server.address + fragment)
@@ -78,5 +73,4 @@ def open_page(browser):  # noqa: F811
         assert [url for url in page.requests if not url.startswith((*own, "data:", "blob:"))] == []
         assert page.complaints == []
         context.close()
-    for server in servers:
-        server.__exit__(None, None, None)
+    stack.close()

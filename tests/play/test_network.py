@@ -156,7 +156,7 @@ def test_what_a_frame_shows_is_what_the_engine_computes(seed):
         assert sum(layer["histogram"]["counts"]) == y.size
     # The regions.
     region = np.frombuffer(base64.b64decode(frame["region"]["classes"]), np.uint8)
-    grid = problem.plane.grid(40).astype(problem.X.dtype)
+    grid = problem.plane.grid(made.frames.grid).astype(problem.X.dtype)
     assert np.array_equal(region, model(grid).data.argmax(axis=1))
 
 

@@ -9,8 +9,6 @@ from draw.interactive.conftest import browser  # noqa: F401  a fixture
 from draw.interactive.pages import Opened
 from play.servers import running
 
-from tinygrad_ce.play.network_settings import OPTIMIZERS
-
 CSV = "width,height,kind\n" + "".join(f"{i % 7},{i % 5},{'ab'[i % 2]}\n" for i in range(40))
 
 
@@ -125,8 +123,8 @@ def test_each_setting_reaches_the_engine(open_network):
             ("Seed of the data", 7, "data_seed", 7), ("Activation", "relu", "activation", "relu"),
             ("Scale of the initial weights", 10, "weight_scale", 10.0),
             ("Seed of weights and batches", 3, "seed", 3), ("Batch", 3, "batch", 8),
-            *(("Optimizer", name, "optimizer", name) for name in OPTIMIZERS),
-            *(("Data", name, "data", name) for name in ("circles", "spirals", "iris", "digits")),
+            *(("Optimizer", name, "optimizer", name) for name in ("momentum", "Adam")),
+            *(("Data", name, "data", name) for name in ("spirals", "iris")),
         ]  # fmt: skip
         for label, value, name, expected in changes:
             change(page, label, value)
@@ -259,12 +257,15 @@ def test_an_example_is_chosen_and_its_gradient_stepped_through(open_network):
         page.press("b")
         page.wait_until("document.querySelector('.contribution').textContent.length > 0")
         assert page.text(".contribution").startswith(
-            f"Contribution 1 of {steps}: back through mean"
+            f"Contribution 1 of {steps}, back through mean"
         )
         pending = page.tab.locator(".graph-view .grad.pending")
         assert pending.count() > 5
+        said = []
         for _ in range(steps - 1):
             button(page, "Backward step")
+            said.append(page.text(".contribution"))
+        assert any(re.search(r"through tanh: .* \+= ∂loss/∂(\S+) · \(1 − \1²\)", s) for s in said)
         assert page.text(".contribution").startswith(f"Contribution {steps} of {steps}")
         assert pending.count() == 0
         button(page, "Backward step")

@@ -131,7 +131,8 @@ def test_an_expression_that_is_no_loss_is_refused_and_the_last_one_is_kept(line)
     session = Session()
     frame_of(session, SETTING)
     assert error_of(session, SETTING | {"form": "expression", "expression": line})
-    assert frame_of(session, {"part": "loss", "do": "redraw"})["line"] == FORMS["naive"][0]
+    (code,) = session.handle({"part": "loss", "do": "code"})
+    assert f"loss = {FORMS['naive'][0]}" in code["text"]
 
 
 @pytest.mark.slow
@@ -148,6 +149,8 @@ def test_the_graph_is_drawn_again_only_where_its_structure_is_another():
     assert kinds({"smoothing": 0.2}) == ["frame"]
     assert kinds({"dtype": "float32"}) == ["graph", "frame"]
     assert kinds({"dtype": "float32", "direction": "TB"}) == ["graph", "frame"]
+    assert kinds({"dtype": "float32", "direction": "TB"}) == ["frame"]
+    assert kinds({"dtype": "float32", "direction": "TB", "redraw": True}) == ["graph", "frame"]
 
 
 @pytest.mark.usefixtures("no_layout")

@@ -141,7 +141,7 @@ def is_range(value: Any) -> bool:
     """Whether an array is 0, s, 2s, ..., along one axis."""
     return bool(
         isinstance(value, np.ndarray)
-        and value.dtype == np.int64
+        and value.dtype == np.intp
         and max(value.shape, default=0) == value.size > 1
         and value.flags.c_contiguous
         and value.flat[1] > 0

@@ -354,11 +354,11 @@ def flatten_rows(op: Op, add: Add) -> Op:
     width = math.prod(op.shape[1:])
     table = add(constant_op(np.arange(op.size).reshape(-1, width)))
     table.name = "places_of_rows"
-    picked = np.empty((*rows.shape, width), np.int64)
+    picked = np.empty((*rows.shape, width), np.intp)
     elements = add(op.beside(p.getitem, [table, rows], ((ARRAY_SLOT,),), picked))
     elements.name = "elements"
     n = picked.size
-    places = add(op.beside(p.reshape, [elements], ((n,),), np.empty(n, np.int64)))
+    places = add(op.beside(p.reshape, [elements], ((n,),), np.empty(n, np.intp)))
     values = add(op.beside(p.reshape, [g], ((n,),), np.empty(n, g.dtype)))
     given = ((ARRAY_SLOT,), (op.size,))
     total = add(op.beside(p.scatter, [values, places], given, np.empty(op.size, op.dtype)))
@@ -401,7 +401,7 @@ def expand_row_maxima(op: Op, add: Add) -> Op:
     starts.name = "starts"
     where = add(op.beside(p.argmax, [x], (-1, False), np.empty(n, np.intp)))
     where.name = "places_of_maxima"
-    places = add(op.beside(p.add, [where, starts], (), np.empty(n, np.int64)))
+    places = add(op.beside(p.add, [where, starts], (), np.empty(n, np.intp)))
     places.name = "places_of_maxima"
     found = add(op.beside(take, [x, places], (), np.empty(n, x.dtype)))
     lowest = add(constant_op(x.dtype.type(op.params[1])))

@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from ..arguments import check_choice, check_flag, check_integer
+from ..arguments import check_choice, check_flag, check_integer, check_real
 from ..atomic_files import check_path, write_file
 from ..engine.caller import frame_of_user
 from ..engine.graph import topological_order
@@ -167,10 +167,12 @@ class Drawing:
 
         Raises
         ------
+        TypeError, ValueError
+            A width that is no number from 0 on.
         ImportError, RenderError
             Neither Graphviz nor pygraphviz is installed; or it failed.
         """
-        return self._svg(self._direction, width)
+        return self._svg(self._direction, None if width is None else check_real("width", width, 0))
 
     def _svg(self, direction: str, width: float | None = None) -> str:
         notes = notes_on(self._diagram, self._values, self._grads, heat_maps=True)

@@ -39,7 +39,6 @@ class Route:
 
     curves: list[Bezier]
     tip: Point
-    label: Point | None
     corners: list[list[Point]]  # between one curve and the next
 
 
@@ -54,7 +53,7 @@ class Placement:
     rows: int = 1
 
 
-def size_of(part: OpNode | ScopeFrame) -> Size:
+def part_size(part: OpNode | ScopeFrame) -> Size:
     """Return width and height of an oval or a folded scope."""
     if isinstance(part, OpNode):
         return max(width_of(op_words(part), 10.5) + 20, 30), OP_HEIGHT
@@ -70,7 +69,7 @@ def place(diagram: Diagram, boxes: dict[str, BoxLayout], direction: str) -> Plac
         if isinstance(part, TensorBox):
             width, height = boxes[part.id].width, boxes[part.id].height
         elif isinstance(part, OpNode) or part.folded:
-            width, height = size_of(part)
+            width, height = part_size(part)
         else:
             # Space for the name: a label of as many letters as it has.
             label = "n" * round(width_of(frame_words(part), 11) / 6)
@@ -95,8 +94,7 @@ def _placement(placed: dict[str, Any]) -> Placement:
 
     def route(edge: dict[str, Any]) -> Route:
         tip, *points = map(point, edge["pos"].removeprefix("e,").split())
-        label = point(edge["head_lp"]) if "head_lp" in edge else None
-        return Route([points], tip, label, [])
+        return Route([points], tip, [])
 
     objects, frames = placed.get("objects", []), {}
     for found in objects:
@@ -307,12 +305,11 @@ class _Rows:
         curves = [self._moved(row, self.curves[uses][row]) for row in rows]
         last = rows[-1]
         (tip,) = self._moved(last, [route.tip])
-        label = route.label and self._moved(last, [route.label])[0]
         corners = [
             self._around_to_the_next(uses, row, before[-1], after[0])
             for row, (before, after) in zip(rows, pairwise(curves), strict=False)
         ]
-        return Route(curves, tip, label, corners)
+        return Route(curves, tip, corners)
 
     def _around_to_the_next(self, uses: str, row: int, end: Point, start: Point) -> list[Point]:
         """The corners of the way from the end of a row to the start of the next."""

@@ -7,6 +7,7 @@ place of its own, in which it appears as soon as it is computed.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -26,8 +27,8 @@ from .placement import (
     Point,
     Rectangle,
     Route,
+    part_size,
     place,
-    size_of,
     split_at,
     wrap,
     wrap_to_fit,
@@ -40,7 +41,7 @@ HEAD = 6.0  # the length of an arrow's head
 
 # Where the page shows the graph on a screen of 1440 × 900, and the smallest factor at which its
 # numbers, of size 10, are legible.
-STAGE = (1036.0, 744.0)
+STAGE = (1006.0, 736.0)
 LEGIBLE = 0.9
 
 
@@ -153,8 +154,8 @@ class _Layout:
 
     def _sizes(self) -> dict[str, tuple[float, float]]:
         sizes = {name: (box.width, box.height) for name, box in self.boxes.items()}
-        sizes |= {op.id: size_of(op) for op in self.diagram.ops}
-        return sizes | {f.id: size_of(f) for f in self.diagram.frames if f.folded}
+        sizes |= {op.id: part_size(op) for op in self.diagram.ops}
+        return sizes | {f.id: part_size(f) for f in self.diagram.frames if f.folded}
 
     def wrap(self, width: float) -> None:
         """Go on in another row where it is wider than this."""
@@ -200,7 +201,7 @@ class _Layout:
 
     def _fold(self, frame: ScopeFrame) -> str:
         x, y = self.placement.centers[frame.id]
-        (width, _), label = size_of(frame), f"folded, {count_words(frame)}: open it"
+        (width, _), label = part_size(frame), f"folded, {count_words(frame)}: open it"
         left, top, bottom = x - width / 2, y - FOLD_HEIGHT / 2, y + FOLD_HEIGHT / 2
         tab = f"M{left:.1f} {top:.1f}h{width * 0.4:.1f}l4 5"
         outline = f'<path d="{tab}H{left + width:.1f}V{bottom:.1f}H{left:.1f}z"/>'
@@ -208,7 +209,7 @@ class _Layout:
 
     def _op(self, op: OpNode) -> str:
         x, y = self.placement.centers[op.id]
-        rx, ry = size_of(op)[0] / 2, OP_HEIGHT / 2
+        rx, ry = part_size(op)[0] / 2, OP_HEIGHT / 2
         oval = f'<ellipse cx="{x:.1f}" cy="{y:.1f}" rx="{rx:.1f}" ry="{ry:g}"/>'
         return self._group("primitive", op.id, oval + _text(escape(op_words(op)), x, y + 3.8))
 
@@ -217,14 +218,14 @@ class _Layout:
             route = self.placement.routes[edge.uses]
             kind = "edge" if edge.differentiable else "edge constant"
             label = ""
-            if edge.argument and route.label:
-                x, y = route.label
-                label = _text(edge.argument, x, y + 3)
+            if edge.argument:
+                x, y = _beside_the_head(route, self.placement.centers[edge.target])
+                label = _text(edge.argument, x, y)
             arrow = _arrow(route)
             if self.interactive:
                 arrow = f'<g class="forth">{arrow}</g>'
                 if edge.differentiable:  # drawn the other way while gradients come back
-                    arrow += f'<g class="back">{_arrow(_turned(route))}</g>'
+                    arrow += f'<g class="back" display="none">{_arrow(_turned(route))}</g>'
             yield f'<g class="{kind}" data-uses="{edge.uses}">{arrow}{label}</g>'
 
     def _box(self, box: TensorBox) -> str:
@@ -340,6 +341,16 @@ def _at(point: Point) -> str:
     return f"{point[0]:.1f} {point[1]:.1f}"
 
 
+def _beside_the_head(route: Route, target: Point) -> Point:
+    """Where the letter of an argument is: on the outer side of the arrow, before its head."""
+    (x, y), (bx, by) = route.tip, route.curves[-1][-1]
+    length = math.hypot(bx - x, by - y) or 1.0
+    ux, uy = (bx - x) / length, (by - y) / length  # from the tip back
+    outward = ux * (y - target[1]) - uy * (x - target[0])
+    side = 1 if outward > 0 or (outward == 0 and ux < 0) else -1
+    return x + 11 * ux - 6 * side * uy, y + 11 * uy + 6 * side * ux + 3
+
+
 def _turned(route: Route) -> Route:
     """The same edge from its end to its start, with the head there."""
     curves = [curve[::-1] for curve in reversed(route.curves)]
@@ -347,7 +358,7 @@ def _turned(route: Route) -> Route:
     first = [route.tip, route.tip, curves[0][0], *curves[0]]  # a straight piece before it
     curves = [first, *curves[1:-1], last] if len(curves) > 1 else [first[:3] + last]
     corners = [corners[::-1] for corners in reversed(route.corners)]
-    return Route(curves, route.curves[0][0], route.label, corners)
+    return Route(curves, route.curves[0][0], corners)
 
 
 def _shortened(curve: Bezier) -> Bezier:

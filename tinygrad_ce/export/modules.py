@@ -6,11 +6,12 @@ the table had them. They need nothing of this package.
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable
 from importlib.resources import files
-from typing import Any
 
+from ..compiler.codegen.c.names import c_comment
 from ..compiler.codegen.c.portable import generate_portable_c
 from ..compiler.codegen.literals import docstring, filled
 from ..compiler.codegen.printer import generate_source
@@ -20,7 +21,10 @@ from ..nn import Checkpoint
 from .prediction import Column, Prediction, prediction_of, program_of_constants
 
 WIDTH = 96
-C_HEADERS = ("math.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "string.h")
+_ABOUT_FUNCTION = (
+    '"""Return the probabilities (n, C) of rows of numbers (n, d), as the only one of a tuple."""'
+)
+C_HEADERS = ("float.h", "math.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "string.h")
 
 
 def numpy_module(checkpoint: Checkpoint) -> str:
@@ -44,7 +48,7 @@ def numpy_module(checkpoint: Checkpoint) -> str:
         program_of_constants(recorded, prediction.names), Plan(), "probabilities"
     )
     columns = "\n".join(_python_column(column) for column in prediction.columns)
-    classes = _lines(map(repr, prediction.class_names))
+    classes = _lines(map(python_string, prediction.class_names))
     lists = f"COLUMNS = [\n{columns}\n]\nCLASSES = [\n{classes}\n]\n"
     head = "\n".join(docstring(_description(prediction, "numpy").split("\n")))
     imports, _, rest = source.text.partition("import numpy as np\n")
@@ -52,6 +56,7 @@ def numpy_module(checkpoint: Checkpoint) -> str:
     standard = [line for line in imports.split("\n") if line and line not in future]
     standard = sorted({"import csv", "import sys", *standard})
     above = [head, "", *(f"{line}\n" for line in future), *standard, "", "import numpy as np", ""]
+    rest = re.sub(r'"""One call.*?"""', _ABOUT_FUNCTION, rest, count=1, flags=re.DOTALL)
     return "\n".join([*above, lists]) + rest.lstrip("\n") + _template("predict.py.txt", prediction)
 
 
@@ -74,7 +79,7 @@ def c_file(checkpoint: Checkpoint) -> str:
     recorded = prediction.record(dtype=float, fixed=True)
     function = generate_portable_c(program_of_constants(recorded, prediction.names), "predict")
     comment = "\n".join(f" * {line}".rstrip() for line in _description(prediction, "c").split("\n"))
-    head = f"/*\n{comment.replace('*/', '* /')}\n */\n"
+    head = f"/*\n{c_comment(comment)}\n */\n"
     includes = "".join(f"#include <{name}>\n" for name in C_HEADERS)
     declarations = (
         "void predict(const double *row, double *probabilities);\n"
@@ -125,14 +130,18 @@ def _lines(items: Iterable[str]) -> str:
 
 
 def _python_column(column: Column) -> str:
-    given: dict[str, Any] = {
-        "name": column.name,
-        "categories": column.categories and list(column.categories),
-        "width": column.width,
-        "missing": column.missing and list(column.missing),
-    }
-    lines = [f'        "{key}": {value!r},' for key, value in given.items()]
+    given = {"name": python_string(column.name), "categories": "None", "width": f"{column.width}"}
+    if column.categories is not None:
+        given["categories"] = f"[{', '.join(map(python_string, column.categories))}]"
+    given["missing"] = f"{column.missing and list(column.missing)}"
+    lines = [f'        "{key}": {value},' for key, value in given.items()]
     return "\n".join(["    {", *lines, "    },"])
+
+
+def python_string(text: str) -> str:
+    """A text as a literal of Python, in double quotes where nothing has to be escaped."""
+    plain = text.isprintable() and not {'"', "\\"} & {*text}
+    return f'"{text}"' if plain else repr(text)
 
 
 # ── C ─────────────────────────────────────────────────────────────────────────────────────────────

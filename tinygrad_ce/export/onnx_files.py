@@ -184,7 +184,11 @@ def called(model: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _as_tuple(example: Any) -> tuple[Any, ...]:
-    return example if isinstance(example, tuple) else (example,)
+    if not isinstance(example, tuple):
+        return (example,)
+    if not example:
+        raise ValueError("an example of an input, or a tuple of several: got an empty tuple")
+    return example
 
 
 def _name_of(function: Any) -> str:

@@ -254,9 +254,8 @@ class Graph:
             The checker has found a fault, or the file would be larger than 2 GB.
         """
         helper = onnx().helper
-        graph = helper.make_graph(
-            self.nodes, printable(name), self.inputs, self.outputs, self.constants
-        )
+        nodes, constants = self._used()
+        graph = helper.make_graph(nodes, printable(name), self.inputs, self.outputs, constants)
         model = helper.make_model(
             graph,
             producer_name="tinygrad_ce",
@@ -270,6 +269,16 @@ class Graph:
         except Exception as error:  # of protobuf and of the checker, which have no common class
             raise ValueError(f"{printable(name)} makes no file of ONNX: {error}") from error
         return content
+
+    def _used(self) -> tuple[list[Any], list[Any]]:
+        """The nodes and constants from which outputs are made, and the defaults of inputs."""
+        needed = {x.name for x in (*self.inputs, *self.outputs)}
+        nodes = []
+        for node in reversed(self.nodes):
+            if not needed.isdisjoint(node.output):
+                needed.update(node.input)
+                nodes.append(node)
+        return nodes[::-1], [x for x in self.constants if x.name in needed]
 
 
 def _typed(name: str, dtype: Any, shape: Sequence[Any]) -> Any:

@@ -13,6 +13,7 @@ from ..compiler.ir import Program
 from ..compiler.outside_state import RecordingError
 from ..compiler.passes import simplify
 from ..data import Standardizer
+from ..engine.context import scope
 from ..engine.tensor import Tensor
 from ..functional import softmax
 from ..nn import Checkpoint, Module
@@ -83,17 +84,11 @@ class Prediction:
 
     def function(self, dtype: Any = None) -> Callable[[Any], dict[str, Tensor]]:
         """Return the function that is recorded, which does what `Checkpoint.predict_proba` does."""
-        standardizer, model = self.standardizer, self.model
-        parameters = model.parameters()
+        model, parameters = self.model, self.model.parameters()
+        standardize = _standardize(self.standardizer)
 
         def probabilities(X: Any) -> dict[str, Tensor]:
-            rows = X
-            if standardizer is not None:
-                assert standardizer.mean is not None
-                assert standardizer.std is not None
-                constant = standardizer.std == 0
-                rows = (X - standardizer.mean) / np.where(constant, 1, standardizer.std)
-                rows = np.where(constant, 0, rows) if constant.any() else rows
+            rows = standardize(X)
             rows = rows.astype(parameters[0].dtype) if parameters else rows
             found = softmax(model(rows))
             return {"probabilities": found if dtype is None else found.astype(dtype)}
@@ -117,6 +112,22 @@ def prediction_of(checkpoint: Checkpoint) -> Prediction:
         )
     columns = tuple(map(_column, encoder.columns))
     return Prediction(columns, encoder.class_names, checkpoint.model, checkpoint.standardizer)
+
+
+def _standardize(standardizer: Standardizer | None) -> Callable[[Any], Any]:
+    """What `Standardizer.transform` does, on Tensors."""
+    if standardizer is None or standardizer.mean is None or standardizer.std is None:
+        return lambda X: X
+    constant = standardizer.std == 0
+    mean = Tensor(standardizer.mean, name="mean")
+    std = Tensor(np.where(constant, 1, standardizer.std), name="std")
+
+    @scope("standardize")
+    def standardize(X: Any) -> Any:
+        rows = (X - mean) / std
+        return np.where(constant, 0, rows) if constant.any() else rows
+
+    return standardize
 
 
 def _column(column: Any) -> Column:

@@ -15,7 +15,7 @@ from ..engine.names import printable
 from ..engine.tensor import Tensor, as_tensor
 from ..engine.transforms import gradients_where_reached
 from .live_graph import LiveGraph
-from .messages import Message, Schema, as_json, choice, items, real
+from .messages import Message, Schema, as_json, choice, flag, items, optional, real
 
 MOST_TENSORS, MOST_NUMBERS = 12, 64  # that can be moved
 LARGEST = 1e6
@@ -38,8 +38,8 @@ class Computation:
         "set": {
             "values": items(items(real(-LARGEST, LARGEST), 0, MOST_NUMBERS), 0, MOST_TENSORS),
             "direction": choice(("LR", "TB")),
+            "redraw": optional(flag()),
         },
-        "redraw": {},
         "freeze": {},
         "code": {},
     }
@@ -74,11 +74,10 @@ class Computation:
                 return [{"kind": "frozen", "html": draw(self._compute()[1]).html()}]
             case "code":
                 return [{"kind": "code", "text": self._code()}]
-            case "redraw":
-                self._graph.forget()
-            case _:
-                self._set(message["values"])
-                self._direction = message["direction"]
+        self._set(message["values"])
+        self._direction = message["direction"]
+        if message.get("redraw"):
+            self._graph.forget()
         tensors, output = self._compute()
         drawings, numbers = self._graph.replies(output, self._direction)
         return [*drawings, {"kind": "frame", "tensors": numbers, **_observe(tensors, output)}]

@@ -25,9 +25,10 @@ from .training import Training
 
 Array = NDArray[Any]
 
-GRID = 40  # cells along each side of the plane
+GRID = 40  # cells along each side of a plane of two features
+SLICE_GRID = 28  # and of one through more
 MAX_CELLS = 64  # of a heat map, along each side
-MAX_PROBED = 256  # examples of which activations are shown
+MAX_PROBED = 200  # examples of which activations are shown
 MAX_ROWS = 24  # examples in the heat map of an activation
 MAX_SEEN = 600  # points of the training set in the plot, and of the test set
 
@@ -45,7 +46,8 @@ class Frames:
         self.training, self.problem = training, training.problem
         self.model = deepcopy(training.model).eval()
         X = self.problem.X
-        self._grid = self.problem.plane.grid(GRID).astype(X.dtype).reshape(-1, *X.shape[1:])
+        self.grid = GRID if self.problem.n_features <= 2 else SLICE_GRID
+        self._cells = self.problem.plane.grid(self.grid).astype(X.dtype).reshape(-1, *X.shape[1:])
         self._probe = X[:MAX_PROBED]
         self.example = 0
 
@@ -72,7 +74,7 @@ class Frames:
             "image": _image_shape(problem.n_features),
             "train": _points(plane.project(problem.X[:MAX_SEEN]), problem.y[:MAX_SEEN]),
             "test": self._test_points(),
-            "grid": GRID,
+            "grid": self.grid,
             "parameters": [
                 {
                     "name": name,
@@ -194,7 +196,7 @@ class Frames:
     def _region(self) -> dict[str, str]:
         """The class that the model says at each cell of the plane, and how sure it is."""
         with no_grad():
-            p = F.softmax(as_tensor(self.model(self._grid))).data
+            p = F.softmax(as_tensor(self.model(self._cells))).data
         sure = np.nan_to_num(p.max(axis=1))
         return {
             "classes": _base64(p.argmax(axis=1).astype(np.uint8)),

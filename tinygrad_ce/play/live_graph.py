@@ -50,7 +50,9 @@ class LiveGraph:
         new = []
         structure = direction, _structure_of(nodes, gradients)
         if structure != self._structure:
-            new = [_drawing(diagram_of([output], gradients=False), gradients, direction)]
+            names = {node.index: node.name for node in nodes if node.name}
+            diagram = diagram_of([output], None, names, gradients=False)
+            new = [_drawing(diagram, gradients, direction)]
             self._structure = structure
         numbers = {}
         for i, node in enumerate(nodes):

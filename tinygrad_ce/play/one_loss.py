@@ -16,7 +16,7 @@ from ..engine.tensor import Tensor
 from ..verify import decimal_reference
 from . import expression
 from .live_graph import LiveGraph
-from .messages import Message, Schema, as_json, choice, integer, items, optional, real, text
+from .messages import Message, Schema, as_json, choice, flag, integer, items, optional, real, text
 
 LEAST_CLASSES, MOST_CLASSES = 2, 9
 LARGEST = 1_000.0  # logit, either way
@@ -124,8 +124,8 @@ class OneLoss:
             "expression": optional(text(expression.MAX_LENGTH)),
             "dtype": choice(DTYPES),
             "direction": choice(("LR", "TB")),
+            "redraw": optional(flag()),
         },
-        "redraw": {},
         "freeze": {},
         "code": {},
     }
@@ -141,13 +141,11 @@ class OneLoss:
                 return [{"kind": "frozen", "html": draw(self._setting.compute()[1]).html()}]
             case "code":
                 return [{"kind": "code", "text": code_of(self._setting)}]
-            case "redraw":
-                self._graph.forget()
-                setting = self._setting
-            case _:
-                known = {field.name for field in fields(Setting)}
-                setting = Setting(**{k: v for k, v in message.items() if k in known})
+        known = {field.name for field in fields(Setting)}
+        setting = Setting(**{k: v for k, v in message.items() if k in known})
         z, loss = setting.compute()
+        if message.get("redraw"):
+            self._graph.forget()
         drawings, numbers = self._graph.replies(loss, setting.direction)
         self._setting = setting
         return [*drawings, {"kind": "frame", "tensors": numbers, **observe(setting, z, loss)}]

@@ -63,17 +63,20 @@ def run(arguments: argparse.Namespace) -> int:
 def _contents(results: Results) -> dict[str, bytes | None]:
     """What is in the files; None for the pictures where there is no Graphviz."""
     from ...draw import draw
+    from ...draw.source_lines import remember_variables
     from .. import report
 
     row = results.hardest_row
-    loss, logits = loss_of_row(results.experiment, row)
+    with remember_variables():
+        loss, logits = loss_of_row(results.experiment, row)
     (gradient,) = gradients(loss, [logits])
     drawing = draw(loss)
+    svg: str | None = None
+    steps: str | None = None
     try:
         svg, steps = drawing.svg(report.GRAPH_WIDTH), drawing.html()
     except (ImportError, RuntimeError) as error:
         print(f"no picture of the graph, only loss.dot: {error}", file=sys.stderr)
-        svg = steps = None
     return {
         "index.html": report.render_page(results, row, gradient[0], svg).encode(),
         "backprop.html": None if steps is None else steps.encode(),

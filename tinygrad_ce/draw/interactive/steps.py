@@ -25,8 +25,8 @@ from .. import formatting as text
 from .. import formulas
 from ..diagram import kind_of
 from ..formulas import Tree
-from ..names import Names, expression
-from ..source_lines import line_of
+from ..names import Names, expression, scope_results
+from ..source_lines import assigned_names, line_of
 from .array_pool import Pool
 from .contributions import Contribution, contributions
 
@@ -79,10 +79,15 @@ class Trace:
             is_number = source.primitive is None and source.ndim == 0
             return names[source] or (text.number(source.data[()]) if is_number else "")
 
-        written = []
+        results, written = scope_results(self.nodes), []
+        internal = assigned_names(self.nodes, in_package=True)
         for node in self.nodes:
-            written.append(names[node] or expression(node, name_of) or "")
-            names[node] = written[-1]
+            names[node] = (
+                names[node]
+                or expression(node, name_of, *results.get(node, ()))
+                or internal.get(node.index, "")
+            )
+            written.append(names[node])
         numbered = zip(self.nodes, text.number_duplicates(written), strict=True)
         return {node: name or self.id[node] for node, name in numbered}
 

@@ -7,7 +7,10 @@ import { directionFor, liveGraph } from "./live_graph.js";
 export function create(root, play) {
   let inputs = []; // what can be moved, with the values that were moved to
   let wanted = null; // values of an address, until the inputs are known
-  const sending = latest(() => play.send("set", { values: inputs.map((input) => input.values), direction: directionFor(stage) }));
+  let stale = true; // whether there is a graph to put numbers into
+  const sending = latest(() => play.send("set", {
+    values: inputs.map((input) => input.values), direction: directionFor(stage), redraw: stale,
+  }));
 
   const table = el("div", { class: "card numbers", role: "table", "aria-label": "Numbers" });
   const output = el("p", { class: "verdict", role: "status" });
@@ -69,8 +72,11 @@ export function create(root, play) {
   return {
     start(state) {
       wanted = state.values ? state.values.split(";").map((list) => list.split(",").map(Number)) : null;
-      sending.reset();
       play.send("describe");
+    },
+    lost() {
+      stale = true;
+      sending.reset();
     },
     receive(reply) {
       if (reply.kind === "graph") graph.draw(reply);
@@ -83,10 +89,10 @@ export function create(root, play) {
         });
         build();
         show();
-        play.send("redraw");
         sending.request();
       }
       if (reply.kind !== "frame") return;
+      stale = false;
       graph.update(reply.tensors);
       output.textContent = `output ${reply.output}`;
       const all = reply.gradients.flat().map((g) => Math.abs(g)).filter(Number.isFinite);

@@ -2,21 +2,28 @@
 
 export function latest(send) {
   let waiting = false, again = false;
+  const wait = (for_answer) => {
+    waiting = for_answer;
+    document.body.classList.toggle("is-waiting", waiting);
+  };
   return {
     /** Send now, or as soon as the answer is here. */
     request() {
       if (waiting) again = true;
-      else waiting = send();
+      else wait(send());
     },
     /** The answer, or a refusal, is here. */
     answered() {
-      waiting = false;
+      wait(false);
       if (again) {
         again = false;
         this.request();
       }
     },
-    /** There is no answer to wait for: the connection is a new one. */
-    reset() { waiting = again = false; },
+    /** The connection is lost, and with it what was under way. */
+    reset() {
+      again = false;
+      wait(false);
+    },
   };
 }

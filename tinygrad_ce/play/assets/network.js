@@ -22,6 +22,7 @@ export function create(root, play) {
   let charts = {};
   let replay = false;
   let requests = 0;
+  let even = false; // a frame
   let drawn = []; // points, by hand
   let wanted = 0; // the example of the address, until there is a training
 
@@ -208,7 +209,7 @@ export function create(root, play) {
       listClasses();
       for (const control of [exportButton, backButton, restart]) control.disabled = replay;
       say("");
-      if (settings.data === "drawn" && reply.request === requests) paint(settings.drawn.map((point) => [...point]));
+      if (settings.data === "drawn" && reply.request === requests && !plot.drawing) paint(settings.drawn.map((point) => [...point]));
       setPlaying(reply.playing);
     },
     graph: (reply) => graph.start(reply),
@@ -270,7 +271,13 @@ export function create(root, play) {
 
   function show() {
     if (!frame || !known) return;
-    for (const [section, draw] of drawings) if (inView.has(section)) draw();
+    // While it plays, what is beside the plot is drawn at every other frame.
+    even = !even;
+    let other = even;
+    for (const [section, draw] of drawings) {
+      if (inView.has(section) && (!playing || section === plot.root || other)) draw();
+      other = !other;
+    }
     showExample();
     Object.assign(scrub, { min: frame.first, max: frame.last, value: frame.step });
     scrub.setAttribute("aria-valuetext", `step ${frame.step} of ${frame.last}`);
@@ -289,8 +296,8 @@ export function create(root, play) {
     [plot.root, () => plot.show(frame)],
     [layers.root, () => layers.show(frame)],
     [graph.view, () => graph.show(frame.example)],
-    [lossChart, showCurves],
-    [ratioChart, showCurves],
+    [ratioChart, showRatios],
+    [lossChart, showLosses],
     [questions.root, showQuestions],
   ]);
   const inView = new Set();
@@ -311,16 +318,19 @@ export function create(root, play) {
     questions.show({ ...frame, lr: rate }, settings.optimizer);
   }
 
-  function showCurves() {
-    const { steps, losses, test_losses: tests, ratios } = curves;
-    const at = frame.step;
+  function showLosses() {
+    const { steps, losses, test_losses: tests } = curves;
     charts.loss = drawCurves(lossChart, {
-      steps, lines: [losses, tests], colors: ["#c85200", "#4b9fd5"], dashes: [[], [5, 3]], at, scale: "log",
+      steps, lines: [losses, tests], colors: ["#c85200", "#4b9fd5"], dashes: [[], [5, 3]], at: frame.step, scale: "log",
     });
+  }
+
+  function showRatios() {
+    const { steps, ratios } = curves;
     const count = ratios.at(-1)?.length ?? 0;
     charts.ratio = drawCurves(ratioChart, {
       steps, lines: Array.from({ length: count }, (_, i) => ratios.map((row) => row[i])),
-      colors: Array.from({ length: count }, (_, i) => lineColor(i)), at, scale: "linear", guide: -3,
+      colors: Array.from({ length: count }, (_, i) => lineColor(i)), at: frame.step, scale: "linear", guide: -3,
     });
   }
 

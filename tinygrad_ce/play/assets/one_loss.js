@@ -15,13 +15,13 @@ const DEFAULTS = {
 
 export function create(root, play) {
   const setting = structuredClone(DEFAULTS);
-  let frame = null;
+  let frame = null, stale = true; // whether there is a graph to put numbers into
   const sending = latest(() => play.send("set", message()));
 
   function message() {
     const { logits, label, smoothing, soft, form, dtype, expression } = setting;
     const more = { ...(soft && { soft }), ...(form === "expression" && { expression }) };
-    return { logits, label, smoothing, form, dtype, direction: directionFor(stage), ...more };
+    return { logits, label, smoothing, form, dtype, direction: directionFor(stage), redraw: stale, ...more };
   }
 
   /** Change what is set, and show it at once; the numbers follow. */
@@ -206,14 +206,17 @@ export function create(root, play) {
     start(state) {
       Object.assign(setting, read(state));
       showControls();
-      sending.reset();
-      play.send("redraw");
       sending.request();
+    },
+    lost() {
+      stale = true;
+      sending.reset();
     },
     receive(reply) {
       if (reply.kind === "graph") graph.draw(reply);
       if (reply.kind !== "frame") return;
       frame = reply;
+      stale = false;
       refusal.hidden = true;
       expression.removeAttribute("aria-invalid");
       showFrame();

@@ -21,6 +21,7 @@ const connection = connect({
   },
   received,
   lost: () => {
+    for (const name of started) parts[name].lost?.();
     started = new Set();
     $("connection").textContent = "connection lost, trying again…";
     document.body.classList.add("is-lost");
@@ -109,8 +110,9 @@ $("tabs").addEventListener("keydown", (event) => {
 
 /* ── The address ────────────────────────────────────────────────────────────────────────────── */
 
-function readAddress() {
-  const { part, ...state } = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
+function readAddress(address = location.href) {
+  const { hash } = new URL(address);
+  const { part, ...state } = Object.fromEntries(new URLSearchParams(hash.slice(1)));
   return { part, [part]: state };
 }
 
@@ -125,10 +127,12 @@ function writeAddress() {
   }, 250);
 }
 
-addEventListener("hashchange", () => {
-  Object.assign(states, readAddress());
+addEventListener("hashchange", (event) => {
+  clearTimeout(writing); // what was to be written is older
+  writing = null;
+  Object.assign(states, readAddress(event.newURL));
   if (!(states.part in MODULES)) return;
-  started.delete(states.part);
+  if (started.has(states.part)) parts[states.part].start(states[states.part], true);
   show(states.part);
 });
 

@@ -16,7 +16,7 @@ from ....engine.primitives import Primitive
 from ...ir import Op, Program
 from ..literals import filled
 from . import helpers
-from .expressions import FAST_EXPRESSIONS, FLOATS, TYPES, Style, literal
+from .expressions import FLOATS, TYPES, Style, literal
 from .lowering import lower
 from .printer import _Printer, _size
 from .schedule import Stage
@@ -34,8 +34,8 @@ _OF_TWO = {p.power: "pow", p.float_power: "pow", p.hypot: "hypot", p.arctan2: "a
 FUNCTIONS: dict[Primitive | None, str] = {
     **{primitive: f"{name}{{f}}({{0}})" for primitive, name in _OF_LIBRARY.items()},
     **{primitive: f"{name}{{f}}({{0}}, {{1}})" for primitive, name in _OF_TWO.items()},
-    p.maximum: FAST_EXPRESSIONS[p.maximum],
-    p.minimum: FAST_EXPRESSIONS[p.minimum],
+    p.maximum: "larger_{type}({0}, {1})",
+    p.minimum: "smaller_{type}({0}, {1})",
     p.logaddexp: "log_of_sum_{type}({0}, {1})",
 }
 PORTABLE = Style(MappingProxyType(FUNCTIONS), MappingProxyType({}), fewest_rows=1)
@@ -55,6 +55,22 @@ RESERVED = {
     for suffix in ("", "f", "l")
 }
 
+LARGER = r"""
+/* The larger of two numbers; nan if one is. */
+static REAL larger_REAL(REAL a, REAL b)
+{
+    return a > b || a != a ? a : b;
+}
+"""
+
+SMALLER = r"""
+/* The smaller of two numbers; nan if one is. */
+static REAL smaller_REAL(REAL a, REAL b)
+{
+    return a < b || a != a ? a : b;
+}
+"""
+
 LOG_OF_SUM = r"""
 /* log(exp(a) + exp(b)) without overflow. */
 static REAL log_of_sum_REAL(REAL a, REAL b)
@@ -65,18 +81,19 @@ static REAL log_of_sum_REAL(REAL a, REAL b)
 """
 
 MATMUL = r"""
-/* The product of a matrix of n × k and one of k × m. Of a transposed operand, the rows lie in
-   memory as columns. */
-static void matmul_REAL(REAL *out, const REAL *a, int a_transposed, const REAL *b, int b_transposed,
-                        npy_intp n, npy_intp k, npy_intp m)
+/* The product of a matrix of n × k and one of k × m. As for BLAS, an operand is 'T' if it is the
+   transpose of what lies in memory, else 'N'. */
+static void matmul_REAL(
+    REAL *out, const REAL *a, char a_is, const REAL *b, char b_is,
+    npy_intp n, npy_intp k, npy_intp m)
 {
     for (npy_intp i = 0; i < n; i++) {
         for (npy_intp j = 0; j < m; j++)
             out[m * i + j] = 0;
         for (npy_intp l = 0; l < k; l++) {
-            const REAL factor = a[a_transposed ? n * l + i : k * i + l];
+            const REAL factor = a[a_is == 'T' ? n * l + i : k * i + l];
             for (npy_intp j = 0; j < m; j++)
-                out[m * i + j] += factor * b[b_transposed ? k * j + l : m * l + j];
+                out[m * i + j] += factor * b[b_is == 'T' ? k * j + l : m * l + j];
         }
     }
 }
@@ -94,6 +111,9 @@ static REAL FUNCTION_of_REAL(const REAL *x, npy_intp n)
 }
 """
 
+OWN_FUNCTIONS: dict[Primitive | None, str] = {
+    p.maximum: LARGER, p.minimum: SMALLER, p.logaddexp: LOG_OF_SUM,
+}  # fmt: skip
 PLAIN = {"npy_intp": "ptrdiff_t", "npy_int64": "int64_t", "npy_uint64": "uint64_t",
          "npy_bool": "unsigned char"}  # fmt: skip
 
@@ -155,7 +175,7 @@ class _PortablePrinter(_Printer):
 
     def need(self, text: str, ctype: str = "", function: str = "") -> None:
         """Let the source hold a helper, without NumPy's loops."""
-        if text in (helpers.KEEP, helpers.PACK, helpers.BINARY):
+        if text in (helpers.PACK, helpers.BINARY):
             return
         if text == helpers.EXTREME:
             text = EXTREME.replace("SIGN", ">" if function == "maximum" else "<")
@@ -165,8 +185,8 @@ class _PortablePrinter(_Printer):
         self.need(text, ctype, function)
 
     def expression(self, op: Op, places: list[str], index: object = None) -> str:
-        if op.primitive is p.logaddexp:
-            self.need(LOG_OF_SUM, TYPES[op.dtype])
+        if op.primitive in OWN_FUNCTIONS:
+            self.need(OWN_FUNCTIONS[op.primitive], TYPES[op.dtype])
         return super().expression(op, places, index)  # type: ignore[arg-type]
 
     def read_inputs(self, inputs: list[Op]) -> None:
@@ -183,6 +203,9 @@ class _PortablePrinter(_Printer):
         start = f"static const {TYPES[op.dtype]} {name}[{_size(op)}] = {{"
         self.statics.append("\n".join([start, *filled(values, "    "), "};"]))
 
+    def make_results(self) -> None:
+        """There is one, and memory for it."""
+
     def place_object(self, op: Op) -> None:
         self.texts[op] = self.output
 
@@ -191,7 +214,7 @@ class _PortablePrinter(_Printer):
         if self.texts.get(self.schedule.source(result)) != self.output:
             self.refuse(result)
 
-    def called(self, ops: list[Op], inputs: list[Op], outputs: list[Op]) -> NoReturn:
+    def called(self, name: str, ops: list[Op], inputs: list[Op], outputs: list[Op]) -> NoReturn:
         self.refuse(ops[0])
 
     def write_check(self, stage: Stage) -> None:
