@@ -251,7 +251,8 @@ def test_the_questions_are_asked_and_can_be_tried(open_page):
 
 
 @pytest.mark.parametrize(
-    ("width", "scheme"), [(1280, "light"), (1280, "dark"), (900, "light"), (375, "dark")]
+    ("width", "scheme"),
+    [(1280, "light"), (1280, "dark"), (900, "light"), (375, "dark"), (320, "light")],
 )
 def test_fits_the_window_in_light_and_dark(open_page, tmp_path, width, scheme):
     page = open_page(

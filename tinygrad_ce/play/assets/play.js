@@ -23,7 +23,7 @@ const connection = connect({
   lost: () => {
     for (const name of started) parts[name].lost?.();
     started = new Set();
-    $("connection").textContent = "connection lost, trying again…";
+    $("connection").textContent = "connection lost, trying again… Is tinygrad-ce play still running?";
     document.body.classList.add("is-lost");
   },
 });
