@@ -160,7 +160,7 @@ class Tensor(Node, NotOfTensors):
 
     The twenty things that one needs; all else is called as in NumPy::
 
-        x = tg.Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)  # an array to differentiate by
+        x = tg.Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)  # is to get a gradient
         x.name = "x"  # what drawings and messages call it
         x.shape, x.ndim, x.size
         x.dtype
@@ -614,7 +614,7 @@ class Tensor(Node, NotOfTensors):
         return np.array(self.data, dtype=dtype) if copy or dtype is not None else self.data
 
     def __dlpack__(self, *, copy: bool | None = None, **options: Value) -> Value:
-        if copy is False:
+        if copy is not None and not check_flag("copy", copy):
             raise BufferError("a Tensor shares its memory with nobody: use copy=None or True")
         return self.__array__(copy=True).__dlpack__(**options)
 
