@@ -330,7 +330,7 @@ def test_any_address_shows_a_page(open_page):
         page.tab.goto("about:blank")
         page.tab.goto(page.server.address + fragment)
         if "expression" in fragment:
-            page.wait("!document.getElementById('expression-error')?.hidden")
+            page.wait("document.getElementById('expression-error')?.hidden === false")
         else:
             page.settled()
         assert page.tab.is_visible("#loss .controls"), fragment
