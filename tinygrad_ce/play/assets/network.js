@@ -395,6 +395,7 @@ export function create(root, play) {
     },
     receive: (reply) => RECEIVE[reply.kind]?.(reply),
     refused() {
+      setPlaying(false); // as the session has stopped
       if (known) controls.set(settings, known.given, replay);
       return false;
     },
