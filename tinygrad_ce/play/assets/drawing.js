@@ -178,7 +178,8 @@ function stroke(context, points) {
 function ticksOf(low, high, scale) {
   if (scale === "log") {
     const found = [];
-    for (let e = Math.floor(low); e <= Math.ceil(high); e++)
+    const decades = Math.ceil((high - low) / 5); // from one tick to the next
+    for (let e = Math.floor(low / decades) * decades; e <= Math.ceil(high); e += decades)
       for (const m of high - low > 1.5 ? [1] : [1, 2, 5]) found.push(m * 10 ** e);
     return found.filter((v) => Math.log10(v) >= low && Math.log10(v) <= high);
   }
