@@ -1,4 +1,4 @@
-"""Write the tables of coming_from.md that have PyTorch's names.
+"""Write the tables of coming_from.md that have PyTorch's names, and that of ndarray's.
 
     python docs/torch_table.py
 
@@ -54,6 +54,7 @@ TABLES = {
     "Tensor": rows(table.TENSOR),
     "Tensor, to do": remedies(table.TENSOR_REMEDIES),
     "Tensor, out of scope": groups(table.TENSOR_OUT_OF_SCOPE),
+    "NumPy's arrays": remedies(table.ARRAY_REMEDIES).replace("PyTorch", "ndarray"),
     "torch": rows(table.TORCH),
     "torch, to do": remedies(table.TORCH_REMEDIES),
     "layers": rows(table.FUNCTIONAL | table.LAYERS | table.INITIALIZATIONS | table.TRAINING),

@@ -17,6 +17,8 @@ from tinygrad_ce.engine.context import MODE, Mode
 # The suite's own examples are the same in each run; those asked for are new ones each time.
 RANDOM_GRAPHS = int(os.environ.get("RANDOM_GRAPHS") or 0)
 
+collect_ignore = ["mpi_training.py", "sweep_with_a_killed_worker.py"]  # scripts that tests start
+
 _OPTIONS = {
     "deadline": None,  # the time that an example takes says nothing about what it found
     "print_blob": True,

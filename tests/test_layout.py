@@ -47,9 +47,10 @@ WITH_PUBLIC_NAMES = [
     *("functional", "nn", "optim", "data", "train", "closed_form", "verify"),
     *("onnx", "distributed"),
     *READERS,
+    "play",
 ]
-CALLABLE_PACKAGES = {"draw"}  # packages that are functions as well
-MAX_ENTRIES = 24
+CALLABLE_PACKAGES = {"draw", "play"}  # packages that are functions as well
+MAX_ENTRIES = 26
 MAX_LINES_WITH_ANY = 46
 
 

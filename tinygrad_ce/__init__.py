@@ -45,7 +45,7 @@ from .engine.transforms import (
 from .other_names import name_error
 
 if TYPE_CHECKING:
-    from . import closed_form, data, draw, functional, nn, onnx, optim, train
+    from . import closed_form, data, draw, functional, nn, onnx, optim, play, train
     from .compiler import compile  # noqa: A004
     from .draw import Drawing
     from .engine import linear_algebra as linalg
@@ -83,11 +83,11 @@ __all__ = [
     "vjp", "jvp", "jacobian", "hessian", "hvp",
     "functional", "closed_form", "nn", "optim", "data", "train",
     "compare", "Comparison", "Comparisons", "gradcheck", "GradcheckError",
-    "compile", "draw", "Drawing", "onnx",
+    "compile", "draw", "Drawing", "play", "onnx",
 ]  # fmt: skip
 
 # What is loaded when it is first used: modules of this package, and names from one.
-_MODULES = {"functional", "closed_form", "nn", "optim", "data", "train", "draw", "onnx"}
+_MODULES = {"functional", "closed_form", "nn", "optim", "data", "train", "draw", "play", "onnx"}
 _HOMES = (
     {"compile": "compiler", "Drawing": "draw"}
     | dict.fromkeys(

@@ -39,7 +39,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain, pairwise
+from itertools import chain, pairwise, repeat
 from typing import Any, TypeVar
 
 import numpy as np
@@ -48,7 +48,7 @@ from numpy.typing import ArrayLike
 from . import functional as F
 from . import nn, optim
 from .arguments import as_numbers, check_callable, check_integer, check_kind
-from .engine.commit import clear_gradients
+from .engine.commit import clear_gradients, commit
 from .engine.tensor import Tensor, as_tensor, set_values
 from .train import Training
 from .train.means import Array, Loss, compute_mean, total_weight, with_known_weight
@@ -103,7 +103,7 @@ def connect() -> Any:
         mpiexec has started this process, and mpi4py or the MPI library is not installed.
     RuntimeError
         mpiexec has started several processes without mpi4py's runner, so that an error in one
-        would leave the others waiting for ever; or it belongs to another MPI than mpi4py uses.
+        would leave the others waiting forever; or it belongs to another MPI than mpi4py uses.
 
     >>> connect().size
     1
@@ -120,7 +120,7 @@ def connect() -> Any:
     if comm.size > 1 and "mpi4py.run" not in {*sys.modules, *sys.orig_argv}:
         raise RuntimeError(
             "several processes need mpi4py's runner, or an error in one would leave the others "
-            f"waiting for ever: start them by mpiexec -n {comm.size} python -m mpi4py script.py, "
+            f"waiting forever: start them by mpiexec -n {comm.size} python -m mpi4py script.py, "
             "or with -m tinygrad_ce train … in place of script.py"
         )
     return comm
@@ -152,19 +152,28 @@ def report(line: str) -> None:
 
     The first process prints at once. Another one prints if not all fail within `PATIENCE`.
     """
-    rank = _from_environment(RANKS) or 0
-    if not rank:
+    comm = _started_together()
+    if comm.rank == 0:
         print(line, file=sys.stderr, flush=True)
-    MPI = sys.modules.get("mpi4py.MPI")
-    if MPI is None or not MPI.Is_initialized() or MPI.COMM_WORLD.size == 1:
-        return  # nothing was begun together, so this is wrong use, in all processes alike
-    all_failed, end = MPI.COMM_WORLD.Ibarrier(), time.monotonic() + PATIENCE
+    if comm.size == 1:
+        return
+    all_failed, end = comm.Ibarrier(), time.monotonic() + PATIENCE
     while not all_failed.Test():
         if time.monotonic() > end:
-            if rank:
-                print(f"{line} (in process {rank})", file=sys.stderr, flush=True)
+            if comm.rank:
+                print(f"{line} (in process {comm.rank})", file=sys.stderr, flush=True)
             return
         time.sleep(0.01)
+
+
+def _started_together() -> Any:
+    """The communicator of the processes that do one work; others may be started together, too."""
+    if not {"mpi4py.MPI", "mpi4py.run"} & {*sys.modules}:
+        return OneProcess()
+    try:
+        return _load_mpi().COMM_WORLD
+    except ImportError:
+        return OneProcess()
 
 
 # ── Shards ────────────────────────────────────────────────────────────────────────────────────────
@@ -185,8 +194,6 @@ class Shards:
     ----------
     n
         The number of shards.
-    rank, size
-        The number of this process, from 0 on, and that of all.
 
     Raises
     ------
@@ -198,8 +205,8 @@ class Shards:
     >>> shards = Shards(4)
     >>> shards.rank, shards.size
     (0, 1)
-    >>> [part.tolist() for part in np.split(np.arange(10), shards.boundaries(10)[1:-1])]
-    [[0, 1], [2, 3, 4], [5, 6], [7, 8, 9]]
+    >>> shards.gather("what this process knows")
+    ['what this process knows']
     """
 
     def __init__(self, n: int = SHARDS, comm: Any = None) -> None:
@@ -209,6 +216,8 @@ class Shards:
             raise ValueError(
                 f"the number of shards is the same in all processes: got {self.gather(self.n)}"
             )
+        # Kept from step to step, as the system gives new memory page by page.
+        self._sent, self._received = np.empty((2, 0), np.uint8)
 
     @property
     def rank(self) -> int:
@@ -221,12 +230,12 @@ class Shards:
         return int(self.comm.size)
 
     @property
-    def own(self) -> range:
+    def _own(self) -> range:
         """The numbers of the shards that this process computes."""
         share = self.n // self.size
         return range(self.rank * share, (self.rank + 1) * share)
 
-    def boundaries(self, n_rows: int) -> list[int]:
+    def _boundaries(self, n_rows: int) -> list[int]:
         """Return where the shards of a batch begin, and where the last one ends."""
         return [i * n_rows // self.n for i in range(self.n + 1)]
 
@@ -240,7 +249,7 @@ class Shards:
         results = self.gather([function(item) for item in items[self.rank :: self.size]])
         return [results[i % self.size][i // self.size] for i in range(len(items))]
 
-    def sum_in_pairs(self, arrays: Iterable[list[Array]]) -> list[Array]:
+    def _sum_in_pairs(self, arrays: Iterable[list[Array]]) -> list[Array]:
         """Return the sums of what the shards have: in pairs, and so in an order that is fixed.
 
         Parameters
@@ -248,7 +257,7 @@ class Shards:
         arrays
             Of each shard of this process, in their order: arrays, of the same shapes in all.
         """
-        total = _sum_in_pairs(arrays)
+        total = _add_up(arrays)
         distance = 1
         while distance < self.size:
             total = _add(total, self._exchange(total, self.rank ^ distance))
@@ -256,13 +265,15 @@ class Shards:
         return total
 
     def _exchange(self, arrays: list[Array], other: int) -> list[Array]:
-        """Give arrays to another process, and return its own."""
-        sent = np.concatenate([np.ascontiguousarray(a).reshape(-1).view(np.uint8) for a in arrays])
-        received = np.empty_like(sent)
-        self.comm.Sendrecv(sent, other, recvbuf=received, source=other)
-        ends = np.cumsum([a.nbytes for a in arrays])[:-1]
-        parts = zip(np.split(received, ends), arrays, strict=True)
-        return [part.view(a.dtype).reshape(a.shape) for part, a in parts]
+        """Give arrays to another process, and return its own, until the next exchange."""
+        parts = [np.ascontiguousarray(a).reshape(-1).view(np.uint8) for a in arrays]
+        ends = np.cumsum([len(part) for part in parts])
+        if len(self._sent) != ends[-1]:
+            self._sent, self._received = np.empty((2, ends[-1]), np.uint8)
+        np.concatenate(parts, out=self._sent)
+        self.comm.Sendrecv(self._sent, other, recvbuf=self._received, source=other)
+        found = zip(np.split(self._received, ends[:-1]), arrays, strict=True)
+        return [part.view(a.dtype).reshape(a.shape) for part, a in found]
 
     def check_replicas(self, tensors: Iterable[Tensor], rng: np.random.Generator) -> None:
         """Raise a RuntimeError if weights or the generator of the order differ in processes."""
@@ -312,7 +323,7 @@ def check_batch(n_rows: int, n: int) -> None:
         )
 
 
-def _sum_in_pairs(summands: Iterable[list[Array]]) -> list[Array]:
+def _add_up(summands: Iterable[list[Array]]) -> list[Array]:
     """Sums of arrays, of pairs and of pairs of pairs: no more than log n of them are held."""
     sums: list[tuple[int, list[Array]]] = []  # the number of summands of each, and the sum
     for arrays in summands:
@@ -345,6 +356,8 @@ class ShardedGradients:
         the loss of each row. By default, the cross-entropy.
     compile
         Whether to compile what is done for a shard, "numpy" or "c" for a backend.
+    params
+        Further Tensors that want a gradient, besides the parameters of the model.
 
     Raises
     ------
@@ -406,25 +419,25 @@ class ShardedGradients:
         for name, array in (("y", y), ("sample_weight", weight)):
             if array is not None and array.shape[:1] != X.shape[:1]:
                 raise ValueError(f"X has shape {X.shape}, and {name} {array.shape}: not one a row")
-        return self.of_batch(X, y, weight, np.arange(len(X)))
+        return self._of_batch(X, y, weight, np.arange(len(X)))
 
-    def of_batch(self, X: Array, y: Array, weight: Array | None, batch: Array) -> float:
+    def _of_batch(self, X: Array, y: Array, weight: Array | None, batch: Array) -> float:
         """Assign the gradients of some rows, by their numbers, and return their mean loss."""
         self._refuse_batch_norm()
         targets, weights = y[batch], None if weight is None else weight[batch]
         whole = total_weight(self.loss, targets, weights)
-        boundaries = self.shards.boundaries(len(batch))
+        boundaries = self.shards._boundaries(len(batch))
 
         def compute_shards() -> Iterator[list[Array]]:
-            for i in self.shards.own:
+            for i in self.shards._own:
                 rows = batch[boundaries[i] : boundaries[i + 1]]
                 seed_generators(i)
                 yield self._compute(X, y, weight, rows, whole)
 
-        with _seeded(_generators(self.model)) as seed_generators:
-            head, *gradients = self.shards.sum_in_pairs(compute_shards())
-        for parameter, count, gradient in zip(self.params, head[1:], gradients, strict=True):
-            parameter.grad = gradient if count else None
+        with _seeded(_generators(self.model)) as seed_generators, self._constant_state():
+            head, *gradients = self.shards._sum_in_pairs(compute_shards())
+        values = [g[()] if count else None for g, count in zip(gradients, head[1:], strict=True)]
+        commit(map(setattr, self.params, repeat("_grad"), values))
         return float(head[0])
 
     def _compute(
@@ -437,11 +450,8 @@ class ShardedGradients:
             targets, weights = y[rows], None if weight is None else weight[rows]
             share = total_weight(self.loss, targets, weights) / whole if whole else math.nan
         if share:  # or else all of its rows are ignored, and have no mean
-            with self._constant_state():
-                loss = (
-                    share
-                    * self.of_shard(len(rows), X[rows], targets, weights, np.float64(share)).item()
-                )
+            value = self.of_shard(len(rows), X[rows], targets, weights, np.float64(share))
+            loss = share * value.item()
         found = [p._grad for p in self.params]
         head = np.array([loss, *(g is not None for g in found)], np.float64)
         gradients = [
@@ -533,14 +543,14 @@ class _ShardedStep(Step):
         batches = count_batches(n, batch_size, epochs)
         shards: Counter[int] = Counter()
         for rows, count in batches.items():
-            for start, end in pairwise(self.shards.boundaries(rows)):
+            for start, end in pairwise(self.shards._boundaries(rows)):
                 shards[end - start] += count
         self.gradients.of_shard.expect(shards)
         self.update.expect({0: batches.total()})
 
     def __call__(self, X: Array, y: Array, weight: Array | None, batch: Array) -> float:
         """Take a step on some rows, and return the loss before it, if that is finite."""
-        value = self.gradients.of_batch(X, y, weight, batch)
+        value = self.gradients._of_batch(X, y, weight, batch)
         check_finite(value, self.training)
         self.update(0)
         return value

@@ -275,7 +275,7 @@ TENSOR = {
     "x.new_tensor([1.0, 2.0])": "tg.Tensor([1.0, 2.0], dtype=x.dtype)",
 }  # fmt: skip
 
-_IN_MEMORY = "arrays are NumPy's, in the memory of the CPU"
+_IN_MEMORY = "leave it out, arrays are NumPy's, in the memory of the CPU"
 _NEVER = "it changes an array in place, and arrays in a graph never change"
 _IN_PLACE = (
     f"{_NEVER}: assign what is computed, as in p.data = 0.5 * p.data or, under tg.no_grad(), "
@@ -287,13 +287,19 @@ TENSOR_REMEDIES = {
     "requires_grad_": "assign t.requires_grad = True",
     "detach_": "use t = t.detach()",
     "grad_fn": "a node has primitive, inputs and scope",
+    "values": "leave it out: a maximum, minimum or median is of the values alone",
+    "indices": "use argmax, argmin or argsort",
     "retains_grad": "call retain_grad() where the gradient is wanted",
     "register_hook": "call retain_grad(), and read .grad after backward()",
     "register_post_accumulate_grad_hook": "read .grad after backward()",
     "bernoulli": "draw by rng.random(t.shape) < t.data",
     "multinomial": "draw by rng.choice(n, p=p) of an np.random.Generator",
     "to_dense": "every Tensor is dense: use it as it is",
-    # What ndarray has.
+    **dict.fromkeys(["device", "cpu", "cuda", "get_device"], _IN_MEMORY),
+}  # fmt: skip
+
+# Of NumPy's arrays:
+ARRAY_REMEDIES = {
     "sort": f"{_NEVER}: use tg.sort(t)",
     "partition": f"{_NEVER}: use np.partition(t, kth)",
     "fill": f"{_NEVER}: use tg.full_like(t, value)",
@@ -309,7 +315,7 @@ TENSOR_REMEDIES = {
         ["base", "ctypes", "dump", "dumps", "flags", "strides", "tobytes", "tofile"],
         "a Tensor's memory is that of its array: use t.data",
     ),
-    **dict.fromkeys(["device", "to_device", "cpu", "cuda", "get_device"], _IN_MEMORY),
+    "to_device": _IN_MEMORY,
 }  # fmt: skip
 
 # Functions of `torch`:
@@ -405,10 +411,10 @@ TENSOR_OUT_OF_SCOPE = {
         "is_distributed is_inference grad_dtype unsafe_chunk unsafe_split unsafe_split_with_sizes"
     ),
     "sparse and nested tensors": (
-        "ccol_indices coalesce col_indices crow_indices dense_dim indices is_coalesced is_nested "
+        "ccol_indices coalesce col_indices crow_indices dense_dim is_coalesced is_nested "
         "is_sparse is_sparse_csr row_indices slice_inverse smm sparse_dim sparse_mask sspaddmm "
         "to_padded_tensor to_sparse to_sparse_bsc to_sparse_bsr to_sparse_coo to_sparse_csc "
-        "to_sparse_csr values nonzero_static"
+        "to_sparse_csr nonzero_static"
     ),
     "quantized tensors": (
         "dequantize int_repr is_quantized q_per_channel_axis q_per_channel_scales "
@@ -471,6 +477,19 @@ TORCH = {
     "torch.scalar_tensor(2.0)": "tg.Tensor(2.0)",
     "torch.from_numpy(n)": "tg.Tensor(n)",
     "torch.asarray(n)": "tg.Tensor(n)",
+    "torch.abs(x)": "np.abs(x)",
+    "torch.erf(x)": "x.erf()",
+    "torch.relu(x)": "F.relu(x)",
+    "torch.sigmoid(x)": "F.sigmoid(x)",
+    "torch.argmax(x, 1)": "x.argmax(1)",
+    "torch.argmin(x, 1)": "x.argmin(1)",
+    "torch.reshape(x, (2, 6))": "x.reshape(2, 6)",
+    "torch.squeeze(x[:, :1])": "x[:, :1].squeeze()",
+    "torch.swapaxes(x, 0, 1)": "x.swapaxes(0, 1)",
+    "torch.broadcast_to(r, (3, 4))": "r.broadcast_to(3, 4)",
+    "torch.detach(x)": "x.detach()",
+    "torch.real(x)": "x.real",
+    "torch.conj(x)": "x.conj()",
     "torch.cat([x, t], 1)": "np.concatenate([x, t], 1)",
     "torch.concat([x, t], 1)": "np.concatenate([x, t], 1)",
     "torch.row_stack([x, t])": "np.vstack([x, t])",
@@ -561,7 +580,6 @@ TRAINING = {
 
 # ── Keywords ──────────────────────────────────────────────────────────────────────────────────────
 
-_CPU = f"leave it out, {_IN_MEMORY}"
 _ONE = "leave it out, there is one implementation"
 
 # What to write in place of a keyword, where a function has none of this name.
@@ -584,7 +602,9 @@ KEYWORDS = {
     **dict.fromkeys(["size_average", "reduce"], 'write reduction="mean", "sum" or "none"'),
     "inplace": "leave it out, since arrays in a graph never change",
     "out": "leave it out, since arrays in a graph never change, and use the result",
-    **dict.fromkeys(["device", "pin_memory", "non_blocking", "memory_format", "layout"], _CPU),
+    **dict.fromkeys(
+        ["device", "pin_memory", "non_blocking", "memory_format", "layout"], _IN_MEMORY
+    ),
     **dict.fromkeys(["foreach", "fused", "capturable", "differentiable"], _ONE),
     "maximize": "minimize the negative",
     "set_to_none": "leave it out, cleared gradients are None",
@@ -619,6 +639,12 @@ def numpy_keywords(function: Called) -> Called:
 
     call.undecorated = function  # type: ignore[attr-defined]
     return call  # type: ignore[return-value]
+
+
+def undecorated(function: Called) -> Called:
+    """Return the function without `numpy_keywords`, which takes a tenth of a microsecond."""
+    found: Called = getattr(function, "undecorated", function)
+    return found
 
 
 def check_keywords(cls: type, given: Iterable[str]) -> None:
@@ -660,7 +686,7 @@ def _of_tensors() -> dict[str, str]:
         for name in names.split()
     }
     found |= dict.fromkeys(TENSOR_OUT_OF_SCOPE["changes in place"].split(), _IN_PLACE)
-    return found | remedies_of(TENSOR) | TENSOR_REMEDIES
+    return found | remedies_of(TENSOR) | TENSOR_REMEDIES | ARRAY_REMEDIES
 
 
 OF_TENSORS = _of_tensors()
@@ -684,18 +710,20 @@ class Size(int):
 
 
 class Missing:
-    """An attribute that there is not: reading it says what to use instead."""
+    # An attribute that there is not: reading it says what to use instead, and so does help().
 
-    __slots__ = ("message",)
+    __slots__ = ("remedy", "said")
 
-    def __init__(self, message: str) -> None:
-        self.message = message
+    def __init__(self, said: str, remedy: str) -> None:
+        self.said = said
+        self.remedy = remedy
 
     def __get__(self, instance: object, kind: type) -> NoReturn:
-        raise AttributeError(self.message)
+        raise AttributeError(f"{self.said}: {self.remedy}")
 
-    def __repr__(self) -> str:
-        return f"<{self.message}>"
+    @property
+    def __doc__(self) -> str:  # type: ignore[override]
+        return self.remedy
 
 
 class OtherNames:
@@ -704,6 +732,7 @@ class OtherNames:
     __slots__ = ()
 
     def __dir__(self) -> list[str]:
+        """Return the names that are there."""
         return [
             name
             for name in super().__dir__()
@@ -751,7 +780,7 @@ for _owner, _names, _remedies in (
     ("a schedule", NotOfSchedules, SCHEDULE_REMEDIES),
 ):
     for _name, _remedy in _remedies.items():
-        setattr(_names, _name, Missing(f"{_owner} has no {_name}: {_remedy}"))
+        setattr(_names, _name, Missing(f"{_owner} has no {_name}", _remedy))
 
 
 def name_error(module: str, name: str) -> AttributeError:
@@ -770,11 +799,11 @@ def _remedy_of(place: str, name: str) -> str | None:
     if place == "functional":
         said = functions
     elif place == "nn":
+        said = remedies_of(LAYERS) | LAYER_REMEDIES
         of_lines = {key.replace("_", ""): remedy for key, remedy in functions.items()}
         line = of_lines.get(name.lower())
-        if line:
+        if line and name not in said:
             return f"write a Module whose forward() has the line: {line}"
-        said = remedies_of(LAYERS) | LAYER_REMEDIES
     elif place == "nn.init":
         said = remedies_of({key.removeprefix("nn."): x for key, x in INITIALIZATIONS.items()})
     elif place == "optim.lr_scheduler" and name[:1].isupper():

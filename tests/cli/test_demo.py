@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+import webbrowser
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from tinygrad_ce.cli import main
 from tinygrad_ce.cli.experiment import prepare, train_network
 from tinygrad_ce.draw import Drawing
 
-FILES = {"index.html", "loss.svg", "loss.dot", "weights.npz"}
+FILES = {"index.html", "backprop.html", "loss.svg", "loss.dot", "weights.npz"}
 
 
 @pytest.fixture(scope="module")
@@ -109,23 +110,43 @@ def test_demo_on_digits(here, capsys):
     assert "64 inputs, 8 tanh, 10 outputs" in capsys.readouterr().out
 
 
+@pytest.mark.slow
+def test_demo_ends_with_a_link_to_the_page_that_steps_through_backprop(demo_run):
+    done, folder = demo_run
+    link = done.stdout.splitlines()[-1].split()[-1]
+    page = folder / "tinygrad_ce_demo" / "backprop.html"
+    assert link == f"{page.resolve().as_uri()}#why"
+
+
+def test_demo_opens_its_page_where_it_is_asked_to(here, capsys, monkeypatch):
+    opened = []
+    monkeypatch.setattr(webbrowser, "open", opened.append)
+    assert main(["demo", "--epochs", "1"]) == 0
+    assert opened == []
+    assert main(["demo", "--epochs", "1", "--open"]) == 0
+    assert opened == [(here / "tinygrad_ce_demo" / "index.html").as_uri()]
+
+
 def test_demo_leaves_what_else_is_in_its_folder(here, capsys):
     assert main(["demo", "--epochs", "1", "--out", "."]) == 0
     assert contents(here) == FILES | {"file"}
 
 
 def test_demo_without_a_renderer_completes_with_dot_alone(here, capsys, monkeypatch):
-    def no_renderer(self):
+    def no_renderer(self, width):
         raise ImportError("pictures need Graphviz: pip install graphviz-of-some-kind")
 
     monkeypatch.setattr(Drawing, "svg", no_renderer)
     (here / "out").mkdir()
-    (here / "out" / "loss.svg").write_text("of an earlier run")
+    for name in ("loss.svg", "backprop.html"):
+        (here / "out" / name).write_text("of an earlier run")
     assert main(["demo", "--epochs", "1", "--out", "out"]) == 0
     out, err = capsys.readouterr()
-    assert contents(here / "out") == FILES - {"loss.svg"}
-    assert "loss.svg" not in out
-    assert "loss.svg" not in (here / "out" / "index.html").read_text(encoding="utf-8")
+    assert contents(here / "out") == FILES - {"loss.svg", "backprop.html"}
+    page = (here / "out" / "index.html").read_text(encoding="utf-8")
+    for name in ("loss.svg", "backprop.html"):
+        assert name not in out
+        assert name not in page
     assert err.strip().splitlines()[-1].endswith("pip install graphviz-of-some-kind")
 
 

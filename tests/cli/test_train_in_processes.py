@@ -89,9 +89,6 @@ def test_a_launch_without_mpi4py_is_refused(tmp_path, monkeypatch, capsys):
     monkeypatch.delitem(sys.modules, "mpi4py.MPI", raising=False)
     assert main(["train", "iris", "--out", str(tmp_path / "run")]) == 2
     assert 'pip install "tinygrad-ce[mpi]"' in capsys.readouterr().err
-    monkeypatch.setenv("PMI_RANK", "1")  # which leaves it to the first process to say so
-    assert main(["train", "iris", "--out", str(tmp_path / "run")]) == 2
-    assert capsys.readouterr().err == ""
     assert not contents(tmp_path)
 
 

@@ -211,6 +211,15 @@ def test_every_name_of_a_tensor_is_there_or_says_what_to_use():
 
 
 @pytest.mark.torch
+def test_every_function_of_torch_that_a_tensor_has_as_a_method_is_there_or_says_what_to_use():
+    for name in dir(torch):
+        of_both = name[0] != "_" and hasattr(torch.Tensor, name)
+        if of_both and not hasattr(tg, name) and name not in ("dtype", "imag"):
+            with pytest.raises(AttributeError, match=f"no attribute '{name}': .{{8}}"):
+                getattr(tg, name)
+
+
+@pytest.mark.torch
 def test_nothing_is_said_of_names_that_nobody_has():
     theirs = {*dir(torch.Tensor), *dir(np.ndarray)}
     assert sorted(table.OF_TENSORS.keys() - theirs) == []
@@ -219,7 +228,7 @@ def test_nothing_is_said_of_names_that_nobody_has():
 @pytest.mark.parametrize(("theirs", "ours"), table.TENSOR.items())
 def test_the_error_of_a_name_has_the_line_of_the_page(theirs, ours):
     name = re.search(r"\.([a-zA-Z]\w*)", theirs)[1]
-    if not hasattr(tg.Tensor, name) and name not in table.TENSOR_REMEDIES:
+    if not hasattr(tg.Tensor, name) and name not in table.ARRAY_REMEDIES:
         with pytest.raises(AttributeError) as raised:
             getattr(tg.Tensor(1.0), name)
         assert f"{table.remedies_of(table.TENSOR)[name]}" in str(raised.value)
@@ -253,6 +262,26 @@ def test_the_error_of_a_name_has_the_line_of_the_page(theirs, ours):
 def test_other_places_answer_too(use, says):
     with pytest.raises(AttributeError, match=says):
         use()
+
+
+@pytest.mark.parametrize(
+    ("module", "theirs", "ours"),
+    [
+        (module, theirs.removeprefix("nn.") if module is nn.init else theirs, ours)
+        for module, rows in (
+            (tg, table.TORCH),
+            (F, table.FUNCTIONAL),
+            (nn, table.LAYERS),
+            (nn.init, table.INITIALIZATIONS),
+        )
+        for theirs, ours in rows.items()
+    ],
+)
+def test_the_error_of_a_function_or_class_has_the_line_of_the_page(module, theirs, ours):
+    name = re.search(r"\.([a-zA-Z]\w*)", theirs)[1]
+    with pytest.raises(AttributeError) as raised:
+        getattr(module, name)
+    assert f"use {ours}" in str(raised.value)
 
 
 def test_size_is_a_number_that_says_what_to_write_where_it_is_called():

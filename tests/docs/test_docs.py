@@ -7,7 +7,8 @@ import subprocess
 import sys
 
 import pytest
-from doc_pages import DOCS, ROOT, blocks, headings, read, run
+from doc_pages import DOCS, ROOT, blocks, headings, prose, read, run
+from mpi_process import mpirun
 
 README = ROOT / "README.md"
 PAGES = [README, *sorted(DOCS.glob("*.md"))]
@@ -27,7 +28,7 @@ COMMANDS = [
     pytest.param(
         command,
         id=f"{page.name}: {command}",
-        marks=[pytest.mark.slow] if command.startswith("tinygrad-ce") else [],
+        marks=[pytest.mark.slow] if command.startswith(("tinygrad-ce", "mpiexec")) else [],
     )
     for page in RUN_HERE
     for block in blocks(read(page), "bash")
@@ -46,6 +47,11 @@ def test_shell_commands_run(command, tmp_path):
     if program == "tinygrad-ce":
         started = [sys.executable, "-m", "tinygrad_ce", *arguments]
         subprocess.run(started, cwd=tmp_path, check=True, capture_output=True)
+    elif program == "mpiexec":
+        size, python, *started = arguments[1:]
+        assert (arguments[0], python, started[:2]) == ("-n", "python", ["-m", "mpi4py"])
+        done = mpirun(size, *started[2:], cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
     elif program == "pip":  # what it installs exists; .ci/run does install it
         assert arguments[0] == "install"
         extras = re.search(r"\[(.*)\]", arguments[-1])[1].split(",")
@@ -72,7 +78,7 @@ def test_the_readme_has_its_two_commands_to_the_letter(work):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_to_files_that_exist(page):
-    targets = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", read(page))
+    targets = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", prose(read(page)))
     local = [t for t in targets if not t.startswith(("http:", "https:"))]
     assert [t for t in local if not (page.parent / t).exists()] == []
 

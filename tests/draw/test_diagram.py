@@ -121,7 +121,7 @@ def test_several_outputs_share_what_they_have_in_common():
 def test_output_inside_of_the_graph_of_another():
     a = parameter(2.0, "a")
     u = a * 3.0
-    assert label_of(draw([u, u * u]), "t2") == "scalar value 6 grad 13"
+    assert label_of(draw([u, u * u]), "t2") == "u value 6 grad 13"
 
 
 def test_output_without_a_gradient_beside_one_that_has_some():

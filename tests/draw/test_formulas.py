@@ -440,7 +440,7 @@ def test_numbers_are_filled_into_formulas_of_elements(name):
     y = apply(entry, *inputs, params=(1, False) if "axis" in entry.params else params.get(name, ()))
     weights = np.random.default_rng(0).normal(size=y.shape)
     steps = steps_of((y * weights.astype(y.dtype)).sum())
-    back = [s for s in steps if s["kind"] == "add" and s["vars"]["y"]["name"] == f"t{len(inputs)}"]
+    back = [s for s in steps if s["kind"] == "add" and s["vars"]["y"]["id"] == f"t{len(inputs)}"]
     assert len(back) == sum(t.requires_grad for t in inputs)
     assert all(step["filled"] for step in back)
 

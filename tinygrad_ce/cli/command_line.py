@@ -25,6 +25,7 @@ from .commands import (
     evaluate,
     export,
     graph,
+    play,
     predict,
     report,
     train,
@@ -42,6 +43,7 @@ COMMANDS = {
     "demo": demo,
     "compile": compile,
     "graph": graph,
+    "play": play,
     "compare": compare,
 }
 

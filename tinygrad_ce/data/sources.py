@@ -78,8 +78,8 @@ def open_source(
     Parameters
     ----------
     rows
-        The path of a CSV file ("-" for stdin), a DataFrame, a dict of columns, a list of dicts, or
-        rows of cells.
+        The path of a CSV file ("-" for stdin), a file that is open for reading text, a DataFrame, a
+        dict of columns, a list of dicts, or rows of cells.
     texts
         Columns whose cells are texts, whatever they look like: 01 and 1 differ.
     names
@@ -87,6 +87,8 @@ def open_source(
     """
     if isinstance(rows, str | Path):
         return CsvSource(str(rows), _read_text(rows), texts)
+    if isinstance(rows, io.TextIOBase):
+        return CsvSource(str(getattr(rows, "name", "text")), rows.read(), texts)
     columns = _columns_of(rows, names)
     repeated = [name for name in columns[0] if columns[0].count(name) > 1]
     if repeated:

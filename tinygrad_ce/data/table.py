@@ -213,7 +213,8 @@ def as_table(
     ----------
     rows
         A DataFrame of pandas or polars, a dict of columns, a list of dicts, an array or whatever
-        becomes one, rows of cells, or the path of a CSV file. Columns without names are x0, x1, ...
+        becomes one, rows of cells, or the path of a CSV file, or such a file that is open. Columns
+        without names are x0, x1, ...
     target
         The name of the column with the classes, or the classes themselves, one a row.
     missing, categories, ignore

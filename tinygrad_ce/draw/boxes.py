@@ -19,7 +19,8 @@ DIGIT = 6.05  # the width of a digit of size 10 in a monospaced font
 LABEL = 32.0  # the width of the words "value" and "grad" with the gap after them
 FIRST = PAD + LABEL - 6  # where numbers begin
 GAP = 8.0  # between columns
-CELL = 7.0  # a cell of a heat map
+CELL = 6.0  # a cell of a heat map, at most
+MAX_PICTURE = 32.0  # the height of one
 SPAN = 88.0  # the width of "-0.123 … -0.123"
 MAX_ROW = 190.0  # a vector that takes more is written as a column
 
@@ -133,7 +134,8 @@ def _slot(what: str, shape: tuple[int, ...], arrays: Sequence[Array], top: float
     if 0 in shape:
         return Slot(what, label, top)
     across, down = min(shape[-1], MAX_CELLS), min(rows, MAX_CELLS)
-    return Slot(what, label, top, picture=(max(21.0, across * CELL), max(10.0, down * CELL)))
+    height = min(max(10.0, down * CELL), MAX_PICTURE)
+    return Slot(what, label, top, picture=(max(21.0, across * CELL), height))
 
 
 def _with_columns(

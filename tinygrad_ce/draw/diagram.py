@@ -27,6 +27,7 @@ from ..engine.primitives import Primitive
 from ..engine.tensor import Tensor
 from ..engine.transforms import gradients_where_reached
 from . import formatting as text
+from .names import Names
 from .scopes import (
     MAX_NESTING,
     ScopeFrame,
@@ -106,7 +107,8 @@ class Diagram:
 
     `size` counts the tensors of the graph, the folded ones too; `differentiated` tells whether
     there are gradients of the outputs, `folded_into` in which folded scope a tensor or a primitive
-    is, `automatic_depth` the depth at which it was folded unasked, or None.
+    is, `automatic_depth` the depth at which it was folded unasked, or None, `names` the names of
+    tensors by the number of their creation.
     """
 
     outputs: list[Tensor]
@@ -117,6 +119,7 @@ class Diagram:
     edges: list[Edge]
     folded_into: dict[str, str]
     automatic_depth: int | None
+    names: Names
     differentiated: bool = False
 
     @property
@@ -133,20 +136,18 @@ class Diagram:
 
 
 def diagram_of(
-    outputs: Sequence[Tensor], depth: int | None = None, *, gradients: bool = True
+    outputs: Sequence[Tensor], depth: int | None, names: Names, *, gradients: bool = True
 ) -> Diagram:
     """Return the diagram of the graph of some tensors, with gradients if these are wanted.
 
     Scopes at level `depth` are folded; by default none, unless there are more than
-    `scopes.MAX_OPEN` tensors. Where there is more to draw than `MAX_TENSORS`, raise a ValueError,
-    where backward() has freed a part of a large graph, a FreedGraphError.
+    `scopes.MAX_OPEN` tensors. Where there is more to draw than `MAX_TENSORS`, raise a ValueError.
     """
-    outputs = whole(outputs)
     nodes = topological_order(*outputs)
     unasked = legible_depth(nodes) if depth is None else None
     depth = depth or unasked
     frames = ScopeFrames(MAX_NESTING if depth is None else min(depth, MAX_NESTING))
-    placement = _Placement(nodes, [frames.of(node.scope) for node in nodes], outputs)
+    placement = _Placement(nodes, [frames.of(node.scope) for node in nodes], outputs, names)
     boxes = placement.boxes()
     if len(boxes) > MAX_TENSORS:
         which = "" if depth is None else f", {len(boxes):,} of them outside of what {depth=} folds"
@@ -158,7 +159,7 @@ def diagram_of(
         )
     drawn_frames = [frame for frame in frames.all if frame.size]
     parts = boxes, placement.ops(), drawn_frames, placement.edges(), placement.folded_into()
-    diagram = Diagram(list(outputs), len(nodes), *parts, unasked)
+    diagram = Diagram(list(outputs), len(nodes), *parts, unasked, names)
     if gradients and differentiable(outputs):
         diagram.differentiated = True
         _add_gradients(outputs, boxes)
@@ -193,13 +194,16 @@ class _Placement:
     """The nodes of a graph, each with the frame that it belongs to."""
 
     def __init__(
-        self, nodes: list[Tensor], made_in: list[ScopeFrame | None], outputs: Sequence[Tensor]
-    ) -> None:
-        self.nodes = nodes
+        self, nodes: list[Tensor], made_in: list[ScopeFrame | None], outputs: Sequence[Tensor],
+        names: Names,
+    ) -> None:  # fmt: skip
+        self.nodes, self.names = nodes, [names.get(node.index, "") for node in nodes]
         number = {id(node): i for i, node in enumerate(nodes)}
         self.sources = [tuple(number[id(s)] for s in node.inputs or ()) for node in nodes]
         self.outputs = {number[id(output)] for output in outputs}
-        self.kind = [kind_of(node, i in self.outputs) for i, node in enumerate(nodes)]
+        self.kind = [
+            kind_of(node, i in self.outputs, bool(self.names[i])) for i, node in enumerate(nodes)
+        ]
         self.frame = made_in
         self._put_leaves_where_they_are_used()
         self._keep_leaves_in_sight()
@@ -261,7 +265,7 @@ class _Placement:
         return {f"p{i}": fold for i, fold in folds.items()} | hidden
 
     def boxes(self) -> list[TensorBox]:
-        names = text.number_duplicates([printable(str(t.name or "")) for t in self.nodes])
+        names = text.number_duplicates([printable(name) for name in self.names])
         return [
             TensorBox(f"t{i}", node, self.kind[i], self.open[i], names[i])
             for i, node in enumerate(self.nodes)
@@ -304,7 +308,7 @@ class _Placement:
         return drawn
 
 
-def kind_of(node: Tensor, is_output: bool) -> Kind:
+def kind_of(node: Tensor, is_output: bool, named: bool) -> Kind:
     """What a tensor is to the graph."""
     if is_output:
         return Kind.OUTPUT
@@ -312,7 +316,7 @@ def kind_of(node: Tensor, is_output: bool) -> Kind:
         return Kind.INTERMEDIATE
     if node.requires_grad:
         return Kind.PARAMETER
-    return Kind.INPUT if node.name else Kind.CONSTANT
+    return Kind.INPUT if named else Kind.CONSTANT
 
 
 _SYMMETRIC = frozenset(

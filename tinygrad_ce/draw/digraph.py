@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FONT = "Helvetica,Arial,sans-serif"
 DIGITS = "DejaVu Sans Mono,Menlo,Consolas,monospace"
 # Space between the parts of a graph, here and in an SVG.
-GAPS = {"nodesep": "0.2", "ranksep": "0.32"}
+GAPS = {"nodesep": "0.17", "ranksep": "0.24"}
 
 _LINES = {
     Kind.PARAMETER: {"penwidth": "2.2"},
@@ -188,7 +188,9 @@ def notes_on(diagram: Diagram, values: bool, grads: bool, heat_maps: bool) -> li
 
 
 def _note_on_gradients(diagram: Diagram) -> str:
-    names = [printable(output.name or "") or "the output" for output in diagram.outputs]
+    names = [
+        printable(diagram.names.get(output.index, "")) or "the output" for output in diagram.outputs
+    ]
     if diagram.differentiated:
         return f"grad: of {' + '.join(names)} with respect to the tensor"
     large = [i for i, output in enumerate(diagram.outputs) if output.size != 1]

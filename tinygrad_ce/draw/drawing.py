@@ -10,27 +10,31 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from ..arguments import check_choice, check_flag, check_integer
+from ..arguments import check_choice, check_flag, check_integer, check_real
 from ..atomic_files import check_path, write_file
+from ..engine.caller import frame_of_user
+from ..engine.graph import topological_order
 from ..engine.names import printable
 from ..engine.tensor import Tensor
 from .boxes import contents_of
-from .diagram import Diagram, diagram_of
+from .diagram import Diagram, diagram_of, whole
 from .digraph import digraph_of, notes_on
 from .formatting import quantity
+from .names import names_of
 from .render import HOW_TO_GET_A_RENDERER, render
-from .svg import fit_width, size_of, svg_of
+from .svg import fit_width, picture_size, svg_of
 from .text_tree import tree_of
 
 if TYPE_CHECKING:
     from graphviz import Digraph
 
-Direction = Literal["auto", "LR", "TB", "RL", "BT"]
+Direction = Literal["LR", "TB", "RL", "BT"]
 Theme = Literal["auto", "light", "dark"]
 DIRECTIONS, THEMES = get_args(Direction), get_args(Theme)
 
-CELL_WIDTH = 600.0  # of a notebook, in points: wider pictures shrink if there is no room for them
-SMALLEST_SCALE = 0.6  # and if they shrank below that, are shown from top to bottom
+# Of a notebook, in points. Wider pictures shrink where there is no room for them; those that would
+# have to shrink to less than 0.6 of their size are broken into rows.
+CELL_WIDTH, SMALLEST_SCALE, ROW_WIDTH = 600.0, 0.6, 800.0
 DPI = 144  # sharp on dense screens too
 MOST_PIXELS = 12e6  # of the picture for notebooks that are not trusted: some 400 kB
 
@@ -38,7 +42,7 @@ MOST_PIXELS = 12e6  # of the picture for notebooks that are not trusted: some 40
 def draw(
     tensor: Tensor | Sequence[Tensor],
     depth: int | None = None,
-    direction: Direction = "auto",
+    direction: Direction = "LR",
     *,
     values: bool = True,
     grads: bool = True,
@@ -48,6 +52,7 @@ def draw(
 
     Tensors are boxes, with name, shape, dtype unless it is float64, and value and gradient: the
     numbers of a small array, of a larger one the smallest and largest, and in an SVG a heat map.
+    A tensor without a name has that of a variable of the code that draws it, if it is in one.
     Gradients are those of the drawn tensor, if it has one element; they are computed here, without
     touching any `.grad` or freeing the graph. Primitives are ovals, scopes are frames.
 
@@ -60,8 +65,8 @@ def draw(
         How many levels of scopes to show: scopes at this level become a single box each. With None,
         all are open, unless the graph has more than 500 tensors: then as many levels as can be.
     direction
-        "LR", from left to right, or "TB", "RL", "BT" (T is the top, B the bottom). With "auto", it
-        is from left to right; a notebook shows it from top to bottom where it is wider than a cell.
+        "LR", from left to right, or "TB", "RL", "BT" (T is the top, B the bottom). A notebook shows
+        a graph from left to right in several rows, if it is much wider than a cell.
     values, grads
         Whether to show them.
     theme
@@ -93,12 +98,14 @@ def draw(
     steps through backprop is ``drawing.save("backprop.html")``, or in a notebook
     ``drawing.page()``.
     """
-    outputs = _validate_outputs(tensor)
+    frame, outputs = frame_of_user(), _validate_outputs(tensor)
     check_choice("direction", direction, DIRECTIONS)
     check_choice("theme", theme, THEMES)
     check_flag("values", values)
     depth = None if depth is None else check_integer("depth", depth, 1)
-    diagram = diagram_of(outputs, depth, gradients=check_flag("grads", grads))
+    outputs = whole(outputs)
+    names = names_of(topological_order(*outputs), frame)
+    diagram = diagram_of(outputs, depth, names, gradients=check_flag("grads", grads))
     return Drawing(diagram, depth, direction, values, grads, theme)
 
 
@@ -114,7 +121,8 @@ def _validate_outputs(tensor: Any) -> list[Tensor]:
 
 
 def _title(diagram: Diagram) -> str:
-    named = (printable(str(t.name)) if t.name else t.label() for t in diagram.outputs)
+    names = diagram.names
+    named = (printable(names[t.index]) if t.index in names else t.label() for t in diagram.outputs)
     counts = [quantity(diagram.size, "tensor"), quantity(len(diagram.ops), "primitive")]
     if folded := sum(frame.folded for frame in diagram.frames):
         counts[0] = f"{len(diagram.boxes):,} of {counts[0]}"
@@ -138,9 +146,8 @@ class Drawing:
     ) -> None:  # fmt: skip
         self._diagram, self._title = diagram, _title(diagram)
         self._contents = contents_of(diagram, values)
-        self._may_turn = direction == "auto"
-        self._direction = "LR" if self._may_turn else direction
-        self._depth, self._theme, self._values, self._grads = depth, theme, values, grads
+        self._depth, self._direction, self._theme = depth, direction, theme
+        self._values, self._grads = values, grads
         looks = {"dark": theme == "dark", "values": values, "grads": grads}
         self.graph: Digraph = digraph_of(diagram, self._contents, self._direction, **looks)
 
@@ -149,20 +156,28 @@ class Drawing:
         """The graph as text in DOT, the language of Graphviz; the same from run to run."""
         return str(self.graph.source)
 
-    def svg(self) -> str:
+    def svg(self, width: float | None = None) -> str:
         """Return the picture as an SVG element, for an HTML page or a file of its own.
+
+        Parameters
+        ----------
+        width
+            In points: a graph from left to right that is wider goes on in another row, like text.
+            With None, it is one row.
 
         Raises
         ------
+        TypeError, ValueError
+            A width that is no number from 0 on.
         ImportError, RenderError
             Neither Graphviz nor pygraphviz is installed; or it failed.
         """
-        return self._svg(self._direction)
+        return self._svg(self._direction, None if width is None else check_real("width", width, 0))
 
-    def _svg(self, direction: str) -> str:
+    def _svg(self, direction: str, width: float | None = None) -> str:
         notes = notes_on(self._diagram, self._values, self._grads, heat_maps=True)
         layout = self._diagram, self._contents, direction
-        return svg_of(*layout, self._title, self._theme, notes)
+        return svg_of(*layout, self._title, self._theme, notes, width)
 
     def text(self) -> str:
         """Return the graph as a tree of text, for terminals; it needs no renderer.
@@ -187,8 +202,8 @@ class Drawing:
         """
         from .interactive.page import page_of
 
-        outputs = self._diagram.outputs
-        return page_of(outputs, self._depth, self._direction, self._title, self.dot)
+        outputs, names = self._diagram.outputs, self._diagram.names
+        return page_of(outputs, self._depth, self._direction, self._title, self.dot, names)
 
     def page(self, height: int = 760) -> Page:
         """Return the page of `html` in a frame, for a notebook; its height is in pixels."""
@@ -239,31 +254,24 @@ class Drawing:
     ) -> tuple[dict[str, str], dict[str, Any]]:
         # It never raises, since a notebook would hide that.
         try:
-            direction, svg = self._svg_for_a_cell()
+            svg = self.svg()
+            width, height = picture_size(svg)
+            in_rows = self._direction == "LR" and width * SMALLEST_SCALE > CELL_WIDTH
+            if in_rows:
+                svg = self.svg(ROW_WIDTH)
         except ImportError:
             return self._without_picture(HOW_TO_GET_A_RENDERER)
         except Exception as error:
             return self._without_picture(f"no picture: {error}")
-        width, height = size_of(svg)
-        if width > CELL_WIDTH:
-            svg = fit_width(svg)
-        data, metadata = {"image/svg+xml": svg, "text/plain": repr(self)}, {}
+        shown = fit_width(svg) if picture_size(svg)[0] > CELL_WIDTH else svg
+        data, metadata = {"image/svg+xml": shown, "text/plain": repr(self)}, {}
         # A notebook that is not trusted shows no SVG, since that can hold scripts.
         with suppress(Exception):
             dpi = min(DPI, 72 * (MOST_PIXELS / (width * height)) ** 0.5)
-            png = self._png(dpi, rankdir=direction)
+            png = self._png(dpi, rankdir="TB" if in_rows else self._direction)  # which has no rows
             data["image/png"] = b64encode(png).decode()
             metadata["image/png"] = {"width": round(int.from_bytes(png[16:20]) * 96 / dpi)}
         return data, metadata
-
-    def _svg_for_a_cell(self) -> tuple[str, str]:
-        """The picture for a notebook and its direction: that in which it fits, if it may turn."""
-        svg = self.svg()
-        if self._may_turn and size_of(svg)[0] * SMALLEST_SCALE > CELL_WIDTH:
-            upright = self._svg("TB")
-            if size_of(upright)[0] < size_of(svg)[0]:
-                return "TB", upright
-        return self._direction, svg
 
     def _without_picture(self, reason: str) -> tuple[dict[str, str], dict[str, Any]]:
         return {"text/plain": f"{self.text()}\n\n{' '.join(reason.split())}"}, {}

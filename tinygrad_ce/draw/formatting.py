@@ -87,7 +87,7 @@ def span(array: Array) -> str:
 
 def facts(array: Array, named: bool) -> str:
     """Return shape and dtype, where they say more than what is usual."""
-    shape = str(array.shape) if array.ndim else "" if named else "scalar"
+    shape = "" if named and not array.ndim else str(array.shape)
     return " ".join(filter(None, (shape, "" if array.dtype == "float64" else str(array.dtype))))
 
 

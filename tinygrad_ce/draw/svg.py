@@ -7,44 +7,61 @@ place of its own, in which it appears as soon as it is computed.
 
 from __future__ import annotations
 
-import json
+import math
 import re
 from collections.abc import Iterator
 from functools import cache
 from html import escape
 from importlib.resources import files
-from typing import Any
 
 from . import formatting as text
 from . import heatmap
-from .boxes import LABEL, LINE, NONE, PAD, BoxContent, BoxLayout, Slot, lay_out, width_of
+from .boxes import LABEL, LINE, NONE, PAD, BoxContent, Slot, lay_out, width_of
 from .colors import DARK, LIGHT
 from .diagram import Diagram, OpNode, TensorBox
-from .digraph import GAPS, Part, add_parts, count_words, frame_words, kinds_in, op_words
-from .render import render
+from .digraph import count_words, frame_words, kinds_in, op_words
+from .placement import (
+    FOLD_HEIGHT,
+    OP_HEIGHT,
+    Bezier,
+    Point,
+    Rectangle,
+    Route,
+    part_size,
+    place,
+    split_at,
+    wrap,
+    wrap_to_fit,
+)
 from .scopes import ScopeFrame
 
 MARGIN = 8.0
-FOLD_HEIGHT = 38.0
 LEGEND_WIDTH = 440.0  # at least; a wider graph has a wider legend
+HEAD = 6.0  # the length of an arrow's head
 
-Point = tuple[float, float]
+# Where the page shows the graph on a screen of 1440 × 900, at which factor its numbers, of size 10,
+# are easy to read, and at which one they still are legible.
+STAGE = (1006.0, 736.0)
+EASY, LEGIBLE = 0.9, 0.75
 
 
 def svg_of(
     diagram: Diagram, contents: dict[str, BoxContent], direction: str, title: str,
-    theme: str, notes: list[str],
+    theme: str, notes: list[str], width: float | None = None,
 ) -> str:  # fmt: skip
     """Return the diagram as an SVG element, for an HTML page or a file of its own.
 
-    It has its natural size where there is room, and shrinks where there is not. Tensors, primitives
+    It has its natural size where there is room, and shrinks where there is not; a graph from left
+    to right that is wider than `width` is in several rows. Tensors, primitives
     and folded scopes are groups with their name in DOT as `data-id`; there are no ids, which would
     clash when two pictures are on one page.
     """
     layout = _Layout(diagram, contents, direction)
-    legend, width, height = _legend(diagram, notes, *layout.size)
+    if width is not None and direction == "LR":
+        layout.wrap(width - 2 * MARGIN)
+    legend, wide, high = _legend(diagram, notes, *layout.placement.size)
     label = escape(title)
-    tag = _tag(f"graph-{theme}", width, height, "pt", "img", label)
+    tag = _tag(f"graph-{theme}", wide, high, "pt", "img", label)
     parts = [
         f'{tag} style="max-width:100%;height:auto">',
         f"<title>{label}</title>",
@@ -59,7 +76,9 @@ def interactive_svg_of(
 ) -> str:
     """Return the diagram as an SVG element whose parts can be chosen and folded on the page."""
     layout = _Layout(diagram, contents, direction, interactive=True)
-    tag = _tag("graph", *layout.size, "", "group", escape(title))
+    if direction == "LR":
+        layout.wrap_to_fit()
+    tag = _tag("graph", *layout.placement.size, "", "group", escape(title))
     return "\n".join([f"{tag}>", *layout.parts(), '<g class="callouts"></g></svg>'])
 
 
@@ -73,7 +92,7 @@ def _tag(kind: str, width: float, height: float, unit: str, role: str, label: st
     )
 
 
-def size_of(svg: str) -> tuple[float, float]:
+def picture_size(svg: str) -> tuple[float, float]:
     """Return width and height of a picture, in points."""
     width, height = re.findall(r'(?:width|height)="(\d+)pt"', svg[: svg.index(">")])
     return float(width), float(height)
@@ -85,7 +104,7 @@ def fit_width(svg: str) -> str:
     JupyterLab shows an SVG by an img element, in which no style of the SVG makes it narrower than
     the width that it says it has.
     """
-    width, height = (f"{n:.0f}pt" for n in size_of(svg))
+    width, height = (f"{n:.0f}pt" for n in picture_size(svg))
     svg = svg.replace(f'width="{width}" height="{height}"', 'width="100%"', 1)
     return svg.replace('style="max-width:100%', f'style="max-width:{width}', 1)
 
@@ -122,42 +141,6 @@ def color_variables() -> str:
     return f"{light}\n@media screen and (prefers-color-scheme: dark) {{\n  {dark}\n}}\n"
 
 
-def _place(diagram: Diagram, boxes: dict[str, BoxLayout], direction: str) -> dict[str, Any]:
-    """Let Graphviz place the parts, of which it gets nothing but sizes and edges."""
-    from graphviz import Digraph
-
-    def looks(part: Part) -> dict[str, str]:
-        shape = "box"
-        if isinstance(part, TensorBox):
-            width, height = boxes[part.id].width, boxes[part.id].height
-        elif isinstance(part, OpNode):
-            width, height, shape = _op_width(part), 22, "ellipse"
-        elif part.folded:
-            width, height = _fold_width(part), FOLD_HEIGHT
-        else:
-            # Space for the name: a label of as many letters as it has.
-            label = "n" * round(width_of(frame_words(part), 11) / 6)
-            return {"label": label, "labeljust": "l", "fontsize": "11", "margin": "9"}
-        return {"width": f"{width / 72:.4f}", "height": f"{height / 72:.4f}", "shape": shape}
-
-    graph = Digraph(
-        graph_attr={**diagram.layout_limits, **GAPS, "rankdir": direction, "charset": "UTF-8"},
-        node_attr={"fixedsize": "true", "label": ""},
-        edge_attr={"arrowsize": "0.6", "labeldistance": "1.7"},
-    )
-    add_parts(graph, diagram, looks, edge_ids=True)
-    placed: dict[str, Any] = json.loads(render(graph.source, "json0"))
-    return placed
-
-
-def _op_width(op: OpNode) -> float:
-    return max(width_of(op_words(op), 10.5) + 20, 30)
-
-
-def _fold_width(frame: ScopeFrame) -> float:
-    return max(width_of(frame_words(frame), 11), 64) + 22
-
-
 class _Layout:
     """A diagram that Graphviz has laid out."""
 
@@ -167,17 +150,23 @@ class _Layout:
     ) -> None:  # fmt: skip
         self.diagram, self.contents, self.interactive = diagram, contents, interactive
         self.boxes = {box.id: lay_out(box, contents[box.id]) for box in diagram.boxes}
-        placed = _place(diagram, self.boxes, direction)
-        x0, y0, x1, self.top = _numbers(placed["bb"])
-        self.size = (x1 - x0, self.top - y0)
-        objects = placed.get("objects", [])
-        self.at = {o["name"]: self._point(o["pos"]) for o in objects if "pos" in o}
-        self.bounds = {o["name"]: _numbers(o["bb"]) for o in objects if "bb" in o}
-        self.placed_edges = placed.get("edges", [])
+        self.placement = place(diagram, self.boxes, direction)
 
-    def _point(self, position: str) -> Point:
-        x, y = _numbers(position)
-        return x, self.top - y
+    def _sizes(self) -> dict[str, tuple[float, float]]:
+        sizes = {name: (box.width, box.height) for name, box in self.boxes.items()}
+        sizes |= {op.id: part_size(op) for op in self.diagram.ops}
+        return sizes | {f.id: part_size(f) for f in self.diagram.frames if f.folded}
+
+    def wrap(self, width: float) -> None:
+        """Go on in another row where it is wider than this."""
+        self.placement = wrap(self.placement, self.diagram, self._sizes(), width)
+
+    def wrap_to_fit(self) -> None:
+        """Go on in as many rows as make it largest on the page's stage."""
+        window = STAGE[0] - 2 * MARGIN, STAGE[1] - 2 * MARGIN
+        self.placement = wrap_to_fit(
+            self.placement, self.diagram, self._sizes(), window, EASY, LEGIBLE
+        )
 
     def parts(self) -> Iterator[str]:
         """Yield everything, the outermost first."""
@@ -207,39 +196,41 @@ class _Layout:
         return self._group(kind, frame.id, outline, label, expanded)
 
     def _cluster(self, frame: ScopeFrame) -> str:
-        x0, y0, x1, y1 = self.bounds[f"cluster_{frame.id}"]
-        y, kind = self.top - y1, f"scope level{frame.level % 2}"
-        size = f'width="{x1 - x0:.1f}" height="{y1 - y0:.1f}"'
-        outline = f'<rect x="{x0:.1f}" y="{y:.1f}" {size} rx="7"/>'
-        return self._scope(frame, kind, "open: fold it", outline, (x0 + 9, y + 15))
+        pieces = self.placement.frames[f"cluster_{frame.id}"]
+        kind, (x, y, *_) = f"scope level{frame.level % 2}", pieces[0]
+        outline = "".join(map(_frame_outline, pieces))
+        return self._scope(frame, kind, "open: fold it", outline, (x + 9, y + 15))
 
     def _fold(self, frame: ScopeFrame) -> str:
-        x, y = self.at[frame.id]
-        width, label = _fold_width(frame), f"folded, {count_words(frame)}: open it"
+        x, y = self.placement.centers[frame.id]
+        (width, _), label = part_size(frame), f"folded, {count_words(frame)}: open it"
         left, top, bottom = x - width / 2, y - FOLD_HEIGHT / 2, y + FOLD_HEIGHT / 2
         tab = f"M{left:.1f} {top:.1f}h{width * 0.4:.1f}l4 5"
         outline = f'<path d="{tab}H{left + width:.1f}V{bottom:.1f}H{left:.1f}z"/>'
         return self._scope(frame, "folded", label, outline, (x, y + 2))
 
     def _op(self, op: OpNode) -> str:
-        x, y = self.at[op.id]
-        oval = f'<ellipse cx="{x:.1f}" cy="{y:.1f}" rx="{_op_width(op) / 2:.1f}" ry="11"/>'
+        x, y = self.placement.centers[op.id]
+        rx, ry = part_size(op)[0] / 2, OP_HEIGHT / 2
+        oval = f'<ellipse cx="{x:.1f}" cy="{y:.1f}" rx="{rx:.1f}" ry="{ry:g}"/>'
         return self._group("primitive", op.id, oval + _text(escape(op_words(op)), x, y + 3.8))
 
     def _edges(self) -> Iterator[str]:
-        by_id = {placed["id"]: placed for placed in self.placed_edges}
         for edge in self.diagram.edges:
-            placed = by_id[edge.uses]
+            route = self.placement.routes[edge.uses]
             kind = "edge" if edge.differentiable else "edge constant"
             label = ""
             if edge.argument:
-                x, y = self._point(placed["head_lp"])
-                label = _text(edge.argument, x, y + 3)
-            arrow = _arrow(placed["pos"], self.top)
+                label = _text(edge.argument, *_beside_the_head(route))
+            arrow = _arrow(route)
+            if self.interactive:
+                arrow = f'<g class="forth">{arrow}</g>'
+                if edge.differentiable:  # drawn the other way while gradients come back
+                    arrow += f'<g class="back" display="none">{_arrow(_turned(route))}</g>'
             yield f'<g class="{kind}" data-uses="{edge.uses}">{arrow}{label}</g>'
 
     def _box(self, box: TensorBox) -> str:
-        x, y = self.at[box.id]
+        x, y = self.placement.centers[box.id]
         layout, content = self.boxes[box.id], self.contents[box.id]
         kind = box.kind.name.lower()
         inside = _box_outline(kind, layout.width, layout.height)
@@ -326,16 +317,58 @@ def _legend(
     return [*parts, "</g>"], right, y
 
 
-def _numbers(listed: str) -> list[float]:
-    return [float(number) for number in listed.split(",")]
+def _frame_outline(piece: Rectangle) -> str:
+    left, top, right, bottom = piece
+    size = f'width="{right - left:.1f}" height="{bottom - top:.1f}"'
+    return f'<rect x="{left:.1f}" y="{top:.1f}" {size} rx="7"/>'
 
 
-def _arrow(position: str, top: float) -> str:
-    """The spline of an edge and the head at its end, from what Graphviz says of it."""
-    tip, *points = ((x, top - y) for x, y in map(_numbers, position.removeprefix("e,").split()))
-    start, *written = (f"{x:.1f} {y:.1f}" for x, y in points)
-    (bx, by), (x, y) = points[-1], tip
+def _arrow(route: Route) -> str:
+    """An edge, and the head at its end."""
+    path = f"M{_at(route.curves[0][0])}"
+    for corners, curve in zip([[], *route.corners], route.curves, strict=True):
+        if corners:
+            path += "".join(f"L{_at(corner)}" for corner in [*corners, curve[0]])
+        if len(curve) > 1:
+            path += f"C{' '.join(map(_at, curve[1:]))}"
+    (bx, by), (x, y) = route.curves[-1][-1], route.tip
     dx, dy = 0.42 * (bx - x), 0.42 * (by - y)
     corners = [(x, y), (bx - dy, by + dx), (bx + dy, by - dx)]
     head = " ".join(f"{cx:.1f},{cy:.1f}" for cx, cy in corners)
-    return f'<path d="M{start}C{" ".join(written)}"/><polygon points="{head}"/>'
+    return f'<path d="{path}"/><polygon points="{head}"/>'
+
+
+def _at(point: Point) -> str:
+    return f"{point[0]:.1f} {point[1]:.1f}"
+
+
+def _beside_the_head(route: Route) -> Point:
+    """Where the letter of an argument is: before the head, on the side where the arrow is from."""
+    (x, y), (bx, by), (from_x, from_y) = route.tip, route.curves[-1][-1], route.curves[-1][-4]
+    length = math.hypot(bx - x, by - y) or 1.0
+    ux, uy = (bx - x) / length, (by - y) / length  # from the tip back
+    level = abs(ux) > abs(uy)
+    side = 1 if ((from_y < y) == (ux < 0) if level else (from_x < x) == (uy > 0)) else -1
+    return x + 11 * ux - 6 * side * uy, y + 11 * uy + 6 * side * ux + 3
+
+
+def _turned(route: Route) -> Route:
+    """The same edge from its end to its start, with the head there."""
+    curves = [curve[::-1] for curve in reversed(route.curves)]
+    last = _shortened(curves[-1])
+    first = [route.tip, route.tip, curves[0][0], *curves[0]]  # a straight piece before it
+    curves = [first, *curves[1:-1], last] if len(curves) > 1 else [first[:3] + last]
+    corners = [corners[::-1] for corners in reversed(route.corners)]
+    return Route(curves, route.curves[0][0], corners)
+
+
+def _shortened(curve: Bezier) -> Bezier:
+    """The curve without the end that a head takes the place of."""
+    x, y = curve[-1]
+    piece = curve[-4:]
+    low, high = 0.0, 1.0
+    for _ in range(20):
+        t = (low + high) / 2
+        ex, ey = split_at(piece, t)[0][-1]
+        low, high = (t, high) if (ex - x) ** 2 + (ey - y) ** 2 > HEAD**2 else (low, t)
+    return [*curve[:-4], *split_at(piece, low)[0]]

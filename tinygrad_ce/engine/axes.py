@@ -30,9 +30,17 @@ def as_shape(shape: tuple[int | Iterable[int], ...]) -> tuple[int, ...]:
     lengths: Iterable[object] = shape
     if len(shape) == 1 and isinstance(shape[0], Iterable):
         lengths = shape[0]
-        if not (isinstance(lengths, Sequence) or getattr(lengths, "ndim", 0) == 1):
+        several = isinstance(lengths, Sequence) and not isinstance(lengths, str | bytes)
+        if not (several or getattr(lengths, "ndim", 0) == 1):
             raise TypeError(f"a shape is integers or a tuple of them, got {shown(lengths)}")
     return tuple([n if type(n) is int else check_integer("a part of a shape", n) for n in lengths])
+
+
+def as_integers(what: str, given: int | Sequence[int]) -> list[int]:
+    """Return integers given as one, or as several in a sequence."""
+    several = isinstance(given, tuple | list | range) or getattr(given, "ndim", 0) == 1
+    parts: Iterable[object] = given if several else (given,)  # type: ignore[assignment]
+    return [check_integer(what, k) for k in parts]
 
 
 def count_along(shape: tuple[int, ...], axis: Axis) -> int:

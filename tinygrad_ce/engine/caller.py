@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from types import FrameType
 
 _PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 
@@ -21,6 +22,11 @@ def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
     import warnings
 
     warnings.warn(message, category, stacklevel=_levels_to_user() + 1)
+
+
+def frame_of_user() -> FrameType:
+    """Return the innermost frame whose file lies outside of the package."""
+    return sys._getframe(_levels_to_user())
 
 
 def line_of_user() -> str:

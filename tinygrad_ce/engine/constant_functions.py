@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..arguments import check_flag, check_real
+from ..arguments import check_choice, check_flag, check_integer, check_real
 from ..other_names import numpy_keywords
 from .array_types import Array, Function, Value
-from .axes import Axis
+from .axes import Axis, as_integers
 from .kernels import ieee
 from .primitives import Primitive
 from .tensor import Tensor, TensorLike, apply, as_tensor, constant, refusal
@@ -115,7 +115,7 @@ def nanargmin(a: TensorLike, axis: int | None = None, *, keepdims: bool = False)
 
 def argpartition(a: TensorLike, kth: int | Sequence[int], axis: int | None = -1) -> Tensor:
     """Return the indices that put the kth element where sorting would."""
-    places = kth if isinstance(kth, int) else tuple(kth)
+    places = tuple(as_integers("kth", kth))
     return apply(CONSTANTS["argpartition"], as_tensor(a), params=(places, axis))
 
 
@@ -126,7 +126,7 @@ def round(a: TensorLike, decimals: int = 0) -> Tensor:
     >>> tg.round(tg.Tensor([0.5, 1.5, 2.26]), 1)
     Tensor([0.5, 1.5, 2.3])
     """
-    return apply(CONSTANTS["round"], as_tensor(a), params=(int(decimals),))
+    return apply(CONSTANTS["round"], as_tensor(a), params=(check_integer("decimals", decimals),))
 
 
 def isclose(
@@ -201,6 +201,7 @@ def searchsorted(
     >>> tg.searchsorted(tg.Tensor([1.0, 2.0, 3.0]), [0.5, 2.5])
     Tensor([0, 2])
     """
+    check_choice("side", side, ("left", "right"))
     vector = as_tensor(a) if sorter is None else as_tensor(a)[as_tensor(sorter)]
     return apply(CONSTANTS["searchsorted"], vector, as_tensor(v), params=(side,))
 
@@ -238,6 +239,7 @@ def of_values(function: Function) -> Function:
             raise refusal(function.__name__, (*values, *named.values()), error) from None
         return _tensors_of(found)
 
+    on_values.__wrapped__ = function  # type: ignore[attr-defined]  # for its signature
     return on_values
 
 
@@ -286,6 +288,12 @@ def unique(
     >>> tg.unique(tg.Tensor([3.0, 1.0, 3.0]))
     Tensor([1., 3.])
     """
+    for what, flag in (
+        ("return_index", return_index), ("return_inverse", return_inverse),
+        ("return_counts", return_counts), ("equal_nan", equal_nan), ("sorted", sorted),
+    ):  # fmt: skip
+        check_flag(what, flag)
+    axis = None if axis is None else check_integer("axis", axis)
     options = {} if sorted else {"sorted": False}
     return of_values(np.unique)(
         as_tensor(ar), return_index, return_inverse, return_counts, axis, equal_nan=equal_nan,

@@ -161,7 +161,10 @@ class Switch(ModeContext):
         if function is None:
             return switch
         if not callable(function):
-            raise TypeError(f"{cls.__name__}() takes no argument, got {function!r}")
+            raise TypeError(
+                f"{cls.__name__}() takes no argument but a function to decorate, got "
+                f"{shown(function)}"
+            )
         return switch(function)  # type: ignore[return-value]
 
 

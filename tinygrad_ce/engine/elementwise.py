@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ..arguments import as_numbers
+from ..arguments import as_numbers, check_flag, check_real, shown
 from . import operations
 from . import primitives as p
 from .array_types import Function, Value
@@ -15,7 +15,7 @@ from .constant_functions import CONSTANTS, searchsorted
 from .operations import concatenate, maximum, minimum, operand
 from .primitives import Primitive
 from .rearranging import array, diff
-from .tensor import Tensor, TensorLike, apply, apply_unary, as_tensor
+from .tensor import Tensor, TensorLike, apply, apply_unary, as_operand, as_tensor
 
 
 def _unary(primitive: Primitive, value: str, at: str = "", name: str = "") -> Function:
@@ -211,11 +211,15 @@ def nan_to_num(
     Tensor([1., 0.])
     """
     t = as_tensor(x)
+    check_flag("copy", copy)
+    for what, number in (("nan", nan), ("posinf", posinf), ("neginf", neginf)):
+        if number is not None:
+            check_real(what, number, -math.inf, math.inf)
     if t.dtype.kind != "f":
         return t
     limits = np.finfo(t.dtype)
     for found, value in (
-        (isnan(t), nan),
+        (isnan(t), 0.0 if nan is None else nan),
         (t == np.inf, limits.max if posinf is None else posinf),
         (t == -np.inf, limits.min if neginf is None else neginf),
     ):
@@ -278,7 +282,7 @@ def interp(
     if points.ndim != 1 or points.shape != values.shape or not points.size:
         raise ValueError(f"interp: xp and fp of one length, got {points.shape}, {values.shape}")
     if period is not None:
-        if period == 0:
+        if check_real("period", period) == 0:
             raise ValueError("interp: the period is not 0")
         period, left, right = abs(period), None, None
         t, points = t % period, points % period
@@ -415,7 +419,9 @@ def trapezoid(
     """
     values = as_tensor(y)
     along = from_the_end(axis, values.ndim) + values.ndim
-    d: Value = dx
+    d: Value = as_operand(dx)
+    if d is NotImplemented:
+        raise TypeError(f"dx is a number or an array of real numbers, got {shown(dx)}")
     if x is not None:
         d = diff(x, axis=axis if as_tensor(x).ndim > 1 else -1)
         if as_tensor(x).ndim == 1:
@@ -431,6 +437,10 @@ def unwrap(
 ) -> Tensor:
     """Add periods to angles, so that neighbors differ by at most half of one."""
     x = as_tensor(p)
+    period = check_real("period", period)
+    if period <= 0:
+        raise ValueError(f"unwrap: the period is above 0, got {period}")
+    discont = None if discont is None else check_real("discont", discont)
     half = period / 2
     step = diff(x.detach(), axis=axis)  # what is added is a multiple of the period: a constant
     inside = (step + half) % period - half
@@ -448,8 +458,10 @@ def polyval(p: Value, x: TensorLike) -> Tensor:
     >>> tg.polyval([1.0, 0.0, -1.0], tg.Tensor(3.0))
     Tensor(8.)
     """
-    t = as_tensor(x)
+    t, coefficients = as_tensor(x), array(p)
+    if not coefficients.ndim:
+        raise ValueError("polyval: coefficients in a sequence, the highest power first; got one")
     y = as_tensor(np.zeros(t.shape, t.dtype))
-    for c in array(p):
+    for c in coefficients:
         y = y * t + c
     return y

@@ -13,6 +13,7 @@ import string
 
 import numpy as np
 
+from ..other_names import undecorated
 from . import constant_functions as c
 from . import elementwise as e
 from . import linear_algebra as la
@@ -42,12 +43,12 @@ def _where(
 
 
 def _concatenate(arrays: Value, axis: int | None = 0, dtype: Value = None) -> Tensor:
-    joined = o.concatenate(arrays, axis)
+    joined: Tensor = undecorated(o.concatenate)(arrays, axis)
     return joined if dtype is None else joined.astype(dtype)
 
 
 def _stack(arrays: Value, axis: int = 0, dtype: Value = None) -> Tensor:
-    joined = o.stack(arrays, axis)
+    joined: Tensor = undecorated(o.stack)(arrays, axis)
     return joined if dtype is None else joined.astype(dtype)
 
 
@@ -410,7 +411,7 @@ def load() -> None:
             if theirs.nin == 2 and theirs.nout == 1:
                 UFUNCS[theirs, "outer"] = _outer(ours)
         elif theirs is not None:
-            functions[theirs] = getattr(ours, "undecorated", ours)  # NumPy asks for keywords itself
+            functions[theirs] = undecorated(ours)  # NumPy has checked the keywords
     for ufunc, reduce in _REDUCTIONS.items():
         UFUNCS[ufunc, "reduce"] = _first_axis(reduce)
     UFUNCS[np.add, "accumulate"] = _accumulate(re.cumsum)

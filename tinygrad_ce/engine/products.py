@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
+from ..arguments import check_integer, check_sequence, shown
 from ..other_names import numpy_keywords
 from . import tensor as t
-from .axes import from_the_end
+from .axes import as_integers, from_the_end
 from .operations import stack
 from .rearranging import moveaxis
 from .tensor import Tensor, TensorLike, as_tensor
@@ -88,13 +87,16 @@ def tensordot(a: TensorLike, b: TensorLike, axes: Axes = 2) -> Tensor:
             [3., 3.]])
     """
     x, y = as_tensor(a), as_tensor(b)
-    if isinstance(axes, int | np.integer):
-        n = int(axes)
-        if n < 0 or n > min(x.ndim, y.ndim):
-            raise ValueError(f"tensordot: {n} axes of arrays with {x.ndim} and {y.ndim}")
+    if not isinstance(axes, tuple | list) and not getattr(axes, "ndim", 0):
+        n = check_integer("axes", axes, 0)
+        if n > min(x.ndim, y.ndim):
+            raise ValueError(f"tensordot: {n} axes of arrays of shape {x.shape} and {y.shape}")
         of_x, of_y = list(range(x.ndim - n, x.ndim)), list(range(n))
     else:
-        given = [[part] if isinstance(part, int | np.integer) else list(part) for part in axes]
+        pair = check_sequence("axes", axes)
+        if len(pair) != 2:
+            raise ValueError(f"tensordot: the axes of a and those of b, got {shown(axes)}")
+        given = [as_integers("axis", part) for part in pair]
         of_x, of_y = (
             [from_the_end(k, z.ndim) + z.ndim for k in ks]
             for z, ks in zip((x, y), given, strict=True)
@@ -159,9 +161,13 @@ def cross(
     """
     if axis is not None:
         axisa = axisb = axisc = axis
+    axisa, axisb, axisc = (check_integer("axis", k) for k in (axisa, axisb, axisc))
     x, y = moveaxis(as_tensor(a), axisa, -1), moveaxis(as_tensor(b), axisb, -1)
     if x.shape[-1] != 3 or y.shape[-1] != 3:
-        raise ValueError(f"cross is of vectors of length 3, got {x.shape[-1]} and {y.shape[-1]}")
+        raise ValueError(
+            f"cross is of vectors of length 3, got shape {as_tensor(a).shape} and "
+            f"{as_tensor(b).shape}"
+        )
     (a0, a1, a2), (b0, b1, b2) = ([z[..., i] for i in range(3)] for z in (x, y))
     parts = [a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0]
     return moveaxis(stack(parts, -1), -1, axisc)

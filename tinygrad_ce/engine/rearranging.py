@@ -6,21 +6,32 @@ about the places of the elements: its result on these is an index.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
-from typing import SupportsIndex
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..arguments import check_choice
+from ..arguments import (
+    LONGEST,
+    as_numbers,
+    check_choice,
+    check_dtype,
+    check_flag,
+    check_integer,
+    check_sequence,
+    shown,
+)
 from ..other_names import numpy_keywords
-from .array_types import Array, Function, Value
-from .axes import Axis, from_the_end
+from .array_types import Array, DType, Function, Value
+from .axes import Axis, as_integers, as_shape, from_the_end
 from .constant_functions import blank
 from .operations import argsort, concatenate, split, stack, take_along_axis, truth, where
-from .tensor import Tensor, TensorLike, as_index, as_tensor, constant
+from .tensor import Tensor, TensorLike, as_index, as_tensor, constant, refusal
 
 Shape = int | Sequence[int]
+
+MAX_DEPTH = 64  # of nested lists: arrays of NumPy have no more axes
 
 
 # ── Making ────────────────────────────────────────────────────────────────────────────────────────
@@ -52,6 +63,7 @@ def array(data: TensorLike, dtype: DTypeLike | None = None, *, ndmin: int = 0) -
     >>> a.grad
     array(5.)
     """
+    ndmin = check_integer("ndmin", ndmin, 0, MAX_DEPTH)
     x = _nested(data)
     if dtype is not None:
         x = x.astype(dtype)
@@ -68,19 +80,37 @@ def _nested(data: Value) -> Tensor:
     return as_tensor(data)
 
 
-def _holds_tensor(data: Iterable[Value]) -> bool:
+def _holds_tensor(data: Iterable[Value], depth: int = MAX_DEPTH) -> bool:
     return any(
-        isinstance(x, Tensor) or (isinstance(x, list | tuple) and _holds_tensor(x)) for x in data
+        isinstance(x, Tensor)
+        or (isinstance(x, list | tuple) and depth > 0 and _holds_tensor(x, depth - 1))
+        for x in data
     )
 
 
 def _like(make: Function) -> Function:
     def like(a: TensorLike, dtype: DTypeLike | None = None, shape: Shape | None = None) -> Tensor:
-        return constant(make(blank(a), dtype=dtype, shape=shape)[()])
+        try:
+            return constant(make(blank(a), dtype=_dtype(dtype), shape=_shape(shape))[()])
+        except Exception as error:
+            raise refusal(make.__name__, (shape, dtype), error) from None
 
     like.__name__ = make.__name__
     like.__doc__ = f"Return what `np.{make.__name__}` gives for an array of this shape and dtype."
     return like
+
+
+def _dtype(dtype: DTypeLike | None) -> DType | None:
+    return None if dtype is None else check_dtype(dtype)
+
+
+def _shape(shape: Shape | None) -> tuple[int, ...] | None:
+    if shape is None:
+        return None
+    lengths = as_shape((shape,))
+    if any(n < 0 for n in lengths):
+        raise ValueError(f"a shape is of lengths of at least 0, got {lengths}")
+    return lengths
 
 
 zeros_like, ones_like, empty_like = map(_like, (np.zeros_like, np.ones_like, np.zeros_like))
@@ -98,8 +128,10 @@ def full_like(
     >>> tg.full_like(tg.Tensor([1.0, 2.0]), 7)
     Tensor([7., 7.])
     """
-    made = np.zeros_like(blank(a), dtype=dtype, shape=shape)
-    return as_tensor(fill_value).astype(made.dtype).broadcast_to(made.shape)
+    x = as_tensor(a)
+    filled = as_tensor(fill_value).astype(_dtype(dtype) or x.dtype)
+    lengths = _shape(shape)
+    return filled.broadcast_to(x.shape if lengths is None else lengths)
 
 
 def linspace(
@@ -124,6 +156,8 @@ def linspace(
     dtype, axis
         Of the result, and along which of its axes they are.
     """
+    num = check_integer("num", num, 0)
+    endpoint, retstep = check_flag("endpoint", endpoint), check_flag("retstep", retstep)
     ends = (start, stop)  # Python numbers are weak, as everywhere
     kinds = [x if isinstance(x, int | float) else as_tensor(x).dtype for x in ends]
     inexact = np.result_type(*kinds, 0.0)
@@ -140,7 +174,7 @@ def linspace(
         y = places * length + first
     if endpoint and num > 1:
         y = concatenate([y[:-1], last[None]])
-    y = moveaxis(y if dtype is None else y.astype(dtype), 0, axis)
+    y = moveaxis(y if dtype is None else y.astype(dtype), 0, check_integer("axis", axis))
     return (y, step) if retstep else y
 
 
@@ -159,18 +193,18 @@ def append(arr: TensorLike, values: TensorLike, axis: int | None = None) -> Tens
 
 def vstack(tup: Sequence[TensorLike], *, dtype: DTypeLike | None = None) -> Tensor:
     """Join rows, one below the other."""
-    return _joined([atleast_2d(part) for part in tup], 0, dtype)
+    return _joined([atleast_2d(part) for part in check_sequence("arrays", tup)], 0, dtype)
 
 
 def hstack(tup: Sequence[TensorLike], *, dtype: DTypeLike | None = None) -> Tensor:
     """Join side by side: along the second axis, of vectors along the first."""
-    parts = [atleast_1d(part) for part in tup]
+    parts = [atleast_1d(part) for part in check_sequence("arrays", tup)]
     return _joined(parts, int(bool(parts) and parts[0].ndim > 1), dtype)
 
 
 def dstack(tup: Sequence[TensorLike]) -> Tensor:
     """Join along the third axis."""
-    return concatenate([atleast_3d(part) for part in tup], 2)
+    return concatenate([atleast_3d(part) for part in check_sequence("arrays", tup)], 2)
 
 
 def column_stack(tup: Sequence[TensorLike]) -> Tensor:
@@ -181,7 +215,7 @@ def column_stack(tup: Sequence[TensorLike]) -> Tensor:
     Tensor([[1., 3.],
             [2., 4.]])
     """
-    parts = [as_tensor(part) for part in tup]
+    parts = [as_tensor(part) for part in check_sequence("arrays", tup)]
     return concatenate([x.reshape(-1, 1) if x.ndim < 2 else x for x in parts], 1)
 
 
@@ -193,14 +227,18 @@ def block(arrays: Value) -> Tensor:
     """Join nested lists of blocks: the innermost side by side, those around below one another."""
     depth, inner = 0, arrays
     while isinstance(inner, list):
+        if not inner or depth == MAX_DEPTH:
+            raise ValueError(f"block: lists of arrays, none empty, got {shown(arrays)}")
         depth, inner = depth + 1, inner[0]
     n = max(depth, *(part.ndim for part in _leaves(arrays)))
     return _block(arrays, n, depth)
 
 
-def _leaves(arrays: Value) -> list[Tensor]:
+def _leaves(arrays: Value, depth: int = MAX_DEPTH) -> list[Tensor]:
     if isinstance(arrays, list):
-        return [leaf for part in arrays for leaf in _leaves(part)]
+        if not depth:
+            raise ValueError(f"block: a sequence nested deeper than {MAX_DEPTH} levels")
+        return [leaf for part in arrays for leaf in _leaves(part, depth - 1)]
     return [as_tensor(arrays)]
 
 
@@ -292,8 +330,9 @@ def meshgrid(
     >>> x.shape, y.shape
     ((3, 2), (3, 2))
     """
-    if indexing not in ("xy", "ij"):
-        raise ValueError(f"indexing is 'xy' or 'ij', got {indexing!r}")
+    check_choice("indexing", indexing, ("xy", "ij"))
+    check_flag("copy", copy)
+    sparse = check_flag("sparse", sparse)
     vectors = [as_tensor(x).flatten() for x in xi]
     places = list(range(len(vectors)))
     if indexing == "xy" and len(vectors) > 1:
@@ -309,7 +348,11 @@ def meshgrid(
 def broadcast_arrays(*args: TensorLike) -> tuple[Tensor, ...]:
     """Repeat each to the shape to which they all broadcast."""
     tensors = [as_tensor(x) for x in args]
-    shape = np.broadcast_shapes(*(x.shape for x in tensors))
+    try:
+        shape = np.broadcast_shapes(*(x.shape for x in tensors))
+    except (ValueError, RuntimeError) as error:
+        shapes = ", ".join(str(x.shape) for x in tensors)
+        raise ValueError(f"arrays of shape {shapes} do not broadcast: {error}") from None
     return tuple(x.broadcast_to(shape) for x in tensors)
 
 
@@ -324,7 +367,10 @@ def _take_places(x: Tensor, places: Array, axis: int) -> Tensor:
 
 def _by_places(function: Function, a: Tensor, *args: object, **options: object) -> Tensor:
     """What NumPy's function would give for a, found by its result on the places of elements."""
-    places = np.asarray(function(np.arange(a.size).reshape(a.shape), *args, **options))
+    try:
+        places = np.asarray(function(np.arange(a.size).reshape(a.shape), *args, **options))
+    except Exception as error:
+        raise refusal(function.__name__, (a._value, *args), error) from None
     return a.flatten()[places]
 
 
@@ -336,7 +382,7 @@ def tile(A: TensorLike, reps: Shape) -> Tensor:
     Tensor([1., 2., 1., 2.])
     """
     x = as_tensor(A)
-    times = (int(reps),) if isinstance(reps, SupportsIndex) else tuple(map(int, reps))
+    times = tuple(as_integers("reps", reps))
     n = max(x.ndim, len(times))
     times = (1,) * (n - len(times)) + times
     shape = (1,) * (n - x.ndim) + x.shape
@@ -369,8 +415,13 @@ def repeat(a: TensorLike, repeats: Value, axis: int | None = None) -> Tensor:
     x = as_tensor(a)
     if axis is None or not x.ndim:
         x, axis = x.flatten(), 0
-    times = repeats.data if isinstance(repeats, Tensor) else repeats
-    return _take_places(x, np.repeat(np.arange(x.shape[axis]), times), axis)
+    times = as_integers("repeats", repeats)
+    along = from_the_end(axis, x.ndim)
+    try:
+        places = np.repeat(np.arange(x.shape[along]), times)
+    except Exception as error:
+        raise refusal("repeat", (x._value, times), error) from None
+    return _take_places(x, places, along)
 
 
 def resize(a: TensorLike, new_shape: Shape) -> Tensor:
@@ -417,20 +468,27 @@ def pad(
     Tensor([0., 1., 2., 0., 0.])
     """
     x = as_tensor(array)
-    if mode not in ("constant", *_INDEX_MODES) or reflect_type != "even":
+    modes = ("constant", *_INDEX_MODES)
+    if not isinstance(mode, str) or mode not in modes or shown(reflect_type) != "'even'":
         raise TypeError(
             f"pad on a Tensor takes the modes constant, {', '.join(_INDEX_MODES)}, and reflects "
-            f"evenly; got {mode!r}, {reflect_type!r}: compute what to put around, and concatenate"
+            f"evenly; got {shown(mode)}, "
+            f"{shown(reflect_type)}: compute what to put around, and concatenate"
         )
     if isinstance(pad_width, dict):
         pairs = {axis % x.ndim: width for axis, width in pad_width.items()}
         pad_width = [np.broadcast_to(pairs.get(k, 0), 2) for k in range(x.ndim)]
-    widths = np.broadcast_to(np.asarray(pad_width), (x.ndim, 2))
+    widths = _for_each_end("pad_width", pad_width, x)
     if widths.dtype.kind not in "iu":
         raise TypeError(f"pad_width is of integers, got {widths.dtype}")
     if (widths < 0).any():
         raise ValueError(f"pad_width is not negative, got {widths.tolist()}")
-    values = np.broadcast_to(np.asarray(constant_values), (x.ndim, 2)).astype(x.dtype)
+    values = _for_each_end("constant_values", constant_values, x).astype(x.dtype)
+    lengths = [n + sum(ends) for n, ends in zip(x.shape, widths.tolist(), strict=True)]
+    try:
+        np.broadcast_to(np.zeros((), x.dtype), lengths)  # which costs nothing
+    except Exception as error:
+        raise refusal("pad", (x._value, pad_width), error) from None
     for axis, (before, after) in enumerate(widths.tolist()):
         if mode != "constant":
             if before or after:
@@ -446,22 +504,44 @@ def pad(
     return x
 
 
+def _for_each_end(what: str, given: Value, x: Tensor) -> Array:
+    """One number, a pair, or a pair for each axis as an array of shape (ndim, 2)."""
+    array = as_numbers(given, what)
+    try:
+        return np.broadcast_to(array, (x.ndim, 2))
+    except ValueError:
+        raise ValueError(
+            f"{what} is a number, (before, after), or such a pair for each of {x.ndim} axes, got "
+            f"shape {array.shape}"
+        ) from None
+
+
 def insert(arr: TensorLike, obj: Value, values: TensorLike, axis: int | None = None) -> Tensor:
     """Put values in front of places of an axis, with None of all elements along one."""
     x, new = as_tensor(arr), as_tensor(values)
+    axis = None if axis is None else check_integer("axis", axis)
     places = x.size + np.arange(new.size).reshape(new.shape)
     old = np.arange(x.size).reshape(x.shape)
-    index = np.insert(old, _places_of(obj), places, axis)
+    try:
+        index = np.insert(old, _places_of(obj), places, axis)
+    except Exception as error:
+        raise refusal("insert", (x._value, obj, new._value, axis), error) from None
     return concatenate([x.flatten(), new.flatten().astype(x.dtype)])[index]
 
 
 def delete(arr: TensorLike, obj: Value, axis: int | None = None) -> Tensor:
     """Leave out places of an axis, with None of all elements along one."""
+    axis = None if axis is None else check_integer("axis", axis)
     return _by_places(np.delete, as_tensor(arr), _places_of(obj), axis)
 
 
 def _places_of(obj: Value) -> Value:
-    return obj.data if isinstance(obj, Tensor) else obj
+    if isinstance(obj, slice):
+        return obj
+    places = as_numbers(obj, "places")
+    if places.dtype.kind == "f" and places.size:
+        raise IndexError(f"places are integers, got {places.dtype}: convert them with astype(int)")
+    return places if places.size else places.astype(np.intp)
 
 
 # ── Turning and moving ────────────────────────────────────────────────────────────────────────────
@@ -499,13 +579,16 @@ def roll(a: TensorLike, shift: Shape, axis: Axis = None) -> Tensor:
     >>> tg.roll(tg.Tensor([1.0, 2.0, 3.0]), 1)
     Tensor([3., 1., 2.])
     """
-    x = as_tensor(a)
+    x, shifts = as_tensor(a), as_integers("shift", shift)
     if axis is None:
-        return roll(x.flatten(), int(np.sum(shift)), 0).reshape(x.shape)
-    for by, k in np.broadcast(shift, axis):
-        along = from_the_end(int(k), x.ndim) + x.ndim
+        return roll(x.flatten(), sum(shifts), 0).reshape(x.shape)
+    axes = _axes(axis, x.ndim)
+    n = max(len(shifts), len(axes)) if shifts and axes else 0
+    if not {len(shifts), len(axes)} <= {1, n}:
+        raise ValueError(f"roll: {len(shifts)} shifts along {len(axes)} axes")
+    for by, along in zip(shifts * (n // len(shifts) if n else 0), axes * n, strict=False):
         n = x.shape[along]
-        cut = -int(by) % n if n else 0
+        cut = -by % n if n else 0
         if cut:
             before = (slice(None),) * along
             x = concatenate([x[(*before, slice(cut, None))], x[(*before, slice(cut))]], along)
@@ -515,7 +598,11 @@ def roll(a: TensorLike, shift: Shape, axis: Axis = None) -> Tensor:
 def rot90(m: TensorLike, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Tensor:
     """Turn by k times 90 degrees in the plane of two axes."""
     x = as_tensor(m)
-    a, b = axes
+    k = check_integer("k", k)
+    plane = as_integers("axis", axes)
+    if len(plane) != 2:
+        raise ValueError(f"rot90 needs two axes in a sequence, got {shown(axes)}")
+    a, b = plane
     if len({from_the_end(a, x.ndim), from_the_end(b, x.ndim)}) < 2:
         raise ValueError(f"rot90 needs two different axes, got {axes}")
     for _ in range(k % 4):
@@ -543,8 +630,7 @@ def moveaxis(a: TensorLike, source: Shape, destination: Shape) -> Tensor:
 
 
 def _axes(given: Shape, ndim: int) -> list[int]:
-    axes = [given] if isinstance(given, int | np.integer) else given
-    return [from_the_end(int(k), ndim) + ndim for k in axes]
+    return [from_the_end(k, ndim) + ndim for k in as_integers("axis", given)]
 
 
 def rollaxis(a: TensorLike, axis: int, start: int = 0) -> Tensor:
@@ -567,6 +653,7 @@ def diagonal(a: TensorLike, offset: int = 0, axis1: int = 0, axis2: int = 1) -> 
     >>> tg.diagonal(tg.Tensor([[1.0, 2.0], [3.0, 4.0]]))
     Tensor([1., 4.])
     """
+    offset = check_integer("offset", offset, -LONGEST)
     x = moveaxis(a, (axis1, axis2), (-2, -1))
     n = max(0, min(x.shape[-2] + min(offset, 0), x.shape[-1] - max(offset, 0)))
     places = np.arange(n)
@@ -602,7 +689,7 @@ def diag(v: TensorLike, k: int = 0) -> Tensor:
     Tensor([[1., 0.],
             [0., 2.]])
     """
-    x = as_tensor(v)
+    x, k = as_tensor(v), check_integer("k", k, -LONGEST)
     if x.ndim == 2:
         return diagonal(x, k)
     if x.ndim != 1:
@@ -639,12 +726,16 @@ def triu(m: TensorLike, k: int = 0) -> Tensor:
             [0., 4.]])
     """
     x = _square(m)
-    return where(_lower(x, k - 1), np.zeros((), x.dtype), x)
+    return where(
+        _lower(x, check_integer("k", k, -math.inf, math.inf) - 1), np.zeros((), x.dtype), x
+    )
 
 
 def _lower(x: Tensor, k: int) -> Array:
     """Where the lower triangle is."""
-    return np.tri(x.shape[-2], x.shape[-1], k, dtype=bool)
+    rows, columns = x.shape[-2:]
+    below = min(max(check_integer("k", k, -math.inf, math.inf), -rows - 1), columns + 1)
+    return np.tri(rows, columns, below, dtype=bool)
 
 
 def _square(m: TensorLike) -> Tensor:
@@ -686,6 +777,7 @@ def take(
         Indices that are no integers.
     """
     x = as_tensor(a)
+    check_choice("mode", mode, ("raise", "wrap", "clip"))
     places = as_index(list(indices) if isinstance(indices, tuple) else indices)
     if places.dtype == bool:  # to np.take these are numbers, 0 and 1, and no mask
         places = places.astype(np.intp)
@@ -726,10 +818,14 @@ def select(
     condlist: Sequence[TensorLike], choicelist: Sequence[TensorLike], default: TensorLike = 0
 ) -> Tensor:
     """Choose element by element from the first of the choices whose condition holds."""
-    if len(condlist) != len(choicelist) or not condlist:
-        raise ValueError(f"select: {len(condlist)} conditions for {len(choicelist)} choices")
+    conditions = check_sequence("conditions", condlist)
+    choices = check_sequence("choices", choicelist)
+    if len(conditions) != len(choices) or not conditions:
+        raise ValueError(
+            f"select: {len(conditions)} conditions in a sequence for {len(choices)} choices"
+        )
     y: TensorLike = default
-    for condition, choice in zip(condlist[::-1], choicelist[::-1], strict=True):
+    for condition, choice in zip(conditions[::-1], choices[::-1], strict=True):
         y = where(condition, choice, y)
     return as_tensor(y)
 
@@ -770,8 +866,7 @@ def diff(
     Tensor([3., 5.])
     """
     x = as_tensor(a)
-    if n < 0:
-        raise ValueError(f"diff is taken 0 times or more often, got {n}")
+    n = check_integer("n", n, 0, math.inf)
     along = from_the_end(axis, x.ndim) + x.ndim
     one = (*x.shape[:along], 1, *x.shape[along + 1 :])
     ends = [e if e is None else as_tensor(e) for e in (prepend, append)]
@@ -780,7 +875,7 @@ def diff(
         x = concatenate([*before, x, *after], along)
     left = (*(slice(None),) * along, slice(None, -1))
     right = (*(slice(None),) * along, slice(1, None))
-    for _ in range(n):
+    for _ in range(min(n, x.shape[along] + 1)):  # nothing is left of nothing
         x = x[right] != x[left] if x.dtype == bool else x[right] - x[left]
     return x
 

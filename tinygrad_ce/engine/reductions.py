@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from ..arguments import as_numbers, check_choice, check_flag, check_real
+from ..arguments import LONGEST, as_numbers, check_choice, check_flag, check_real
 from ..other_names import numpy_keywords
 from . import operations
 from . import primitives as p
@@ -613,7 +613,8 @@ def cov(
     Tensor([[ 1., -1.],
             [-1.,  1.]])
     """
-    if ddof is not None and ddof != int(ddof):
+    rowvar, bias = check_flag("rowvar", rowvar), check_flag("bias", bias)
+    if ddof is not None and ddof != int(check_real("ddof", ddof, -LONGEST, LONGEST)):
         raise ValueError(f"ddof must be an integer, got {ddof}")
     dtype = np.result_type(as_tensor(m).dtype, np.float64)
     x = _variables(m, rowvar).astype(dtype)
@@ -628,7 +629,7 @@ def cov(
 def _variables(m: TensorLike, rowvar: bool) -> Tensor:
     x = as_tensor(m)
     if x.ndim > 2:
-        raise ValueError(f"cov is of vectors and matrices, got {x.ndim} axes")
+        raise ValueError(f"cov is of vectors and matrices, got an array of shape {x.shape}")
     x = x.reshape(1, -1) if x.ndim < 2 else x
     return x if rowvar or as_tensor(m).ndim < 2 else x.T
 

@@ -20,8 +20,10 @@ import operator
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from importlib import import_module
 from itertools import count, repeat
+from types import FunctionType, MethodType
 from typing import Never, Union, final
 
 import numpy as np
@@ -128,16 +130,25 @@ def _unary(primitive: Primitive, doc: str | None = None) -> Callable[[Tensor], T
     return operator
 
 
-def _of_module(module: str, name: str) -> Callable[..., Value]:
-    """The method that is a function of a module, which is loaded when it is first called."""
+class _OfModule:
+    """A method that is a function of a module, which is loaded when it is first called."""
 
-    def method(self: Tensor, *args: object, **kwargs: object) -> Value:
-        function = getattr(import_module(f".{module}", __package__), name)
-        return function(self, *args, **kwargs)
+    def __init__(self, module: str, name: str) -> None:
+        self.module, self.__name__, self.__qualname__ = module, name, f"Tensor.{name}"
+        self.__doc__ = f"Return what `np.{name}` does of this Tensor."
 
-    method.__name__ = method.__qualname__ = name
-    method.__doc__ = f"Return what `np.{name}` does of this Tensor."
-    return method
+    @cached_property
+    def __wrapped__(self) -> Callable[..., Value]:  # whose signature inspect shows
+        function: Callable[..., Value] = getattr(
+            import_module(f".{self.module}", __package__), self.__name__
+        )
+        return function
+
+    def __get__(self, instance: Tensor | None, kind: type) -> Callable[..., Value]:
+        return self if instance is None else MethodType(self, instance)
+
+    def __call__(self, *args: object, **kwargs: object) -> Value:
+        return self.__wrapped__(*args, **kwargs)
 
 
 _NUMBERS = frozenset((bool, int, float))
@@ -146,6 +157,30 @@ _NUMBERS = frozenset((bool, int, float))
 @final
 class Tensor(Node, NotOfTensors):
     """An array that remembers how it was made: a node of a graph, with NumPy's operators.
+
+    The twenty things that one needs; all else is called as in NumPy::
+
+        x = tg.Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)  # is to get a gradient
+        x.name = "x"  # what drawings and messages call it
+        x.shape, x.ndim, x.size
+        x.dtype
+        x.data  # the array, which nothing changes
+        x.sum().item()  # the number of a single element
+        x + 1.0, 2.0 * x, x / x, x**2
+        x @ x.T
+        np.exp(x), x.exp()  # and NumPy's other functions: log, tanh, sqrt, ...
+        x.relu()
+        x.sum(axis=1), x.mean(axis=0, keepdims=True), x.max(axis=1)
+        x.argmax(axis=1)
+        x[0], x[:, 1], x[[0, 1], [1, 0]]  # every index of NumPy
+        x.reshape(4), x.T
+        tg.where(x.data > 2, x, 0.0)
+        tg.concatenate([x, x]), tg.stack([x, x])
+        (x * x).sum().backward()  # adds ∂/∂x to x.grad
+        x.grad  # an array, or None; None is assigned to clear it
+        x.detach()  # the same numbers, through which no gradient comes back
+        with tg.no_grad():
+            x -= 0.1 * x.grad  # nothing is recorded
 
     Parameters
     ----------
@@ -579,7 +614,7 @@ class Tensor(Node, NotOfTensors):
         return np.array(self.data, dtype=dtype) if copy or dtype is not None else self.data
 
     def __dlpack__(self, *, copy: bool | None = None, **options: Value) -> Value:
-        if copy is False:
+        if copy is not None and not check_flag("copy", copy):
             raise BufferError("a Tensor shares its memory with nobody: use copy=None or True")
         return self.__array__(copy=True).__dlpack__(**options)
 
@@ -789,28 +824,38 @@ class Tensor(Node, NotOfTensors):
 
     # ── As NumPy's functions ──────────────────────────────────────────────────────────────────
 
-    prod = _of_module("reductions", "prod")
-    cumprod = _of_module("reductions", "cumprod")
-    ptp = _of_module("reductions", "ptp")
-    any = _of_module("constant_functions", "any")
-    all = _of_module("constant_functions", "all")
-    round = _of_module("constant_functions", "round")
-    nonzero = _of_module("constant_functions", "nonzero")
-    searchsorted = _of_module("constant_functions", "searchsorted")
-    argpartition = _of_module("constant_functions", "argpartition")
-    argsort = _of_module("operations", "argsort")
-    dot = _of_module("products", "dot")
-    ravel = _of_module("rearranging", "ravel")
-    take = _of_module("rearranging", "take")
-    repeat = _of_module("rearranging", "repeat")
-    trace = _of_module("rearranging", "trace")
-    diagonal = _of_module("rearranging", "diagonal")
+    prod = _OfModule("reductions", "prod")
+    cumprod = _OfModule("reductions", "cumprod")
+    ptp = _OfModule("reductions", "ptp")
+    any = _OfModule("constant_functions", "any")
+    all = _OfModule("constant_functions", "all")
+    round = _OfModule("constant_functions", "round")
+    nonzero = _OfModule("constant_functions", "nonzero")
+    searchsorted = _OfModule("constant_functions", "searchsorted")
+    argpartition = _OfModule("constant_functions", "argpartition")
+    argsort = _OfModule("operations", "argsort")
+    dot = _OfModule("products", "dot")
+    ravel = _OfModule("rearranging", "ravel")
+    take = _OfModule("rearranging", "take")
+    repeat = _OfModule("rearranging", "repeat")
+    trace = _OfModule("rearranging", "trace")
+    diagonal = _OfModule("rearranging", "diagonal")
 
     def compress(self, condition: TensorLike, axis: int | None = None) -> Tensor:
         """Return what `np.compress` does of this Tensor."""
-        function: Callable[..., Tensor] = _of_module("rearranging", "compress")
+        function: Callable[..., Tensor] = _OfModule("rearranging", "compress")
         return function(condition, self, axis)
 
+
+def _describe_operators() -> None:
+    """Give each operator its name, and the docstring that it has for arrays."""
+    for name, method in vars(Tensor).items():
+        if isinstance(method, FunctionType):
+            method.__name__, method.__qualname__ = name, f"Tensor.{name}"
+            method.__doc__ = method.__doc__ or getattr(np.ndarray, name, None).__doc__
+
+
+_describe_operators()
 
 _NUMERIC = (Tensor, np.ndarray, np.generic, int, float, complex, list, tuple)
 _power = _binary(p.power)

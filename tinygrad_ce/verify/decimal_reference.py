@@ -56,7 +56,7 @@ def cross_entropy(logits: ArrayLike, label: int) -> Any:
     >>> float(cross_entropy([0.0, 40.0], 1))
     4.248354255291589e-18
     """
-    z = _decimals(logits)
+    z = decimals(logits)
     others = np.exp(np.delete(z, label) - z[label]).sum() if z.size > 1 else Decimal(0)
     # log(1 + x) of a small x loses as many digits as 1 + x does: its series does not.
     small = Decimal(10) ** -(DIGITS // 2)
@@ -102,12 +102,13 @@ def cross_entropy_hessian(logits: ArrayLike) -> Decimals:
     return softmax_jacobian(logits)
 
 
-def _decimals(logits: ArrayLike) -> Decimals:
+def decimals(logits: ArrayLike) -> Decimals:
+    """The numbers as they are, without rounding."""
     return np.array([Decimal(x) for x in as_numbers(logits, "logits", np.float64).tolist()], object)
 
 
 def _softmax(logits: ArrayLike) -> Decimals:
-    z = _decimals(logits)
+    z = decimals(logits)
     e = np.exp(z - z.max())
     return np.asarray(e / e.sum())
 

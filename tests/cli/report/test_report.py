@@ -76,7 +76,7 @@ def test_page_refers_to_nothing_outside_of_itself_but_the_files_beside_it(one):
     _, text, parsed = one
     assert not {tag for tag, _ in parsed.elements} & {"script", "link", "img", "iframe", "object"}
     assert parsed.attributes("src") == []
-    local = {"loss.svg", "loss.dot", "weights.npz"}
+    local = {"backprop.html", "backprop.html#why", "loss.svg", "loss.dot", "weights.npz"}
     for reference in parsed.attributes("href") + parsed.attributes("xlink:href"):
         assert reference in local or reference.startswith(("#", "data:"))
     assert "@import" not in parsed.css
@@ -180,32 +180,48 @@ def test_gradient_at_the_logits_is_that_of_the_hardest_row(one):
     assert f"<td>−{1 - p:.4f}</td>" in line
 
 
-def test_misread_digits_are_shown_up_to_a_page_full():
+def test_misclassified_digits_are_shown_up_to_a_page_full():
     results, text = made("digits", epochs=1, hidden=2)
     wrong = len(results.experiment.y_test) - results.n_correct
     assert wrong > 15
     assert text.count("<li>") == 15
-    assert f"15 of {wrong} digits" in text
+    assert f"15 of {wrong} misclassified digits" in text
 
 
-def test_a_perfect_network_has_no_misread_digits():
+@pytest.mark.parametrize("epochs", [1, 150])
+def test_misclassified_flowers_are_listed_beside_the_confusion_matrix(epochs):
+    results, text = made("iris", epochs=epochs)
+    experiment = results.experiment
+    (table,) = re.findall(r'<table class="errors">.*?</table>', text)
+    listed = [int(row) for row in re.findall(r'<th scope="row">(\d+)</th>', table)]
+    wrong = np.flatnonzero(results.predicted != experiment.y_test)
+    assert set(listed) <= set(wrong)
+    assert len(listed) == min(len(wrong), 8)
+    confidence = results.probabilities.max(-1)
+    assert list(confidence[listed]) == sorted(confidence[wrong], reverse=True)[:8]
+    for row in listed:
+        features = " · ".join(f"{value:g}" for value in experiment.raw_test[row])
+        assert features in table
+
+
+def test_a_perfect_network_misclassifies_no_digit():
     results = run_experiment(prepare("digits", epochs=1, hidden=2))
     results.probabilities = 1.0 * (results.experiment.y_test[:, None] == range(10))
     text = render_page(results, 0, results.probabilities[0], None)
-    assert "Not one digit" in text
+    assert "No digit of the test set is misclassified." in text
     Page(text)
 
 
 def test_page_of_a_single_epoch_and_a_single_unit_is_whole():
     _, text = made("iris", epochs=1, hidden=1)
     Page(text)
-    assert "in 1 epoch\n" in text
+    assert "for 1 epoch\n" in text
 
 
 def test_page_without_a_drawing_says_where_the_graph_is():
     results, _ = made("iris", epochs=1)
     parsed = Page(render_page(results, 0, results.probabilities[0], None))
-    assert "loss.svg" not in parsed.attributes("href")
+    assert set(parsed.attributes("href")) == {"loss.dot", "weights.npz"}
     assert "It is in loss.dot" in parsed.text
 
 

@@ -1,5 +1,8 @@
 """C with last digits that may differ: how many of them, and on how many threads."""
 
+import os
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -82,6 +85,28 @@ def test_what_is_not_finite(name, dtype):
     compiled = tg.compile(f, backend="c", fast=True)
     with np.errstate(all="ignore"):
         np.testing.assert_allclose(compiled(x).data, f(tg.Tensor(x)).data, rtol=1e-6)
+
+
+ALL_KINDS = """
+import numpy as np, tinygrad_ce as tg
+np.seterr(all="ignore")
+for dtype in (np.float32, np.float64):
+    info = np.finfo(dtype)
+    x = [0, info.smallest_subnormal, info.tiny, 1, 80, 200, 800, info.max, np.inf, np.nan]
+    x = np.array([*x, *np.negative(x)], dtype).repeat(9)
+    for f in (np.exp, np.log, np.tanh, lambda t: t.sigmoid()):
+        step = tg.compile(f, backend="c", fast=True)
+        step(x)
+        assert "fast_" in step.source
+"""
+
+
+@pytest.mark.slow
+def test_no_number_makes_what_c_leaves_undefined():
+    """nan included, which has no integer part, and whose bits are those of no exponent."""
+    flags = "-O1 -fsanitize=undefined,float-cast-overflow -fno-sanitize-recover=all"
+    command = [sys.executable, "-W", "error", "-c", ALL_KINDS]
+    subprocess.run(command, env=os.environ | {"CFLAGS": flags}, check=True)
 
 
 def loss_and_gradient(logits, y):

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import types
 import warnings
 
 import numpy as np
@@ -96,6 +97,20 @@ def test_what_the_compiler_refuses_is_an_error_and_no_entry(directory):
     with pytest.raises(native.CompilerError, match="error"):
         native.load("int x = ;", "step")
     assert entries(directory) == []
+
+
+def test_a_step_is_no_module_that_an_import_could_find(monkeypatch):
+    """Not even in place of one that has its name, as a file often has the name of its function."""
+    theirs = types.ModuleType("train_step")
+    monkeypatch.setitem(sys.modules, "train_step", theirs)
+
+    def train_step(x):
+        return (x * x).sum()
+
+    compiled = tg.compile(train_step, backend="c")
+    assert float(compiled(np.arange(4.0))) == 14
+    assert "PyInit_train_step" in compiled.source
+    assert sys.modules["train_step"] is theirs
 
 
 @pytest.mark.slow

@@ -58,12 +58,17 @@ def browser():
 def open_page(browser, tmp_path):
     opened = []
 
-    def open_page(output, hash="", width=1280, height=900, scheme="light", **options):
+    def open_page(
+        output, hash="", width=1280, height=900, scheme="light", touch=False, motion="reduce",
+        **options,
+    ):  # fmt: skip
         path = draw(output, **options).save(tmp_path / "page.html")
         context = browser.new_context(
             viewport={"width": width, "height": height},
             color_scheme=scheme,
-            reduced_motion="reduce",
+            reduced_motion=motion,
+            has_touch=touch,
+            is_mobile=touch,
             accept_downloads=True,
         )
         page = Opened(context.new_page())

@@ -182,6 +182,20 @@ def folded(page):
     )
 
 
+def visible_in(page, element, frame):
+    """Whether all of an element is inside of another one, or of the window."""
+    return page.tab.evaluate(
+        f"""() => {{
+            const [a, b] = [{element}, {frame}].map((e) => e.getBoundingClientRect());
+            const whole = {frame} === document.documentElement;
+            const [right, bottom] = whole ? [innerWidth, innerHeight] : [b.right, b.bottom];
+            const [left, top] = whole ? [0, 0] : [b.left, b.top];
+            return a.left >= left - 1 && a.top >= top - 1 && a.right <= right + 1
+                && a.bottom <= bottom + 1;
+        }}"""
+    )
+
+
 def downloaded(page, kind):
     if not page.tab.evaluate("document.getElementById('export').open"):
         page.tab.click("#export summary")

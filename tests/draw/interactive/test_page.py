@@ -1,6 +1,7 @@
 import re
 
 import numpy as np
+import pytest
 from draw.graphs import parameter, texts, two_layers
 
 import tinygrad_ce as tg
@@ -36,26 +37,34 @@ def test_page_of_a_large_tensor_that_no_gradient_reaches():
 
 
 def layouts_of(page):
-    """The ids of the scopes that are folded in each layout of a page."""
-    return re.findall(r'"folded":\[([^\]]*)\]', page)
+    """The direction of each layout of a page, and the ids of the scopes that are folded in it."""
+    return re.findall(r'"direction":"(..)","folded":\[([^\]]*)\]', page)
 
 
-def test_page_holds_the_graph_as_drawn_and_all_open_or_folded():
-    loss = in_scopes(2)
-    assert layouts_of(draw(loss).html()) == ["", '"s0","s1"']
-    assert layouts_of(draw(loss, depth=1).html()) == ['"s0","s1"', ""]
-    assert layouts_of(draw(parameter(1.0) * 2.0).html()) == [""]
+@pytest.mark.parametrize("directions", [("LR", "TB"), ("TB", "LR"), ("BT", "LR"), ("RL", "TB")])
+def test_page_holds_the_graph_as_drawn_and_all_open_or_folded_in_two_directions(directions):
+    loss, folded = in_scopes(2), '"s0","s1"'
+
+    def layouts(output, **options):
+        return layouts_of(draw(output, direction=directions[0], **options).html())
+
+    assert layouts(loss) == [(d, folds) for d in directions for folds in ("", folded)]
+    assert layouts(loss, depth=1) == [(d, folds) for d in directions for folds in (folded, "")]
+    assert layouts(parameter(1.0) * 2.0) == [(d, "") for d in directions]
 
 
 def test_page_holds_no_more_boxes_than_it_says(monkeypatch):
+    loss = in_scopes(2, tensors=5)
     monkeypatch.setattr(page, "MAX_BOXES", 10)
-    assert len(layouts_of(draw(in_scopes(2, tensors=5)).html())) == 1
+    assert layouts_of(draw(loss).html()) == [("LR", ""), ("TB", "")]
+    monkeypatch.setattr(page, "MAX_TURNED", 10)
+    assert layouts_of(draw(loss).html()) == [("LR", "")]
 
 
 def test_page_of_a_graph_too_large_to_be_drawn_open_has_it_folded(monkeypatch):
     monkeypatch.setattr(diagram, "MAX_TENSORS", 20)
     drawing = draw(in_scopes(2, tensors=15), depth=1)
-    assert layouts_of(drawing.html()) == ['"s0","s1"']
+    assert layouts_of(drawing.html()) == [(d, '"s0","s1"') for d in ("LR", "TB")]
 
 
 def test_page_in_a_notebook_says_what_it_is():

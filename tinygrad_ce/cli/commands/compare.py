@@ -17,7 +17,7 @@ import numpy as np
 from ... import closed_form
 from ...engine.array_types import Array
 from ...verify.chain_rule import GradientCheck, check_cross_entropy, check_random_logits
-from ...verify.comparison import TOLERANCE_EPS, table
+from ...verify.comparison import TOLERANCE_EPS, Comparison, table
 from ...verify.finite_differences import STEP
 from ...verify.four_ways import DerivativeCheck, check_four_ways
 from .. import logits_input
@@ -211,7 +211,7 @@ def as_json(
         "probabilities": closed_form.softmax(z),
         "agree": all_agree(derivatives, chain),
         "derivatives": [_derivative(d) for d in derivatives],
-        "chain": [{"formula": check.formula, **asdict(check.comparison)} for check in chain],
+        "chain": [{"formula": check.formula, **_comparison(check.comparison)} for check in chain],
     }
     return json.dumps(_json(result), allow_nan=False)
 
@@ -224,9 +224,13 @@ def _derivative(d: DerivativeCheck) -> dict[str, Any]:
         "agree": d.agrees,
         **dict(zip(ways, (d.autograd, d.closed_form, d.differences), strict=True)),
         "reference": d.reference,
-        "comparison": asdict(d.comparison),
-        "errors": dict(zip(ways, map(asdict, d.errors), strict=True)),
+        "comparison": _comparison(d.comparison),
+        "errors": dict(zip(ways, map(_comparison, d.errors), strict=True)),
     }
+
+
+def _comparison(c: Comparison) -> dict[str, Any]:
+    return {key: value for key, value in asdict(c).items() if key != "by_value"}  # all are floats
 
 
 def _json(x: Any) -> Any:

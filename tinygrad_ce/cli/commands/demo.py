@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import webbrowser
 from pathlib import Path
 
 from ...atomic_files import ensure_writable, write_files
@@ -13,7 +14,13 @@ from ..experiment import Results, loss_of_row, prepare, run_experiment
 from ..options import add_experiment, any_path
 
 # The files, and what each of them is.
-FILES = {"index.html": "page", "loss.svg": "graph", "loss.dot": "", "weights.npz": "weights"}
+FILES = {
+    "index.html": "page",
+    "backprop.html": "backprop, step by step",
+    "loss.svg": "graph",
+    "loss.dot": "",
+    "weights.npz": "weights",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     words = "the folder for page, graph and weights (default: %(default)s)"
     default = Path("tinygrad_ce_demo")
     parser.add_argument("--out", type=any_path, default=default, metavar="DIR", help=words)
+    parser.add_argument("--open", action="store_true", help="show the page in the browser")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -46,26 +54,35 @@ def run(arguments: argparse.Namespace) -> int:
     print()
     for name, what in FILES.items():
         if contents[name] is not None:
-            print(f"{what:<8} {paths[name]}")
+            print(f"{what:<23} {paths[name]}")
+    if contents["backprop.html"] is not None:
+        address = paths["backprop.html"].resolve().as_uri()
+        print(f"\nWhy is the gradient p − y? {address}#why")
+    if arguments.open:
+        webbrowser.open(paths["index.html"].resolve().as_uri())
     return 0 if all(c.comparison.close for checks in all_checks.values() for c in checks) else 1
 
 
 def _contents(results: Results) -> dict[str, bytes | None]:
-    """What is in the files; None for the picture where there is no Graphviz."""
+    """What is in the files; None for the pictures where there is no Graphviz."""
     from ...draw import draw
+    from ...draw.source_lines import remember_variables
     from .. import report
 
     row = results.hardest_row
-    loss, logits = loss_of_row(results.experiment, row)
+    with remember_variables():
+        loss, logits = loss_of_row(results.experiment, row)
     (gradient,) = gradients(loss, [logits])
-    drawing = draw(loss, direction="TB")
+    drawing = draw(loss)
+    svg: str | None = None
+    steps: str | None = None
     try:
-        svg = drawing.svg()
+        svg, steps = drawing.svg(report.GRAPH_WIDTH), drawing.html()
     except (ImportError, RuntimeError) as error:
         print(f"no picture of the graph, only loss.dot: {error}", file=sys.stderr)
-        svg = None
     return {
         "index.html": report.render_page(results, row, gradient[0], svg).encode(),
+        "backprop.html": None if steps is None else steps.encode(),
         "loss.svg": None if svg is None else svg.encode(),
         "loss.dot": drawing.dot.encode(),
         "weights.npz": results.experiment.weights_file(),

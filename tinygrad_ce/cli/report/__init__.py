@@ -4,6 +4,6 @@ page.py fills page.html, charts.py draws with matplotlib, page.css adds to draw'
 """
 
 from .charts import require_matplotlib
-from .page import render_page
+from .page import GRAPH_WIDTH, render_page
 
-__all__ = ["render_page", "require_matplotlib"]
+__all__ = ["GRAPH_WIDTH", "render_page", "require_matplotlib"]

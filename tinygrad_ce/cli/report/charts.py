@@ -55,7 +55,7 @@ def _curves(what: str, training: list[float], test: list[float], form: str) -> s
     epochs = np.arange(1, len(training) + 1)
     both: dict[str, Any] = {"marker": "o" if len(epochs) == 1 else "", "clip_on": False}
     with _looks():
-        axes = _axes(2.5)
+        axes = _axes(2.7)
         axes.plot(epochs, training, color=MUTED, dashes=(3, 1.5), label="training set", **both)
         axes.plot(epochs, test, color=ACCENT, label="test set", **both)
         axes.set_xlabel("epoch")
@@ -66,7 +66,7 @@ def _curves(what: str, training: list[float], test: list[float], form: str) -> s
         else:
             axes.set_ylim(top=1)
             axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:g}\u202f%")
-        axes.legend(loc="upper right" if what == "loss" else "lower right")
+        _legend(axes)
         first, last = (f"from {c[0]:{form}} to {c[-1]:{form}}" for c in (training, test))
         what = f"Line chart of the {what} over the epochs"
         return _svg(axes, f"{what}. Training set: {first}. Test set: {last}.")
@@ -83,7 +83,7 @@ def decision_regions(results: Results) -> str:
     with no_grad():
         logits = experiment.model(experiment.standardize(grid)).data.reshape(v.size, u.size, -1)
     with _looks():
-        axes = _axes(3.4)
+        axes = _axes(3.7)
         for k, color in enumerate(CLASSES[: len(experiment.classes)]):
             lead = logits[..., k] - np.delete(logits, k, axis=-1).max(-1)
             if lead.max() > 0:
@@ -93,7 +93,7 @@ def decision_regions(results: Results) -> str:
         _points(axes, results, i, j)
         axes.set_xlabel(experiment.features[i])
         axes.set_ylabel(experiment.features[j])
-        axes.legend(loc="upper left")
+        _legend(axes)
         features = f"{experiment.features[i]} and {experiment.features[j]}"
         points = f"the test set as points: {', '.join(experiment.classes)}"
         return _svg(axes, f"Decision regions over {features}, with {points}.")
@@ -132,7 +132,7 @@ def _looks() -> Iterator[None]:
         matplotlib.rc("ytick", color=RULE, labelcolor=MUTED)
         matplotlib.rc("grid", color=RULE, linewidth=0.5)
         matplotlib.rc("lines", linewidth=1.7)
-        matplotlib.rc("legend", framealpha=0.8, facecolor=SURFACE, edgecolor="none", labelcolor=INK)
+        matplotlib.rc("legend", frameon=False, borderpad=0, labelcolor=INK)
         yield
 
 
@@ -143,6 +143,12 @@ def _axes(height: float) -> Axes:
     axes = Figure(figsize=(WIDTH, height), layout="constrained").add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
     return axes
+
+
+def _legend(axes: Axes) -> None:
+    """Above the axes, where there are no data."""
+    figure: Any = axes.figure
+    figure.legend(loc="outside upper left", ncols=4, columnspacing=1.2, handletextpad=0.4)
 
 
 def _svg(axes: Axes, description: str) -> str:

@@ -25,20 +25,23 @@ SOURCES = {
     "CC BY 4.0.",
 }
 MAX_DIGITS = 15
+MAX_ERRORS = 8
+GRAPH_WIDTH = 920.0  # about the pixels of a card: text is of size 10
 
 
 def render_page(results: Results, row: int, gradient: Any, drawing: str | None) -> str:
     """Render the results of the demo as HTML.
 
-    Drawn is the loss of a row of the test set, as an SVG element, or None where there is no
-    renderer; the gradient (C,) is that of this loss with respect to the logits.
+    Drawn is the loss of an example of the test set, as an SVG element, or None where there is no
+    renderer, and then no backprop.html is beside the page; the gradient (C,) is that of this loss
+    with respect to the logits.
     """
     experiment = results.experiment
     worst = results.random_logits.comparison
     epochs = experiment.config.epochs
     image = ""
     if experiment.name == "digits":
-        digit = _digit(experiment.raw_test[row], "The digit of this row")
+        digit = _digit(experiment.raw_test[row], "The digit of this example")
         image = f'<p class="digit">{digit}</p>'
     return _file("cli/report/page.html").format(
         results=results,
@@ -64,6 +67,9 @@ def render_page(results: Results, row: int, gradient: Any, drawing: str | None) 
         image=image,
         at_logits=_at_logits(results, row, gradient),
         graph=_graph(drawing),
+        invitation=_invitation(drawing),
+        label=escape(experiment.classes[experiment.y_test[row]]),
+        predicted=escape(experiment.classes[results.predicted[row]]),
         files=_files(drawing),
         command=f"tinygrad-ce demo --data {experiment.name} --hidden {experiment.config.hidden} "
         f"--epochs {epochs} --seed {experiment.seed}",
@@ -96,14 +102,14 @@ def _figure(caption: str, content: str = "") -> str:
 
 def _learned(results: Results) -> str:
     experiment = results.experiment
-    what = "Confusion matrix of the test set: the true class in rows, the predicted one in columns"
+    what = "Confusion matrix of the test set: true classes in rows, predicted classes in columns"
     matrix = _figure(what, _confusion(results))
     if experiment.name not in charts.REGION_FEATURES:
-        return matrix + _misread_digits(results)
+        return matrix + _misclassified_digits(results)
     i, j = (escape(experiment.features[k]) for k in charts.REGION_FEATURES[experiment.name])
     what = f"Decision regions over {i} and {j}, the other features at their mean"
-    points = "the points are the test set"
-    return _figure(f"{what}; {points}", charts.decision_regions(results)) + matrix
+    regions = _figure(f"{what}; the points are the test set", charts.decision_regions(results))
+    return f"{regions}<div>{matrix}{_errors(results)}</div>"
 
 
 def _confusion(results: Results) -> str:
@@ -124,22 +130,51 @@ def _confusion(results: Results) -> str:
     return f'<table class="confusion{few}">{head}<tbody>{rows}</tbody></table>'
 
 
-def _misread_digits(results: Results) -> str:
-    """The images that the network misclassified, the surest mistakes first."""
-    experiment = results.experiment
-    wrong = np.flatnonzero(results.predicted != experiment.y_test)
-    if not wrong.size:
-        return _figure("Not one digit of the test set was misread.")
-    surest = wrong[np.argsort(-results.probabilities[wrong].max(-1), kind="stable")]
+def _misclassified(results: Results) -> list[int]:
+    """The examples of the test set that are misclassified, the most confident errors first."""
+    wrong = np.flatnonzero(results.predicted != results.experiment.y_test)
+    confident = np.argsort(-results.probabilities[wrong].max(-1), kind="stable")
+    return [int(row) for row in wrong[confident]]
+
+
+def _errors(results: Results) -> str:
+    """The misclassified examples as a table of features, classes and probabilities."""
+    experiment, wrong = results.experiment, _misclassified(results)
+    if not wrong:
+        return _figure("No example of the test set is misclassified.")
+    rows = ""
+    for row in wrong[:MAX_ERRORS]:
+        features = " · ".join(f"{value:g}" for value in experiment.raw_test[row])
+        label, predicted = experiment.y_test[row], results.predicted[row]
+        classes = f"{experiment.classes[label]} → {experiment.classes[predicted]}"
+        p = results.probabilities[row]
+        rows += (
+            f'<tr><th scope="row">{row}</th><td>{features}</td><td>{escape(classes)}</td>'
+            f"<td>{p[label]:.3f} → {p[predicted]:.3f}</td></tr>"
+        )
+    which = "all" if len(wrong) <= MAX_ERRORS else f"{MAX_ERRORS} of {len(wrong)}"
+    names = ", ".join(escape(name.removesuffix(" (cm)")) for name in experiment.features)
+    what = f"Misclassified examples of the test set ({which}), the most confident first: {names}"
+    titles = ("", "features", "true → predicted", "their probabilities")
+    head = "".join(f'<th scope="col">{title}</th>' for title in titles)
+    body = f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody>"
+    return _figure(what, f'<div class="wide"><table class="errors">{body}</table></div>')
+
+
+def _misclassified_digits(results: Results) -> str:
+    """The images that the network misclassifies, the most confident errors first."""
+    experiment, wrong = results.experiment, _misclassified(results)
+    if not wrong:
+        return _figure("No digit of the test set is misclassified.")
     items = ""
-    for row in surest[:MAX_DIGITS].tolist():
+    for row in wrong[:MAX_DIGITS]:
         true = experiment.classes[experiment.y_test[row]]
         seen = f'<span class="seen">{experiment.classes[results.predicted[row]]}</span>'
         share = f'<span class="note">{100 * results.probabilities[row].max():.0f}\u202f%</span>'
         pixels = _digit(experiment.raw_test[row], f"A {true}")
         items += f"<li>{pixels}<span>{true} → {seen}</span>{share}</li>"
-    which = "Every digit" if len(wrong) <= MAX_DIGITS else f"{MAX_DIGITS} of {len(wrong)} digits"
-    what = "of the test set that it misread: true → predicted, and the probability of that"
+    which = "All" if len(wrong) <= MAX_DIGITS else f"{MAX_DIGITS} of {len(wrong)}"
+    what = "misclassified digits of the test set: true → predicted, and its probability"
     return _figure(f"{which} {what}", f'<ul class="digits">{items}</ul>')
 
 
@@ -194,14 +229,27 @@ def _at_logits(results: Results, row: int, gradient: Any) -> str:
 
 def _graph(drawing: str | None) -> str:
     if drawing is not None:
-        return f'<figure tabindex="0" aria-label="Graph of the loss">{drawing}</figure>'
+        label = 'tabindex="0" aria-label="Graph of the loss"'
+        return f'<figure class="drawing" {label}>{drawing}</figure>'
     return _figure(
         "There was no Graphviz to draw the graph with. It is in loss.dot; "
         '<code>pip install "tinygrad-ce[render]"</code> brings what draws it.'
     )
 
 
+def _invitation(drawing: str | None) -> str:
+    if drawing is None:
+        return ""
+    words = "Step through backprop: why is the gradient p − y?"
+    return f'<p><a class="button" href="backprop.html#why">{words}</a></p>'
+
+
 def _files(drawing: str | None) -> str:
-    kinds = ["dot"] if drawing is None else ["svg", "dot"]
-    graph = " and ".join(f'<a href="loss.{kind}">loss.{kind}</a>' for kind in kinds)
-    return f'the graph as {graph}, and the weights as <a href="weights.npz">weights.npz</a>'
+    def link(name: str) -> str:
+        return f'<a href="{name}">{name}</a>'
+
+    weights = f"the weights as {link('weights.npz')}"
+    if drawing is None:
+        return f"the graph as {link('loss.dot')}, and {weights}"
+    graph = f"the graph as {link('loss.svg')} and {link('loss.dot')}"
+    return f"{link('backprop.html')}, which steps through the graph; {graph}; and {weights}"

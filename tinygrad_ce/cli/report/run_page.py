@@ -17,7 +17,7 @@ from ...train.metrics import evaluating
 from ...verify.chain_rule import check_cross_entropy
 from ..evaluation import Evaluation, evaluate_rows, permutation_importance
 from ..run_folder import Run, read_table, split
-from .page import PALETTE, scientific
+from .page import GRAPH_WIDTH, PALETTE, scientific
 
 MAX_DRAWN = 400  # parameters of a network whose graph is drawn unfolded
 
@@ -125,7 +125,8 @@ def _gradient(checkpoint: nn.Checkpoint, evaluation: Evaluation) -> str:
     ]  # fmt: skip
     try:
         small = sum(p.size for p in checkpoint.model.parameters()) <= MAX_DRAWN
-        drawing = f"<figure>{draw(loss, depth=None if small else 1, direction='TB').svg()}</figure>"
+        drawn = draw(loss, depth=None if small else 1).svg(GRAPH_WIDTH)
+        drawing = f'<figure class="drawing">{drawn}</figure>'
     except (ImportError, RuntimeError) as error:
         print(f"no picture of the graph: {error}", file=sys.stderr)
         drawing = ""

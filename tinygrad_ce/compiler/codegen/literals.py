@@ -5,6 +5,7 @@ All names come from outside, and reach the source through `identifier`, `comment
 
 from __future__ import annotations
 
+import re
 import textwrap
 import unicodedata
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from ...engine.names import printable
 from ..ir import Op, is_range, is_uniform
 
 WIDTH = 99
+QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
 LONGEST_NAME = 80  # characters of a name; of more, it is called by the first ones
 
 
@@ -118,14 +120,15 @@ def slice_text(part: Any) -> str:
 
 
 def wrap(start: str, text: str, end: str = "", room: int = 0) -> list[str]:
-    """A statement, broken into lines behind commas or in front of operators if it is too long."""
+    """A statement, broken into lines at spaces if it is too long, but not within a string."""
     whole = start + text + end
     if len(whole) + 4 + room <= WIDTH:
         return [whole]
     if not end:
         start, end = start + "(", ")"
+    text = QUOTED.sub(lambda string: string[0].replace(" ", "\0"), text)  # which no source has
     lines = textwrap.wrap(text, WIDTH - 8 - room, break_long_words=False, break_on_hyphens=False)
-    return [start, *("    " + line for line in lines), end]
+    return [start, *("    " + line.replace("\0", " ") for line in lines), end]
 
 
 def filled(items: list[str], indent: str) -> list[str]:

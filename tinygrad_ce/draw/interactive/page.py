@@ -20,6 +20,7 @@ from ...engine.tensor import Tensor
 from .. import svg
 from ..boxes import BoxContent
 from ..diagram import Diagram, diagram_of, whole
+from ..names import Names
 from ..scopes import MAX_NESTING
 from .steps import Trace
 
@@ -28,16 +29,20 @@ MAX_STEPPED = 3_000
 
 SCRIPTS = ("numbers.js", "graph.js", "page.js")
 
-# The graph is not offered folded in another way where that would be more boxes in all.
+# The graph is not offered folded in another way where that would be more boxes in all; nor in
+# another direction, which Graphviz can take much longer for.
 MAX_BOXES = 1_200
+MAX_TURNED = 300
 
 
 def page_of(
-    outputs: Sequence[Tensor], depth: int | None, direction: str, title: str, dot: str
-) -> str:
+    outputs: Sequence[Tensor], depth: int | None, direction: str, title: str, dot: str,
+    names: Names | None = None,
+) -> str:  # fmt: skip
     """Return the page, as text in HTML; it is folded at first as `draw` would, and exports `dot`.
 
-    Raise a ValueError where there are more steps than anyone would follow.
+    Tensors have the names given by the number of their creation; by default their own. Raise a
+    ValueError where there are more steps than anyone would follow.
     """
     outputs = whole(outputs)
     nodes = topological_order(*outputs)
@@ -45,7 +50,9 @@ def page_of(
         most = f"a page steps through {MAX_STEPPED:,} at most"
         remedy = "draw a smaller part (fewer steps, layers or rows), or save a .svg with depth=1"
         raise ValueError(f"the graph has {len(nodes):,} tensors, and {most}: {remedy}")
-    trace = Trace(nodes, outputs)
+    if names is None:
+        names = {node.index: str(node.name) for node in nodes if node.name}
+    trace = Trace(nodes, outputs, names)
     # What is in the boxes at the last step, with space for those before.
     contents = {
         trace.id[node]: BoxContent(
@@ -57,20 +64,25 @@ def page_of(
         )
         for node in nodes
     }
+    diagrams = _two_foldings(outputs, depth, names)
+    boxes = sum(len(diagram.boxes) for diagram in diagrams)
+    other = "LR" if direction in ("TB", "BT") else "TB"
     layouts = [
         {
+            "direction": towards,
             "folded": [frame.id for frame in diagram.frames if frame.folded],
             "folded_into": diagram.folded_into,
-            "svg": svg.interactive_svg_of(diagram, contents, direction, title),
+            "svg": svg.interactive_svg_of(diagram, contents, towards, title),
         }
-        for diagram in _two_foldings(outputs, depth)
+        for towards in ([direction, other] if 2 * boxes <= MAX_TURNED else [direction])
+        for diagram in diagrams
     ]
     graph = str(layouts[0]["svg"])
     layouts[0]["svg"] = ""  # it is in the page itself; the other one waits as text
     why = "There are no gradients: the output depends on no tensor that requires one."
     if any(output.size != 1 for output in outputs):
         why = "There are no gradients, which are of one number: the output has more elements."
-    name = str(outputs[0].name or "")
+    name = names.get(outputs[0].index, "")
     download = {"dot": dot, "name": re.sub(r"[^A-Za-z0-9_-]", "", name)[:40] or "graph"}
     steps = trace.data()
     data = {"trace": steps, "layouts": layouts, "files": download, "no_gradients": why}
@@ -78,7 +90,6 @@ def page_of(
     return Template(_file("page.html")).substitute(
         heading=escape(f"{what} {printable(name) or 'a computation'}"),
         summary=escape(title[:1].upper() + title[1:]),
-        shape=_shape(graph),
         palette=_file("palette.css"),
         css=_file("page.css"),
         graph_css=svg.color_variables() + svg.rules() + _file("steps.css"),
@@ -92,14 +103,14 @@ def _file(name: str) -> str:
     return (files(__package__) / "assets" / name).read_text(encoding="utf-8")
 
 
-def _two_foldings(outputs: Sequence[Tensor], depth: int | None) -> list[Diagram]:
+def _two_foldings(outputs: Sequence[Tensor], depth: int | None, names: Names) -> list[Diagram]:
     """Return the graph as it was drawn, and all open; where that is the same, all folded."""
-    first = diagram_of(outputs, depth, gradients=False)
+    first = diagram_of(outputs, depth, names, gradients=False)
     if not first.frames:
         return [first]
     folded = any(frame.folded for frame in first.frames)
     try:
-        second = diagram_of(outputs, MAX_NESTING if folded else 1, gradients=False)
+        second = diagram_of(outputs, MAX_NESTING if folded else 1, names, gradients=False)
     except ValueError:  # too large when it is open
         return [first]
     fits = len(first.boxes) + len(second.boxes) <= MAX_BOXES
@@ -110,9 +121,3 @@ def in_script(data: Any) -> str:
     """Write JSON for a script element: nothing in it ends the element."""
     shown = json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return re.sub(r"<(?=[/!sS])", r"\\u003c", shown)
-
-
-def _shape(graph: str) -> str:
-    """Return whether the graph is wide, and takes the whole width of the page, or tall."""
-    _, _, width, height = graph.split('viewBox="', 1)[1].split('"', 1)[0].split()
-    return "wide" if float(width) > 1.4 * float(height) else "tall"

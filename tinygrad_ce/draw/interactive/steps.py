@@ -20,11 +20,13 @@ from ...engine.kernels import ARRAY_SLOT
 from ...engine.names import printable
 from ...engine.primitives import Primitive, getitem
 from ...engine.tensor import Tensor
+from ...engine.transforms import gradients
 from .. import formatting as text
 from .. import formulas
 from ..diagram import kind_of
 from ..formulas import Tree
-from ..source_lines import line_of
+from ..names import Names, expression, scope_results
+from ..source_lines import assigned_names, line_of
 from .array_pool import Pool
 from .contributions import Contribution, contributions
 
@@ -42,12 +44,15 @@ class Trace:
     that requires a gradient.
     """
 
-    def __init__(self, nodes: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
-        self.nodes, self.outputs = nodes, outputs
+    def __init__(
+        self, nodes: Sequence[Tensor], outputs: Sequence[Tensor], names: Names | None = None
+    ) -> None:
+        self.nodes, self.outputs, self.walked = nodes, outputs, set(outputs)
+        given = {t.index: str(t.name) for t in nodes if t.name} if names is None else names
+        self.given = given
         self.pool = Pool()
         self.id = {node: f"t{i}" for i, node in enumerate(nodes)}
-        names = [printable(str(t.name), 24) if t.name else self.id[t] for t in nodes]
-        self.names = dict(zip(nodes, text.number_duplicates(names), strict=True))
+        self.names = self._name_all()
         # As they were when they were used: a leaf can have got another value since.
         self.values: dict[Tensor, Any] = {node: node.data for node in nodes}
         for node in nodes:
@@ -64,6 +69,27 @@ class Trace:
                 self.walks[output] = seed if before is None else before + seed, walk
                 for c in walk:
                     self.to[c.source].append(c)
+
+    def _name_all(self) -> dict[Tensor, str]:
+        """Names as they are given, numbered; else short expressions; else what DOT calls them."""
+        given = [printable(self.given.get(t.index, ""), 24) for t in self.nodes]
+        names = dict(zip(self.nodes, text.number_duplicates(given), strict=True))
+
+        def name_of(source: Tensor) -> str:
+            is_number = source.primitive is None and source.ndim == 0
+            return names[source] or (text.number(source.data[()]) if is_number else "")
+
+        results, written = scope_results(self.nodes), []
+        internal = assigned_names(self.nodes, in_package=True)
+        for node in self.nodes:
+            names[node] = (
+                names[node]
+                or expression(node, name_of, *results.get(node, ()))
+                or internal.get(node.index, "")
+            )
+            written.append(names[node])
+        numbered = zip(self.nodes, text.number_duplicates(written), strict=True)
+        return {node: name or self.id[node] for node, name in numbered}
 
     def data(self) -> dict[str, Any]:
         """All of it, in what JSON knows: dicts, lists, text and finite numbers."""
@@ -82,8 +108,8 @@ class Trace:
         known: dict[str, Any] = {
             "id": self.id[node],
             "name": self.names[node],
-            "label": printable(str(node.name or ""), 200),
-            "kind": kind_of(node, node in set(self.outputs)).name.lower(),
+            "label": printable(self.given.get(node.index, ""), 200),
+            "kind": kind_of(node, node in self.walked, node.index in self.given).name.lower(),
             "shape": node.shape,
             "dtype": str(node.dtype),
             "value": self.pool.add(self.values[node]),
@@ -100,7 +126,7 @@ class Trace:
             known |= {
                 "primitive": primitive.name,
                 "symbol": primitive.symbol,
-                "params": f"[{_index(node, self.names)}]" if primitive is getitem else params,
+                "params": f"[{_index(node, self)}]" if primitive is getitem else params,
                 "formula": formulas.write(_formula(node)),
                 "rules": [
                     rule and formulas.write(rule)
@@ -149,7 +175,52 @@ class Trace:
                 arrays, rows = match
                 numbers = {name: self.pool.add(array) for name, array in arrays.items()}
                 largest = float(np.max(np.abs(arrays["difference"])))
-                yield {"node": self.id[node], **numbers, "largest": largest, "rows": rows}
+                known = {"node": self.id[node], **numbers, "largest": largest, "rows": rows}
+                yield known | self._two_paths(node, arrays["softmax"], arrays["one_hot"], rows)
+
+    def _two_paths(self, logits: Tensor, p: Array, y: Array, rows: int) -> dict[str, Any]:
+        """Along which contributions softmax comes, and along which one − one-hot: why it is p − y.
+
+        Contributions meet where a tensor that the logits lead to is used more than once. Each of
+        them is passed on to the logits by itself, and has to equal its part, or nothing is said.
+        """
+        meeting = logits
+        while len(self.to[meeting]) == 1:
+            meeting = self.to[meeting][0].node
+        closed = {"softmax": p / rows, "one_hot": -y / rows}
+        tolerance = 64 * float(np.finfo(p.dtype).eps) / rows
+        sums: dict[str, Any] = {}
+        through: dict[str, list[Tensor]] = {"softmax": [], "one_hot": []}
+        for c in self.to[meeting]:
+            arrived = c.added
+            if meeting is not logits:
+                (arrived,) = gradients(meeting, [logits], c.added)
+            is_label = np.allclose(arrived, closed["one_hot"], rtol=0, atol=tolerance)
+            which = "one_hot" if is_label and "one_hot" not in sums else "softmax"
+            sums[which] = arrived if which not in sums else sums[which] + arrived
+            through[which] += self._path(c.node)
+        if len(sums) < 2 or not np.allclose(
+            sums["softmax"], closed["softmax"], rtol=0, atol=tolerance
+        ):
+            return {}
+        common = set(through["softmax"]) & set(through["one_hot"])
+        paths = {
+            which: {
+                "array": self.pool.add(sums[which]),
+                "through": [
+                    t.primitive.name for t in path[::-1] if t.primitive and t not in common
+                ],
+            }
+            for which, path in through.items()
+        }
+        return {"meeting": self.id[meeting], "paths": paths}
+
+    def _path(self, node: Tensor) -> list[Tensor]:
+        """This node and those after it, as long as there is one way on to the output."""
+        path = [node]
+        while len(self.to[path[-1]]) == 1:
+            path.append(self.to[path[-1]][0].node)
+        return path
 
 
 def _formula(node: Tensor, place: int | None = None) -> Any:
@@ -234,7 +305,7 @@ class _Bindings:
         return bool(np.allclose(full, found, rtol=close, atol=close * 1e-3, equal_nan=True))
 
 
-def _index(node: Tensor, names: dict[Tensor, str]) -> str:
+def _index(node: Tensor, trace: Trace) -> str:
     """An index as one would write it, with the names of the arrays in it."""
     arrays = iter((node.inputs or ())[1:])
     parts = []
@@ -243,15 +314,15 @@ def _index(node: Tensor, names: dict[Tensor, str]) -> str:
         if array is None:
             parts.append(text.index_part(part))
         else:
-            plain = array.ndim == 0 and not array.name
-            parts.append(text.number(array.data[()]) if plain else names[array])
+            plain = array.ndim == 0 and array.index not in trace.given
+            parts.append(text.number(array.data[()]) if plain else trace.names[array])
     return ", ".join(parts)
 
 
 @np.errstate(all="ignore")
 def _softmax_minus_one_hot(z: Array, g: Array) -> tuple[dict[str, Array], int] | None:
     """If g is softmax(z) − one-hot, divided by 1 or by the number of rows: these, and by what."""
-    if not z.size or z.shape[-1] < 2 or z.dtype.kind != "f" or not np.isfinite(g).all():
+    if not g.any() or z.shape[-1] < 2 or z.dtype.kind != "f" or not np.isfinite(g).all():
         return None
     p = closed_form.softmax(z)
     y = np.zeros_like(p)
@@ -276,7 +347,7 @@ def _term(c: Contribution, trace: Trace) -> str:
     names = {letter: _latex_name(t, trace) for letter, t in bindings.tensors.items()}
     names |= {k: text.number(v) for k, v in bindings.params.items() if isinstance(v, int | float)}
     if "index_template" in bindings.primitive.params:
-        names["i"] = formulas.latex_text(_index(c.node, trace.names))
+        names["i"] = formulas.latex_text(_index(c.node, trace))
     names |= {"y": _latex_name(c.node, trace), "g": _derivative(c.node, trace)}
     term = formulas.latex(_formula(c.node, c.place), names)
     return rf"\textstyle\sum {term}" if np.shape(c.from_rule) != c.source.shape else term
@@ -288,11 +359,11 @@ def _derivative(node: Tensor, trace: Trace) -> str:
 
 def _latex_name(node: Tensor, trace: Trace) -> str:
     """A name in LaTeX: a letter as it is, more as text; a constant without one is its number."""
-    if node.primitive is None and not node.name and node.ndim == 0:
+    name = trace.names[node]
+    if node.primitive is None and node.index not in trace.given and node.ndim == 0:
         number = text.number(node.data[()])
         return f"({number})" if number.startswith("-") else number
-    if not node.name:
+    if node.index not in trace.given:
         return f"t_{{{trace.id[node][1:]}}}"
-    name = trace.names[node]
     is_letter = len(name) == 1 and name.isascii() and name.isalpha()
     return name if is_letter else formulas.latex_text(name)

@@ -9,10 +9,10 @@ polynomial or a ratio of two where that would cancel.
 from __future__ import annotations
 
 EXP_FLOAT = r"""
-/* 2 to the power of n, which is an exponent of a normal number. */
+/* 2 to the power of n, if that is an exponent of a normal number. */
 static inline float power_of_2_float(int n)
 {
-    const int bits = (n + 127) << 23;
+    const uint32_t bits = (uint32_t)(n + 127) << 23;
     float y;
     memcpy(&y, &bits, sizeof y);
     return y;
@@ -28,7 +28,7 @@ static inline float exp_parts_float(float x, int *whole)
     y = y * r + 4.1665795894e-2f;
     y = y * r + 1.6666665459e-1f;
     y = y * r + 5.0000001201e-1f;
-    *whole = (int)n;
+    *whole = n == n ? (int)n : 0; /* nan has no whole part */
     return (y * (r * r) + r) + 1.0f;
 }
 static inline float fast_exp_float(float x)
@@ -41,16 +41,17 @@ static inline float fast_exp_float(float x)
 """
 
 EXP_DOUBLE = r"""
-/* 2 to the power of n, which is an exponent of a normal number. */
-static inline double power_of_2_double(int64_t n)
+/* 2 to the power of n, if that is an exponent of a normal number. n is unsigned, as what is made of
+   nan overflows, which no signed integer may; a negative one is huge. */
+static inline double power_of_2_double(uint64_t n)
 {
-    const int64_t bits = (n + 1023) << 52;
+    const uint64_t bits = (n + 1023) << 52;
     double y;
     memcpy(&y, &bits, sizeof y);
     return y;
 }
 /* exp(r) and n, of which exp(x) = 2^n exp(r). */
-static inline double exp_parts_double(double x, int64_t *whole)
+static inline double exp_parts_double(double x, uint64_t *whole)
 {
     /* Added to 1.5 · 2^52, a number is rounded to a whole one, which is in the last bits. */
     const double shifted = x * 1.4426950408889634 + 0x1.8p52, n = shifted - 0x1.8p52;
@@ -68,14 +69,14 @@ static inline double exp_parts_double(double x, int64_t *whole)
     y = y * r + 1.0 / 6;
     y = y * r + 0.5;
     memcpy(whole, &shifted, sizeof *whole);
-    *whole -= INT64_C(0x4338000000000000);
+    *whole -= UINT64_C(0x4338000000000000);
     return (y * (r * r) + r) + 1.0;
 }
 static inline double fast_exp_double(double x)
 {
-    int64_t whole;
+    uint64_t whole;
     const double y = exp_parts_double(x < -746.0 ? -746.0 : x > 710.0 ? 710.0 : x, &whole);
-    const int64_t half = (int64_t)((uint64_t)(whole + 2048) >> 1) - 1024;
+    const uint64_t half = ((whole + 2048) >> 1) - 1024;
     return y * power_of_2_double(half) * power_of_2_double(whole - half);
 }
 """
@@ -85,10 +86,10 @@ static inline float fast_log_float(float x)
 {
     const int subnormal = x < 0x1p-126f;
     const float scaled = subnormal ? x * 0x1p25f : x;
-    int bits;
+    uint32_t bits; /* unsigned, as those of nan overflow */
     memcpy(&bits, &scaled, sizeof bits);
     bits += 0x3f800000 - 0x3f3504f3;
-    const float n = (float)((bits >> 23) - 127 - (subnormal ? 25 : 0));
+    const float n = (float)((int)(bits >> 23) - 127 - (subnormal ? 25 : 0));
     bits = (bits & 0x7fffff) + 0x3f3504f3;
     float m;
     memcpy(&m, &bits, sizeof m);
@@ -108,7 +109,7 @@ static inline double fast_log_double(double x)
 {
     const int subnormal = x < 0x1p-1022;
     const double scaled = subnormal ? x * 0x1p54 : x;
-    int64_t bits;
+    uint64_t bits; /* unsigned, as those of nan overflow */
     memcpy(&bits, &scaled, sizeof bits);
     bits += INT64_C(0x3ff0000000000000) - INT64_C(0x3fe6a09e00000000);
     const double n = (double)((int)(bits >> 52) - 1023 - (subnormal ? 54 : 0));
@@ -150,7 +151,7 @@ TANH_DOUBLE = r"""
 static inline double fast_tanh_double(double x)
 {
     const double size = fabs(x), z = x * x;
-    int64_t n;
+    uint64_t n;
     const double y = exp_parts_double(2.0 * (size > 20.0 ? 20.0 : size), &n);
     const double large = 1.0 - 2.0 / (y * power_of_2_double(n) + 1.0);
     double p = -9.64399179425052238628e-1, q = z + 1.12811678491632931402e2;

@@ -1,6 +1,6 @@
 """The C functions that a step calls: as text, of which a source holds those that it needs.
 
-`REAL` is float or double, `TYPE` NumPy's number for it, `S` the suffix of the C library's names.
+`REAL` is float or double, `TYPE` NumPy's number for it, `NAME` what its scalars are called there.
 """
 
 from __future__ import annotations
@@ -10,40 +10,46 @@ import re
 import numpy as np
 
 HEADER = r"""
-#define PY_SSIZE_T_CLEAN
+/* @NAME@, an extension module of Python with one function, as tinygrad_ce has written it. It needs
+   NumPy alone. To compile it:
+
+@COMMAND@
+*/
+#define NPY_NO_DEPRECATED_API NPY_2_0_API_VERSION
 #include <Python.h>
-#define NPY_NO_DEPRECATED_API NPY_1_7_API_VERSION
 #include <numpy/arrayobject.h>
 #include <numpy/ufuncobject.h>
+#include <float.h>
 #include <math.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
-#ifdef _OPENMP
-#include <pthread.h>
-#endif
 """.strip()
 
 # ── Objects of Python ─────────────────────────────────────────────────────────────────────────────
 
 DATA = r"""
 /* The elements of an array, which must be of a type and a size. */
-static void *data(PyObject *x, int type, npy_intp size)
+static const void *data(PyObject *x, int type, npy_intp size)
 {
     PyArrayObject *array = (PyArrayObject *)x;
-    if (PyArray_Check(x) && PyArray_TYPE(array) == type && PyArray_SIZE(array) == size
-        && PyArray_ISCARRAY_RO(array))
+    if (PyArray_Check(x) && PyArray_EquivTypenums(PyArray_TYPE(array), type)
+        && PyArray_SIZE(array) == size && PyArray_ISCARRAY_RO(array))
         return PyArray_DATA(array);
-    PyErr_Format(PyExc_TypeError, "expected an array in C order of %zd elements and NumPy's type "
-                 "number %d, got %R", (Py_ssize_t)size, type, (PyObject *)Py_TYPE(x));
+    PyObject *dtype = (PyObject *)PyArray_DescrFromType(type);
+    PyErr_Format(PyExc_TypeError, "expected an array in C order of %zd elements, %R, got %R",
+                 (Py_ssize_t)size, dtype, (PyObject *)Py_TYPE(x));
+    Py_XDECREF(dtype);
     return NULL;
 }
 """
 
 NEW = r"""
-/* A new array, to be written. */
-static PyObject *new_array(int type, int n_axes, npy_intp *shape)
+/* The elements of a new array, which is put into a place. */
+static void *new_array(PyObject **place, int type, int n_axes, npy_intp *shape)
 {
-    return PyArray_SimpleNew(n_axes, shape, type);
+    *place = PyArray_SimpleNew(n_axes, shape, type);
+    return *place ? PyArray_DATA((PyArrayObject *)*place) : NULL;
 }
 """
 
@@ -58,31 +64,17 @@ static PyObject *call(PyObject *function, PyObject **arguments, size_t n)
 }
 """
 
-KEEP = r"""
-/* One more reference to an object. */
-static PyObject *keep(PyObject *x)
-{
-    Py_XINCREF(x);
-    return x;
-}
-"""
-
 PACK = r"""
-/* A tuple of objects, which from now on belong to it; without one of them, none. */
-static PyObject *pack(PyObject **items, Py_ssize_t n)
+/* A tuple of the first n objects; NULL if one of them could not be made. */
+static PyObject *pack(PyObject **objects, Py_ssize_t n)
 {
-    PyObject *all = PyTuple_New(n);
-    int whole = all != NULL;
-    for (Py_ssize_t i = 0; i < n; i++) {
-        whole = whole && items[i];
-        if (all)
-            PyTuple_SET_ITEM(all, i, items[i]);
-        else
-            Py_XDECREF(items[i]);
-    }
-    if (!whole)
-        Py_CLEAR(all);
-    return all;
+    for (Py_ssize_t i = 0; i < n; i++)
+        if (!objects[i])
+            return NULL;
+    PyObject *tuple = PyTuple_New(n);
+    for (Py_ssize_t i = 0; tuple && i < n; i++)
+        PyTuple_SET_ITEM(tuple, i, Py_NewRef(objects[i]));
+    return tuple;
 }
 """
 
@@ -91,14 +83,15 @@ SCALAR = r"""
 static REAL scalar_REAL(PyObject *x)
 {
     REAL value = 0;
-    if (PyArray_IsScalar(x, NAME))
+    if (PyArray_IsScalar(x, NAME)) {
         PyArray_ScalarAsCtype(x, &value);
-    else if (PyArray_Check(x) && PyArray_NDIM((PyArrayObject *)x) == 0
-             && PyArray_TYPE((PyArrayObject *)x) == TYPE)
-        value = *(REAL *)PyArray_DATA((PyArrayObject *)x);
-    else
-        PyErr_Format(PyExc_TypeError, "expected a scalar of NumPy's type number %d, got %R", TYPE,
-                     (PyObject *)Py_TYPE(x));
+        return value;
+    }
+    PyObject *array = PyArray_FromAny(x, NULL, 0, 0, 0, NULL);
+    const REAL *element = array ? data(array, TYPE, 1) : NULL;
+    if (element)
+        value = *element;
+    Py_XDECREF(array);
     return value;
 }
 """
@@ -129,27 +122,29 @@ COPY = r"""
 /* An array of its own with the same elements; a scalar is one already. */
 static PyObject *copied(PyObject *x)
 {
-    return PyArray_Check(x) ? PyArray_NewCopy((PyArrayObject *)x, NPY_CORDER) : keep(x);
+    return PyArray_Check(x) ? PyArray_NewCopy((PyArrayObject *)x, NPY_CORDER) : Py_XNewRef(x);
 }
 """
 
 RECYCLED = r"""
-/* A large array that a call before has returned, if nobody holds it any more, or a new one. */
+/* The elements of a large array that an earlier call has returned, if nobody holds that any more,
+   or of a new one. Two are kept, as one may be held until the other takes its place. */
 typedef struct { PyObject *arrays[2]; } Kept;
-static PyObject *recycled(Kept *kept, int type, int n_axes, npy_intp *shape)
+static void *recycled(PyObject **place, Kept *kept, int type, int n_axes, npy_intp *shape)
 {
     for (int i = 0; i < 2; i++)
         if (kept->arrays[i] && Py_REFCNT(kept->arrays[i]) == 1) {
-            PyArray_ENABLEFLAGS((PyArrayObject *)kept->arrays[i], NPY_ARRAY_WRITEABLE);
-            return keep(kept->arrays[i]);
+            PyArrayObject *array = (PyArrayObject *)(*place = Py_NewRef(kept->arrays[i]));
+            PyArray_ENABLEFLAGS(array, NPY_ARRAY_WRITEABLE);
+            return PyArray_DATA(array);
         }
-    PyObject *array = PyArray_SimpleNew(n_axes, shape, type);
-    if (array) {
-        Py_XDECREF(kept->arrays[1]); /* one may be held until the other takes its place */
+    void *elements = new_array(place, type, n_axes, shape);
+    if (elements) {
+        Py_XDECREF(kept->arrays[1]);
         kept->arrays[1] = kept->arrays[0];
-        kept->arrays[0] = keep(array);
+        kept->arrays[0] = Py_NewRef(*place);
     }
-    return array;
+    return elements;
 }
 """
 
@@ -174,6 +169,7 @@ static void end_memory(char *memory)
 """
 
 THREADS = r"""
+#include <pthread.h>
 /* In a forked child, the threads that share loops do not exist. */
 static int threads = COUNT;
 static void use_one_thread(void)
@@ -233,8 +229,8 @@ static REAL FUNCTION_one_REAL(REAL x)
 BINARY = r"""
 /* NumPy's FUNCTION of two operands; of one with the step 0 there is only one number. */
 static Loop loop_FUNCTION_REAL;
-static void FUNCTION_REAL(REAL *out, const REAL *a, int a_step, const REAL *b, int b_step,
-                          npy_intp n)
+static void FUNCTION_REAL(
+    REAL *out, const REAL *a, int a_step, const REAL *b, int b_step, npy_intp n)
 {
     char *arrays[] = {(char *)a, (char *)b, (char *)out};
     npy_intp steps[] = {a_step * sizeof(REAL), b_step * sizeof(REAL), sizeof(REAL)};
@@ -265,19 +261,22 @@ static REAL FUNCTION_of_REAL(const REAL *x, npy_intp n)
 """
 
 MATMUL = r"""
-/* The product of a matrix of n × k and one of k × m by the loop of NumPy's matmul. Of a transposed
-   operand, the rows lie in memory as columns. */
+/* The product of a matrix of n × k and one of k × m, by the loop of NumPy's matmul. As for BLAS, an
+   operand is 'T' if it is the transpose of what lies in memory, else 'N'. */
 static Loop loop_matmul_REAL;
-static void matmul_REAL(REAL *out, const REAL *a, int a_transposed, const REAL *b, int b_transposed,
-                        npy_intp n, npy_intp k, npy_intp m)
+static void matmul_REAL(
+    REAL *out, const REAL *a, char a_is, const REAL *b, char b_is,
+    npy_intp n, npy_intp k, npy_intp m)
 {
     const npy_intp one = sizeof(REAL);
     char *arrays[] = {(char *)a, (char *)b, (char *)out};
     npy_intp sizes[] = {1, n, k, m};
-    npy_intp steps[] = {0, 0, 0,
-                        a_transposed ? one : k * one, a_transposed ? n * one : one,
-                        b_transposed ? one : m * one, b_transposed ? k * one : one,
-                        m * one, one};
+    npy_intp steps[] = { /* in bytes: from product to product, and along both axes of each */
+        0, 0, 0,
+        a_is == 'T' ? one : k * one, a_is == 'T' ? n * one : one,
+        b_is == 'T' ? one : m * one, b_is == 'T' ? k * one : one,
+        m * one, one,
+    };
     loop_matmul_REAL.run(arrays, sizes, steps, loop_matmul_REAL.data);
 }
 """
@@ -311,7 +310,7 @@ static REAL pairwise_REAL(const REAL *x, npy_intp n)
 }
 static REAL sum_REAL(const REAL *x, npy_intp n)
 {
-    return (REAL)START + pairwise_REAL(x, n);
+    return START + pairwise_REAL(x, n);
 }
 """
 
@@ -338,10 +337,11 @@ static inline REAL sum_REAL(const REAL *x, npy_intp n)
 
 SUM_ROWS = r"""
 /* The sum of n rows, one after the other; from one to the next are `stride` elements. */
-static void sum_rows_REAL(REAL *out, const REAL *x, npy_intp n, npy_intp width, npy_intp stride)
+static void sum_rows_REAL(
+    REAL *out, const REAL *x, npy_intp n, npy_intp width, npy_intp stride)
 {
     for (npy_intp j = 0; j < width; j++)
-        out[j] = (REAL)START + x[j];
+        out[j] = START + x[j];
     for (npy_intp i = 1; i < n; i++) {
         const REAL *row = x + i * stride;
         #pragma omp simd
@@ -393,8 +393,9 @@ static int in_range(const npy_int64 *labels, npy_intp size, npy_uint64 n)
 
 ADD_ROWS = r"""
 /* Zeros, with each row added to that which an index names. */
-static void add_rows_REAL(REAL *out, npy_intp size, const npy_int64 *index, const REAL *rows,
-                          npy_intp n, npy_intp width)
+static void add_rows_REAL(
+    REAL *out, npy_intp size, const npy_int64 *index, const REAL *rows,
+    npy_intp n, npy_intp width)
 {
     memset(out, 0, size * sizeof(REAL));
     for (npy_intp i = 0; i < n; i++) {
@@ -411,22 +412,34 @@ static void add_rows_REAL(REAL *out, npy_intp size, const npy_int64 *index, cons
 NUMPY_SOURCE = """/* What is left to NumPy. */
 static const char numpy_source[] ="""
 
-RUN_NUMPY_SOURCE = r"""
-PyObject *names = Py_BuildValue("{s:O}", "__builtins__", PyEval_GetBuiltins());
-PyObject *done = NULL;
-if (names)
-    done = PyRun_String(numpy_source, Py_file_input, names, names);
-if (!done)
-    return NULL;
-Py_DECREF(done);
+RUN_NUMPY_SOURCE = """\
+PyObject *names = PyModule_GetDict(self);
+PyObject *done = PyRun_String(numpy_source, Py_file_input, names, names);
+Py_XDECREF(done);"""
+
+BEGIN = """\
+    char *memory = begin_memory();
+    if (!memory)
+        return NULL;"""
+
+RELEASE = r"""
+/* Give back what is kept from call to call. */
+static PyObject *release_memory(PyObject *self, PyObject *none)
+{
+@RELEASED@
+    Py_RETURN_NONE;
+}
 """
 
 STEP = r"""
-/* @NAME@(@GIVEN@) */
+/*
+@DESCRIPTION@
+*/
 static PyObject *@NAME@(PyObject *self, PyObject *const *args, Py_ssize_t n_args)
 {
     if (n_args != @N_GIVEN@)
-        return PyErr_Format(PyExc_TypeError, "@NAME@ takes @N_GIVEN@ arguments, got %zd", n_args);
+        return PyErr_Format(
+            PyExc_TypeError, "@NAME@ takes @N_GIVEN@ arguments, got %zd", n_args);
     PyObject *result = NULL, *owned[@N_OWNED@] = {NULL};
 @BEGIN@
 @BODY@
@@ -437,27 +450,37 @@ end:
 @END@
     return result;
 }
+"""
 
-/* Give back what is kept from call to call. */
-static PyObject *release_memory(PyObject *self, PyObject *none)
-{
-@RELEASE@
-    Py_RETURN_NONE;
-}
-
+MODULE = r"""
 static PyMethodDef methods[] = {
     {"@NAME@", (PyCFunction)(void (*)(void))@NAME@, METH_FASTCALL, NULL},
-    {"release_memory", release_memory, METH_NOARGS, NULL},
+@RELEASE@
     {NULL}
 };
-static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "@NAME@", NULL, -1, methods};
+
+static int load(PyObject *self)
+{
+    if (PyArray_ImportNumPyAPI() < 0 || PyUFunc_ImportUFuncAPI() < 0)
+        return -1;
+@LOAD@
+    return 0;
+}
+
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, (void *)load},
+#ifdef Py_mod_multiple_interpreters
+    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+#endif
+    {0, NULL}
+};
+static struct PyModuleDef module = {
+    PyModuleDef_HEAD_INIT, .m_name = "@NAME@", .m_methods = methods, .m_slots = slots
+};
 
 PyMODINIT_FUNC PyInit_@NAME@(void)
 {
-    import_array();
-    import_ufunc();
-@LOAD@
-    return PyModule_Create(&module);
+    return PyModuleDef_Init(&module);
 }
 """
 
@@ -473,8 +496,8 @@ def helper(text: str, ctype: str = "", function: str = "") -> str:
     """The text of a helper for a type, and for a function of NumPy's."""
     if ctype:
         number, name, suffix = NPY[ctype]
+        text = text.replace("START", START + suffix)
         text = re.sub(r"REAL", ctype, text)
         text = re.sub(r"\bTYPE\b", number, text)
         text = re.sub(r"\bNAME\b", name, text)
-        text = re.sub(r"\bS\b", suffix, text)
-    return text.replace("FUNCTION", function).replace("START", START).strip("\n")
+    return text.replace("FUNCTION", function).strip("\n")

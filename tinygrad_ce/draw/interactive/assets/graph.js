@@ -21,9 +21,17 @@ function gradientAt(id, step) {
   return { array: arrived ? steps[all[arrived - 1]].after : null, arrived, of: all.length };
 }
 
+/** Whether a tensor is an output that leads to no other: its gradient is 1. */
+const isOne = (id) => trace.outputs.includes(id) && gradientSteps.get(id).length === 1;
+
+/** Where the gradient turns out to be softmax − one-hot, and at which step, or null. */
+const climax = trace.logits.length
+  ? { ...trace.logits[0], step: gradientSteps.get(trace.logits[0].node).at(-1) } : null;
+
 /* ── The picture ────────────────────────────────────────────────────────────────────────────── */
 
 const view = $("view");
+const LEGIBLE = 0.75;
 const drawn = { scale: 1, layout: 0 };
 const state = { step: -1, chosen: null, element: null, playing: 0, dragged: 0 };
 
@@ -37,7 +45,11 @@ function attachSvg(svg, layout) {
   for (const edge of svg.querySelectorAll("[data-uses]"))
     for (const use of edge.dataset.uses.split(" ")) edges.set(use, edge);
   $("fold").textContent = layouts[layout].folded.length ? "Open all" : "Fold all";
-  zoom(Math.max(fitting(), 0.8)); // all of the graph if it is legible then
+  const across = ["LR", "RL"].includes(layouts[layout].direction);
+  $("direction").textContent = across ? "Top-down" : "Left to right";
+  const [, , width, height] = viewBox();
+  document.body.classList.toggle("wide", width > 1.4 * height); // on paper
+  zoom(Math.max(fitting(), LEGIBLE)); // all of the graph if it is legible then
 }
 
 const isKnown = (node) => valueStep.get(node.id) <= state.step;
@@ -103,7 +115,7 @@ function brief(array) {
 
 function clearMarks() {
   for (const part of drawn.svg.querySelectorAll(".active, .from"))
-    part.classList.remove("active", "from", "forth", "back");
+    part.classList.remove("active", "from");
   drawn.svg.querySelector(".callouts").replaceChildren();
 }
 
@@ -111,7 +123,8 @@ function clearMarks() {
 function markStep() {
   const step = steps[state.step];
   clearMarks();
-  const mark = (part, ...names) => part?.classList.add(...names);
+  drawn.svg.classList.toggle("backward", firstBackward >= 0 && state.step >= firstBackward);
+  const mark = (part, name) => part?.classList.add(name);
   if (step.kind === "given") return;
   if (step.kind === "seed") return mark(partFor(step.to), "active");
   const forth = step.kind === "value";
@@ -119,75 +132,143 @@ function markStep() {
   const inputs = byId.get(step.to).inputs;
   const uses = forth ? inputs.map((_, i) => `${maker}.${i}`) : [`${maker}.${step.place}`];
   for (const use of [...uses, `${maker}.y`])
-    mark(drawn.edges.get(use), "active", forth ? "forth" : "back");
+    mark(drawn.edges.get(use), "active");
   for (const source of forth ? inputs : [step.from]) mark(partFor(source), "from");
   mark(partFor(maker), "active");
   mark(partFor(step.to), "active");
-  if (!forth) addCallout(drawn.edges.get(uses[0]) ?? drawn.edges.get(`${maker}.y`), step);
+  if (climax && [climax.step, steps.length - 1].includes(state.step)) addClimax();
+  if (!forth && state.step !== climax?.step)
+    addStepCallout(drawn.edges.get(uses[0]) ?? drawn.edges.get(`${maker}.y`), step);
 }
 
 const clamp = (value, least, most) => Math.min(Math.max(value, least), most);
 const viewBox = () => drawn.svg.getAttribute("viewBox").split(" ").map(Number);
 
-/** Where the boxes and ovals are, in the units of the picture. */
+/** Where a part is, in the units of the picture. */
+function placeOf(part) {
+  const { x, y, width, height } = part.getBBox();
+  const move = part.transform.baseVal.consolidate()?.matrix;
+  return { x: x + (move?.e ?? 0), y: y + (move?.f ?? 0), width, height };
+}
+
+/** Where boxes, ovals, and the words beside them are, in the units of the picture. */
 function obstacles() {
-  const parts = drawn.svg.querySelectorAll(".tensor, .primitive, .folded");
-  drawn.obstacles ??= Array.from(parts, (part) => {
-    const { x, y, width, height } = part.getBBox();
-    const move = part.transform.baseVal.consolidate()?.matrix;
-    return { x: x + (move?.e ?? 0), y: y + (move?.f ?? 0), width, height };
-  });
+  const parts = drawn.svg.querySelectorAll(
+    ".tensor, .primitive, .folded, .scope > text, .edge > text");
+  drawn.obstacles ??= Array.from(parts, placeOf);
   return drawn.obstacles;
 }
 
-function overlap(a, b) {
-  const shared = (at, size) => Math.min(a[at] + a[size], b[at] + b[size]) - Math.max(a[at], b[at]);
-  return Math.max(shared("x", "width"), 0) * Math.max(shared("y", "height"), 0);
+const touch = (a, b, gap) =>
+  a.x < b.x + b.width + gap && b.x < a.x + a.width + gap &&
+  a.y < b.y + b.height + gap && b.y < a.y + a.height + gap;
+
+/** From a callout to what it is about, which is a point or a box: the shortest way. */
+function shortestWay(box, anchor) {
+  const center = { x: box.x + box.width / 2, y: box.y + box.height / 2 };
+  const nearest = (point, { x, y, width, height }) =>
+    ({ x: clamp(point.x, x, x + width), y: clamp(point.y, y, y + height) });
+  const end = nearest(center, anchor);
+  return [nearest(end, box), end];
 }
 
-/** The place near a point where a label of some size hides least. */
-function freePlace(point, width, height) {
+function crosses([from, to], obstacle) {
+  for (let share = 0.1; share < 1; share += 0.2) {
+    const x = from.x + share * (to.x - from.x);
+    const y = from.y + share * (to.y - from.y);
+    if (touch({ x, y, width: 0, height: 0 }, obstacle, 0)) return true;
+  }
+  return false;
+}
+
+/** The nearest place for a label of some size where neither it nor its line hides anything. */
+function freePlace(anchor, width, height, taken) {
   const [left, top, wide, high] = viewBox();
-  let best = null;
-  for (const away of [16, 34, 56, 84, 120])
-    for (const [dx, dy] of [[0, 1], [0, -1], [0.6, 1], [-0.6, 1], [0.6, -1], [-0.6, -1]]) {
-      const [x, y] = [point.x + (dx * 0.8 - 0.5) * width, point.y + dy * away];
+  const others = [...obstacles(), ...taken];
+  for (let away = 12; away < 600; away += 10)
+    for (let turn = 0; turn < 16; turn++) {
+      const angle = ((turn + 4) % 16) * (Math.PI / 8); // below comes first
+      const place = (at, size, direction, own) => at + size / 2 - own / 2 +
+        direction * (away + size / 2 + own / 2);
       const box = {
-        x: clamp(x, left + 2, left + wide - width - 2),
-        y: clamp(dy < 0 ? y - height : y, top + 2, top + high - height - 2),
+        x: place(anchor.x, anchor.width, Math.cos(angle), width),
+        y: place(anchor.y, anchor.height, Math.sin(angle), height),
         width, height,
       };
-      const hidden = obstacles().reduce((all, other) => all + overlap(box, other), 0);
-      const cost = away + Math.abs(dx) * 10 + hidden;
-      if (!best || cost < best.cost) best = { ...box, cost };
+      const inside = box.x > left && box.y > top &&
+        box.x + width < left + wide && box.y + height < top + high;
+      if (!inside || others.some((other) => touch(box, other, 3))) continue;
+      const way = shortestWay(box, anchor);
+      if (!others.some((other) => crosses(way, other))) return { box, way };
     }
-  return best;
+  return null;
 }
 
-function addCallout(edge, step) {
+/** Write lines beside something, joined to it, where they hide no name and no number. */
+function addCallout(anchor, lines, kind = "") {
+  const callouts = drawn.svg.querySelector(".callouts");
+  const taken = Array.from(callouts.querySelectorAll("rect"), (rect) => rect.getBBox());
+  const group = svgEl("g", { class: `callout ${kind}` });
+  group.append(...lines.map(([kind, line]) => svgEl("text", { class: kind }, line)));
+  callouts.append(group);
+  const texts = [...group.children];
+  const width = Math.max(...texts.map((text) => text.getComputedTextLength())) + 14;
+  const found = freePlace(anchor, width, 14 * lines.length + 6, taken);
+  if (!found) return group.remove();
+  const { box, way } = found;
+  texts.forEach((text, i) => {
+    text.setAttribute("x", box.x + 7);
+    text.setAttribute("y", box.y + 14 + 14 * i);
+  });
+  group.prepend(
+    svgEl("path", { d: `M${way.map(({ x, y }) => `${x} ${y}`).join("L")}` }),
+    svgEl("rect", { ...box, rx: 4 }),
+  );
+}
+
+/** What a step adds, at the edge along which it comes. */
+function addStepCallout(edge, step) {
   if (!edge) return;
-  const path = edge.querySelector("path");
-  const middle = path.getPointAtLength(path.getTotalLength() / 2);
+  const path = edge.querySelector(".back path") ?? edge.querySelector("path");
+  const length = path.getTotalLength();
   const { formula, plain, total } = say(step);
   const short = (text, end = "") =>
     text.length > 40 ? `${text.slice(0, 38 - end.length)}…${end}` : text;
-  const lines = [short(`+= ${formula}`), short(plain, ` = ${total}`)];
-  const width = Math.max(...lines.map((line) => line.length)) * 5.6 + 14;
-  const { x: left, y } = freePlace(middle, width, 34);
-  const x = left + width / 2;
-  const group = svgEl("g", { class: "callout" });
-  group.append(
-    svgEl("path", { d: `M${middle.x} ${middle.y}L${x} ${y + 17}` }),
-    svgEl("rect", { x: left, y, width, height: 34, rx: 4 }),
-    ...lines.map((line, i) => svgEl("text", { x, y: y + 14 + 14 * i }, line)),
-  );
-  drawn.svg.querySelector(".callouts").replaceChildren(group);
+  const { x, y } = path.getPointAtLength(Math.max(length / 2, length - 40));
+  const anchor = { x, y, width: 0, height: 0 };
+  addCallout(anchor, [["", short(`+= ${formula}`)], ["", short(plain, ` = ${total}`)]]);
 }
 
-/** Scroll the view, and only the view, so that the marked parts are in it. */
+/** Beside the logits: what their gradient turns out to be. */
+function addClimax() {
+  const part = partFor(climax.node);
+  if (!part) return;
+  const { columns } = climaxRow(0);
+  const lines = [["", `gradient = ${inShort()}`]];
+  if (columns && columns.length <= 5 && climax.rows === 1) {
+    const cells = columns.map(({ p, y, g }) => [p, y && `${MINUS}${y}`, g].map((v) => `${v}`));
+    const widths = cells.map((column) => Math.max(...column.map((text) => text.length)));
+    ["p    ", `${MINUS} y  `, "sum  "].forEach((name, i) => lines.push(
+      ["row", name + cells.map((column, j) => column[i].padStart(widths[j])).join("  ")]));
+  }
+  addCallout(placeOf(part), lines, "climax");
+}
+
+/** Scroll the view, and only the view, so that the marked parts are in it, or those that count. */
 function follow() {
-  const marked = ":is(.tensor, .folded):is(.active, .from), .callout";
-  intoView([...drawn.svg.querySelectorAll(marked)]);
+  const marked = (selector) => [...drawn.svg.querySelectorAll(selector)];
+  const fits = (parts) => {
+    const boxes = parts.map((part) => part.getBoundingClientRect());
+    const span = (start, end) => Math.max(...boxes.map((box) => box[end])) -
+      Math.min(...boxes.map((box) => box[start]));
+    return span("left", "right") < view.clientWidth && span("top", "bottom") < view.clientHeight;
+  };
+  const target = [partFor(steps[state.step].to ?? trace.outputs[0])].filter(Boolean);
+  const choices = [
+    marked(":is(.tensor, .folded):is(.active, .from), .callout"),
+    [...target, ...marked(".callout")],
+  ];
+  intoView(choices.find((parts) => parts.length && fits(parts)) ?? target);
 }
 
 function intoView(parts) {
@@ -220,13 +301,22 @@ function zoom(scale) {
   resize(drawn.svg, drawn.scale);
   view.scrollLeft = across * view.scrollWidth - view.clientWidth / 2;
   view.scrollTop = down * view.scrollHeight - view.clientHeight / 2;
+  hintAtTheRest();
 }
 
 function fitting(most = 1.6) {
   const [, , width, height] = viewBox();
-  const wide = document.body.classList.contains("wide");
-  const available = wide ? window.innerHeight * 0.52 : view.clientHeight;
-  return Math.min((view.clientWidth - 4) / width, (available - 4) / height, most);
+  return Math.min((view.clientWidth - 4) / width, (view.clientHeight - 4) / height, most);
+}
+
+/** Say so where the graph goes on beyond the view. */
+function hintAtTheRest() {
+  const beyond = (start, shown, all) => [start > 8, start + shown < all - 8];
+  const [left, right] = beyond(view.scrollLeft, view.clientWidth, view.scrollWidth);
+  const [above, below] = beyond(view.scrollTop, view.clientHeight, view.scrollHeight);
+  const arrows = [left && "←", right && "→", above && "↑", below && "↓"].filter(Boolean).join(" ");
+  $("hint").hidden = !arrows;
+  $("hint").textContent = `${arrows} drag to see the rest`;
 }
 
 /* ── Scopes ─────────────────────────────────────────────────────────────────────────────────── */
@@ -235,10 +325,8 @@ const first = view.querySelector("svg");
 const parse = (svg) => document.importNode(
   new DOMParser().parseFromString(svg, "image/svg+xml").documentElement, true);
 
-/** Open or fold the scopes: a page has at most two ways to fold them. */
-function toggleScopes(focus) {
-  if (layouts.length < 2) return;
-  const i = 1 - drawn.layout;
+/** Show another layout of the graph. */
+function showLayout(i, focus) {
   const svg = i ? (layouts[i].drawn ??= parse(layouts[i].svg)) : first;
   clearMarks(); // the layout that is left is kept, and may come back
   markRelated(null);
@@ -249,6 +337,18 @@ function toggleScopes(focus) {
   if (state.chosen) markRelated();
   follow();
   if (focus) drawn.parts.get(focus)?.focus({ preventScroll: true });
+}
+
+/** The layout that differs from the one that is shown in its direction, or in what is folded. */
+function otherLayout(turned) {
+  const { direction, folded } = layouts[drawn.layout];
+  return layouts.findIndex((other) => turned === (other.direction !== direction) &&
+    turned === (String(other.folded) === String(folded)));
+}
+
+function switchLayout(turned, focus) {
+  const i = otherLayout(turned);
+  if (i >= 0) showLayout(i, focus);
 }
 
 /* ── Related tensors ────────────────────────────────────────────────────────────────────────── */

@@ -59,7 +59,8 @@ function number(value, digits = 4) {
 }
 
 const size = (shape) => shape.reduce((a, b) => a * b, 1);
-const shapeText = (shape) => (shape.length ? shape.join(" × ") : "scalar");
+/** A shape as Python writes it. */
+const shapeText = (shape) => `(${shape.join(", ")}${shape.length === 1 ? "," : ""})`;
 
 /** The place along each axis of an element, counted through an array. */
 function unravel(flat, shape) {
@@ -144,10 +145,11 @@ const lookOf = (times, vars, shown, index) => ({
   },
 });
 
-/** Variables by name. */
+/** Variables by name; the gradient of the output with respect to itself is 1. */
 function named(vars, node) {
   const index = node.primitive === "getitem" ? node.params.slice(1, -1) : "";
-  const shown = ({ name }, letter) => (letter === "g" ? derivative(name) : italic(name));
+  const gradient = ({ name, id }) => (isOne(id) ? plainly("1") : derivative(name));
+  const shown = (known, letter) => (letter === "g" ? gradient(known) : italic(known.name));
   return lookOf(" · ", vars, shown, index);
 }
 

@@ -10,6 +10,7 @@ const sign = (words) => el("span", { class: "sign" }, words);
 const matrices = (...parts) => el("div", { class: "matrices" }, parts);
 const backwardSteps = firstBackward < 0 ? 0 : steps.length - firstBackward;
 const forwardSteps = steps.length - backwardSteps;
+const touches = matchMedia("(pointer: coarse)").matches;
 
 /** The element whose numbers are shown: the chosen one, or the largest of the result. */
 function element(step) {
@@ -64,19 +65,23 @@ function explainGiven() {
     ? "The backward pass computes the gradients from the output: each edge adds one " +
       "contribution, and a tensor that is used twice gets two."
     : data.no_gradients;
+  const how = touches ? "Swipe here to step, pinch the graph to zoom."
+    : "Press → to step, Space to play, ? for all keys.";
   return [
+    climax && explainClimax(),
     el("h2", {}, "Inputs and parameters"),
     el("p", {}, `The forward pass computes the values from the inputs. ${backward}`),
-    note(`${count(leaves, "tensor")} with requires_grad. `,
-      "Press → to step, Space to play, ? for all keys."),
+    note(`${count(leaves, "tensor")} with requires_grad. ${how}`),
   ];
 }
 
 function explainSeed(step, { node, left, text }) {
+  const name = () => el("i", {}, node.name);
   return [
     el("h2", {}, "The gradient of the output with respect to itself is 1"),
     formulaLine([left.html(), " = ", strong("1")], text),
-    el("p", {}, node.name !== "L" && ["L is ", linkTo(node.id), ". "], "The backward pass starts here."),
+    el("p", {}, "The backward pass starts here: L is ", linkTo(node.id), ", and where ", name(),
+      " grows by some amount, L grows by the same."),
   ];
 }
 
@@ -104,18 +109,19 @@ function explainAdd(step, said) {
   const several = from.inputs.length > 1;
   const use = several ? `argument ${step.place + 1} of ${from.inputs.length}` : "the argument";
   return [
+    step === steps[climax?.step] && explainClimax(),
     el("h2", {}, "Backward through ", from.primitive, muted(` to ${node.name}`)),
     formulaLine(html, text),
     ...numbersOf(said),
     note(linkTo(node.id), ` is ${use} of `, linkTo(from.id), " = ",
       inHtml(from.formula, named(step.vars, from)),
-      `. Shapes: ${shapeText(from.shape)} → ${shapeText(node.shape)}.`),
+      `. Shapes: ${shapeText(from.shape)} → ${shapeText(node.shape)}.`,
+      isOne(from.id) && [" The gradient of ", linkTo(from.id), " is 1."]),
     step.summed && el("p", {}, summed(step, node)),
     from.primitive === "getitem" && el("p", {}, scattered(step, from, node)),
     of > 1 && el("p", {}, `Contribution ${arrived} of ${of}: ${node.name} is used ${of} times, ` +
       "and the contributions add up."),
     additions(step, arrived, of),
-    closed(step.to, arrived === of),
   ];
 }
 
@@ -180,34 +186,89 @@ function additions(step, arrived, of) {
   return matrices(parts);
 }
 
-/** At the logits: softmax − one-hot beside the gradient from backprop. */
-function closed(id, complete) {
-  const logits = trace.logits.find((l) => l.node === id);
-  if (!logits || !complete) return null;
-  const { name, shape, gradient } = byId.get(id);
-  const { rows } = logits;
-  const columns = shape.at(-1);
-  const values = elements(logits.softmax);
-  const flat = element(steps[state.step]);
-  const start = Math.floor((flat < size(shape) ? flat : 0) / columns) * columns;
-  const row = (title, array, more = "") => {
-    const shown = [...elements(array).slice(start, start + Math.min(columns, 10))].map((value) => number(value));
-    if (columns > 10) shown.push("…");
-    const cells = shown.map((text) => el("td", {}, text));
-    return el("tr", { class: more }, el("th", { scope: "row" }, title), cells);
+/* ── Why it is softmax − one-hot ────────────────────────────────────────────────────────────── */
+
+/** What the gradient of the logits is, in short. */
+const inShort = () =>
+  climax.rows > 1 ? `(softmax ${MINUS} one-hot) / ${climax.rows}` : `softmax ${MINUS} one-hot`;
+
+/** One row of the logits: the column of its label, and of each column p, y, closed form, gradient. */
+function climaxRow(row) {
+  const width = byId.get(climax.node).shape.at(-1);
+  const arrays = {
+    p: climax.softmax, y: climax.one_hot, closed: climax.closed,
+    g: byId.get(climax.node).gradient,
   };
-  return el("div", { class: "closed", role: "note", "aria-label": "the closed form" },
-    el("h2", {}, `Result: softmax ${MINUS} one-hot${rows > 1 ? `, divided by ${rows} rows` : ""}`),
-    el("p", {}, "No rule contains it: it is the sum of the contributions. ",
-      "The closed form, computed independently, agrees."),
-    values && el("div", { class: "scroll" }, el("table", {},
-      row(`softmax(${name})`, logits.softmax),
-      row(`${MINUS} one-hot`, logits.one_hot),
-      row(`closed form (p ${MINUS} y)${rows > 1 ? ` / ${rows}` : ""}`, logits.closed, "total"),
-      row("backprop", gradient, "total"),
-      row("difference", logits.difference))),
-    values && shape.length > 1 && shape[0] > 1 && note(`Row ${start / columns} of ${shape[0]}.`),
-    note(`Largest difference: ${number(logits.largest, 2)}.`));
+  if (!elements(climax.softmax)) return { columns: null };
+  const of = (name, j) => elements(arrays[name])[row * width + j];
+  const label = Array.from({ length: width }, (_, j) => of("y", j)).indexOf(1);
+  const columns = Array.from({ length: width }, (_, j) => {
+    const at = (name) => number(of(name, j));
+    return { j, p: at("p"), y: of("y", j), closed: at("closed"), g: at("g") };
+  });
+  return { label, columns };
+}
+
+const SYMBOLS = { sum: "Σ", getitem: "the index", subtract: MINUS, divide: "÷", negative: MINUS };
+const inRow = (names) => names.map((name) => SYMBOLS[name] ?? name).join(", ");
+
+/** Along which paths softmax and one-hot come. */
+function explainPaths(name) {
+  const { paths, rows } = climax;
+  if (!paths) return ["No rule contains it: it is the sum of the contributions."];
+  const { through } = paths.softmax;
+  const isLogSumExp = [...through].sort().join() === "exp,log,sum";
+  const power = () => ["e", el("sup", {}, "z")];
+  const share = ["(1 / Σ ", power(), ") · ", power(), " = "];
+  return [
+    "Two paths lead from ", linkTo(trace.outputs[0]), " back to ", linkTo(climax.node),
+    ". Through ", inRow(through) || "one",
+    " comes ", isLogSumExp && share, el("b", {}, "softmax p"), "; through ",
+    inRow(paths.one_hot.through) || "the other",
+    ` comes ${MINUS}1 at the label and 0 elsewhere: `, el("b", {}, `${MINUS} one-hot y`),
+    `. Their sum is p ${MINUS} y`, rows > 1 && `, divided by the ${rows} rows of the mean`,
+    ". No rule contains it.",
+  ];
+}
+
+/** Of which row the numbers are: of the one with the element that is chosen. */
+function rowShown() {
+  const { shape } = byId.get(climax.node);
+  const step = steps[state.step];
+  const flat = step.to === climax.node ? element(step) : 0;
+  return shape.length > 1 ? Math.floor(flat / shape.at(-1)) : 0;
+}
+
+/** softmax − one-hot beside the gradient from backprop, and why. */
+function explainClimax() {
+  const { name, shape } = byId.get(climax.node);
+  const { rows, largest, step } = climax;
+  const row = rowShown();
+  const { label, columns } = climaxRow(row);
+  const shown = columns?.slice(0, 10);
+  if (columns?.length > 10 && label > 9) shown[9] = columns[label];
+  const cell = (text, j, tag = "td") => el(tag, { class: j === label ? "label" : null }, text);
+  const line = (title, what, more = "") => el("tr", { class: more },
+    el("th", { scope: "row" }, title), shown.map((column) => cell(what(column), column.j)));
+  const head = el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "class"), shown?.map(({ j }) =>
+    el("th", { scope: "col", class: j === label ? "label" : null }, j === label ? `label ${j}` : j))));
+  const closedForm = rows > 1 ? `(p ${MINUS} y) / ${rows}` : `p ${MINUS} y`;
+  const table = shown && el("div", { class: "scroll" }, el("table", {}, head, el("tbody", {},
+    line("softmax p", ({ p }) => p),
+    line(`${MINUS} one-hot y`, ({ y }) => (y ? `${MINUS}1` : "0")),
+    line(closedForm, ({ closed }) => closed, "total"),
+    line("backprop", ({ g }) => g))));
+  const several = size(shape) > shape.at(-1);
+  const where = state.step === step ? "" : el("a", { href: `#step=${step}` }, `See it at step ${step}`);
+  const agree = largest ? `They differ by ${number(largest, 2)} at most: rounding. `
+    : "They agree to the last digit. ";
+  const title = state.step ? [] : el("span", { class: "lead" }, "Where it leads: ");
+  return el("div", { class: "closed", role: "note", "aria-label": "why it is softmax minus one-hot" },
+    el("h2", {}, title, derivative(name).html(), ` = ${inShort()}`),
+    el("p", {}, explainPaths(name)),
+    table,
+    el("p", { class: "note" }, several && `Row ${row + 1} of ${size(shape) / shape.at(-1)}. `,
+      agree, where));
 }
 
 /* ── Matrices ───────────────────────────────────────────────────────────────────────────────── */
@@ -275,7 +336,7 @@ function showNode() {
   if (node.formula) {
     const step = steps[valueStep.get(id)];
     row("computed by", `${node.primitive}: `, say(step).html, aside(node));
-    const look = named({ ...step.vars, g: { name: node.name } }, node);
+    const look = named({ ...step.vars, g: node }, node);
     node.rules.forEach((rule, i) => {
       const input = byId.get(node.inputs[i]);
       if (!rule || !input?.wanted) return;
@@ -295,7 +356,8 @@ function showNode() {
   if (array != null) {
     const caption = arrived < of ? `gradient after ${arrived} of ${of} contributions` : "gradient";
     parts.push(matrices(matrix(array, { caption, gradient: true })), statistics(array));
-    if (steps[state.step].to !== id) parts.push(closed(id, arrived === of) ?? "");
+    if (steps[state.step].to !== id && climax?.node === id && arrived === of)
+      parts.push(explainClimax());
   } else if (trace.differentiated) parts.push(note(noGradient(node, of)));
   $("node").replaceChildren(...parts);
   $("latex-of").textContent = node.name;
@@ -368,7 +430,7 @@ function byHand(step) {
 }
 
 function fromAddress() {
-  const step = stepIn(location.hash);
+  const step = location.hash === "#why" ? climax?.step : stepIn(location.hash);
   if (step) go(Number(step), { keepHash: true });
 }
 
@@ -446,7 +508,14 @@ function save(kind) {
   const download = `${files.name}.${kind}`;
   el("a", { href, download }).click();
   setTimeout(() => URL.revokeObjectURL(href), 10_000);
-  $("exported").textContent = download;
+  exported(download);
+}
+
+/** Say what was exported, close the menu, and let Space play again. */
+function exported(words) {
+  $("exported").textContent = words;
+  $("export").open = false;
+  $("play").focus({ preventScroll: true });
 }
 
 async function copy(kind) {
@@ -461,7 +530,7 @@ async function copy(kind) {
     document.execCommand("copy");
     area.remove();
   }
-  $("exported").textContent = "Copied.";
+  exported("Copied.");
 }
 
 /* ── Keys, clicks ───────────────────────────────────────────────────────────────────────────── */
@@ -477,7 +546,9 @@ const KEYS = {
   "+": () => zoom(drawn.scale * 1.25),
   "=": () => zoom(drawn.scale * 1.25),
   "-": () => zoom(drawn.scale / 1.25),
-  c: () => toggleScopes(document.activeElement?.dataset.id),
+  c: () => switchLayout(false, document.activeElement?.dataset.id),
+  d: () => switchLayout(true),
+  w: () => climax && byHand(climax.step),
   e: () => $("explanation").querySelector('[aria-label="Next element"]')?.click(),
   "?": () => $("help").showModal(),
   Escape: clearSelection,
@@ -513,7 +584,7 @@ const isScope = (part) => part.matches(".scope, .folded");
 
 function press(part) {
   const id = part.dataset.id;
-  if (isScope(part)) toggleScopes(id);
+  if (isScope(part)) switchLayout(false, id);
   else if (byId.has(id)) choosePart(id);
   else choosePart(`t${id.slice(1)}`); // a primitive: what it has made
 }
@@ -524,14 +595,7 @@ function onHover(event) {
   const tip = $("tip");
   tip.hidden = !node;
   if (state.chosen == null) markRelated(node ? node.id : null);
-  if (!node) return;
-  tip.textContent = describe(node);
-  const frame = view.parentElement.getBoundingClientRect();
-  const box = part.getBoundingClientRect();
-  const below = box.bottom - frame.top + 6;
-  const above = Math.max(box.top - frame.top - tip.offsetHeight - 6, 4);
-  tip.style.left = `${clamp(box.left - frame.left, 4, frame.width - tip.offsetWidth - 4)}px`;
-  tip.style.top = `${below + tip.offsetHeight > frame.height ? above : below}px`;
+  if (node) tip.textContent = describe(node);
 }
 
 /** Drag the graph with the mouse: how far it was dragged tells it from a click. */
@@ -549,13 +613,88 @@ function zoomByWheel(event) {
   zoom(drawn.scale * (event.deltaY < 0 ? 1.1 : 1 / 1.1));
 }
 
+/** Pinch the graph with two fingers. */
+function pinch(event) {
+  if (event.touches.length !== 2) return;
+  event.preventDefault();
+  const [a, b] = event.touches;
+  const distance = Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY);
+  if (event.type === "touchstart") state.pinched = { distance, scale: drawn.scale };
+  else if (state.pinched) zoom((state.pinched.scale * distance) / state.pinched.distance);
+}
+
+/** Swipe the explanation to step, unless it was a matrix that was scrolled. */
+function swipe(event) {
+  const { clientX: x, clientY: y } = event.changedTouches[0];
+  if (event.type === "touchstart") {
+    const inside = event.target.closest(".scroll");
+    const scrolls = inside && inside.scrollWidth > inside.clientWidth;
+    state.swiped = scrolls || event.touches.length > 1 ? null : { x, y };
+  } else if (state.swiped) {
+    const [dx, dy] = [x - state.swiped.x, y - state.swiped.y];
+    if (Math.abs(dx) > 40 && Math.abs(dx) > 2 * Math.abs(dy)) byHand(state.step - Math.sign(dx));
+    state.swiped = null;
+  }
+}
+
+/* ── The legend ─────────────────────────────────────────────────────────────────────────────── */
+
+const KINDS = {
+  parameter: "parameter", input: "input", constant: "constant", intermediate: "computed",
+  output: "output",
+};
+
+function listLegend() {
+  const swatch = (...parts) => {
+    const svg = svgEl("svg", { class: "graph", width: 18, height: 12, viewBox: "2 0 18 13" });
+    svg.append(...parts);
+    return svg;
+  };
+  const box = (kind) => {
+    const group = svgEl("g", { class: `tensor ${kind}` });
+    const rx = kind === "intermediate" ? 4 : 1;
+    group.append(svgEl("rect", { x: 4, y: 2, width: 14, height: 9, rx }));
+    return swatch(group);
+  };
+  const oval = svgEl("g", { class: "primitive" });
+  oval.append(svgEl("ellipse", { cx: 11, cy: 6.5, rx: 7, ry: 5 }));
+  const arrow = svgEl("g", { class: "edge constant" });
+  arrow.append(svgEl("path", { d: "M1 6.5H21" }));
+  const item = (mark, words) => el("li", {}, mark, words);
+  const kinds = new Set(nodes.map((node) => node.kind));
+  const items = Object.keys(KINDS).filter((kind) => kinds.has(kind));
+  $("legend").append(
+    ...items.map((kind) => item(box(kind), KINDS[kind])),
+    item(swatch(oval), "primitive"),
+    item(box("active"), "this step"), item(box("from"), "source"),
+    item(box("pending"), "not computed"));
+  if (trace.differentiated) {
+    $("legend").append(item(el("span", { class: "gradient" }, "1.2"), "gradient"));
+    if (nodes.some((node) => node.inputs.some((input) => !byId.get(input).wanted)))
+      $("legend").append(item(swatch(arrow), "no gradient"));
+  }
+  if (arrays.some((array) => array.picture))
+    $("legend").append(item(el("span", { class: "scale" }, `${MINUS} 0 +`), "heat map"));
+}
+
 function start() {
-  attachSvg(first, 0);
-  $("fold").hidden = layouts.length < 2;
+  document.body.classList.toggle("touch", touches);
+  listLegend();
+  $("steps").querySelector("summary").textContent = `List all ${steps.length} steps`;
+  if (climax) {
+    $("climax").hidden = false;
+    $("climax").href = `#step=${climax.step}`;
+    $("climax").title = `${inShort()}, at step ${climax.step}${touches ? "" : " (w)"}`;
+    const share = climax.step / (steps.length - 1);
+    $("climax").style.left = `clamp(1.2rem, ${100 * share}%, 100% - 1.2rem)`;
+  }
   $("slider").max = steps.length - 1;
   $("phase-forward").style.flex = forwardSteps;
   $("phase-backward").style.flex = backwardSteps;
   $("phase-backward").hidden = !backwardSteps;
+  attachSvg(first, 0);
+  $("fold").hidden = otherLayout(false) < 0;
+  $("direction").hidden = otherLayout(true) < 0;
   fromAddress();
   if (state.step < 0) go(0, { keepHash: true });
 
@@ -573,6 +712,15 @@ function start() {
   on(document, "click", followLink);
   on(view, "pointerdown", () => { state.dragged = 0; });
   on(view, "pointermove", drag);
+  on(view, "scroll", hintAtTheRest);
+  on(window, "resize", hintAtTheRest);
+  for (const name of ["touchstart", "touchmove"])
+    view.addEventListener(name, pinch, { passive: false });
+  for (const name of ["touchstart", "touchend"]) on($("explanation"), name, swipe);
+  on(document, "click", (event) => {
+    // What was clicked with a pointer keeps no focus, in which it would take Space for itself.
+    if (event.detail) event.target.closest?.("button:not(#view *), summary")?.blur();
+  });
   view.addEventListener("wheel", zoomByWheel, { passive: false });
   on(view, "click", (event) => {
     if (state.dragged > 4) return;
@@ -590,6 +738,7 @@ function start() {
     if (state.chosen == null) markRelated(null);
   });
   on(window, "hashchange", fromAddress);
+  on($("export"), "toggle", () => $("export").open && ($("exported").textContent = ""));
   on(window, "beforeprint", () => {
     listSteps();
     $("steps").open = true;

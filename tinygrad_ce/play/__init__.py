@@ -1,0 +1,34 @@
+"""The live page: backprop that moves while one looks at it, computed by the engine.
+
+* session.py is what the page talks to: messages in, messages out, no I/O; messages.py is the gate
+  for what comes in;
+* one_loss.py and network.py are the parts of the page; expression.py reads a typed loss;
+* server.py serves the files of assets/ and the session, on this machine alone.
+
+The package can be called: ``tinygrad_ce.play()`` is ``tinygrad_ce.play.play()``.
+"""
+
+import sys
+from inspect import signature
+from types import ModuleType
+from typing import Any
+
+from .launch import play
+from .session import Session
+
+__all__ = ["play", "Session"]
+
+
+class _CallablePackage(ModuleType):
+    """This package: a module that opens the page when it is called."""
+
+    def __call__(self, *what: Any, **options: Any) -> Any:
+        return play(*what, **options)
+
+    def __dir__(self) -> list[str]:
+        return __all__
+
+
+_CallablePackage.__call__.__doc__ = play.__doc__
+__signature__ = signature(play)
+sys.modules[__name__].__class__ = _CallablePackage

@@ -1,0 +1,66 @@
+/* What the page asks, and where to look for the answer. */
+
+import { brief } from "./drawing.js";
+import { el } from "./elements.js";
+
+/** The questions; set(settings) makes what a question is about, step() makes one step. */
+export function createQuestions({ set, step }) {
+  const change = el("div", { class: "change" });
+  const answer = (...content) => el("details", { class: "answer" }, el("summary", {}, "The answer"), content);
+  const button = (words, onclick) => el("button", { type: "button", onclick }, words);
+  const moons = { data: "two_moons", points: 200, noise: 0.15, data_seed: 0, hidden: [16, 16], seed: 0, optimizer: "SGD", rates: [[0, 0.3]], batch: 32 };
+
+  const root = el("div", { class: "questions" },
+    el("section", { class: "card question" },
+      el("h2", {}, "Why do saturated tanh stop learning?"),
+      el("p", {}, "Make the initial weights too large, and train. Look at the layers: what share of the outputs is near ±1, ",
+        "and how wide is the distribution of the gradients that reach a layer, and of those of its weights? ",
+        "Then do the same with small weights."),
+      el("p", { class: "buttons" },
+        button("Weights × 30", () => set({ ...moons, activation: "tanh", weight_scale: 30 }, true)),
+        button("Weights × 1", () => set({ ...moons, activation: "tanh", weight_scale: 1 }, true)),
+        button("ReLU × 30", () => set({ ...moons, activation: "relu", weight_scale: 30 }, true))),
+      answer(
+        el("p", {}, "Backprop multiplies the gradient that comes back through y = tanh(x) by the derivative, 1 − y². ",
+          "At y = 0 that is 1; at y = ±0.97 it is 0.06, and at y = ±0.9999 it is 0.0002. An output near ±1 is called saturated: ",
+          "whatever gradient arrives, next to nothing goes on to the weights before it, so they hardly change, and the output stays where it is."),
+        el("p", {}, "A unit that is saturated for every example gets no gradient at all: it is dead. A ReLU passes the gradient on where its ",
+          "output is above 0 and multiplies it by 0 elsewhere, so that a unit which is 0 for every example is dead too."))),
+    el("section", { class: "card question" },
+      el("h2", {}, "What does one step of SGD change?"),
+      el("p", {}, "Make a step, and compare: each weight before and after, the gradient between them, and the loss of the same batch."),
+      el("p", { class: "buttons" },
+        button("Set it up", () => set({ ...moons, activation: "tanh", weight_scale: 1 }, false)),
+        button("One step", step)),
+      change,
+      answer(
+        el("p", {}, "Every weight w, and nothing else, becomes w − lr · ∂L/∂w: it moves against its gradient, by the learning rate times the gradient. ",
+          "To first order, the loss of that batch falls by lr times the sum of all squared gradients. ",
+          "The true change differs, since the gradient itself changes on the way; with a learning rate that is too large, the loss can rise."),
+        el("p", {}, "The gradient is that of one batch: the loss of other points, and of the test set, can rise while this one falls. ",
+          "Other optimizers make another step of the same gradient."))));
+
+  const row = (name, ...cells) => el("tr", {}, el("th", { scope: "row" }, name), cells.map((cell) => el("td", {}, cell)));
+
+  function show(frame, optimizer) {
+    const last = frame.last_step;
+    if (!last) {
+      change.replaceChildren(el("p", { class: "note" }, "No step has been made yet, or it is no longer recorded."));
+      return;
+    }
+    const { weight } = last;
+    const rows = [row("loss of the batch", brief(last.before, 5), brief(last.after, 5),
+      brief(last.after == null || last.before == null ? null : last.after - last.before, 3))];
+    if (weight) rows.unshift(row(`${weight.name}[${weight.place.join(", ")}]`, brief(weight.before, 5), brief(weight.after, 5),
+      brief(weight.after == null || weight.before == null ? null : weight.after - weight.before, 3)));
+    const rate = frame.lr;
+    change.replaceChildren(
+      el("table", {}, el("thead", {}, el("tr", {}, ["", "before", "after", "change"].map((words) => el("th", { scope: "col" }, words)))),
+        el("tbody", {}, rows)),
+      el("p", {}, weight && `The gradient of this weight, the largest of its layer, was ${brief(weight.gradient, 4)}`,
+        weight && rate != null && ["SGD"].includes(optimizer) ? `; −${brief(rate)} × ${brief(weight.gradient, 4)} = ${brief(-rate * weight.gradient, 3)}. ` : ". ",
+        `To first order, the loss was to change by ${brief(last.predicted, 3)}: the sum of gradient × change over all weights.`));
+  }
+
+  return { root, show };
+}
