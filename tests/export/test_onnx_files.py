@@ -381,6 +381,34 @@ def test_steps_with_each_loss_agree_for_batches_of_any_size(name, tmp_path):
         state |= {key: found[f"new_{key}"] for key in state if f"new_{key}" in found}
 
 
+def test_a_step_that_clips_gradients_is_exported_for_batches_of_any_size(tmp_path):
+    vectors = nn.Embedding(7, 4, rng=0, dtype=np.float64)
+    model = nn.Sequential(vectors, nn.LayerNorm(4, dtype=np.float64), nn.Linear(4, 5, rng=1))
+    optimizer = optim.AdamW(model.parameters(), lr=0.01)
+
+    def step(tokens, y):
+        loss = F.cross_entropy(model(tokens), y, ignore_index=-1)
+        optimizer.zero_grad()
+        loss.backward()
+        norm = optim.clip_grad_norm_(model.parameters(), 0.1)
+        optimizer.step()
+        return {"loss": loss, "norm": norm}
+
+    rng = np.random.default_rng(0)
+
+    def batch(n):  # a label for each place of each row
+        return rng.integers(0, 7, (n, 3)), rng.integers(-1, 5, (n, 3))
+
+    state = tg.onnx.export_step(step, tmp_path / "step.onnx", *batch(4))
+    runner = session(tmp_path / "step.onnx")
+    for n in (4, 9, 1):
+        given = batch(n)
+        found = run(runner, *given, **state)
+        for name, expected in step(*given).items():
+            assert_within(found[name], np.asarray(expected.data), 1e-6)
+        state |= {key: found[f"new_{key}"] for key in state if f"new_{key}" in found}
+
+
 def test_a_step_with_batch_norm_is_exported_for_the_size_of_its_batch(tmp_path):
     model = nn.Sequential(nn.Linear(4, 5, rng=0), nn.BatchNorm1d(5), nn.Linear(5, 3, rng=1))
     step = step_of(model, optim.SGD(model.parameters(), lr=0.1))
