@@ -1,7 +1,9 @@
 """Models and training steps in ONNX Runtime, beside what they are here."""
 
+import importlib.util
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -109,6 +111,18 @@ def test_embeddings_several_inputs_and_several_outputs_agree(dtype):
         found = run(runner, *given)
         for name, expected in model(*given).items():
             assert_within(found[name], expected.data, WITHIN[dtype])
+
+
+def test_the_attention_of_the_examples_is_exported_for_batches_of_any_size():
+    path = Path(__file__).parents[2] / "examples/name_attention.py"
+    spec = importlib.util.spec_from_file_location("name_attention", path)
+    example = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(example)
+    model = example.Writer()
+    tokens, _ = example.encode(["emma", "noah", "mia"])
+    runner = session(dumps(model, tokens[:1]))
+    for n in (1, 2, 3):
+        assert_within(run(runner, tokens[:n])["output"], model(tokens[:n]).data, 1e-6)
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int32, np.uint32])
