@@ -7,7 +7,7 @@ CODE = [
     "a\n    RAN('scope')\n    #", '"""+str(RAN("quotes"))+"""', "'''+RAN()+'''", "x\rRAN()", "\\",
     "#", "a\\", '"', '""""', "RAN()", "; RAN()", "(", "]", "{x}", "%s", "{0}", "\\N{DASH}",
     r"\xi", r"\u12", "\n", "\f", "\v", "\x85", "\u2028", "    ", "\t", "", " ",
-    "from __future__ import braces",
+    "from __future__ import braces", "*/ RAN() /*", "// RAN() \\",
 ]  # fmt: skip
 TERMINAL = [
     "\x1b[31mred", "\x1b]0;title\x07", "\x9b2J", "\x00", "\x7f", "\b\b", "\u202ertl", "\u200f",

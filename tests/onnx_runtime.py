@@ -4,11 +4,11 @@ import numpy as np
 import onnxruntime
 
 
-def session(content):
+def session(content, threads=1):
     """A session of ONNX Runtime for the bytes or the path of a file."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # an input with a default is no constant, as it should be
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.intra_op_num_threads = options.inter_op_num_threads = threads
     source = content if isinstance(content, bytes) else str(content)
     return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 

@@ -443,3 +443,12 @@ def test_loss_after_loading_is_that_before(path):
     model = nn.MLP([4, 8, 3], rng=0)
     loss = F.cross_entropy(model(X), y)
     assert F.cross_entropy(round_trip(path, model).model(X), y).item() == loss.item()
+
+
+def test_the_repr_of_a_checkpoint_names_what_is_in_it():
+    model = nn.Linear(2, 3)
+    assert repr(nn.Checkpoint(model)) == f"<Checkpoint of {model!r}>"
+    full = nn.Checkpoint(
+        model, rng=np.random.default_rng(0), extra={"note": "a"}, versions={"a": 1}
+    )
+    assert repr(full) == f"<Checkpoint of {model!r} with rng, extra>"

@@ -28,7 +28,7 @@ class ThreadComm:
 
     def Sendrecv(self, sent, dest, recvbuf, source):
         assert dest == source
-        recvbuf[:] = self.allgather(sent)[source]
+        recvbuf[:] = self.allgather(sent.copy())[source]
 
 
 def run(size, function):

@@ -46,7 +46,10 @@ _GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
 _DTYPES = {f"{kind}{size}" for kind in "iu" for size in (1, 2, 4, 8)} | {"f2", "f4", "f8", "b1"}
 
 
-@dataclass
+_ALWAYS = {"model", "versions"}
+
+
+@dataclass(repr=False)
 class Checkpoint:
     """What a checkpoint holds.
 
@@ -88,6 +91,10 @@ class Checkpoint:
     def class_names(self) -> tuple[str, ...] | None:
         """The classes, if there is an encoder."""
         return None if self.encoder is None else self.encoder.class_names
+
+    def __repr__(self) -> str:
+        more = [name for name, value in vars(self).items() if name not in _ALWAYS and value]
+        return f"<Checkpoint of {self.model!r}{' with ' if more else ''}{', '.join(more)}>"
 
     def inputs(self, rows: Any) -> Array:
         """Return what the model gets for rows: encoded, standardized, in its dtype.

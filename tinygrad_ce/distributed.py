@@ -39,7 +39,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain, pairwise
+from itertools import chain, pairwise, repeat
 from typing import Any, TypeVar
 
 import numpy as np
@@ -48,7 +48,7 @@ from numpy.typing import ArrayLike
 from . import functional as F
 from . import nn, optim
 from .arguments import as_numbers, check_callable, check_integer, check_kind
-from .engine.commit import clear_gradients
+from .engine.commit import clear_gradients, commit
 from .engine.tensor import Tensor, as_tensor, set_values
 from .train import Training
 from .train.means import Array, Loss, compute_mean, total_weight, with_known_weight
@@ -216,6 +216,8 @@ class Shards:
             raise ValueError(
                 f"the number of shards is the same in all processes: got {self.gather(self.n)}"
             )
+        # Kept from step to step, as the system gives new memory page by page.
+        self._sent, self._received = np.empty((2, 0), np.uint8)
 
     @property
     def rank(self) -> int:
@@ -263,13 +265,15 @@ class Shards:
         return total
 
     def _exchange(self, arrays: list[Array], other: int) -> list[Array]:
-        """Give arrays to another process, and return its own."""
-        sent = np.concatenate([np.ascontiguousarray(a).reshape(-1).view(np.uint8) for a in arrays])
-        received = np.empty_like(sent)
-        self.comm.Sendrecv(sent, other, recvbuf=received, source=other)
-        ends = np.cumsum([a.nbytes for a in arrays])[:-1]
-        parts = zip(np.split(received, ends), arrays, strict=True)
-        return [part.view(a.dtype).reshape(a.shape) for part, a in parts]
+        """Give arrays to another process, and return its own, until the next exchange."""
+        parts = [np.ascontiguousarray(a).reshape(-1).view(np.uint8) for a in arrays]
+        ends = np.cumsum([len(part) for part in parts])
+        if len(self._sent) != ends[-1]:
+            self._sent, self._received = np.empty((2, ends[-1]), np.uint8)
+        np.concatenate(parts, out=self._sent)
+        self.comm.Sendrecv(self._sent, other, recvbuf=self._received, source=other)
+        found = zip(np.split(self._received, ends[:-1]), arrays, strict=True)
+        return [part.view(a.dtype).reshape(a.shape) for part, a in found]
 
     def check_replicas(self, tensors: Iterable[Tensor], rng: np.random.Generator) -> None:
         """Raise a RuntimeError if weights or the generator of the order differ in processes."""
@@ -430,10 +434,10 @@ class ShardedGradients:
                 seed_generators(i)
                 yield self._compute(X, y, weight, rows, whole)
 
-        with _seeded(_generators(self.model)) as seed_generators:
+        with _seeded(_generators(self.model)) as seed_generators, self._constant_state():
             head, *gradients = self.shards._sum_in_pairs(compute_shards())
-        for parameter, count, gradient in zip(self.params, head[1:], gradients, strict=True):
-            parameter.grad = gradient if count else None
+        values = [g[()] if count else None for g, count in zip(gradients, head[1:], strict=True)]
+        commit(map(setattr, self.params, repeat("_grad"), values))
         return float(head[0])
 
     def _compute(
@@ -446,11 +450,8 @@ class ShardedGradients:
             targets, weights = y[rows], None if weight is None else weight[rows]
             share = total_weight(self.loss, targets, weights) / whole if whole else math.nan
         if share:  # or else all of its rows are ignored, and have no mean
-            with self._constant_state():
-                loss = (
-                    share
-                    * self.of_shard(len(rows), X[rows], targets, weights, np.float64(share)).item()
-                )
+            value = self.of_shard(len(rows), X[rows], targets, weights, np.float64(share))
+            loss = share * value.item()
         found = [p._grad for p in self.params]
         head = np.array([loss, *(g is not None for g in found)], np.float64)
         gradients = [

@@ -19,10 +19,12 @@ from playwright.sync_api import Page, sync_playwright
 from tinygrad_ce.play.server import Server
 
 HERE = Path(__file__).parent
-SIZE = (1180, 760)
-SHOWN = (944, 608)
+SIZE = (1440, 900)
+SHOWN = (960, 600)
 FRAMES_A_SECOND = 6
-QUALITY = 52  # of WebP
+STEPS = 350
+START = f"&data=spirals&points=300&noise=0.08&optimizer=Adam&lr=0.03&steps={STEPS}"
+QUALITY = 38  # of WebP
 POINTER = [(0, 0), (0, 17), (4, 13), (7, 20), (10, 19), (7, 12), (12, 12)]
 
 
@@ -73,7 +75,7 @@ class Film:
     def save(self, path: Path) -> None:
         """Write an animated WebP, and its first frame beside it."""
         first, *others = self.frames
-        first.save(path.with_suffix(".png"), optimize=True)
+        first.quantize(160).save(path.with_suffix(".png"), optimize=True)
         first.save(
             path, save_all=True, append_images=others, duration=round(1000 / FRAMES_A_SECOND),
             loop=0, quality=QUALITY, method=4, allow_mixed=True,
@@ -82,9 +84,11 @@ class Film:
 
 def one_loss(film: Film) -> None:
     """Drag a logit: p − y and the gradient follow."""
-    slider = '#loss input[type="range"]'
-    film.go_to(f"#loss .classes {slider.split(' ', 1)[1]}", 0.6)
-    control = film.tab.locator(f"#loss .classes {slider.split(' ', 1)[1]}").first
+    film.click("#tab-loss")
+    film.tab.locator("#loss .stage svg").first.wait_for()
+    slider = '#loss .classes input[type="range"]'
+    film.go_to(slider, 0.6)
+    control = film.tab.locator(slider).first
     for z in (3, 4, 5, 6, 4, 2, 0, -2, -4, -6, -5, -3, -1, 1, 2):
         control.fill(str(z))
         film.tab.wait_for_timeout(250)
@@ -96,45 +100,41 @@ def one_loss(film: Film) -> None:
 
 def train(film: Film, frames: int, steps: int) -> None:
     """Let the network make some steps for each frame."""
+    counter = "Number(document.querySelector('.counter').textContent.match(/\\d+/)[0])"
+    film.tab.evaluate("document.activeElement.blur()")
     for _ in range(frames):
+        target = film.tab.evaluate(counter) + steps
         for _ in range(steps):
-            step_once(film.tab)
+            film.tab.keyboard.press("ArrowRight")
+        while film.tab.evaluate(counter) < target:
+            film.tab.wait_for_timeout(20)
+        film.tab.wait_for_timeout(50)
         film.shoot()
-
-
-def step_once(tab: Page) -> None:
-    """Make a step, and wait until it is drawn."""
-    step = "document.querySelector('.counter').textContent.match(/\\d+/)?.[0]"
-    before = tab.evaluate(step)
-    tab.locator(".player button", has_text="Step").first.click()
-    while tab.evaluate(step) == before:
-        tab.wait_for_timeout(10)
 
 
 def network(film: Film) -> None:
     """Train, look at one example, and go backward through its graph."""
-    film.click("#tab-network")
-    film.tab.locator(".facts-line:not(:empty)").wait_for()
+    film.click(".player button:nth-of-type(4)")  # start again
     film.go_to(".player button:nth-of-type(2)", frames=2)
-    train(film, 34, 4)
+    train(film, 44, 8)
     film.click("canvas.plot", 0.6, 0.42)
     film.scroll_to(".graph-card")
-    train(film, 6, 2)
-    film.go_to(".player button:nth-of-type(3)", frames=2)
-    for _ in range(14):
+    film.go_to(".player button:nth-of-type(3)", frames=3)
+    for _ in range(20):
         film.tab.mouse.click(*film.pointer)
-        film.tab.wait_for_timeout(120)
-        film.shoot()
+        film.tab.wait_for_timeout(150)
+        film.shoot(2)
 
 
 def saturated(film: Film) -> None:
-    """Make the weights too large: nothing is learned any more."""
+    """Make the weights too large: little is learned any more."""
     film.scroll_to(".questions")
     film.click(".question .buttons button")
     film.tab.locator(".player .main").click()
+    film.tab.wait_for_timeout(500)
     film.tab.evaluate("scrollTo(0, 0)")
-    film.shoot(2)
-    train(film, 20, 1)
+    film.shoot(3)
+    train(film, 14, 2)
 
 
 def record(scenes: list[Callable[[Film], Any]]) -> None:
@@ -148,10 +148,10 @@ def record(scenes: list[Callable[[Film], Any]]) -> None:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         size = {"width": SIZE[0], "height": SIZE[1]}
         tab = browser.new_context(viewport=size, color_scheme="light").new_page()  # type: ignore[arg-type]
-        tab.goto(server.address)
-        tab.locator("#loss .stage svg").first.wait_for()
+        tab.goto(f"{server.address}#part=network{START}")
+        tab.locator(".counter", has_text=f"step {STEPS}").wait_for()
         film = Film(tab)
-        film.shoot(4)
+        film.shoot(5)
         for scene in scenes:
             scene(film)
         film.shoot(6)
@@ -161,4 +161,4 @@ def record(scenes: list[Callable[[Film], Any]]) -> None:
 
 
 if __name__ == "__main__":
-    record([one_loss, network, saturated])
+    record([network, saturated, one_loss])

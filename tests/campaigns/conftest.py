@@ -1,3 +1,10 @@
 """Campaigns are scripts."""
 
-collect_ignore = ["interruptions.py", "kill_workers.py", "kills.py", "makemore.py", "threads.py"]
+collect_ignore = [
+    "clicks.py",
+    "interruptions.py",
+    "kill_workers.py",
+    "kills.py",
+    "makemore.py",
+    "threads.py",
+]

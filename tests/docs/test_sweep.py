@@ -1,4 +1,4 @@
-"""The example of a sweep, on processes and on a cluster of Dask that loses a worker."""
+"""The example of a sweep, here and on a cluster of Dask that loses a worker."""
 
 import json
 import os
@@ -15,21 +15,10 @@ pytestmark = pytest.mark.slow
 pytest.importorskip("sklearn")
 
 
-def run(*command):
-    done = subprocess.run(
-        [sys.executable, *map(str, command)],
-        capture_output=True,
-        check=False,
-        encoding="utf-8",
-        env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def test_a_sweep_on_processes_prints_what_seeds_and_rates_do():
-    lines = run("-W", "error", ROOT / "examples" / "sweep.py", "--seeds", "2").splitlines()
+def test_a_sweep_prints_what_seeds_and_rates_do(capsys):
+    main = runpy.run_path(ROOT / "examples" / "sweep.py")["main"]
+    assert main(["--seeds", "2", "--workers", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
     rows = [[float(cell) for cell in line.split()] for line in lines[1:]]
     assert [row[0] for row in rows] == [0.01, 0.03]
     for _, mean, _, worst, best in rows:
@@ -39,7 +28,16 @@ def test_a_sweep_on_processes_prints_what_seeds_and_rates_do():
 def test_a_sweep_of_50_seeds_survives_a_killed_worker():
     pytest.importorskip("distributed")
     script = ROOT / "tests" / "sweep_with_a_killed_worker.py"
-    found = json.loads(run(script))
+    done = subprocess.run(
+        [sys.executable, script],
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+        env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
     X, y, search = runpy.run_path(script)["make_sweep"]()
     search.fit(X, y)  # here, one after another
     assert found["killed"] == 1

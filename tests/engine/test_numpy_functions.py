@@ -1,5 +1,6 @@
 """NumPy's functions on Tensors: their bits, their derivatives to second order, what is refused."""
 
+import inspect
 import warnings
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy_cases import CASES
 
 import tinygrad_ce as tg
 from tinygrad_ce.engine import numpy_functions as nf
+from tinygrad_ce.engine import numpy_protocol
 from tinygrad_ce.engine.tensor import Tensor
 
 LINES = [pytest.param(case, id=f"{i}: {case.code}") for i, case in enumerate(CASES)]
@@ -251,3 +253,22 @@ def test_every_function_with_a_derivative_has_a_line():
         if nf.of_numpy(name) is not None and id(nf.of_numpy(name)) not in tested
     ]
     assert set(missing) <= {"row_stack"}, missing  # which NumPy is about to remove
+
+
+def test_a_function_of_numpy_that_does_not_say_what_it_takes_is_called_as_ours(monkeypatch):
+    # As those in C before NumPy 2.4.
+    signature = inspect.signature
+
+    def known_signature(function):
+        if function in (np.where, np.concatenate, np.dot):
+            raise ValueError("no signature found")
+        return signature(function)
+
+    monkeypatch.setattr(inspect, "signature", known_signature)
+    monkeypatch.setattr(numpy_protocol, "_CALLS", {})
+    x = np.array([1.0, -2.0])
+    t = tg.Tensor(x)
+    assert np.where(t > 0, t, 0).data.tolist() == [1, 0]
+    for joined in (np.concatenate((t, t), 0), np.concatenate((t, t), axis=0)):
+        assert joined.data.tolist() == [1, -2, 1, -2]
+    assert np.dot(t, b=x).item() == 5

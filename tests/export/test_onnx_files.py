@@ -200,6 +200,17 @@ class Noise(nn.Module):
         return x + tg.sample(self.rng.normal, size=3)
 
 
+class DrawsBesideSample(nn.Module):
+    def forward(self, x):
+        return x + np.random.default_rng().normal()
+
+
+@pytest.mark.parametrize("fixed_batch", [False, True])
+def test_a_model_that_does_something_else_each_time_is_refused(fixed_batch):
+    with pytest.raises(RecordingError, match="recorded twice, and did not compute the same"):
+        dumps(DrawsBesideSample(), np.ones((2, 3)), fixed_batch)
+
+
 @pytest.mark.parametrize(
     ("model", "error", "message"),
     [

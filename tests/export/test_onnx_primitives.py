@@ -6,9 +6,10 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from numpy_cases import CASES as NUMPY_CASES
-from onnx_runtime import run
+from onnx_runtime import run, session
 
 import tinygrad_ce as tg
 from tinygrad_ce.compiler import primitives as compilers
@@ -288,7 +289,9 @@ def test_random_indices_pick_and_add_what_numpy_does(seed):
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_many_additions_to_one_place_are_all_made(dtype):
     rows = np.random.default_rng(0).integers(0, 3, 20_000)
-    x = np.ones((3, 2), dtype)
-    content = dumps(tg.grad(lambda t: t[rows].sum()), x, fixed_batch=True)
-    (found,) = run(content, x).values()
-    np.testing.assert_array_equal(found, np.bincount(rows)[:, None] * np.ones((3, 2), dtype))
+    x = np.array([[1, 2], [3, 4], [5, 6]], dtype)
+    content = dumps(tg.grad(lambda t: (t[rows] * t[rows]).sum()), x, fixed_batch=True)
+    for node in onnx.load_from_string(content).graph.node:  # which adds on several threads at once
+        assert node.op_type != "ScatterND" or not node.attribute
+    (found,) = run(session(content, threads=4), x).values()
+    np.testing.assert_array_equal(found, 2 * np.bincount(rows)[:, None] * x)

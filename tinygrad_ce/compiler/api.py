@@ -25,12 +25,11 @@ from . import native
 from .arguments import Slot, as_tensors, describe, result_template
 from .c_backend import DiffersError, c_replay
 from .codegen.printer import generate_source
-from .guards import bits_of
-from .ir import Op, Program
+from .ir import Program
 from .memory import plan_memory
 from .outside_state import Recording, RecordingError
 from .passes import simplify
-from .recorded_call import lower_call, record_call
+from .recorded_call import check_same, lower_call, one_recording, record_call
 from .row_blocks import tile_rows
 from .runtime import GUARD_FAILED, Replay, lock_of_process
 from .verification import Net
@@ -39,7 +38,6 @@ MOST_RECORDINGS = 64  # kinds of arguments; the oldest is forgotten for a furthe
 MANY = 8  # recordings, of which it warns
 VERIFIED = 2  # calls after the first that are verified
 MOST_ALIKE = 8  # recordings for one kind, that differ in what the step relies on outside
-_one_recording = lock_of_process()  # at a time, since it assigns parameters and puts them back
 
 
 @overload
@@ -253,7 +251,7 @@ class Compiled:
             results = replay.call(*values)
         else:
             given, named = as_tensors(args, kwargs, [""] * len(args), None)
-            with self._turn, _one_recording:  # in this order, as a signal handler can need both
+            with self._turn, one_recording:  # in this order, as a signal handler can need both
                 assert replay.net is not None
                 results = replay.net.call(
                     self._name, replay, values, lambda: self._step(*given, **named)
@@ -280,7 +278,7 @@ class Compiled:
             )
 
     def _record_and_keep(self, key: Any, args: Any, kwargs: Any) -> Replay:
-        with _one_recording:
+        with one_recording:
             for replays in self._found.values():
                 self._live.update(*(replay.changed() for replay in replays))
             replay = self._latest = _with_collector_paused(lambda: self._compile(args, kwargs))
@@ -300,7 +298,7 @@ class Compiled:
         _drop_graph(results)  # which are kept for a comparison
         recording = self._record(args, kwargs)
         program, results = self._lower(recording)
-        _check_same(self._name, program, again)
+        check_same(self._name, program, again)
         made |= recording.made
         slots = {
             tensor: Slot(
@@ -371,26 +369,3 @@ def _with_collector_paused(compile: Callable[[], Replay]) -> Replay:
             resume()
     finally:  # once more, as an interruption can come in the midst of it
         resume()
-
-
-def _check_same(name: str, one: Program, other: Program) -> None:
-    """Refuse a step that does something else each time."""
-    place = {id(op): i for p in (one, other) for i, op in enumerate(p.ops)}
-
-    def spelled(op: Op) -> Any:
-        data = bits_of(op.data) if op.is_constant else None
-        if op.state is not None and op.state.attribute == "value":
-            data = bits_of(op.state.content)
-        return op.primitive, [place[id(x)] for x in op.inputs], repr(op.params), op.shape, data
-
-    same = len(one.ops) == len(other.ops)
-    returned = [[place[id(op)] for op in program.results] for program in (one, other)]
-    same = same and returned[0] == returned[1]
-    for a, b in zip(one.ops, other.ops, strict=False):
-        same = same and spelled(a) == spelled(b)
-    if not same:
-        raise RecordingError(
-            f"{name} was recorded twice, and did not compute the same: it draws random numbers or "
-            "counts its calls, say, and a replay would not; draw by tg.sample from a generator "
-            "that is made outside, or give such values as arguments"
-        )

@@ -50,7 +50,8 @@ def c_replay(
     check = _FirstCall(function, reference, program, numpys, turn, nearly_same if fast else same)
     replay = Replay(source, program, result, turn, lambda: check)
     check.done = partial(replay.run_by, function)
-    finalize(replay, module.release_memory)
+    if hasattr(module, "release_memory"):
+        finalize(replay, module.release_memory)
     return replay
 
 

@@ -29,7 +29,7 @@ EXACT = ("-ffp-contract=off",)
 FAST = ("-ffp-contract=fast", "-fno-signed-zeros")
 COMMON = (
     "-march=native", "-fno-math-errno", "-fno-trapping-math", "-std=gnu11", "-fPIC",
-    "-shared", "-fopenmp-simd", "-w",
+    "-shared", "-fopenmp-simd", "-DNDEBUG", "-w",
 )  # fmt: skip
 
 _loaded: dict[Path, Any] = {}  # modules of C cannot be unloaded
@@ -136,6 +136,11 @@ def _check_private(path: Path, is_kind: Callable[[int], bool]) -> None:
         )
 
 
+def compile_flags(fast: bool, threads: int) -> list[str]:
+    """Return the flags on which bits depend, and those that make a module."""
+    return [*COMMON, *(FAST if fast else EXACT), *["-fopenmp"] * (threads > 1)]
+
+
 def load(source: str, name: str, fast: bool = False, threads: int = 1) -> Any:
     """Return the module of a source in C, compiled now or earlier.
 
@@ -155,7 +160,7 @@ def load(source: str, name: str, fast: bool = False, threads: int = 1) -> Any:
     """
     compiler = find_compiler()
     level = "-O3" if len(source) < LONG else "-O1" if len(source) < 4 * LONG else "-O0"
-    flags = [level, *COMMON, *(FAST if fast else EXACT), *["-fopenmp"] * (threads > 1)]
+    flags = [level, *compile_flags(fast, threads)]
     flags += shlex.split(os.environ.get("CFLAGS", ""))
     text = "\n".join([_environment(compiler), *flags, source])
     key = hashlib.sha256(text.encode()).hexdigest()

@@ -201,6 +201,7 @@ FACTS: dict[Primitive | None, Facts] = {
     p.max_constant: Facts(
         template="np.maximum.reduce({0.text}, {axis.text}, keepdims=True, initial={initial.text})",
         by_row=True,
+        name="maxima",
     ),
     p.argmax: Facts(by_row=True),
     p.argsort: Facts(template='np.argsort({0.text}, {axis.text}, kind="stable")'),

@@ -2,10 +2,10 @@
 
 A reader of the graph; the engine knows nothing of it. How a drawing comes about:
 
-* diagram.py decides what is drawn: boxes, primitives, edges; scopes.py which scopes are open and
-  which are folded; boxes.py what is written in a box and where;
-* svg.py draws it where Graphviz has placed it, in the colors of colors.py, with the looks of
-  graph.css and heat maps of heatmap.py;
+* diagram.py decides what is drawn: boxes, primitives, edges; names.py what tensors are called;
+  scopes.py which scopes are open and which are folded; boxes.py what is written in a box and where;
+* placement.py has Graphviz place it, and wraps it into rows; svg.py draws it there, in the colors
+  of colors.py, with the looks of graph.css and heat maps of heatmap.py;
 * digraph.py writes it in DOT with labels of plain text and a legend, of which render.py has
   Graphviz make PNG and PDF; text_tree.py needs no Graphviz and writes text;
 * drawing.py holds it together: `draw` and the `Drawing` that it returns.

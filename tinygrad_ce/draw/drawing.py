@@ -28,12 +28,13 @@ from .text_tree import tree_of
 if TYPE_CHECKING:
     from graphviz import Digraph
 
-Direction = Literal["auto", "LR", "TB", "RL", "BT"]
+Direction = Literal["LR", "TB", "RL", "BT"]
 Theme = Literal["auto", "light", "dark"]
 DIRECTIONS, THEMES = get_args(Direction), get_args(Theme)
 
-CELL_WIDTH = 600.0  # of a notebook, in points: wider pictures shrink if there is no room for them
-SMALLEST_SCALE = 0.6  # and if they shrank below that, are shown from top to bottom
+# Of a notebook, in points. Wider pictures shrink where there is no room for them; those that would
+# have to shrink to less than 0.6 of their size are broken into rows.
+CELL_WIDTH, SMALLEST_SCALE, ROW_WIDTH = 600.0, 0.6, 800.0
 DPI = 144  # sharp on dense screens too
 MOST_PIXELS = 12e6  # of the picture for notebooks that are not trusted: some 400 kB
 
@@ -41,7 +42,7 @@ MOST_PIXELS = 12e6  # of the picture for notebooks that are not trusted: some 40
 def draw(
     tensor: Tensor | Sequence[Tensor],
     depth: int | None = None,
-    direction: Direction = "auto",
+    direction: Direction = "LR",
     *,
     values: bool = True,
     grads: bool = True,
@@ -64,8 +65,8 @@ def draw(
         How many levels of scopes to show: scopes at this level become a single box each. With None,
         all are open, unless the graph has more than 500 tensors: then as many levels as can be.
     direction
-        "LR", from left to right, or "TB", "RL", "BT" (T is the top, B the bottom). With "auto", it
-        is from left to right; a notebook shows it from top to bottom where it is wider than a cell.
+        "LR", from left to right, or "TB", "RL", "BT" (T is the top, B the bottom). A notebook shows
+        a graph from left to right in several rows, if it is much wider than a cell.
     values, grads
         Whether to show them.
     theme
@@ -145,9 +146,8 @@ class Drawing:
     ) -> None:  # fmt: skip
         self._diagram, self._title = diagram, _title(diagram)
         self._contents = contents_of(diagram, values)
-        self._may_turn = direction == "auto"
-        self._direction = "LR" if self._may_turn else direction
-        self._depth, self._theme, self._values, self._grads = depth, theme, values, grads
+        self._depth, self._direction, self._theme = depth, direction, theme
+        self._values, self._grads = values, grads
         looks = {"dark": theme == "dark", "values": values, "grads": grads}
         self.graph: Digraph = digraph_of(diagram, self._contents, self._direction, **looks)
 
@@ -254,31 +254,24 @@ class Drawing:
     ) -> tuple[dict[str, str], dict[str, Any]]:
         # It never raises, since a notebook would hide that.
         try:
-            direction, svg = self._svg_for_a_cell()
+            svg = self.svg()
+            width, height = picture_size(svg)
+            in_rows = self._direction == "LR" and width * SMALLEST_SCALE > CELL_WIDTH
+            if in_rows:
+                svg = self.svg(ROW_WIDTH)
         except ImportError:
             return self._without_picture(HOW_TO_GET_A_RENDERER)
         except Exception as error:
             return self._without_picture(f"no picture: {error}")
-        width, height = picture_size(svg)
-        if width > CELL_WIDTH:
-            svg = fit_width(svg)
-        data, metadata = {"image/svg+xml": svg, "text/plain": repr(self)}, {}
+        shown = fit_width(svg) if picture_size(svg)[0] > CELL_WIDTH else svg
+        data, metadata = {"image/svg+xml": shown, "text/plain": repr(self)}, {}
         # A notebook that is not trusted shows no SVG, since that can hold scripts.
         with suppress(Exception):
             dpi = min(DPI, 72 * (MOST_PIXELS / (width * height)) ** 0.5)
-            png = self._png(dpi, rankdir=direction)
+            png = self._png(dpi, rankdir="TB" if in_rows else self._direction)  # which has no rows
             data["image/png"] = b64encode(png).decode()
             metadata["image/png"] = {"width": round(int.from_bytes(png[16:20]) * 96 / dpi)}
         return data, metadata
-
-    def _svg_for_a_cell(self) -> tuple[str, str]:
-        """The picture for a notebook and its direction: that in which it fits, if it may turn."""
-        svg = self.svg()
-        if self._may_turn and picture_size(svg)[0] * SMALLEST_SCALE > CELL_WIDTH:
-            upright = self._svg("TB")
-            if picture_size(upright)[0] < picture_size(svg)[0]:
-                return "TB", upright
-        return self._direction, svg
 
     def _without_picture(self, reason: str) -> tuple[dict[str, str], dict[str, Any]]:
         return {"text/plain": f"{self.text()}\n\n{' '.join(reason.split())}"}, {}

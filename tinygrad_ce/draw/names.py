@@ -4,7 +4,8 @@ Variables are looked at when a graph is drawn, and only then: those of the frame
 first, then its module's, then those of the frames around it, and at last what is in lists,
 dictionaries and attributes of the first two. Of functions that have returned, `remember_lines`
 knows the variables. What has no name then is called by a short expression of names on the page,
-such as ``exp(z)`` or ``softmax(z)``, and by a number such as t3 where there is none.
+such as ``exp(z)`` or ``softmax(z)``, or by a variable of this package, and at last by a number such
+as t3.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from .source_lines import assigned_names
 
 Names = dict[int, str]  # by the number of a tensor's creation, which its copies have too
 
-MAX_EXPRESSION = 20
+MAX_EXPRESSION = 19
 MAX_SEARCHED = 1_000  # elements of a list or a dictionary
 
 _INFIX = {

@@ -1,4 +1,4 @@
-"""Remember by which line of code each tensor was made, and to which variable it was assigned."""
+"""Remember by which line of code tensors were made, and to which variables they were assigned."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from ..engine.hooks import Observer
 from ..engine.primitives import Primitive
 
 _ENGINE = os.path.dirname(tinygrad_ce.engine.__file__) + os.sep
+_PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 _DRAW = os.path.dirname(__file__) + os.sep
 
 MAX_CALLS = 12  # how far out the variable is looked for to which a returned value is assigned
@@ -43,6 +44,16 @@ class _Origin:
 # By the number of the tensor's creation, as long as it lives. No WeakKeyDictionary: that compares
 # its keys with ==, which for Tensors compares their elements.
 _ORIGINS: dict[int, _Origin] = {}
+
+
+class remember_variables(Switch):
+    """Compute inside, and it will be known to which variable each tensor was assigned."""
+
+    __slots__ = ()
+
+    def derive(self, parent: Mode) -> Mode:
+        """Return the mode inside, in which variables are noted."""
+        return parent.derive(observers=(*parent.observers, _Origins(lines=False)))
 
 
 class remember_lines(Switch):
@@ -67,13 +78,16 @@ class remember_lines(Switch):
 
     def derive(self, parent: Mode) -> Mode:
         """Return the mode inside, in which lines are noted."""
-        return parent.derive(observers=(*parent.observers, _Lines()))
+        return parent.derive(observers=(*parent.observers, _Origins(lines=True)))
 
 
-class _Lines(Observer):
-    """Notes the line of each node that is made."""
+class _Origins(Observer):
+    """Notes where each node is made, and on demand by which line of the user."""
 
-    __slots__ = ()
+    __slots__ = ("lines",)
+
+    def __init__(self, lines: bool) -> None:
+        self.lines = lines
 
     def forward(self, node: Node, primitive: Primitive, arguments: tuple[Any, ...]) -> None:
         inside: list[Instruction] = []
@@ -83,7 +97,8 @@ class _Lines(Observer):
             (inside if is_inside else calls).append(instruction)
             if len(calls) == MAX_CALLS:
                 break
-        _ORIGINS[node.index] = _Origin(line_of_user(), tuple(calls), tuple(inside))
+        line = line_of_user() if self.lines else ""
+        _ORIGINS[node.index] = _Origin(line, tuple(calls), tuple(inside))
         finalize(node, _ORIGINS.pop, node.index, None).atexit = False
 
 
@@ -104,10 +119,12 @@ def line_of(node: Node) -> str:
     return _ORIGINS[node.index].line if node.index in _ORIGINS else ""
 
 
-def assigned_names(nodes: Sequence[Node]) -> dict[int, str]:
+def assigned_names(nodes: Sequence[Node], in_package: bool = False) -> dict[int, str]:
     """Return the variables to which nodes were assigned when they were made, by their number.
 
-    Where one call of the engine made several, such as a variance, the last of them is its result.
+    Those of the user's code, or those of this package; of the latter, a single letter says too
+    little. Where one call of the engine made several tensors, such as for a variance, the last is
+    its result.
 
     >>> import tinygrad_ce as tg
     >>> def square(x):
@@ -115,7 +132,7 @@ def assigned_names(nodes: Sequence[Node]) -> dict[int, str]:
     ...     return y
     >>> with remember_lines():
     ...     z = square(tg.Tensor(2.0, requires_grad=True))
-    >>> list(assigned_names([z]).values())  # the source of a doctest has these lines
+    >>> list(assigned_names([z]).values())
     ['y']
     """
     names: dict[int, str] = {}
@@ -131,21 +148,25 @@ def assigned_names(nodes: Sequence[Node]) -> dict[int, str]:
             inside.clear()
         inside.add(origin.inside)
         last, calls = node.index, origin.calls
-        if name := _assigned(origin.calls):
+        name, is_of_package = _assigned(origin.calls)
+        if name and is_of_package is in_package and (len(name) > 1 or not in_package):
             names[node.index] = name
     return names
 
 
-def _assigned(calls: Sequence[Instruction]) -> str:
-    """The variable that gets what an instruction computes, or what its function then returns."""
+def _assigned(calls: Sequence[Instruction]) -> tuple[str, bool]:
+    """The variable that gets what an instruction computes, or what its function then returns.
+
+    And whether that is in code of this package.
+    """
     for code, place in calls:
         span = next(islice(code.co_positions(), place // 2, None), None)
         target = _targets(code.co_filename).get(span) if span else None
         if target is None:
-            return ""
+            break
         if target:
-            return target
-    return ""
+            return target, code.co_filename.startswith(_PACKAGE)
+    return "", False
 
 
 @lru_cache(maxsize=64)

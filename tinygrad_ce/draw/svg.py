@@ -7,6 +7,7 @@ place of its own, in which it appears as soon as it is computed.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -38,10 +39,10 @@ MARGIN = 8.0
 LEGEND_WIDTH = 440.0  # at least; a wider graph has a wider legend
 HEAD = 6.0  # the length of an arrow's head
 
-# Where the page shows the graph on a screen of 1440 × 900, and the smallest factor at which its
-# numbers, of size 10, are legible.
+# Where the page shows the graph on a screen of 1440 × 900, at which factor its numbers, of size 10,
+# are easy to read, and at which one they still are legible.
 STAGE = (1006.0, 736.0)
-LEGIBLE = 0.9
+EASY, LEGIBLE = 0.9, 0.75
 
 
 def svg_of(
@@ -163,7 +164,9 @@ class _Layout:
     def wrap_to_fit(self) -> None:
         """Go on in as many rows as make it largest on the page's stage."""
         window = STAGE[0] - 2 * MARGIN, STAGE[1] - 2 * MARGIN
-        self.placement = wrap_to_fit(self.placement, self.diagram, self._sizes(), window, LEGIBLE)
+        self.placement = wrap_to_fit(
+            self.placement, self.diagram, self._sizes(), window, EASY, LEGIBLE
+        )
 
     def parts(self) -> Iterator[str]:
         """Yield everything, the outermost first."""
@@ -217,14 +220,13 @@ class _Layout:
             route = self.placement.routes[edge.uses]
             kind = "edge" if edge.differentiable else "edge constant"
             label = ""
-            if edge.argument and route.label:
-                x, y = route.label
-                label = _text(edge.argument, x, y + 3)
+            if edge.argument:
+                label = _text(edge.argument, *_beside_the_head(route))
             arrow = _arrow(route)
             if self.interactive:
                 arrow = f'<g class="forth">{arrow}</g>'
                 if edge.differentiable:  # drawn the other way while gradients come back
-                    arrow += f'<g class="back">{_arrow(_turned(route))}</g>'
+                    arrow += f'<g class="back" display="none">{_arrow(_turned(route))}</g>'
             yield f'<g class="{kind}" data-uses="{edge.uses}">{arrow}{label}</g>'
 
     def _box(self, box: TensorBox) -> str:
@@ -340,6 +342,16 @@ def _at(point: Point) -> str:
     return f"{point[0]:.1f} {point[1]:.1f}"
 
 
+def _beside_the_head(route: Route) -> Point:
+    """Where the letter of an argument is: before the head, on the side where the arrow is from."""
+    (x, y), (bx, by), (from_x, from_y) = route.tip, route.curves[-1][-1], route.curves[-1][-4]
+    length = math.hypot(bx - x, by - y) or 1.0
+    ux, uy = (bx - x) / length, (by - y) / length  # from the tip back
+    level = abs(ux) > abs(uy)
+    side = 1 if ((from_y < y) == (ux < 0) if level else (from_x < x) == (uy > 0)) else -1
+    return x + 11 * ux - 6 * side * uy, y + 11 * uy + 6 * side * ux + 3
+
+
 def _turned(route: Route) -> Route:
     """The same edge from its end to its start, with the head there."""
     curves = [curve[::-1] for curve in reversed(route.curves)]
@@ -347,7 +359,7 @@ def _turned(route: Route) -> Route:
     first = [route.tip, route.tip, curves[0][0], *curves[0]]  # a straight piece before it
     curves = [first, *curves[1:-1], last] if len(curves) > 1 else [first[:3] + last]
     corners = [corners[::-1] for corners in reversed(route.corners)]
-    return Route(curves, route.curves[0][0], route.label, corners)
+    return Route(curves, route.curves[0][0], corners)
 
 
 def _shortened(curve: Bezier) -> Bezier:

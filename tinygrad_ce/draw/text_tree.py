@@ -91,7 +91,7 @@ class _Tree:
     def _line(self, id: str) -> str:
         box = self.boxes[id]
         t, gradient = box.tensor, box.gradient
-        parts = [f"{self._name(id)} {self._origin(id)}", "×".join(map(str, t.shape))]
+        parts = [f"{self._name(id)} {self._origin(id)}", str(t.shape) if t.ndim else ""]
         if t.dtype != "float64":
             parts.append(str(t.dtype))
         if self.values:

@@ -93,9 +93,12 @@ _CALLS: dict[Function, _Call] = {}
 def _call(function: Function, ours: Function) -> _Call:
     parameters = inspect.signature(ours).parameters
     kinds = {parameter.kind for parameter in parameters.values()}
-    theirs = tuple(inspect.signature(function).parameters)
     by_place = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     mine = [name for name, parameter in parameters.items() if parameter.kind in by_place]
+    try:
+        theirs = tuple(inspect.signature(function).parameters)
+    except ValueError:  # of a function in C, which before NumPy 2.4 does not say what it takes
+        theirs = tuple(mine)
     renamed = {
         n: m
         for n, m in zip(theirs, mine)  # noqa: B905  as far as both go

@@ -160,7 +160,7 @@ class Tensor(Node, NotOfTensors):
 
     The twenty things that one needs; all else is called as in NumPy::
 
-        x = tg.Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)  # an array to differentiate by
+        x = tg.Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)  # is to get a gradient
         x.name = "x"  # what drawings and messages call it
         x.shape, x.ndim, x.size
         x.dtype

@@ -11,6 +11,7 @@ import textwrap
 from collections.abc import Iterable
 from importlib.resources import files
 
+from ..compiler.codegen.c.names import c_comment
 from ..compiler.codegen.c.portable import generate_portable_c
 from ..compiler.codegen.literals import docstring, filled
 from ..compiler.codegen.printer import generate_source
@@ -23,7 +24,7 @@ WIDTH = 96
 _ABOUT_FUNCTION = (
     '"""Return the probabilities (n, C) of rows of numbers (n, d), as the only one of a tuple."""'
 )
-C_HEADERS = ("math.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "string.h")
+C_HEADERS = ("float.h", "math.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "string.h")
 
 
 def numpy_module(checkpoint: Checkpoint) -> str:
@@ -78,7 +79,7 @@ def c_file(checkpoint: Checkpoint) -> str:
     recorded = prediction.record(dtype=float, fixed=True)
     function = generate_portable_c(program_of_constants(recorded, prediction.names), "predict")
     comment = "\n".join(f" * {line}".rstrip() for line in _description(prediction, "c").split("\n"))
-    head = f"/*\n{comment.replace('*/', '* /')}\n */\n"
+    head = f"/*\n{c_comment(comment)}\n */\n"
     includes = "".join(f"#include <{name}>\n" for name in C_HEADERS)
     declarations = (
         "void predict(const double *row, double *probabilities);\n"

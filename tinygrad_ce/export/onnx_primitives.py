@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from ..compiler.ir import Op
+from ..compiler.ir import Op, is_range
 from ..compiler.primitives import as_python_number, copied
 from ..engine import linear_algebra as la
 from ..engine import primitives as p
@@ -27,7 +27,7 @@ from ..engine.constant_functions import CONSTANTS
 from ..engine.kernels import ARRAY_SLOT
 from ..engine.primitives import Primitive
 from .onnx_graph import BOOL, FLOATS, INT64, MOST, Graph, Value
-from .recorded import Length
+from .recorded import Counted, Length, constant_of
 
 Entry = Callable[..., Value]
 
@@ -567,19 +567,38 @@ def _stacked(g: Graph, indices: list[tuple[Value, int]]) -> Value:
 
 
 def scatter(g: Graph, op: Op, v: Value, *arrays: Value) -> Value:
-    """Zeros, with v added at the places of an index."""
+    """Zeros, with v added at the places of an index.
+
+    ONNX Runtime adds by ScatterND on several threads at once, and can lose what is added to one
+    place twice; by ScatterElements, it adds one after the other.
+    """
     template, shape = op.params
     given = [*_indices(g, op, arrays)]
-    zeros = g.zeros(shape, v.dtype)
-    named = all(part is ARRAY_SLOT for part in template) and given
-    if named and all(array.dtype == INT64 for array, _ in given):
-        return g.ScatterND(zeros, _stacked(g, given), v, reduction="add")
-    flat = g.integers([-1])
-    numbers = g.arange(_product(shape))
-    places = _picked(g, g.reshape(numbers, shape), shape, template, iter(given))
-    rows = g.Unsqueeze(g.Reshape(places, flat), g.integers([1]))
-    total = g.ScatterND(g.Reshape(zeros, flat), rows, g.Reshape(v, flat), reduction="add")
+    if _is_one_of_each_row(op):
+        zeros = g.zeros(shape, v.dtype)
+        return g.ScatterND(zeros, _stacked(g, given), v)
+    if template == (ARRAY_SLOT,) and given[0][0].dtype == INT64:
+        rows = (-1,) + (1,) * (len(shape) - 1)
+        added = g.Reshape(v, g.integers([-1, *shape[1:]]))
+        places = g.Expand(g.Reshape(given[0][0], g.integers(rows)), g.Shape(added))
+        return g.ScatterElements(g.zeros(shape, v.dtype), places, added, axis=0, reduction="add")
+    flat, size = g.integers([-1]), _product(shape)
+    places = _picked(g, g.reshape(g.arange(size), shape), shape, template, iter(given))
+    places, added = g.Reshape(places, flat), g.Reshape(v, flat)
+    zeros = g.zeros((size,), v.dtype)
+    total = g.ScatterElements(zeros, places, added, axis=0, reduction="add")
     return g.reshape(total, shape)
+
+
+def _is_one_of_each_row(op: Op) -> bool:
+    """Whether there is one place in each row, as that of its label, and none is named twice."""
+    template, shape = op.params
+    if template != (ARRAY_SLOT, ARRAY_SLOT) or len(shape) != 2:
+        return False
+    _, rows, columns = op.inputs
+    data = constant_of(rows)
+    counted = data.step == 1 if isinstance(data, Counted) else is_range(data) and data[1] == 1
+    return counted and rows.shape == columns.shape == (shape[0],) and columns.dtype.kind in "iu"
 
 
 def _product(shape: tuple[Any, ...]) -> Any:

@@ -15,7 +15,7 @@ from ..compiler.guards import bits_of
 from ..compiler.ir import Op, Program, is_range, is_uniform
 from ..compiler.outside_state import RecordingError
 from ..compiler.primitives import sampled
-from ..compiler.recorded_call import lower_call, record_call
+from ..compiler.recorded_call import check_same, lower_call, record_call
 from ..engine.array_types import Array
 from ..engine.names import printable
 from ..engine.tensor import Tensor
@@ -116,18 +116,21 @@ def record_for_any_batch(
         The example has no rows, or the step depends on the size of the batch in another way than
         an export can follow.
     RecordingError
-        The step does what a replay could not repeat, or draws random numbers.
+        The step does what a replay could not repeat, draws random numbers, or did not compute the
+        same when it was recorded twice.
     """
     name = printable(getattr(step, "__name__", type(step).__name__))
     arrays = [as_numbers(x, "an example of an input") for x in example]
     n = len(arrays[0]) if arrays and arrays[0].ndim else None
-    if fixed or n is None:
-        return _record(step, name, arrays)
-    if n == 0:
+    if n == 0 and not fixed:
         raise ValueError("the example has no rows: give one row or more, of which values are read")
-    batches = [[_resized(x, n, size) for x in arrays] for size in SIZES]
+    sizes = (n,) if fixed or n is None else SIZES
+    batches = [[_resized(x, n, size) for x in arrays] for size in sizes]
+    again = _record(step, name, batches[0])
     first, *others = (_record(step, name, batch) for batch in batches)
-    _compare(name, first.program, [other.program for other in others])
+    check_same(name, first.program, again.program)
+    if others:
+        _compare(name, first.program, [other.program for other in others])
     return first
 
 
@@ -173,9 +176,11 @@ def _where(op: Op) -> str:
     return f" in {printable(op.scope.path, 80)}" if op.scope is not None else ""
 
 
-def _resized(x: Array, n: int, size: int) -> Array:
+def _resized(x: Array, n: int | None, size: int | None) -> Array:
     """The rows of a batch again and again, up to a size."""
-    return x[np.arange(size) % n] if x.ndim and len(x) == n else x
+    if n == size or n is None or size is None or not x.ndim or len(x) != n:
+        return x
+    return x[np.arange(size) % n]
 
 
 # ── What differs ──────────────────────────────────────────────────────────────────────────────────

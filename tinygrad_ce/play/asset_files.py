@@ -4,8 +4,8 @@ from importlib.resources import files
 
 from ..draw import svg
 
-# The style sheets of the parts of the page, each of which is for its part alone.
-_SCOPES = {"computation.css": b"#computation", "one_loss.css": b"#loss", "network.css": b"#network"}
+# Style sheets of parts of the page, each of which is for its part alone.
+_SCOPES = {"computation.css": b"#computation", "one_loss.css": b"#loss"}
 
 
 def read_assets() -> dict[str, bytes]:

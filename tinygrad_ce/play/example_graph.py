@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from .. import functional as F
 from .. import nn
-from ..draw import diagram, svg
+from ..draw import diagram, formulas, svg
 from ..draw.boxes import BoxContent
 from ..draw.formatting import minus, number, shown_in_numbers
 from ..draw.heatmap import cells
@@ -26,7 +26,7 @@ from ..engine.tensor import Tensor
 Array = NDArray[Any]
 
 MAX_TENSORS = 120  # more are too small to be seen
-WIDEST = -0.888888  # how wide numbers can be that are shown in a box
+WIDEST = -0.0088888  # how wide numbers can be that are shown in a box
 
 
 class ExampleGraph:
@@ -127,6 +127,11 @@ class ExampleGraph:
         for c in self._walk:
             arrived[c.source] += 1
             assert c.node.primitive is not None
+            call = c.node.primitive, c.place, c.node.params, len(c.node.inputs or ())
+            rule = formulas.rule_formula(*call)
+            assert rule is not None
+            letters = formulas.letters(c.node.primitive, call[-1]).inputs
+            inputs = (names[source] for source in c.node.inputs or ())
             steps.append(
                 {
                     "use": f"p{id[c.node]}.{c.place}",
@@ -136,8 +141,9 @@ class ExampleGraph:
                     "primitive": c.node.primitive.name,
                     "name": names[c.source],
                     "from_name": names[c.node],
+                    "rule": formulas.write(rule),
+                    "letters": dict(zip(letters, inputs, strict=False)),
                     "added": _in_short(c.added),
-                    "after": _in_short(c.after),
                     "number": arrived[c.source],
                     "of": left[c.source],
                 }

@@ -15,7 +15,7 @@ from pathlib import Path
 
 TESTS = Path(__file__).parents[2]
 sys.path[:0] = [str(TESTS), str(TESTS / "compiler")]
-SANITIZERS = "-fsanitize=address,undefined -fno-sanitize-recover=all"
+SANITIZERS = "-fsanitize=address,undefined -fno-sanitize-recover=all -UNDEBUG"
 
 
 def run(first, n, **options):

@@ -7,6 +7,7 @@ used once, are written where they are used.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,6 +91,7 @@ class _Printer:
     texts: dict[Op, Text] = field(default_factory=dict)
     body: list[str] = field(default_factory=list)
     constants: list[str] = field(default_factory=list)
+    looks_first: bool = True  # at labels, in front of the call of a check
     loop: Loop | None = None
     kept: dict[Op, str] = field(default_factory=dict)  # in a loop: the rows that are written
 
@@ -115,7 +117,8 @@ class _Printer:
         lines += ["", '@np.errstate(all="ignore")']
         given = ", ".join([*(self.names[op] for op in parameters), *self.generators.values()])
         lines += wrap(f"def {name}(", given, "):")
-        body = docstring(self.description(f"{name}({given})")) + self.body
+        description = describe(self.program, self.names, self.generators, name)
+        body = docstring(description) + self.body
         lines += ["    " + line if line else "" for line in body]
         for helper in self.helpers:
             lines += ["", "", *helper.splitlines()]
@@ -212,28 +215,6 @@ class _Printer:
         """A statement, in as many lines as it takes."""
         return wrap(start, text, room=4 * (self.loop is not None))
 
-    def description(self, call: str) -> list[str]:
-        """How to call it, what goes in, and what comes out."""
-        given = (*self.program.arguments, *self.program.reads)
-        read = {op.state.identity: self.names[op] for op in given if op.state is not None}
-        results = [(self.names[op], _described(op)) for op in self.program.results]
-        for new in self.program.written:
-            refs = [ref for ref, op in self.program.writes if op is new]
-            # called what it was called, so that it can be passed on
-            name = read.get(refs[0].identity, self.names[new])
-            where = ", ".join(f"the new {_state_name(x)}" for x in refs if not x.shared)
-            where = where or f"the new {_state_name(refs[0])} and others"
-            results.append((name, f"{where}, {_described(new)}"))
-        lines = ["One call: as recorded.", ""]
-        if self.program.writes:
-            got = ", ".join(name for name, _ in results)
-            lines = ["One call: forward, backward and update.", ""]
-            lines += [*format_assignment(got, call), ""]
-        lines += [f"{self.names[op]}: {_described(op)}" for op in given]
-        lines += [f"{name}: a np.random.Generator" for name in self.generators.values()]
-        lines += ["", "Returns", *(f"{name}: {what}" for name, what in results)]
-        return lines
-
     def result(self, op: Op) -> str:
         """What is returned for an operation."""
         text = str(self.operand(op))
@@ -310,7 +291,7 @@ class _Printer:
         """In front of a check of labels: whether there is anything to refuse."""
         labels, bound = op.inputs[0], upper_bound(op)
         integers = labels.kind == "array" and labels.dtype.kind in "iu"
-        if bound is None or not integers or not labels.size:
+        if bound is None or not integers or not labels.size or not self.looks_first:
             return []
         name = self.names[op]
         unsigned = dtype_name(labels.dtype.str.replace("i", "u"))
@@ -392,6 +373,32 @@ def _is_implied(op: Op, user: Op) -> bool:
         return False
     others = [x for x in user.inputs if x is not op and x.dtype.kind == "f"]
     return any(x.kind != "number" and x.dtype == op.dtype and not x.is_constant for x in others)
+
+
+def describe(
+    program: Program, names: Mapping[Op, str], generators: Mapping[Any, str], function: str
+) -> list[str]:
+    """How to call a function, what goes in, and what comes out."""
+    given = (*program.arguments, *program.reads)
+    read = {op.state.identity: names[op] for op in given if op.state is not None}
+    results = [(names[op], _described(op)) for op in program.results]
+    for new in program.written:
+        refs = [ref for ref, op in program.writes if op is new]
+        # called what it was called, so that it can be passed on
+        name = read.get(refs[0].identity, names[new])
+        where = ", ".join(f"the new {_state_name(x)}" for x in refs if not x.shared)
+        where = where or f"the new {_state_name(refs[0])} and others"
+        results.append((name, f"{where}, {_described(new)}"))
+    lines = ["One call: as recorded.", ""]
+    if program.writes:
+        got = ", ".join(name for name, _ in results)
+        lines = ["One call: forward, backward and update.", ""]
+        call = ", ".join([*(names[op] for op in given), *generators.values()])
+        lines += [*format_assignment(got, f"{function}({call})"), ""]
+    lines += [f"{names[op]}: {_described(op)}" for op in given]
+    lines += [f"{name}: a np.random.Generator" for name in generators.values()]
+    lines += ["", "Returns", *(f"{name}: {what}" for name, what in results)]
+    return lines
 
 
 def _described(op: Op) -> str:

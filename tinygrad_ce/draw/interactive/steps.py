@@ -26,7 +26,7 @@ from .. import formulas
 from ..diagram import kind_of
 from ..formulas import Tree
 from ..names import Names, expression, scope_results
-from ..source_lines import line_of
+from ..source_lines import assigned_names, line_of
 from .array_pool import Pool
 from .contributions import Contribution, contributions
 
@@ -80,8 +80,13 @@ class Trace:
             return names[source] or (text.number(source.data[()]) if is_number else "")
 
         results, written = scope_results(self.nodes), []
+        internal = assigned_names(self.nodes, in_package=True)
         for node in self.nodes:
-            names[node] = names[node] or expression(node, name_of, *results.get(node, ()))
+            names[node] = (
+                names[node]
+                or expression(node, name_of, *results.get(node, ()))
+                or internal.get(node.index, "")
+            )
             written.append(names[node])
         numbered = zip(self.nodes, text.number_duplicates(written), strict=True)
         return {node: name or self.id[node] for node, name in numbered}

@@ -209,7 +209,7 @@ export function create(root, play) {
       listClasses();
       for (const control of [exportButton, backButton, restart]) control.disabled = replay;
       say("");
-      if (settings.data === "drawn" && reply.request === requests) paint(settings.drawn.map((point) => [...point]));
+      if (settings.data === "drawn" && reply.request === requests && !plot.drawing) paint(settings.drawn.map((point) => [...point]));
       setPlaying(reply.playing);
     },
     graph: (reply) => graph.start(reply),

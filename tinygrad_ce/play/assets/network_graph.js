@@ -122,8 +122,26 @@ export function createGraph({ told }) {
       parts.get(id)?.classList.add(mark);
     follow();
     const of = step.of > 1 ? ` It is contribution ${step.number} of ${step.of} to this gradient.` : "";
-    told(`Contribution ${at + 1} of ${steps.length}: back through ${step.primitive}, from ${step.from_name} ` +
-      `to ${step.name}: adds ${step.added}.${of}`);
+    told(`Contribution ${at + 1} of ${steps.length}, back through ${step.primitive}: ∂loss/∂${step.name} += ` +
+      `${rule(step)}, which is ${step.added}.${of}`);
+  }
+
+  /** The rule of a step in text: y is what the primitive made, g the gradient there. */
+  function rule({ rule, letters, from_name: made }) {
+    const names = { ...letters, y: made, g: made === "loss" ? "1" : `∂loss/∂${made}` };
+    const text = (parts) => parts.map(written).join("");
+    const written = (part) => {
+      if (typeof part === "string") return part === "·" ? " · " : part;
+      const [mark, ...inner] = part;
+      if (mark === "var") return names[inner[0]] ?? inner[0];
+      if (mark === "name") return inner[1];
+      if (mark === "sup") return text(inner[0]) === "2" ? "²" : `^(${text(inner[0])})`;
+      if (mark === "sub") return `_${text(inner[0])}`;
+      if (mark === "root") return `√(${text(inner[0])})`;
+      if (mark === "frac") return inner.map((side) => (side.length > 1 ? `(${text(side)})` : text(side))).join(" / ");
+      return `${text(inner[1])} where ${text(inner[0])}, else ${text(inner[2])}`;
+    };
+    return text(rule);
   }
 
   function follow() {

@@ -193,6 +193,8 @@ export function createPlot({ chosen, drawn }) {
 
   return {
     root, start, show, draw,
+    /** Whether a stroke is being drawn, which no answer to an earlier one may disturb. */
+    get drawing() { return Boolean(last); },
     /** Draw points by hand: those that there are, of a class; class null erases. Null ends it. */
     paint(list, label) {
       brush = list && { points: list, label };

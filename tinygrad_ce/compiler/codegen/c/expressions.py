@@ -8,7 +8,7 @@ package; or the C library.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,10 +151,18 @@ def literal(value: Any, dtype: Any) -> str:
         return f"{int(value)}" if abs(int(value)) < 2**31 else f"INT64_C({int(value)})"
     if not np.isfinite(value):
         text = "NAN" if np.isnan(value) else "INFINITY"
+    elif abs(value) == np.finfo(dtype).max:
+        text = "FLT_MAX" if dtype == np.float32 else "DBL_MAX"
     else:
         text = number(abs(value)).text
         text += ".0" * (not set(text) & set(".e")) + "f" * (dtype == np.float32)
     return f"(-{text})" if np.signbit(value) else text
+
+
+def sizes_text(sizes: Sequence[int]) -> str:
+    """A number of elements, as a product of type npy_intp where that does not fit an int."""
+    axes = " * ".join(str(n) for n in sizes if n != 1) or "1"
+    return f"(npy_intp){axes}" if math.prod(sizes) >= 2**31 else axes
 
 
 # ── Loops over rows ───────────────────────────────────────────────────────────────────────────────

@@ -10,6 +10,11 @@ import re
 import numpy as np
 
 HEADER = r"""
+/* @NAME@, an extension module of Python with one function, as tinygrad_ce has written it. It needs
+   NumPy alone. To compile it:
+
+@COMMAND@
+*/
 #define NPY_NO_DEPRECATED_API NPY_2_0_API_VERSION
 #include <Python.h>
 #include <numpy/arrayobject.h>
@@ -40,10 +45,11 @@ static const void *data(PyObject *x, int type, npy_intp size)
 """
 
 NEW = r"""
-/* A new array, to be written. */
-static PyObject *new_array(int type, int n_axes, npy_intp *shape)
+/* The elements of a new array, which is put into a place. */
+static void *new_array(PyObject **place, int type, int n_axes, npy_intp *shape)
 {
-    return PyArray_SimpleNew(n_axes, shape, type);
+    *place = PyArray_SimpleNew(n_axes, shape, type);
+    return *place ? PyArray_DATA((PyArrayObject *)*place) : NULL;
 }
 """
 
@@ -58,31 +64,17 @@ static PyObject *call(PyObject *function, PyObject **arguments, size_t n)
 }
 """
 
-KEEP = r"""
-/* One more reference to an object. */
-static PyObject *keep(PyObject *x)
-{
-    Py_XINCREF(x);
-    return x;
-}
-"""
-
 PACK = r"""
-/* A tuple of objects, which from now on belong to it; without one of them, none. */
-static PyObject *pack(PyObject **items, Py_ssize_t n)
+/* A tuple of the first n objects; NULL if one of them could not be made. */
+static PyObject *pack(PyObject **objects, Py_ssize_t n)
 {
-    PyObject *all = PyTuple_New(n);
-    int whole = all != NULL;
-    for (Py_ssize_t i = 0; i < n; i++) {
-        whole = whole && items[i];
-        if (all)
-            PyTuple_SET_ITEM(all, i, items[i]);
-        else
-            Py_XDECREF(items[i]);
-    }
-    if (!whole)
-        Py_CLEAR(all);
-    return all;
+    for (Py_ssize_t i = 0; i < n; i++)
+        if (!objects[i])
+            return NULL;
+    PyObject *tuple = PyTuple_New(n);
+    for (Py_ssize_t i = 0; tuple && i < n; i++)
+        PyTuple_SET_ITEM(tuple, i, Py_NewRef(objects[i]));
+    return tuple;
 }
 """
 
@@ -130,27 +122,29 @@ COPY = r"""
 /* An array of its own with the same elements; a scalar is one already. */
 static PyObject *copied(PyObject *x)
 {
-    return PyArray_Check(x) ? PyArray_NewCopy((PyArrayObject *)x, NPY_CORDER) : keep(x);
+    return PyArray_Check(x) ? PyArray_NewCopy((PyArrayObject *)x, NPY_CORDER) : Py_XNewRef(x);
 }
 """
 
 RECYCLED = r"""
-/* A large array that a call before has returned, if nobody holds it any more, or a new one. */
+/* The elements of a large array that an earlier call has returned, if nobody holds that any more,
+   or of a new one. Two are kept, as one may be held until the other takes its place. */
 typedef struct { PyObject *arrays[2]; } Kept;
-static PyObject *recycled(Kept *kept, int type, int n_axes, npy_intp *shape)
+static void *recycled(PyObject **place, Kept *kept, int type, int n_axes, npy_intp *shape)
 {
     for (int i = 0; i < 2; i++)
         if (kept->arrays[i] && Py_REFCNT(kept->arrays[i]) == 1) {
-            PyArray_ENABLEFLAGS((PyArrayObject *)kept->arrays[i], NPY_ARRAY_WRITEABLE);
-            return keep(kept->arrays[i]);
+            PyArrayObject *array = (PyArrayObject *)(*place = Py_NewRef(kept->arrays[i]));
+            PyArray_ENABLEFLAGS(array, NPY_ARRAY_WRITEABLE);
+            return PyArray_DATA(array);
         }
-    PyObject *array = PyArray_SimpleNew(n_axes, shape, type);
-    if (array) {
-        Py_XDECREF(kept->arrays[1]); /* one may be held until the other takes its place */
+    void *elements = new_array(place, type, n_axes, shape);
+    if (elements) {
+        Py_XDECREF(kept->arrays[1]);
         kept->arrays[1] = kept->arrays[0];
-        kept->arrays[0] = keep(array);
+        kept->arrays[0] = Py_NewRef(*place);
     }
-    return array;
+    return elements;
 }
 """
 
@@ -235,8 +229,8 @@ static REAL FUNCTION_one_REAL(REAL x)
 BINARY = r"""
 /* NumPy's FUNCTION of two operands; of one with the step 0 there is only one number. */
 static Loop loop_FUNCTION_REAL;
-static void FUNCTION_REAL(REAL *out, const REAL *a, int a_step, const REAL *b, int b_step,
-                          npy_intp n)
+static void FUNCTION_REAL(
+    REAL *out, const REAL *a, int a_step, const REAL *b, int b_step, npy_intp n)
 {
     char *arrays[] = {(char *)a, (char *)b, (char *)out};
     npy_intp steps[] = {a_step * sizeof(REAL), b_step * sizeof(REAL), sizeof(REAL)};
@@ -267,19 +261,22 @@ static REAL FUNCTION_of_REAL(const REAL *x, npy_intp n)
 """
 
 MATMUL = r"""
-/* The product of a matrix of n × k and one of k × m by the loop of NumPy's matmul. Of a transposed
-   operand, the rows lie in memory as columns. */
+/* The product of a matrix of n × k and one of k × m, by the loop of NumPy's matmul. As for BLAS, an
+   operand is 'T' if it is the transpose of what lies in memory, else 'N'. */
 static Loop loop_matmul_REAL;
-static void matmul_REAL(REAL *out, const REAL *a, int a_transposed, const REAL *b, int b_transposed,
-                        npy_intp n, npy_intp k, npy_intp m)
+static void matmul_REAL(
+    REAL *out, const REAL *a, char a_is, const REAL *b, char b_is,
+    npy_intp n, npy_intp k, npy_intp m)
 {
     const npy_intp one = sizeof(REAL);
     char *arrays[] = {(char *)a, (char *)b, (char *)out};
     npy_intp sizes[] = {1, n, k, m};
-    npy_intp steps[] = {0, 0, 0,
-                        a_transposed ? one : k * one, a_transposed ? n * one : one,
-                        b_transposed ? one : m * one, b_transposed ? k * one : one,
-                        m * one, one};
+    npy_intp steps[] = { /* in bytes: from product to product, and along both axes of each */
+        0, 0, 0,
+        a_is == 'T' ? one : k * one, a_is == 'T' ? n * one : one,
+        b_is == 'T' ? one : m * one, b_is == 'T' ? k * one : one,
+        m * one, one,
+    };
     loop_matmul_REAL.run(arrays, sizes, steps, loop_matmul_REAL.data);
 }
 """
@@ -313,7 +310,7 @@ static REAL pairwise_REAL(const REAL *x, npy_intp n)
 }
 static REAL sum_REAL(const REAL *x, npy_intp n)
 {
-    return (REAL)START + pairwise_REAL(x, n);
+    return START + pairwise_REAL(x, n);
 }
 """
 
@@ -340,10 +337,11 @@ static inline REAL sum_REAL(const REAL *x, npy_intp n)
 
 SUM_ROWS = r"""
 /* The sum of n rows, one after the other; from one to the next are `stride` elements. */
-static void sum_rows_REAL(REAL *out, const REAL *x, npy_intp n, npy_intp width, npy_intp stride)
+static void sum_rows_REAL(
+    REAL *out, const REAL *x, npy_intp n, npy_intp width, npy_intp stride)
 {
     for (npy_intp j = 0; j < width; j++)
-        out[j] = (REAL)START + x[j];
+        out[j] = START + x[j];
     for (npy_intp i = 1; i < n; i++) {
         const REAL *row = x + i * stride;
         #pragma omp simd
@@ -395,8 +393,9 @@ static int in_range(const npy_int64 *labels, npy_intp size, npy_uint64 n)
 
 ADD_ROWS = r"""
 /* Zeros, with each row added to that which an index names. */
-static void add_rows_REAL(REAL *out, npy_intp size, const npy_int64 *index, const REAL *rows,
-                          npy_intp n, npy_intp width)
+static void add_rows_REAL(
+    REAL *out, npy_intp size, const npy_int64 *index, const REAL *rows,
+    npy_intp n, npy_intp width)
 {
     memset(out, 0, size * sizeof(REAL));
     for (npy_intp i = 0; i < n; i++) {
@@ -413,20 +412,34 @@ static void add_rows_REAL(REAL *out, npy_intp size, const npy_int64 *index, cons
 NUMPY_SOURCE = """/* What is left to NumPy. */
 static const char numpy_source[] ="""
 
-RUN_NUMPY_SOURCE = r"""
+RUN_NUMPY_SOURCE = """\
 PyObject *names = PyModule_GetDict(self);
 PyObject *done = PyRun_String(numpy_source, Py_file_input, names, names);
-if (!done)
-    return -1;
-Py_DECREF(done);
+Py_XDECREF(done);"""
+
+BEGIN = """\
+    char *memory = begin_memory();
+    if (!memory)
+        return NULL;"""
+
+RELEASE = r"""
+/* Give back what is kept from call to call. */
+static PyObject *release_memory(PyObject *self, PyObject *none)
+{
+@RELEASED@
+    Py_RETURN_NONE;
+}
 """
 
 STEP = r"""
-/* @NAME@(@GIVEN@) */
+/*
+@DESCRIPTION@
+*/
 static PyObject *@NAME@(PyObject *self, PyObject *const *args, Py_ssize_t n_args)
 {
     if (n_args != @N_GIVEN@)
-        return PyErr_Format(PyExc_TypeError, "@NAME@ takes @N_GIVEN@ arguments, got %zd", n_args);
+        return PyErr_Format(
+            PyExc_TypeError, "@NAME@ takes @N_GIVEN@ arguments, got %zd", n_args);
     PyObject *result = NULL, *owned[@N_OWNED@] = {NULL};
 @BEGIN@
 @BODY@
@@ -437,17 +450,12 @@ end:
 @END@
     return result;
 }
+"""
 
-/* Give back what is kept from call to call. */
-static PyObject *release_memory(PyObject *self, PyObject *none)
-{
-@RELEASE@
-    Py_RETURN_NONE;
-}
-
+MODULE = r"""
 static PyMethodDef methods[] = {
     {"@NAME@", (PyCFunction)(void (*)(void))@NAME@, METH_FASTCALL, NULL},
-    {"release_memory", release_memory, METH_NOARGS, NULL},
+@RELEASE@
     {NULL}
 };
 
@@ -487,8 +495,9 @@ NPY = {
 def helper(text: str, ctype: str = "", function: str = "") -> str:
     """The text of a helper for a type, and for a function of NumPy's."""
     if ctype:
-        number, name, _ = NPY[ctype]
+        number, name, suffix = NPY[ctype]
+        text = text.replace("START", START + suffix)
         text = re.sub(r"REAL", ctype, text)
         text = re.sub(r"\bTYPE\b", number, text)
         text = re.sub(r"\bNAME\b", name, text)
-    return text.replace("FUNCTION", function).replace("START", START).strip("\n")
+    return text.replace("FUNCTION", function).strip("\n")

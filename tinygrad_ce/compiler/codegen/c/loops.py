@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,8 +11,8 @@ from typing import Any, Protocol
 from ....engine import primitives as p
 from ...ir import Op
 from . import helpers
-from .expressions import COPIES, NUMPY_LOOPS, TYPES, RowOp, Style, literal
-from .names import c_name
+from .expressions import COPIES, NUMPY_LOOPS, TYPES, RowOp, Style, literal, sizes_text
+from .names import free_name
 from .schedule import Loop, Memory, Schedule
 
 Index = Callable[[Op, str], str]  # an element of an operand, and which one it is
@@ -28,6 +29,7 @@ class Printer(Protocol):
     texts: dict[Op, str]
     names: dict[Op, str]
     taken: set[str]
+    declared: set[str]
     uses: Counter[Op]
 
     def write(self, *lines: str) -> None:
@@ -105,8 +107,9 @@ class LoopPrinter:
                 storage, ctype = printer.memory.storage[op], TYPES[op.dtype]
                 if storage is op:
                     printer.write(f"{ctype} {name}[{self.width}];")
-                else:
-                    printer.write(f"{ctype} *{name} = {printer.texts[storage]};")
+                elif name not in printer.declared:
+                    printer.write(f"{ctype} *{name} = {printer.texts[storage]}; // in its place")
+                printer.declared.add(name)
 
     def index(self, flat: bool) -> Index:
         """How the elements of operands are written."""
@@ -131,10 +134,9 @@ class LoopPrinter:
         flat = places <= {"full", "one"} and not self.one_row
         lines = self.statements(ops, self.index(flat))
         if flat:
-            begin, end = (
-                str(int(x) * self.width) if x.isdigit() else f"{self.width} * {x}"
-                for x in (self.begin, self.end)
-            )
+            whole = self.begin == "0"
+            begin = "0" if whole else f"{self.width} * {self.begin}"
+            end = self.all_elements() if whole else f"{self.width} * {self.end}"
             printer.write("#pragma omp simd")
             self.write_for("k", begin, end, lines)
             return
@@ -146,6 +148,10 @@ class LoopPrinter:
         printer.indent += 1
         self.write_for("j", "0", str(self.width), lines)
         printer.indent -= 1
+
+    def all_elements(self) -> str:
+        """How many there are in all rows."""
+        return sizes_text((self.loop.rows, self.width))
 
     def write_for(self, name: str, begin: str, end: str, lines: list[str]) -> None:
         """Write a loop around what is done in one iteration."""
@@ -167,18 +173,19 @@ class LoopPrinter:
             return self.put(op, how, index)
         text = self.value(op, how, index)
         if op not in printer.memory.local:
-            return [f"{index(op, 'full' if how.full else 'row')} = {text};"]
+            target = index(op, "full" if how.full else "row")
+            symbol = op.facts.operator if op.facts.ufunc else ""
+            if symbol and text.startswith(f"{target} {symbol} "):
+                return [f"{target} {symbol}= {text.removeprefix(f'{target} {symbol} ')};"]
+            return [f"{target} = {text};"]
         simple = how.how == "expression" and op.primitive is not p.getitem
         if simple and printer.uses[op] == 1 and len(text) <= 40 and not self.one_row:
             same = op.primitive in COPIES and op.dtype == op.inputs[0].dtype
             cast = f"({TYPES[op.dtype]})" if op.primitive in COPIES and not same else ""
-            printer.texts[op] = text if same else f"({cast}{text})"
+            atomic = same or re.fullmatch(r"\w+\([^()]*\)", text)
+            printer.texts[op] = text if atomic else f"({cast}{text})"
             return []
-        name = base = c_name(printer.names[op])
-        number = 1
-        while name in names or name in printer.taken:
-            number += 1
-            name = f"{base}_{number}"
+        name = free_name(printer.names[op], names, printer.taken)
         names.add(name)
         printer.texts[op] = name
         return [f"const {TYPES[op.dtype]} {name} = {text};"]
@@ -210,7 +217,7 @@ class LoopPrinter:
             return f"sum_{ctype}({self.start(x)}, {self.width})"
         if op.primitive is p.max_constant:
             printer.need(helpers.LARGEST, ctype)
-            lowest = literal(op.params[1], op.dtype)
+            lowest = literal(op.params[1], op.dtype).strip("()")
             return f"largest_{ctype}({self.start(x)}, {self.width}, {lowest})"
         function = "maximum" if op.primitive is p.max_ else "minimum"
         printer.numpy_loop(helpers.BINARY, function, ctype)
@@ -271,7 +278,7 @@ class LoopPrinter:
         if self.one_row:
             n = str(width)
         elif self.begin == "0":
-            n = str(self.loop.rows * width)
+            n = self.all_elements() if how.full else str(self.loop.rows)
         else:
             n = f"{width} * (last - first)" if width > 1 else "last - first"
 
@@ -286,6 +293,7 @@ class LoopPrinter:
             x = access.operand
             if access.place == "one":
                 number = printer.element(x, "one", op.dtype, self.index(True))
+                number = number.strip("()") if x.is_constant else number
                 operand, step = f"(const {ctype}[]){{{number}}}", 0
             else:
                 operand, step = start(printer.schedule.source(x)), 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -37,7 +38,7 @@ class NumpyLines:
             return ""
         helpers = [line for text in self.helpers for line in ["", "", *text.splitlines()]]
         lines = [*imports("\n".join(self.helpers)), *self.constants, *self.functions, *helpers]
-        return strip_underscores("\n".join(lines) + "\n")
+        return strip_underscores(re.sub("\n{3,}", "\n\n\n", "\n".join(lines)) + "\n")
 
     def constant(self, name: str, op: Op) -> None:
         """Keep a constant that is an object of Python."""
@@ -62,7 +63,8 @@ class NumpyLines:
             [new[op] for op in outputs], [], [], [], [],
         )  # fmt: skip
         plan = Plan()
-        printer = _Printer(program, plan, assign_names(program, plan, name), [])
+        names = assign_names(program, plan, name)
+        printer = _Printer(program, plan, names, [], looks_first=False)
         printer.generators = self.generators
         printer.loop_names = ["start", "rows", "block"]
         printer.uses = Counter(x for op in program.ops for x in op.inputs)
@@ -72,6 +74,5 @@ class NumpyLines:
         given = [*(printer.names[x] for x in arguments), *self.generators.values()]
         self.functions += ["", "", '@np.errstate(all="ignore")']
         self.functions += [f"def {name}({', '.join(given)}):"]
-        self.functions += [
-            "    " + line if line else "" for line in [*printer.constants, *printer.body]
-        ]
+        lines = "\n".join([*printer.constants, *printer.body]).strip("\n").split("\n")
+        self.functions += ["    " + line if line else "" for line in lines]

@@ -81,18 +81,19 @@ static REAL log_of_sum_REAL(REAL a, REAL b)
 """
 
 MATMUL = r"""
-/* The product of a matrix of n × k and one of k × m. Of a transposed operand, the rows lie in
-   memory as columns. */
-static void matmul_REAL(REAL *out, const REAL *a, int a_transposed, const REAL *b,
-                        int b_transposed, npy_intp n, npy_intp k, npy_intp m)
+/* The product of a matrix of n × k and one of k × m. As for BLAS, an operand is 'T' if it is the
+   transpose of what lies in memory, else 'N'. */
+static void matmul_REAL(
+    REAL *out, const REAL *a, char a_is, const REAL *b, char b_is,
+    npy_intp n, npy_intp k, npy_intp m)
 {
     for (npy_intp i = 0; i < n; i++) {
         for (npy_intp j = 0; j < m; j++)
             out[m * i + j] = 0;
         for (npy_intp l = 0; l < k; l++) {
-            const REAL factor = a[a_transposed ? n * l + i : k * i + l];
+            const REAL factor = a[a_is == 'T' ? n * l + i : k * i + l];
             for (npy_intp j = 0; j < m; j++)
-                out[m * i + j] += factor * b[b_transposed ? k * j + l : m * l + j];
+                out[m * i + j] += factor * b[b_is == 'T' ? k * j + l : m * l + j];
         }
     }
 }
@@ -174,7 +175,7 @@ class _PortablePrinter(_Printer):
 
     def need(self, text: str, ctype: str = "", function: str = "") -> None:
         """Let the source hold a helper, without NumPy's loops."""
-        if text in (helpers.KEEP, helpers.PACK, helpers.BINARY):
+        if text in (helpers.PACK, helpers.BINARY):
             return
         if text == helpers.EXTREME:
             text = EXTREME.replace("SIGN", ">" if function == "maximum" else "<")
@@ -202,6 +203,9 @@ class _PortablePrinter(_Printer):
         start = f"static const {TYPES[op.dtype]} {name}[{_size(op)}] = {{"
         self.statics.append("\n".join([start, *filled(values, "    "), "};"]))
 
+    def make_results(self) -> None:
+        """There is one, and memory for it."""
+
     def place_object(self, op: Op) -> None:
         self.texts[op] = self.output
 
@@ -210,7 +214,7 @@ class _PortablePrinter(_Printer):
         if self.texts.get(self.schedule.source(result)) != self.output:
             self.refuse(result)
 
-    def called(self, ops: list[Op], inputs: list[Op], outputs: list[Op]) -> NoReturn:
+    def called(self, name: str, ops: list[Op], inputs: list[Op], outputs: list[Op]) -> NoReturn:
         self.refuse(ops[0])
 
     def write_check(self, stage: Stage) -> None:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections import Counter
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 from typing import Any, ClassVar
 
 from ....engine import primitives as p
 from ....engine.names import printable
+from ... import native
 from ...ir import Op, Program
 from ...memory import Plan
 from ...memory import plan_memory as plan_numpy
 from ...passes import upper_bound
-from ..literals import LONGEST_NAME, filled, identifier
+from ..literals import LONGEST_NAME, WIDTH, identifier
 from ..naming import assign_names
-from ..printer import Source, _generator_names, _heading
+from ..printer import Source, _generator_names, _heading, describe
 from . import helpers
 from .expressions import (
     BOOL,
@@ -29,6 +32,7 @@ from .expressions import (
     is_single,
     literal,
     operand_dtype,
+    sizes_text,
     split_axes,
     uniform,
 )
@@ -36,11 +40,12 @@ from .fast_functions import FUNCTIONS
 from .helpers import NPY, helper
 from .loops import Index, LoopPrinter
 from .lowering import lower
-from .names import c_name
+from .names import c_comment, c_name, free_name
 from .numpy_lines import NumpyLines
 from .schedule import PARALLEL, Loop, Schedule, Stage, plan_memory
 
 SMALL = 2**14
+PRODUCTS = (p.multiply, p.divide, p.scalar_power)  # which need no parentheses in a sum
 LARGE = 2**20  # bytes of a result from which on new memory would have to be cleared first
 
 
@@ -70,12 +75,14 @@ class _Printer:
     threads: int
     body: list[str] = field(default_factory=list)
     helpers: dict[str, None] = field(default_factory=dict)
-    loading: list[str] = field(default_factory=list)  # what the module does when it is loaded
+    failed: list[str] = field(default_factory=list)  # conditions: the module cannot be loaded
+    loading: list[str] = field(default_factory=list)  # statements, if it can
     statics: list[str] = field(default_factory=list)
     texts: dict[Op, str] = field(default_factory=dict)  # of numbers, and pointers of arrays
     object_texts: dict[Op, str] = field(default_factory=dict)
     kept: list[str] = field(default_factory=list)  # large arrays of earlier calls
     n_owned: int = 0
+    declared: set[str] = field(default_factory=set)  # the names of pointers that are there
     indent: int = 1
     on_stack: ClassVar[int] = SMALL  # bytes of arrays that the stack holds
     reserved: ClassVar[Set[str]] = frozenset()  # names that are taken from the beginning
@@ -86,10 +93,34 @@ class _Printer:
         self.function = self.function_name()
         self.schedule = Schedule(program, self.style)
         self.memory = plan_memory(self.schedule)
-        names = assign_names(program, Plan(), self.function)
+        inputs = [*program.arguments, *program.reads]
+        self.assign_names(inputs)
+        self.lines = NumpyLines(self.generators)
+        self.uses = Counter(x for op in program.ops for x in map(self.schedule.source, op.inputs))
+        self.read_inputs(inputs)
+        self.make_results()
+        updated = any(ref.attribute == "_value" for ref, _ in program.writes)
+        heading = ""
+        for stage in self.schedule.stages:
+            back = "back through " in heading or heading == "update"
+            now = self.heading(stage) or ("update" if updated and back else "")
+            before = len(self.body)
+            self.write("", *[f"// {now}"] * (now not in ("", heading)))
+            begun = len(self.body)
+            getattr(self, f"write_{stage.kind}")(stage)
+            if len(self.body) == begun:  # it is written where its result is used
+                del self.body[before:]
+            else:
+                heading = now or heading
+        self.write_results()
+        return Source(self.module(inputs), self.function, list(self.generators), False)
+
+    def assign_names(self, inputs: list[Op]) -> None:
+        """Name all results, those alike that are stages of one, written over one another."""
+        program, reused = self.program, self.memory.reused
+        names = assign_names(program, Plan(in_place_of={**reused}), self.function)
         self.taken = {self.function, *self.reserved}
         self.names = {}
-        inputs = [*program.arguments, *program.reads]
         for op in inputs:
             self.names[op] = self.unique(names[op])
         old = {op.state.identity: self.names[op] for op in inputs if op.state is not None}
@@ -98,25 +129,15 @@ class _Printer:
             if op is not None and ref.identity in old and op not in self.names
         }  # fmt: skip
         for op in program.ops:
-            if op not in self.names:
-                self.names[op] = (
-                    names[op] if op in self.memory.local else self.unique(new.get(op, names[op]))
-                )
-        self.generators = _generator_names(program, set(self.taken))
-        self.lines = NumpyLines(self.generators)
-        self.uses = Counter(x for op in program.ops for x in map(self.schedule.source, op.inputs))
-        self.read_inputs(inputs)
-        heading = ""
-        for stage in self.schedule.stages:
-            now = self.heading(stage)
-            if now and now != heading:
-                self.write("", *[f"// {now}"])
-                heading = now
+            if op in self.names:
+                continue
+            if op in self.memory.local:
+                self.names[op] = names[op]
+            elif op in reused and op not in new and names[reused[op]] == names[op]:
+                self.names[op] = self.names[reused[op]]
             else:
-                self.write("")
-            getattr(self, f"write_{stage.kind}")(stage)
-        self.write_results()
-        return Source(self.module(inputs), self.function, list(self.generators), False)
+                self.names[op] = self.unique(new.get(op, names[op]))
+        self.generators = _generator_names(program, set(self.taken))
 
     def function_name(self) -> str:
         """A name that is none of the C library's."""
@@ -125,16 +146,15 @@ class _Printer:
 
     def unique(self, name: str) -> str:
         """A name of C's that is not in use."""
-        base = found = c_name(name)
-        number = 1
-        while found in self.taken:
-            number += 1
-            found = f"{base}_{number}"
+        found = free_name(name, self.taken)
         self.taken.add(found)
         return found
 
     def write(self, *lines: str) -> None:
-        self.body += ["    " * self.indent + line if line else "" for line in lines]
+        for line in lines:
+            text = "    " * self.indent + line if line else ""
+            long = len(text) > WIDTH and not line.lstrip().startswith(("//", "#"))
+            self.body += _broken(text) if long else [text]
 
     def need(self, text: str, ctype: str = "", function: str = "") -> None:
         """Let the source hold a helper."""
@@ -151,41 +171,56 @@ class _Printer:
     def module(self, inputs: list[Op]) -> str:
         """The text around the statements of the step."""
         text = self.lines.text
-        given = [*(self.names[op] for op in inputs), *self.generators.values()]
-        if self.memory.size > self.on_stack:
+        large = self.memory.size > self.on_stack
+        if large:
             self.need(f"#define MEMORY {self.memory.size}\n{helpers.WORKSPACE}")
+        released = ["free(free_memory);", "free_memory = NULL;"] * large
+        released += [f"Py_CLEAR({kept}.arrays[{i}]);" for kept in self.kept for i in range(2)]
+        description = describe(self.program, self.names, self.generators, self.function)
+        pieces: dict[str, str | list[str]] = {
+            "NAME": self.function,
+            "COMMAND": self.command(),
+            "DESCRIPTION": [*map(c_comment, description)],
+            "N_GIVEN": str(len(inputs) + len(self.generators)),
+            "N_OWNED": str(max(self.n_owned, 1)),
+            "BEGIN": helpers.BEGIN.splitlines() * large,
+            "BODY": self.body,
+            "END": ["    end_memory(memory);"] * large,
+            "RELEASED": released,
+            "RELEASE": ['    {"release_memory", release_memory, METH_NOARGS, NULL},']
+            * bool(released),
+            "LOAD": self.load_lines(),
+        }
         parts = [helpers.HEADER, *self.helpers, "\n".join(self.statics)]
         if text:
             quoted = [f'    "{_quoted(line)}\\n"' for line in text.splitlines()]
             parts += ["\n".join([helpers.NUMPY_SOURCE, *quoted]) + ";"]
-            self.loading[:0] = helpers.RUN_NUMPY_SOURCE.strip().splitlines()
-        large = self.memory.size > self.on_stack
-        released = ["free(free_memory);", "free_memory = NULL;"] * large
-        released += [f"Py_CLEAR({kept}.arrays[{i}]);" for kept in self.kept for i in range(2)]
-        pieces = {
-            "NAME": self.function,
-            "GIVEN": ", ".join(given),
-            "N_GIVEN": str(len(given)),
-            "N_OWNED": str(max(self.n_owned, 1)),
-            "BEGIN": "    char *memory = begin_memory();\n    if (!memory)\n        return NULL;\n"
-            * large,
-            "BODY": "\n".join(self.body),
-            "END": "    end_memory(memory);\n" * large,
-            "RELEASE": "".join(f"    {line}\n" for line in released),
-            "LOAD": "".join(f"    {line}\n" for line in self.loading),
-        }
-        step = re.sub(
-            "@([A-Z_]+)@\n?",
-            lambda m: pieces[m[1]] + "\n" * (m[0][-1] == "\n" and m[1] == "BODY"),
-            helpers.STEP,
-        )
-        return "\n\n".join([*filter(None, parts), step.strip()]) + "\n"
+        parts += [helpers.STEP, *[helpers.RELEASE] * bool(released), helpers.MODULE]
+        return "\n\n".join(_filled_in(part, pieces) for part in parts if part) + "\n"
+
+    def load_lines(self) -> list[str]:
+        """What the module does when it is loaded."""
+        lines = helpers.RUN_NUMPY_SOURCE.splitlines() if self.lines.text else []
+        failed = ["!done"] * bool(lines) + self.failed
+        if failed:
+            lines += [f"if ({failed[0]}", *(f"    || {text}" for text in failed[1:])]
+            lines[-1] += ")"
+            lines += ["    return -1;"]
+        return ["    " + line for line in lines + self.loading]
+
+    def command(self) -> list[str]:
+        """The command that makes a module of the source."""
+        flags = native.compile_flags(self.style.fast, self.threads)
+        lines = textwrap.wrap(f"cc -O3 {' '.join(flags)}", 80, break_on_hyphens=False)
+        lines += ["$(python3-config --includes)"]
+        lines += ['-I$(python3 -c "import numpy; print(numpy.get_include())")']
+        lines += [f"{self.function}.c -o {self.function}.so"]
+        return [f"       {line} \\" for line in lines[:-1]] + [f"       {lines[-1]}"]
 
     def load_object(self, name: str, key: str) -> None:
         """Let the module hold what the text for NumPy calls by a name."""
         self.statics.append(f"static PyObject *{name};")
-        found = f'PyMapping_GetItemString(names, "{key}")'
-        self.loading += [f"if (!({name} = {found}))", "    return -1;"]
+        self.failed.append(f'!({name} = PyMapping_GetItemString(names, "{key}"))')
 
     # ── Inputs and results ────────────────────────────────────────────────────────────────────
 
@@ -240,6 +275,20 @@ class _Printer:
             self.need(helpers.SCALAR, ctype)
             self.write(f"const {ctype} {name} = scalar_{ctype}({text});")
 
+    def make_results(self) -> None:
+        """Make the arrays that are returned, which have the first places among the objects."""
+        self.n_owned = len(self.program.wanted)
+        made = [
+            op
+            for op in dict.fromkeys(self.program.wanted)
+            if self.memory.storage.get(op) is op and op not in self.texts
+        ]
+        if made:
+            self.write("")
+            for op in made:
+                self.place(op)
+            self.write("if (PyErr_Occurred())", "    goto end;")
+
     def own(self) -> str:
         """A place for an object that is released in the end."""
         self.n_owned += 1
@@ -265,22 +314,20 @@ class _Printer:
     def write_results(self) -> None:
         """Put together what the step returns."""
         copied = plan_numpy(self.program).copied
-        self.need(helpers.KEEP)
         self.need(helpers.PACK)
-        items = []
-        for op in self.program.wanted:
+        self.write("")
+        for i, op in enumerate(self.program.wanted):
             if op in copied and op.kind != "number":
                 self.need(helpers.COPY)
-                items.append(f"copied({self.object(op)})")
+                made = f"copied({self.object(op)})"
+            elif op not in self.object_texts:
+                made = self.boxed(op)
+            elif self.object_texts[op] != f"owned[{i}]":
+                made = f"Py_NewRef({self.object_texts[op]})"
             else:
-                known = op in self.object_texts
-                items.append(f"keep({self.object_texts[op]})" if known else self.boxed(op))
-        self.write("")
-        if not items:
-            self.write("result = PyTuple_New(0);")
-            return
-        self.write("PyObject *items[] = {", *filled(items, "    "), "};")
-        self.write(f"result = pack(items, {len(items)});")
+                continue
+            self.write(f"owned[{i}] = {made};")
+        self.write(f"result = pack(owned, {len(self.program.wanted)});")
 
     # ── Memory ────────────────────────────────────────────────────────────────────────────────
 
@@ -293,31 +340,36 @@ class _Printer:
         self.texts[op] = name
         if storage is not op:
             self.place(storage)
-            self.write(f"{ctype} *{name} = {self.texts[storage]};")
+            if name not in self.declared:
+                self.write(f"{ctype} *{name} = {self.texts[storage]}; // in its place")
         elif op in self.schedule.objects:
             self.place_object(op)
         elif self.memory.size <= self.on_stack:
             self.write(f"{ctype} {name}[{_size(op)}];")
         else:
-            self.write(f"{ctype} *{name} = ({ctype} *)(memory + {self.memory.offset[op]});")
+            begin = f"({ctype} *)(memory + {self.memory.offset[op]})"
+            self.write(f"{ctype} *{name} = {begin}; // {_size(op)}")
+        self.declared.add(name)
 
     def place_object(self, op: Op) -> None:
         """Declare the array of NumPy that a result is put into."""
-        ctype, name = TYPES[op.dtype], self.names[op]
-        self.object_texts[op] = place = self.own()
+        ctype, name, wanted = TYPES[op.dtype], self.names[op], self.program.wanted
+        returned = op in wanted
+        place = f"owned[{wanted.index(op)}]" if returned else self.own()
+        self.object_texts[op] = place
         shape = ", ".join(map(str, op.shape))
-        made = f"{NPY[ctype][0]}, {len(op.shape)}, (npy_intp[]){{{shape}}}"
-        if op.size * op.dtype.itemsize >= LARGE and op in self.program.wanted:
-            self.need(helpers.KEEP)
+        given = f"{NPY[ctype][0]}, {len(op.shape)}, (npy_intp[]){{{shape}}}"
+        self.need(helpers.NEW)
+        if op.size * op.dtype.itemsize >= LARGE and returned:
             self.need(helpers.RECYCLED)
             self.statics.append(f"static Kept kept_{name};")
             self.kept.append(f"kept_{name}")
-            made = f"recycled(&kept_{name}, {made})"
+            made = f"recycled(&{place}, &kept_{name}, {given})"
         else:
-            self.need(helpers.NEW)
-            made = f"new_array({made})"
-        self.write(f"if (!({place} = {made}))", "    goto end;")
-        self.write(f"{ctype} *{name} = PyArray_DATA((PyArrayObject *){place});")
+            made = f"new_array(&{place}, {given})"
+        self.write(f"{ctype} *{name} = {made};")
+        if not returned:
+            self.write(f"if (!{name})", "    goto end;")
 
     def pointer(self, x: Op) -> str:
         """Where the elements of an operand begin."""
@@ -327,10 +379,9 @@ class _Printer:
 
     # ── Stages ────────────────────────────────────────────────────────────────────────────────
 
-    def called(self, ops: list[Op], inputs: list[Op], outputs: list[Op]) -> str:
-        """A call of a function of Python for some operations, and where its result is put."""
-        number = sum(line.startswith("def ") for line in self.lines.functions) + 1
-        name = self.unique(f"by_numpy_{number}")
+    def called(self, name: str, ops: list[Op], inputs: list[Op], outputs: list[Op]) -> str:
+        """A call of a function of Python for some operations."""
+        name = self.unique(name)
         self.lines.function(name, ops, inputs, outputs, {x: self.names[x] for x in inputs})
         self.load_object(name, name)
         given = [self.object(x) for x in inputs]
@@ -338,7 +389,7 @@ class _Printer:
         given += [f"args[{first + i}]" for i in range(len(self.generators))]
         self.need(helpers.CALL)
         array = f"(PyObject *[]){{{', '.join(given)}}}" if given else "NULL"
-        return f"({self.own()} = call({name}, {array}, {len(given)}))"
+        return f"call({name}, {array}, {len(given)})"
 
     def write_numpy(self, stage: Stage) -> None:
         """Let NumPy do what C does not."""
@@ -347,9 +398,9 @@ class _Printer:
         wanted = {*self.program.wanted}
         used = {op for op in inside if not inside.issuperset(self.schedule.users[op])}
         outputs = [op for op in stage.ops if op in wanted or op in used]
-        call = self.called(stage.ops, list(dict.fromkeys(given)), outputs)
-        place = call[1:].partition(" ")[0]
-        self.write(f"if (!{call})", "    goto end;")
+        call = self.called("by_numpy", stage.ops, list(dict.fromkeys(given)), outputs)
+        place = self.own()
+        self.write(f"{place} = {call};", f"if (!{place})", "    goto end;")
         read = False
         for i, op in enumerate(outputs):
             self.object_texts[op] = f"PyTuple_GET_ITEM({place}, {i})"
@@ -371,9 +422,10 @@ class _Printer:
         (op,) = stage.ops
         labels = op.inputs[0]
         self.need(helpers.IN_RANGE)
-        call = self.called([op], [labels], [])
-        self.write(f"if (!in_range({self.pointer(labels)}, {labels.size}, {upper_bound(op)})")
-        self.write(f"    && !{call})", "    goto end;")
+        call = self.called(f"refuse_{self.names[labels]}", [op], [labels], [])
+        looked = f"in_range({self.pointer(labels)}, {_size(labels)}, {upper_bound(op)})"
+        self.write(f"if (!{looked}) {{")
+        self.write(f"    {self.own()} = {call};", "    goto end;", "}")
 
     def write_product(self, stage: Stage) -> None:
         (op,) = stage.ops
@@ -382,8 +434,8 @@ class _Printer:
         self.numpy_loop(helpers.MATMUL, "matmul", ctype)
         given = []
         for x in op.inputs:
-            turned = self.schedule.kinds[x] == "transposed"
-            given.append(f"{self.pointer(x)}, {int(turned)}")
+            kind = "T" if self.schedule.kinds[x] == "transposed" else "N"
+            given.append(f"{self.pointer(x)}, '{kind}'")
         (n, k), m = op.inputs[0].shape, op.shape[1]
         self.write(f"matmul_{ctype}({self.texts[op]}, {', '.join(given)}, {n}, {k}, {m});")
 
@@ -394,7 +446,7 @@ class _Printer:
         self.need(text, ctype, function)
         if len(self.helpers) > known:
             found = f'find_loop(&loop_{function}_{ctype}, "{function}", {NPY[ctype][0]})'
-            self.loading += [f"if ({found})", "    return -1;"]
+            self.failed.append(found)
 
     def write_total(self, stage: Stage) -> None:
         (op,) = stage.ops
@@ -421,19 +473,27 @@ class _Printer:
             return
         self.need(helpers.FAST_SUM if self.style.fast else helpers.SUM, ctype)
         call = f"sum_{ctype}({self.pointer(x)}, {n})"
-        if not op.shape:
+        if not op.shape and self.uses[op] == 1 and self.is_next(op):
+            self.texts[op] = call
+        elif not op.shape:
             self.texts[op] = self.names[op]
             self.write(f"const {ctype} {self.names[op]} = {call};")
         else:
             assert outside == 1
             self.write(f"{self.texts[op]}[0] = {call};")
 
+    def is_next(self, op: Op) -> bool:
+        """Whether it is a number that makes the next one, so that nothing comes in between."""
+        stages = self.schedule.stages
+        following = [b.ops for a, b in pairwise(stages) if a.ops == [op] and b.kind == "scalar"]
+        return any(self.schedule.users[op] == ops for ops in following)
+
     def parallel(self) -> None:
         """Let threads share the loop that is written next."""
         known = len(self.helpers)
         self.need(helpers.THREADS.replace("COUNT", str(self.threads)))
         if len(self.helpers) > known:
-            self.loading += ["pthread_atfork(NULL, NULL, use_one_thread);"]
+            self.loading.append("pthread_atfork(NULL, NULL, use_one_thread);")
         self.write("#pragma omp parallel for num_threads(threads)")
 
     def write_scatter(self, stage: Stage) -> None:
@@ -468,7 +528,13 @@ class _Printer:
         dtypes = [dtype] * len(op.inputs)
         if op.primitive is p.where:
             dtypes[0] = BOOL
-        operands = map(self.element, op.inputs, places, dtypes, [index] * len(places))
+        operands = [*map(self.element, op.inputs, places, dtypes, [index] * len(places))]
+        for i, x in enumerate(op.inputs):
+            sum_of_product = op.primitive in (p.add, p.subtract) and x.primitive in PRODUCTS
+            plain = operands[i] == self.texts.get(self.schedule.source(x)) or x.is_constant
+            alone = f"({{{i}}})" in text or (x.is_constant and text.startswith(f"{{{i}}} "))
+            if plain and (alone or sum_of_product):
+                operands[i] = _bare(operands[i])
         return text.format(*operands, f=NPY[ctype][2], type=ctype)
 
     def numpy_call(self, op: Op) -> str:
@@ -498,8 +564,36 @@ class _Printer:
 
 def _size(op: Op) -> str:
     """The number of elements, as a product that is no larger than its type."""
-    axes = [str(n) for n in op.shape if n != 1] or ["1"]
-    return "(npy_intp)" * (op.size >= 2**31) + " * ".join(axes)
+    return sizes_text(op.shape)
+
+
+def _bare(text: str) -> str:
+    """An expression without the parentheses around all of it."""
+    inner = text[1:-1]
+    depths = [*accumulate((c == "(") - (c == ")") for c in inner)]
+    return inner if text[:1] == "(" and text[-1:] == ")" and min(depths, default=0) >= 0 else text
+
+
+def _broken(line: str) -> list[str]:
+    """A long statement, broken at spaces."""
+    text = line.lstrip()
+    indent = line.removesuffix(text)
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=indent, subsequent_indent=indent + "    ",
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+
+
+def _filled_in(template: str, pieces: Mapping[str, str | list[str]]) -> str:
+    """A text with pieces in place of their names, each in its place or as lines of their own."""
+    lines: list[str] = []
+    for line in template.strip("\n").split("\n"):
+        piece = pieces.get(line[1:-1]) if line[:1] == "@" else None
+        if isinstance(piece, list):
+            lines += piece
+        else:
+            lines.append(re.sub("@([A-Z_]+)@", lambda name: str(pieces[name[1]]), line))
+    return "\n".join(lines)
 
 
 def _quoted(text: str) -> str:

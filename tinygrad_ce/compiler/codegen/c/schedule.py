@@ -339,6 +339,8 @@ class Memory:
     storage
         For each other one, that in whose memory its result lies: itself, one that it is written
         over, or the last of such a chain, if that is an object of Python.
+    reused
+        For each that is written over another one: that other one.
     offset
         Where in the memory of a call that begins, if it is no object.
     size
@@ -348,6 +350,7 @@ class Memory:
     local: set[Op] = field(default_factory=set)
     rows: set[Op] = field(default_factory=set)
     storage: dict[Op, Op] = field(default_factory=dict)
+    reused: dict[Op, Op] = field(default_factory=dict)
     offset: dict[Op, int] = field(default_factory=dict)
     size: int = 0
 
@@ -387,6 +390,8 @@ def plan_memory(schedule: Schedule) -> Memory:
             if isinstance(stage, Loop):
                 reused = _reused(op, stage, schedule, readers, stage_of, when, memory)
             chain = chains[op] = chains[reused] if reused is not None else []
+            if chain:
+                memory.reused[op] = chain[-1]
             chain.append(op)
     _allocate(schedule, chains, readers, stage_of, memory)
     return memory

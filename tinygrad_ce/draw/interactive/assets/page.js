@@ -257,7 +257,7 @@ function explainClimax() {
     line("softmax p", ({ p }) => p),
     line(`${MINUS} one-hot y`, ({ y }) => (y ? `${MINUS}1` : "0")),
     line(closedForm, ({ closed }) => closed, "total"),
-    line("from backprop", ({ g }) => g))));
+    line("backprop", ({ g }) => g))));
   const several = size(shape) > shape.at(-1);
   const where = state.step === step ? "" : el("a", { href: `#step=${step}` }, `See it at step ${step}`);
   const agree = largest ? `They differ by ${number(largest, 2)} at most: rounding. `
@@ -646,18 +646,18 @@ const KINDS = {
 
 function listLegend() {
   const swatch = (...parts) => {
-    const svg = svgEl("svg", { class: "graph", width: 22, height: 13, viewBox: "0 0 22 13" });
+    const svg = svgEl("svg", { class: "graph", width: 18, height: 12, viewBox: "2 0 18 13" });
     svg.append(...parts);
     return svg;
   };
   const box = (kind) => {
     const group = svgEl("g", { class: `tensor ${kind}` });
     const rx = kind === "intermediate" ? 4 : 1;
-    group.append(svgEl("rect", { x: 2, y: 2, width: 18, height: 9, rx }));
+    group.append(svgEl("rect", { x: 4, y: 2, width: 14, height: 9, rx }));
     return swatch(group);
   };
   const oval = svgEl("g", { class: "primitive" });
-  oval.append(svgEl("ellipse", { cx: 11, cy: 6.5, rx: 9, ry: 5 }));
+  oval.append(svgEl("ellipse", { cx: 11, cy: 6.5, rx: 7, ry: 5 }));
   const arrow = svgEl("g", { class: "edge constant" });
   arrow.append(svgEl("path", { d: "M1 6.5H21" }));
   const item = (mark, words) => el("li", {}, mark, words);
@@ -666,8 +666,8 @@ function listLegend() {
   $("legend").append(
     ...items.map((kind) => item(box(kind), KINDS[kind])),
     item(swatch(oval), "primitive"),
-    item(box("active"), "this step"), item(box("from"), "comes from"),
-    item(box("pending"), "not computed yet"));
+    item(box("active"), "this step"), item(box("from"), "source"),
+    item(box("pending"), "not computed"));
   if (trace.differentiated) {
     $("legend").append(item(el("span", { class: "gradient" }, "1.2"), "gradient"));
     if (nodes.some((node) => node.inputs.some((input) => !byId.get(input).wanted)))

@@ -1,0 +1,135 @@
+"""The source in C: it can be read, makes no warning, and leaves nothing behind."""
+
+import gc
+import re
+import subprocess
+import sys
+import sysconfig
+import tracemalloc
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from bits import assert_same_bits
+from compiler_helpers import OPTIMIZERS, Training
+
+import tinygrad_ce as tg
+from tinygrad_ce import functional as F
+from tinygrad_ce.compiler import native
+from tinygrad_ce.compiler.codegen.c import helpers
+from tinygrad_ce.compiler.codegen.c.expressions import sizes_text
+
+
+def recorded(optimizer="SGD", **options):
+    training = Training(optimizer)
+    step = tg.compile(training.step, backend="c", **options)
+    batch = training.batch(np.random.default_rng(11))
+    step(*batch)
+    return step, batch
+
+
+def test_source_of_the_mlp_reads_like_a_page_of_c():
+    step, _ = recorded()
+    lines = [line.strip() for line in step.source.splitlines()]
+    for line in (
+        "One call: forward, backward and update.",
+        "const float *X = data(args[0], NPY_FLOAT, 32 * 4);",
+        "float *new_bias_1 = new_array(&owned[2], NPY_FLOAT, 1, (npy_intp[]){16});",
+        "// MLP/Linear",
+        "matmul_float(z, X, 'N', weight_1, 'N', 32, 4, 16);",
+        "z[16 * i + j] += bias_1[j];",
+        "tanh_float(h, z, 32 * 16);",
+        "maxima[i] = largest_float(logits + 3 * i, 3, -FLT_MAX);",
+        "dlogits[3 * i + y[i]] -= 0.03125f;",
+        "const float loss = sum_float(losses, 32) / 32.0f;",
+        "matmul_float(dh, dlogits, 'N', weight_2, 'T', 32, 3, 16);",
+        "dz[k] = dh[k] * (1.0f - h[k] * h[k]);",
+        "// update",
+        "new_bias_1[i] = bias_1[i] - (float)lr * dbias_1[i];",
+        "result = pack(owned, 9);",
+    ):
+        assert line in lines, f"{line}\n{step.source}"
+    assert not re.search(r"\b1 \*|\* 1\b|_\d+_\d+\b|\(-[\d.]+f\)", step.source)
+
+
+STEPS = [
+    (name, fast, threads) for name in OPTIMIZERS for fast in (False, True) for threads in (1, 2)
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("optimizer", "fast", "threads"), STEPS[:: max(1, len(STEPS) // 8)])
+def test_no_line_is_long_and_no_compiler_warns(optimizer, fast, threads, tmp_path):
+    step, _ = recorded(optimizer, fast=fast, threads=threads)
+    lines = step.source.splitlines()
+    assert [line for line in lines if len(line) > 100 and not line.startswith('    "')] == []
+    file = tmp_path / "step.c"
+    step.save(file)
+    includes = [f"-I{sysconfig.get_paths()['include']}", f"-I{np.get_include()}"]
+    flags = [flag for flag in native.compile_flags(fast, threads) if flag != "-w"]
+    strict = ["-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-cast-function-type"]
+    strict += ["-Wno-missing-field-initializers", "-Werror", "-O1"]  # which are Python's habits
+    command = [*native.find_compiler(), *flags, *strict, *includes, file, "-o", tmp_path / "x.so"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_helpers_have_lines_to_be_read():
+    for text in vars(helpers).values():
+        if isinstance(text, str) and text.startswith("\n"):
+            longest = helpers.helper(text, "double", "logaddexp")
+            assert [line for line in longest.splitlines() if len(line) > 100] == []
+
+
+@pytest.mark.parametrize(
+    ("sizes", "text"),
+    [((), "1"), ((3,), "3"), ((32, 1), "32"), ((1, 1), "1"), ((4, 1, 5), "4 * 5"),
+     ((2**16, 2**15 - 1), "65536 * 32767"), ((2**16, 2**15), "(npy_intp)65536 * 32768")],
+)  # fmt: skip
+def test_a_number_of_elements_fits_its_type(sizes, text):
+    assert sizes_text(sizes) == text
+
+
+def results(x, y):
+    """A result, an argument, a view, a constant, a number, and each of them again."""
+    double = x * 2.0
+    total, labels = double.sum(), y + 1
+    found = [double, x, double.reshape(-1), tg.Tensor(np.arange(3.0)), total, labels, y]
+    return [*found, *found[::-1], total.reshape(1), double.T]
+
+
+def test_a_result_can_be_whatever_there_is_and_be_returned_twice():
+    x, y = np.linspace(-1, 1, 6).reshape(2, 3), np.arange(3)
+    compiled = tg.compile(results, backend="c")
+    for _ in range(4):
+        assert_same_bits(compiled(x, y), results(tg.Tensor(x), tg.Tensor(y)))
+    assert "PyMODINIT_FUNC" in compiled.source
+
+
+def test_no_call_leaves_anything_behind_that_fails_or_not():
+    step, (X, y) = recorded(verify=0)
+    several = tg.compile(results, backend="c", verify=0)
+    loss = tg.compile(F.cross_entropy, backend="c", verify=0)
+
+    def calls():
+        for _ in range(200):
+            step(X, y)
+            several(X[:2, :3].astype(np.float64), y[:3])
+            loss(X, y)
+            for f in (step, loss):
+                with pytest.raises(IndexError):
+                    f(X, y + 9)
+
+    calls()
+    counts = [sys.getrefcount(x) for x in (X, y)]
+    tracemalloc.start()
+    try:
+        held = []
+        for _ in range(5):
+            calls()
+            gc.collect()
+            held.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert min(b - a for a, b in pairwise(held)) < 200 * 32  # the smallest object, a call
+    assert counts == [sys.getrefcount(x) for x in (X, y)]
