@@ -69,6 +69,13 @@ def test_serves_the_page_and_its_files(server):
     assert seen == set(server.assets) - {"index.html"}
 
 
+def test_all_modules_are_asked_for_at_once(server):
+    page = server.assets["index.html"].decode()
+    preloaded = re.findall(r'rel="modulepreload" href="([\w.]+)"', page)
+    modules = [name for name in server.assets if name.endswith(".js") and name != "play.js"]
+    assert preloaded == sorted(modules)
+
+
 def test_every_answer_has_a_policy_and_is_not_kept(server):
     for path in ("", "play.js", "missing.js", "../secret"):
         _, headers, _ = request(server, f"/{server.token}/{path}")

@@ -22,6 +22,7 @@ from urllib.parse import parse_qs
 
 from .asset_files import read_assets
 from .messages import MAX_BYTES, Message, parse, write
+from .one_loss import warm_up
 from .session import Session
 
 if TYPE_CHECKING:
@@ -249,8 +250,10 @@ def serve_page(
 
     def ready(address: str) -> None:
         print(address, flush=True)
+        loop = asyncio.get_running_loop()
         if open_browser:
-            asyncio.get_running_loop().run_in_executor(None, webbrowser.open, address)
+            loop.run_in_executor(None, webbrowser.open, address)
+        loop.run_in_executor(None, warm_up)  # while the browser asks for the page
 
     with suppress(KeyboardInterrupt):
         asyncio.run(Server(make_session, port).run(ready))
