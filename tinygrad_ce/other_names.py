@@ -657,11 +657,15 @@ def check_keywords(cls: type, given: Iterable[str]) -> None:
             raise keyword_error(cls.__name__, left)
 
 
-def show_constructor(cls: Any) -> None:
-    """Let the signature of a class be that of its __init__, not that of __new__."""
-    init = cls.__init__
-    own = [] if init is object.__init__ else [*inspect.signature(init).parameters.values()][1:]
-    cls.__signature__ = inspect.Signature(own)
+class ConstructorSignature:
+    """The signature of a class: that of its __init__, not that of the __new__ that checks it."""
+
+    def __get__(self, instance: object, cls: Any) -> inspect.Signature:
+        if instance is not None:
+            raise AttributeError("__signature__")  # so that __call__ is asked
+        init = cls.__init__
+        own = [] if init is object.__init__ else [*inspect.signature(init).parameters.values()][1:]
+        return inspect.Signature(own)
 
 
 # ── Names ─────────────────────────────────────────────────────────────────────────────────────────

@@ -5,6 +5,7 @@ import inspect
 import re
 import types
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -382,3 +383,19 @@ def test_a_module_that_takes_any_keyword_may_take_these():
             self.options = options
 
     assert Own(dim=1, device="cpu").options == {"device": "cpu"}
+
+
+def test_signatures_are_those_of_constructors_that_may_be_made_later():
+    @dataclass(eq=False)
+    class Own(nn.Module):
+        dim: int
+        device: str = "cpu"
+
+    assert list(inspect.signature(Own).parameters) == ["dim", "device"]
+    assert Own(dim=1, device="none").dim == 1
+    with pytest.raises(TypeError, match=r"Own\(\) got keepdim="):
+        Own(dim=1, keepdim=True)
+    of_classes = [nn.Module, nn.Tanh, nn.Linear, optim.SGD, optim.lr_scheduler.StepLR]
+    first = [[*inspect.signature(c).parameters][:1] for c in of_classes]
+    assert first == [[], [], ["n_in"], ["params"], ["optimizer"]]
+    assert [*inspect.signature(nn.Tanh()).parameters] == ["args", "kwargs"]  # of its call
