@@ -185,7 +185,7 @@ def test_without_graphviz_everything_but_the_graph_is_there(monkeypatch):
     def render(*_):
         raise ImportError("pictures need Graphviz")
 
-    monkeypatch.setattr("tinygrad_ce.draw.svg.render", render)
+    monkeypatch.setattr("tinygrad_ce.draw.placement.render", render)
     monkeypatch.setattr("tinygrad_ce.play.live_graph._drawings", {})
     session = Session()
     graph, frame = session.handle(SETTING)
