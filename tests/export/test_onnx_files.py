@@ -468,6 +468,7 @@ def test_gradients_that_add_up_are_read_and_left(tmp_path):
     np.testing.assert_array_equal(found["new_grad_p"], [11, 23])
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_the_network_of_an_estimator_is_exported():
     from tinygrad_ce.sklearn import MLPClassifier
 
