@@ -422,7 +422,7 @@ def test_it_is_printed_without_its_controls(open_network):
     with open_network("&steps=2") as page:
         wait_for_step(page, 2)
         page.tab.emulate_media(media="print")
-        for selector in (".player", ".settings", ".graph-head .buttons"):
-            assert page.tab.locator(selector).is_hidden()
+        for selector in (".player button", ".settings", ".graph-head .buttons"):
+            assert page.tab.locator(selector).first.is_hidden()
         for selector in ("canvas.plot", ".layers", ".graph-view svg"):
             assert page.tab.locator(selector).is_visible()
