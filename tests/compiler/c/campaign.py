@@ -35,6 +35,9 @@ def run(first, n, **options):
             for _ in range(random_of.randint(1, 12))
         ]
         dtype = random_of.choice([np.float32, np.float64])
+        rows, width = random_of.choice(
+            [(3, 4), (70, 9), (3, 300)]
+        )  # all at once, in blocks, by row
         f = composed(choices)
 
         def both(x, y, f=f):
@@ -47,9 +50,11 @@ def run(first, n, **options):
                 warnings.simplefilter("ignore")
                 warnings.filterwarnings("error", message=".*does not compute.*")
                 for _ in range(3):
-                    x, y = rng.normal(size=(3, 4)).astype(dtype), rng.normal(size=4).astype(dtype)
+                    x, y = (rng.normal(size=n).astype(dtype) for n in ((rows, width), width))
                     if random_of.random() < 0.3:
-                        x.flat[random_of.randrange(12)] = random_of.choice([np.nan, np.inf, -0.0])
+                        x.flat[random_of.randrange(x.size)] = random_of.choice(
+                            [np.nan, np.inf, -0.0]
+                        )
                     assert_same_bits(compiled(x, y), both(tg.Tensor(x), tg.Tensor(y)))
         except Exception as error:
             print(f"seed {seed}: {type(error).__name__}: {str(error)[:500]}", flush=True)

@@ -90,6 +90,26 @@ def test_a_number_of_elements_fits_its_type(sizes, text):
     assert sizes_text(sizes) == text
 
 
+@pytest.mark.parametrize("n", [3, 60])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_rows_that_are_kept_need_little_of_the_stack(n, threads):
+    """However many there are: threads have less than the process, on some systems 512 KB."""
+
+    def f(x):
+        parts = [np.tanh(x * (i + 1)) for i in range(n)]
+        total = parts[0]
+        for part in parts[1:]:
+            total = total * part + part
+        return total.sum(-1)
+
+    x = np.random.default_rng(0).normal(size=(4, 8001))
+    compiled = tg.compile(f, backend="c", threads=threads)
+    for _ in range(2):
+        assert_same_bits([compiled(x)], [f(tg.Tensor(x))])
+    rows = re.findall(r"^        double \w+\[(\d+)\];$", compiled.source, re.MULTILINE)
+    assert 0 < 8 * sum(map(int, rows)) <= 2**18
+
+
 def results(x, y):
     """A result, an argument, a view, a constant, a number, and each of them again."""
     double = x * 2.0

@@ -575,13 +575,15 @@ def _bare(text: str) -> str:
 
 
 def _broken(line: str) -> list[str]:
-    """A long statement, broken at spaces."""
+    """A long statement, broken at spaces, but not within a shape."""
     text = line.lstrip()
     indent = line.removesuffix(text)
-    return textwrap.wrap(
-        text, WIDTH, initial_indent=indent, subsequent_indent=indent + "    ",
+    lines = textwrap.wrap(
+        re.sub(r"\{[^{}]*\}", lambda shape: shape[0].replace(" ", "\0"), text),
+        WIDTH, initial_indent=indent, subsequent_indent=indent + "    ",
         break_long_words=False, break_on_hyphens=False,
     )  # fmt: skip
+    return [line.replace("\0", " ") for line in lines]
 
 
 def _filled_in(template: str, pieces: Mapping[str, str | list[str]]) -> str:

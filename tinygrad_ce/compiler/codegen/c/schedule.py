@@ -30,6 +30,7 @@ from .expressions import (
 WIDE = 256  # columns from which on a row is worth an iteration of its own
 VECTOR = 16  # elements that a processor computes at once
 LARGEST_ROW = 2**16  # bytes of the row of a result that is needed for one row at a time
+ROWS_ON_STACK = 2**18  # bytes of such rows in one loop, of which a thread's stack may have few
 BLOCK = 2**12  # elements of a block of rows, where they are narrower
 PARALLEL = 2**15  # elements from which on a loop is shared among threads
 ALIGNED = 64
@@ -454,6 +455,7 @@ def _allocate(schedule: Schedule, chains: Any, readers: Any, stage_of: Any, memo
     ends: dict[int, list[tuple[int, int]]] = {}
     begun: set[int] = set()
     for i, stage in enumerate(schedule.stages):
+        on_stack = 0
         for op in stage.ops:
             chain = chains.get(op)
             if chain is None or id(chain) in begun:
@@ -465,8 +467,11 @@ def _allocate(schedule: Schedule, chains: Any, readers: Any, stage_of: Any, memo
             if chain[-1] in schedule.objects:
                 memory.rows -= {*chain}
                 continue
-            if all(x in memory.rows for x in chain):
-                continue
+            if isinstance(stage, Loop) and all(x in memory.rows for x in chain):
+                row = op.size // stage.rows * op.dtype.itemsize
+                if on_stack + row <= ROWS_ON_STACK:
+                    on_stack += row
+                    continue
             memory.rows -= {*chain}
             nbytes = -(-op.size * op.dtype.itemsize // ALIGNED) * ALIGNED
             waiting = free.setdefault(nbytes, [])
