@@ -230,7 +230,11 @@ def check_dtype(dtype: Any) -> DType:
         if found.kind not in "biuf" or (hasattr(dtype, "dtype") and not isinstance(dtype, type)):
             raise TypeError
     except Exception:
-        raise TypeError(f"a Tensor holds real numbers, got {shown(dtype)} as its dtype") from None
+        shape = "; the lengths of a shape are in one tuple, as in zeros((3, 4))"
+        raise TypeError(
+            f"a Tensor holds real numbers, got {shown(dtype)} as its dtype"
+            + shape * isinstance(dtype, int)
+        ) from None
     return found
 
 

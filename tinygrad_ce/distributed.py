@@ -142,7 +142,7 @@ def _load_mpi() -> Any:
     except RuntimeError as error:
         raise ImportError(
             "mpi4py finds no MPI library: install Open MPI or MPICH, or pip install mpich; "
-            f"{str(error).splitlines()[0]}"
+            f"{'; '.join(str(error).splitlines())}"
         ) from error
     return MPI
 

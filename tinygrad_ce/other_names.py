@@ -275,7 +275,7 @@ TENSOR = {
     "x.new_tensor([1.0, 2.0])": "tg.Tensor([1.0, 2.0], dtype=x.dtype)",
 }  # fmt: skip
 
-_IN_MEMORY = "arrays are NumPy's, in the memory of the CPU"
+_IN_MEMORY = "leave it out, arrays are NumPy's, in the memory of the CPU"
 _NEVER = "it changes an array in place, and arrays in a graph never change"
 _IN_PLACE = (
     f"{_NEVER}: assign what is computed, as in p.data = 0.5 * p.data or, under tg.no_grad(), "
@@ -287,6 +287,8 @@ TENSOR_REMEDIES = {
     "requires_grad_": "assign t.requires_grad = True",
     "detach_": "use t = t.detach()",
     "grad_fn": "a node has primitive, inputs and scope",
+    "values": "leave it out: a maximum, minimum or median is of the values alone",
+    "indices": "use argmax, argmin or argsort",
     "retains_grad": "call retain_grad() where the gradient is wanted",
     "register_hook": "call retain_grad(), and read .grad after backward()",
     "register_post_accumulate_grad_hook": "read .grad after backward()",
@@ -409,10 +411,10 @@ TENSOR_OUT_OF_SCOPE = {
         "is_distributed is_inference grad_dtype unsafe_chunk unsafe_split unsafe_split_with_sizes"
     ),
     "sparse and nested tensors": (
-        "ccol_indices coalesce col_indices crow_indices dense_dim indices is_coalesced is_nested "
+        "ccol_indices coalesce col_indices crow_indices dense_dim is_coalesced is_nested "
         "is_sparse is_sparse_csr row_indices slice_inverse smm sparse_dim sparse_mask sspaddmm "
         "to_padded_tensor to_sparse to_sparse_bsc to_sparse_bsr to_sparse_coo to_sparse_csc "
-        "to_sparse_csr values nonzero_static"
+        "to_sparse_csr nonzero_static"
     ),
     "quantized tensors": (
         "dequantize int_repr is_quantized q_per_channel_axis q_per_channel_scales "
@@ -475,6 +477,19 @@ TORCH = {
     "torch.scalar_tensor(2.0)": "tg.Tensor(2.0)",
     "torch.from_numpy(n)": "tg.Tensor(n)",
     "torch.asarray(n)": "tg.Tensor(n)",
+    "torch.abs(x)": "np.abs(x)",
+    "torch.erf(x)": "x.erf()",
+    "torch.relu(x)": "F.relu(x)",
+    "torch.sigmoid(x)": "F.sigmoid(x)",
+    "torch.argmax(x, 1)": "x.argmax(1)",
+    "torch.argmin(x, 1)": "x.argmin(1)",
+    "torch.reshape(x, (2, 6))": "x.reshape(2, 6)",
+    "torch.squeeze(x[:, :1])": "x[:, :1].squeeze()",
+    "torch.swapaxes(x, 0, 1)": "x.swapaxes(0, 1)",
+    "torch.broadcast_to(r, (3, 4))": "r.broadcast_to(3, 4)",
+    "torch.detach(x)": "x.detach()",
+    "torch.real(x)": "x.real",
+    "torch.conj(x)": "x.conj()",
     "torch.cat([x, t], 1)": "np.concatenate([x, t], 1)",
     "torch.concat([x, t], 1)": "np.concatenate([x, t], 1)",
     "torch.row_stack([x, t])": "np.vstack([x, t])",
@@ -565,7 +580,6 @@ TRAINING = {
 
 # ── Keywords ──────────────────────────────────────────────────────────────────────────────────────
 
-_CPU = f"leave it out, {_IN_MEMORY}"
 _ONE = "leave it out, there is one implementation"
 
 # What to write in place of a keyword, where a function has none of this name.
@@ -588,7 +602,9 @@ KEYWORDS = {
     **dict.fromkeys(["size_average", "reduce"], 'write reduction="mean", "sum" or "none"'),
     "inplace": "leave it out, since arrays in a graph never change",
     "out": "leave it out, since arrays in a graph never change, and use the result",
-    **dict.fromkeys(["device", "pin_memory", "non_blocking", "memory_format", "layout"], _CPU),
+    **dict.fromkeys(
+        ["device", "pin_memory", "non_blocking", "memory_format", "layout"], _IN_MEMORY
+    ),
     **dict.fromkeys(["foreach", "fused", "capturable", "differentiable"], _ONE),
     "maximize": "minimize the negative",
     "set_to_none": "leave it out, cleared gradients are None",
@@ -641,11 +657,15 @@ def check_keywords(cls: type, given: Iterable[str]) -> None:
             raise keyword_error(cls.__name__, left)
 
 
-def show_constructor(cls: Any) -> None:
-    """Let the signature of a class be that of its __init__, not that of __new__."""
-    init = cls.__init__
-    own = [] if init is object.__init__ else [*inspect.signature(init).parameters.values()][1:]
-    cls.__signature__ = inspect.Signature(own)
+class ConstructorSignature:
+    """The signature of a class: that of its __init__, not that of the __new__ that checks it."""
+
+    def __get__(self, instance: object, cls: Any) -> inspect.Signature:
+        if instance is not None:
+            raise AttributeError("__signature__")  # so that __call__ is asked
+        init = cls.__init__
+        own = [] if init is object.__init__ else [*inspect.signature(init).parameters.values()][1:]
+        return inspect.Signature(own)
 
 
 # ── Names ─────────────────────────────────────────────────────────────────────────────────────────
@@ -783,11 +803,11 @@ def _remedy_of(place: str, name: str) -> str | None:
     if place == "functional":
         said = functions
     elif place == "nn":
+        said = remedies_of(LAYERS) | LAYER_REMEDIES
         of_lines = {key.replace("_", ""): remedy for key, remedy in functions.items()}
         line = of_lines.get(name.lower())
-        if line:
+        if line and name not in said:
             return f"write a Module whose forward() has the line: {line}"
-        said = remedies_of(LAYERS) | LAYER_REMEDIES
     elif place == "nn.init":
         said = remedies_of({key.removeprefix("nn."): x for key, x in INITIALIZATIONS.items()})
     elif place == "optim.lr_scheduler" and name[:1].isupper():

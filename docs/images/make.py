@@ -14,7 +14,9 @@ import numpy as np
 import tinygrad_ce as tg
 from tinygrad_ce import functional as F
 from tinygrad_ce import nn
+from tinygrad_ce.cli.experiment import loss_of_row, prepare, run_experiment
 from tinygrad_ce.draw import remember_lines
+from tinygrad_ce.draw.source_lines import remember_variables
 
 HERE = Path(__file__).parent
 
@@ -31,11 +33,20 @@ def by_hand() -> tg.Tensor:
     return loss
 
 
+def one_flower() -> tg.Tensor:
+    """The loss of a trained network on the flower that is hardest for it, as the demo shows it."""
+    results = run_experiment(prepare("iris"))
+    with remember_variables():
+        loss, _ = loss_of_row(results.experiment, results.hardest_row)
+    return loss
+
+
 def network() -> tg.Tensor:
     """The loss of a small network on five rows."""
     model = nn.MLP([4, 16, 3], rng=0)
     X = tg.Tensor(np.random.default_rng(0).normal(size=(5, 4)), dtype=np.float32, name="X")
-    loss = F.cross_entropy(model(X), [0, 1, 2, 1, 0])
+    with remember_lines():
+        loss = F.cross_entropy(model(X), [0, 1, 2, 1, 0])
     loss.name = "loss"
     return loss
 
@@ -74,17 +85,17 @@ def screenshots() -> None:
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
         chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        for name, loss, step, scheme, width, height in (
-            ("backprop", by_hand(), 12, "light", 1280, 720),
-            ("backprop_dark", network(), 20, "dark", 1440, 900),
+        for name, loss, place, scheme in (
+            ("backprop", one_flower(), "why", "light"),
+            ("backprop_dark", network(), "step=20", "dark"),
         ):
             page = tg.draw(loss).save(Path(folder) / f"{name}.html")
             tab = browser.new_page(
-                viewport={"width": width, "height": height},
+                viewport={"width": 1440, "height": 900},
                 color_scheme=scheme,
                 reduced_motion="reduce",
             )
-            tab.goto(f"{page.as_uri()}#step={step}")
+            tab.goto(f"{page.as_uri()}#{place}")
             tab.screenshot(path=HERE / f"{name}.png")
             print(HERE / f"{name}.png")
         browser.close()

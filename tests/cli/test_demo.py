@@ -110,6 +110,14 @@ def test_demo_on_digits(here, capsys):
     assert "64 inputs, 8 tanh, 10 outputs" in capsys.readouterr().out
 
 
+@pytest.mark.slow
+def test_demo_ends_with_a_link_to_the_page_that_steps_through_backprop(demo_run):
+    done, folder = demo_run
+    link = done.stdout.splitlines()[-1].split()[-1]
+    page = folder / "tinygrad_ce_demo" / "backprop.html"
+    assert link == f"{page.resolve().as_uri()}#why"
+
+
 def test_demo_opens_its_page_where_it_is_asked_to(here, capsys, monkeypatch):
     opened = []
     monkeypatch.setattr(webbrowser, "open", opened.append)

@@ -5,6 +5,7 @@ import inspect
 import re
 import types
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -211,6 +212,15 @@ def test_every_name_of_a_tensor_is_there_or_says_what_to_use():
 
 
 @pytest.mark.torch
+def test_every_function_of_torch_that_a_tensor_has_as_a_method_is_there_or_says_what_to_use():
+    for name in dir(torch):
+        of_both = name[0] != "_" and hasattr(torch.Tensor, name)
+        if of_both and not hasattr(tg, name) and name not in ("dtype", "imag"):
+            with pytest.raises(AttributeError, match=f"no attribute '{name}': .{{8}}"):
+                getattr(tg, name)
+
+
+@pytest.mark.torch
 def test_nothing_is_said_of_names_that_nobody_has():
     theirs = {*dir(torch.Tensor), *dir(np.ndarray)}
     assert sorted(table.OF_TENSORS.keys() - theirs) == []
@@ -253,6 +263,26 @@ def test_the_error_of_a_name_has_the_line_of_the_page(theirs, ours):
 def test_other_places_answer_too(use, says):
     with pytest.raises(AttributeError, match=says):
         use()
+
+
+@pytest.mark.parametrize(
+    ("module", "theirs", "ours"),
+    [
+        (module, theirs.removeprefix("nn.") if module is nn.init else theirs, ours)
+        for module, rows in (
+            (tg, table.TORCH),
+            (F, table.FUNCTIONAL),
+            (nn, table.LAYERS),
+            (nn.init, table.INITIALIZATIONS),
+        )
+        for theirs, ours in rows.items()
+    ],
+)
+def test_the_error_of_a_function_or_class_has_the_line_of_the_page(module, theirs, ours):
+    name = re.search(r"\.([a-zA-Z]\w*)", theirs)[1]
+    with pytest.raises(AttributeError) as raised:
+        getattr(module, name)
+    assert f"use {ours}" in str(raised.value)
 
 
 def test_size_is_a_number_that_says_what_to_write_where_it_is_called():
@@ -353,3 +383,19 @@ def test_a_module_that_takes_any_keyword_may_take_these():
             self.options = options
 
     assert Own(dim=1, device="cpu").options == {"device": "cpu"}
+
+
+def test_signatures_are_those_of_constructors_that_may_be_made_later():
+    @dataclass(eq=False)
+    class Own(nn.Module):
+        dim: int
+        device: str = "cpu"
+
+    assert list(inspect.signature(Own).parameters) == ["dim", "device"]
+    assert Own(dim=1, device="none").dim == 1
+    with pytest.raises(TypeError, match=r"Own\(\) got keepdim="):
+        Own(dim=1, keepdim=True)
+    of_classes = [nn.Module, nn.Tanh, nn.Linear, optim.SGD, optim.lr_scheduler.StepLR]
+    first = [[*inspect.signature(c).parameters][:1] for c in of_classes]
+    assert first == [[], [], ["n_in"], ["params"], ["optimizer"]]
+    assert [*inspect.signature(nn.Tanh()).parameters] == ["args", "kwargs"]  # of its call

@@ -102,6 +102,8 @@ def global_names(code):
 @pytest.mark.slow
 @each_notebook
 def test_it_runs_from_top_to_bottom_and_is_rendered(path):
+    import matplotlib.font_manager  # noqa: F401  # it says on stderr when it makes its cache
+
     executed = execute(json.loads(path.read_bytes()))
     printed = printed_by(executed)
     for cell in executed.cells:

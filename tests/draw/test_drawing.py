@@ -44,8 +44,8 @@ def test_the_graph_is_drawn_as_backward_found_it_after_a_step_of_the_optimizer()
     w.data -= w.grad
     assert draw(square).dot == before
     text = draw(loss).text()
-    assert "(parameter)  2  1 2" in text
-    assert "(parameter)  2  2 3" in text
+    assert "(parameter)  (2,)  1 2" in text
+    assert "(parameter)  (2,)  2 3" in text
 
 
 def test_a_drawn_graph_stays_used_up():

@@ -137,28 +137,29 @@ def test_what_fits_and_what_cannot_be_cut_stays_in_one_row():
 
 
 @pytest.mark.parametrize("window", [(1000, 700), (600, 900), (400, 300)])
-def test_graph_is_as_large_in_a_window_as_rows_can_make_it(window):
+def test_graph_is_in_as_few_rows_as_make_it_easy_to_read_or_as_large_as_can_be(window):
     single, diagram, sizes = placed(network)
 
     def scale(placement):
         return min(window[0] / placement.size[0], window[1] / placement.size[1])
 
-    found = wrap_to_fit(single, diagram, sizes, window, 0.0)
-    assert scale(found) >= 1.2 * scale(single)
-    for width in np.linspace(0.6, 1.6, 8) * window[0]:
-        assert scale(wrap(single, diagram, sizes, width)) <= 1.1 * scale(found)
+    def found(easy, legible=0.0):
+        return wrap_to_fit(single, diagram, sizes, window, easy, legible)
+
+    assert found(scale(single)) is single
+    rows = [found(easy) for easy in np.linspace(scale(single), 2.0, 8)]
+    assert [r.rows for r in rows] == sorted(r.rows for r in rows)
+    largest = scale(rows[-1])
+    assert largest >= 1.5 * scale(single)
+    assert scale(found(0.9 * largest)) >= 0.9 * largest
+    assert scale(found(2.0, largest)) == largest
 
 
 def test_graph_that_would_be_illegible_goes_on_below_the_window():
     single, diagram, sizes = placed(network)
-    found = wrap_to_fit(single, diagram, sizes, (700, 200), 0.9)
+    found = wrap_to_fit(single, diagram, sizes, (700, 200), 0.9, 0.9)
     assert found.size[0] <= 700 / 0.9 + 100
     assert found.size[1] > 200 / 0.9
-
-
-def test_graph_that_fits_at_full_size_is_not_wrapped():
-    single, diagram, sizes = placed(cross_entropy_by_hand)
-    assert wrap_to_fit(single, diagram, sizes, single.size, 0.9) is single
 
 
 points = st.tuples(st.floats(-100, 100), st.floats(-100, 100))

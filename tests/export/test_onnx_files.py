@@ -1,7 +1,9 @@
 """Models and training steps in ONNX Runtime, beside what they are here."""
 
+import importlib.util
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -109,6 +111,18 @@ def test_embeddings_several_inputs_and_several_outputs_agree(dtype):
         found = run(runner, *given)
         for name, expected in model(*given).items():
             assert_within(found[name], expected.data, WITHIN[dtype])
+
+
+def test_the_attention_of_the_examples_is_exported_for_batches_of_any_size():
+    path = Path(__file__).parents[2] / "examples/name_attention.py"
+    spec = importlib.util.spec_from_file_location("name_attention", path)
+    example = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(example)
+    model = example.Writer()
+    tokens, _ = example.encode(["emma", "noah", "mia"])
+    runner = session(dumps(model, tokens[:1]))
+    for n in (1, 2, 3):
+        assert_within(run(runner, tokens[:n])["output"], model(tokens[:n]).data, 1e-6)
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int32, np.uint32])
@@ -378,6 +392,34 @@ def test_steps_with_each_loss_agree_for_batches_of_any_size(name, tmp_path):
         assert_within(found["loss"], step(X, y)["loss"].data, 1e-13)
         for key, parameter in zip(names_of_parameters(state), model.parameters(), strict=True):
             assert_within(found[f"grad_{key}"], parameter.grad, 1e-13)
+        state |= {key: found[f"new_{key}"] for key in state if f"new_{key}" in found}
+
+
+def test_a_step_that_clips_gradients_is_exported_for_batches_of_any_size(tmp_path):
+    vectors = nn.Embedding(7, 4, rng=0, dtype=np.float64)
+    model = nn.Sequential(vectors, nn.LayerNorm(4, dtype=np.float64), nn.Linear(4, 5, rng=1))
+    optimizer = optim.AdamW(model.parameters(), lr=0.01)
+
+    def step(tokens, y):
+        loss = F.cross_entropy(model(tokens), y, ignore_index=-1)
+        optimizer.zero_grad()
+        loss.backward()
+        norm = optim.clip_grad_norm_(model.parameters(), 0.1)
+        optimizer.step()
+        return {"loss": loss, "norm": norm}
+
+    rng = np.random.default_rng(0)
+
+    def batch(n):  # a label for each place of each row
+        return rng.integers(0, 7, (n, 3)), rng.integers(-1, 5, (n, 3))
+
+    state = tg.onnx.export_step(step, tmp_path / "step.onnx", *batch(4))
+    runner = session(tmp_path / "step.onnx")
+    for n in (4, 9, 1):
+        given = batch(n)
+        found = run(runner, *given, **state)
+        for name, expected in step(*given).items():
+            assert_within(found[name], np.asarray(expected.data), 1e-6)
         state |= {key: found[f"new_{key}"] for key in state if f"new_{key}" in found}
 
 

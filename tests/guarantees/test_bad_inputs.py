@@ -1044,7 +1044,8 @@ rows_of("dot vdot inner outer kron", public, a=tensors(V), b=tensors(V))
 row("tensordot", tg.tensordot, a=tensors(M), b=tensors(M.T), axes=some_integers(1))
 row("append", tg.append, arr=on_axis(M), values=tensors(M), axis=chosen_axis)
 row("insert", tg.insert, arr=tensors(M), obj=places(0), values=tensors(1.0), axis=chosen_axis)
-row("repeat", tg.repeat, a=tensors(M), repeats=some_integers(2), axis=chosen_axis)
+times = Kind(array_like, "repeat", "integers")
+row("repeat", tg.repeat, a=tensors(M), repeats=times(2), axis=chosen_axis)
 row("tile", tg.tile, A=tensors(M), reps=some_integers(2))
 row("take", tg.take, a=tensors(M), indices=integers(np.array([0, 1])), axis=chosen_axis,
     mode=a_choice("wrap"))  # fmt: skip
@@ -1086,7 +1087,7 @@ rows_of("zeros_like ones_like", public, a=tensors(M), dtype=dtype_or_none(np.flo
 METHODS = "prod cumprod ptp any all round argsort dot take repeat trace diagonal"
 of_methods = BY_NAME | {
     "axis": axes(-1), "b": tensors(M.T), "decimals": whole(1), "offset": whole(0),
-    "axis1": axis(0), "axis2": axis(1), "repeats": some_integers(2),
+    "axis1": axis(0), "axis2": axis(1), "repeats": times(2),
 }  # fmt: skip
 for name in METHODS.split():
     _, *others = inspect.signature(public(name)).parameters

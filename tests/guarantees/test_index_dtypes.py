@@ -20,6 +20,7 @@ PACKAGE = Path(tg.__file__).parent
 MEANT = {
     "data": "labels and codes are int64 on all platforms, as the documentation says",
     "train/metrics.py": "so are predictions and counts",
+    "play": "labels again, and the bins of histograms",
     "verify/comparison.py": "the bits of float64, to count the numbers between two",
     "export": "ONNX has indices and shapes in int64",
     "compiler/codegen/c": "C reads the int64 that labels are, or leaves it to NumPy",
@@ -29,9 +30,13 @@ MEANT = {
 
 
 def wide_integers(path):
-    """The lines that name an integer dtype of 64 bits."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Attribute) and node.attr in ("int64", "uint64"):
+    """The lines that name an integer dtype of 64 bits, types such as NDArray[np.int64] aside."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    types = {inner for node in ast.walk(tree) if isinstance(node, ast.Subscript)
+             for inner in ast.walk(node.slice)}  # fmt: skip
+    for node in ast.walk(tree):
+        wide = isinstance(node, ast.Attribute) and node.attr in ("int64", "uint64")
+        if wide and node not in types:
             yield node.lineno
 
 

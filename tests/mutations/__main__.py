@@ -25,7 +25,7 @@ from queue import Queue
 ROOT = Path(__file__).parents[2]
 sys.path[0] = str(ROOT / "tests")
 
-from mutations import compiler, engine, functional, nn, verify  # noqa: E402
+from mutations import compiler, distributed, engine, functional, nn, verify  # noqa: E402
 from mutations.mutation import Mutation, StaleError  # noqa: E402
 
 MUTATIONS: list[Mutation] = [
@@ -34,6 +34,7 @@ MUTATIONS: list[Mutation] = [
     *nn.MUTATIONS,
     *verify.MUTATIONS,
     *compiler.MUTATIONS,
+    *distributed.MUTATIONS,
 ]
 TIMEOUT = 240  # seconds, after which a mutation that makes a test run for ever counts as noticed
 

@@ -303,13 +303,13 @@ MUTATIONS = [
     mode(
         "scope.derive",
         "stops the observers",
-        "parent.derive(Scope(self.name, parent.scope))",
+        "_inside(parent, Scope(self.name, parent.scope))",
         "parent.derive(Scope(self.name, parent.scope), observers=())",
     ),
     mode(
         "scope.derive",
         "records",
-        "parent.derive(Scope(self.name, parent.scope))",
+        "_inside(parent, Scope(self.name, parent.scope))",
         "parent.derive(Scope(self.name, parent.scope), grad=True)",
     ),
     mode("scope.derive", "no parent", "Scope(self.name, parent.scope)", "Scope(self.name, None)"),
@@ -326,10 +326,10 @@ MUTATIONS = [
         "parent.derive(recorder=parent.recorder or self.recorder)",
     ),
     mode(
-        "Mode.derive",
+        "_inside",
         "the parent is a change",
-        "(scope or self.scope, self) + self[2:]",
-        "(scope or self.scope, self.parent or self) + self[2:]",
+        "(scope, parent) + parent[2:]",
+        "(scope, parent.parent or parent) + parent[2:]",
     ),
     # ── engine/tensor.py ──────────────────────────────────────────────────────────────────────────
     tensor("_numbers", "the input is not copied", "copy or None", "None"),
@@ -469,7 +469,7 @@ MUTATIONS = [
     protocol("_call", "all by place", "renamed.get(pair[0], pair[0]) == pair[1]", "True"),
     # ── engine/rearranging.py, reductions.py ──────────────────────────────────────────────────────
     rearranging("hstack", "along the first axis", "int(bool(parts) and parts[0].ndim > 1)", "0"),
-    rearranging("roll", "the other way", "-int(by) % n if n else 0", "int(by) % n if n else 0"),
+    rearranging("roll", "the other way", "-by % n if n else 0", "by % n if n else 0"),
     rearranging("tril", "transposed", "_lower(x, k)", "_lower(x, k).T"),
     reduction("_quantile", "only from below", "t >= 0.5", "t >= 2"),
     reduction("median", "the lower one", "middle.mean(-1)", "middle[..., 0]"),
@@ -599,5 +599,10 @@ MUTATIONS = [
     ),
     nan("_NanDetector.backward", "not looked at", "_not_finite(contribution)", "None"),
     # ── draw/source_lines.py ──────────────────────────────────────────────────────────────────────
-    lines("remember_lines.derive", "alone", "(*parent.observers, _Lines())", "(_Lines(),)"),
+    lines(
+        "remember_lines.derive",
+        "alone",
+        "(*parent.observers, _Origins(lines=True))",
+        "(_Origins(lines=True),)",
+    ),
 ]

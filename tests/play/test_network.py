@@ -296,6 +296,24 @@ def test_another_learning_rate_counts_from_the_next_step_on():
     assert again.training.recording[3].loss == made.training.recording[3].loss
 
 
+def test_the_learning_rate_is_not_changed_without_end():
+    made = network(rates=[[i, 0.1] for i in range(MAX_RATES)])
+    ask(made, "step", n=MAX_RATES)
+    while made.running:
+        made.tick()
+    before = made.training.rates
+    with pytest.raises(ValueError, match="start again"):
+        ask(made, "rate", lr=0.2)
+    assert made.training.rates == before
+
+
+def test_the_example_stays_where_the_data_have_it():
+    made = network()
+    ask(made, "example", index=100)
+    assert frame_of(ask(made, "set", seed=3))["example"]["index"] == 100
+    assert frame_of(ask(made, "set", points=20))["example"]["index"] == 0
+
+
 def test_the_curves_come_once_and_whole_after_a_new_connection():
     made = network()
     ask(made, "step", n=3)

@@ -2,12 +2,17 @@
 
 import re
 from contextlib import contextmanager
+from functools import partial
 from urllib.parse import unquote
 
+import numpy as np
 import pytest
 from draw.interactive.conftest import browser  # noqa: F401  a fixture
 from draw.interactive.pages import Opened
 from play.servers import running
+
+from tinygrad_ce import nn
+from tinygrad_ce.play.session import Session
 
 CSV = "width,height,kind\n" + "".join(f"{i % 7},{i % 5},{'ab'[i % 2]}\n" for i in range(40))
 
@@ -62,7 +67,8 @@ def step_shown(page):
 
 
 def wait_for_step(page, step):
-    page.wait_until(f"document.querySelector('.counter').textContent.match(/\\d+/)[0] == {step}")
+    shown = "document.querySelector('.counter')?.textContent.match(/\\d+/)?.[0]"
+    page.wait_until(f"{shown} == {step}")
 
 
 def wait_until(page, condition):
@@ -281,6 +287,29 @@ def test_an_example_is_chosen_and_its_gradient_stepped_through(open_network):
         page.tab.locator("#stepping").get_by_role("button", name="Close").click()
 
 
+def test_ones_own_model_is_seen_and_found_again(browser):  # noqa: F811
+    rng = np.random.default_rng(0)
+    given = nn.MLP([3, 4, 2], activation="relu", rng=0), rng.normal(size=(30, 3)), np.arange(30) % 2
+    make_session = partial(Session, training=given)
+    with running(make_session) as server, tab_in(browser, server.address) as page:
+        assert page.tab.get_by_label("Data", exact=True).input_value() == "given"
+        assert page.text(".axis.across") == "1st principal component"
+        assert page.tab.get_by_role("button", name="Add a layer").is_hidden()
+        change(page, "Optimizer", "SGD")
+        page.wait_until("location.hash.includes('optimizer=SGD')")
+        button(page, "Step")
+        wait_for_step(page, 1)
+        page.wait_until("location.hash.includes('steps=1')")
+        (session,) = server.sessions.values()
+        first = session.parts["network"].training.recording[1]
+        page.tab.reload()
+        wait_for_step(page, 1)
+        wait_until(page, lambda: session not in server.sessions.values())
+        (session,) = server.sessions.values()
+        assert session.parts["network"].settings.optimizer == "SGD"
+        assert session.parts["network"].training.recording[1].loss == first.loss
+
+
 def test_the_questions_set_up_what_they_are_about(open_network):
     with open_network() as page:
         button(page, "Weights × 30")
@@ -393,7 +422,7 @@ def test_it_is_printed_without_its_controls(open_network):
     with open_network("&steps=2") as page:
         wait_for_step(page, 2)
         page.tab.emulate_media(media="print")
-        for selector in (".player", ".settings", ".graph-head .buttons"):
-            assert page.tab.locator(selector).is_hidden()
+        for selector in (".player button", ".settings", ".graph-head .buttons"):
+            assert page.tab.locator(selector).first.is_hidden()
         for selector in ("canvas.plot", ".layers", ".graph-view svg"):
             assert page.tab.locator(selector).is_visible()

@@ -91,6 +91,15 @@ def test_logits_are_dragged_on_sliders_on_the_graph_and_on_the_curve(open_page):
         )
 
 
+def test_a_target_is_dragged_on_the_graph_and_becomes_soft(open_page):
+    page = open_page("#part=loss&smoothing=0.3")
+    page.settled()
+    drag(page, '.stage .tensor:has-text("y") .handle >> nth=1', 40)
+    page.settled()
+    assert setting(page).soft[1] > 0.2
+    assert page.tab.get_by_label("soft").is_checked()
+
+
 @pytest.mark.parametrize(
     ("form", "found"), [("naive", "0"), ("shifted", "0"), ("margin", "-8.497e-18")]
 )
@@ -251,7 +260,8 @@ def test_the_questions_are_asked_and_can_be_tried(open_page):
 
 
 @pytest.mark.parametrize(
-    ("width", "scheme"), [(1280, "light"), (1280, "dark"), (900, "light"), (375, "dark")]
+    ("width", "scheme"),
+    [(1280, "light"), (1280, "dark"), (900, "light"), (375, "dark"), (320, "light")],
 )
 def test_fits_the_window_in_light_and_dark(open_page, tmp_path, width, scheme):
     page = open_page(
@@ -330,10 +340,15 @@ def test_any_address_shows_a_page(open_page):
         page.tab.goto("about:blank")
         page.tab.goto(page.server.address + fragment)
         if "expression" in fragment:
-            page.wait("!document.getElementById('expression-error')?.hidden")
+            page.wait("document.getElementById('expression-error')?.hidden === false")
         else:
             page.settled()
         assert page.tab.is_visible("#loss .controls"), fragment
+    for fragment in ADDRESSES:
+        page.tab.evaluate("(hash) => { location.hash = hash; }", fragment)
+    page.tab.evaluate("location.hash = '#part=loss&logits=1,2'")
+    page.settled()
+    page.wait("document.querySelectorAll('#loss .row:not(.heads)').length === 2")
 
 
 def test_two_tabs_do_not_disturb_one_another(open_page):

@@ -298,6 +298,17 @@ def test_a_lost_connection_is_forgotten_in_the_end(monkeypatch):
         wait_until(lambda: not server.kept and not server.sessions)
 
 
+def test_no_more_lost_sessions_are_kept_than_there_can_be_tabs(monkeypatch):
+    monkeypatch.setattr(module, "MAX_TABS", 2)
+    with running() as server:
+        for tab in "abc":
+            with contextlib.suppress(ConnectionClosed), open_socket(server, tab) as connection:
+                ask(connection, OPEN)
+                connection.socket.shutdown(socket.SHUT_RDWR)
+            wait_until(lambda tab=tab: tab in server.kept)
+        assert [*server.kept] == ["b", "c"]
+
+
 def test_one_tab_cannot_be_connected_twice(server):
     with open_socket(server, "a") as first:
         ask(first, OPEN)

@@ -39,6 +39,12 @@ def test_what_is_no_message_is_answered_by_an_error(message):
     assert error_of(Session(), message)
 
 
+def test_a_wrong_message_to_a_part_is_answered_to_that_part():
+    for part, expected in {"loss": "loss", "los": "session", "session": "session"}.items():
+        (reply,) = Session().handle({"part": part, "do": "explode"})
+        assert (reply["part"], reply["kind"]) == (expected, "error")
+
+
 VALUES = [
     *(None, True, False, 0, -1, 10**400, -(10**400), 1e308, -0.0, 0.5, "", "naive", "x" * 10_000),
     *([], {}, [[]], [1.0] * 3, [1.0] * 10_000, [None], ["1"], {"a": 1}, [[1.0, 2.0]], "\ud800"),

@@ -122,22 +122,21 @@ def wrap(placed: Placement, diagram: Diagram, sizes: dict[str, Size], width: flo
 
 
 def wrap_to_fit(
-    placed: Placement, diagram: Diagram, sizes: dict[str, Size], window: Size, smallest: float
-) -> Placement:
-    """Return the placement in as many rows as make it largest in a window, and in no more.
+    placed: Placement, diagram: Diagram, sizes: dict[str, Size], window: Size,
+    easy: float, legible: float,
+) -> Placement:  # fmt: skip
+    """Return the placement in as few rows as make it fit into a window at the factor `easy`.
 
-    Where it would be shown smaller than by the factor `smallest`, in rows as wide as the window is
-    at that factor: then it goes on below the window, but not beside it.
+    Or in as many as make it largest, if that is at the factor `legible` at least. Where it is not,
+    in rows of the window's width at the first factor: it goes on below the window, not beside it.
     """
 
     def scale(candidate: Placement) -> float:
-        return min(window[0] / candidate.size[0], window[1] / candidate.size[1], 1.0)
+        return min(window[0] / candidate.size[0], window[1] / candidate.size[1], easy)
 
     widths = [window[0] * factor for factor in (1.5, 1.35, 1.2, 1.1, 1, 0.9, 0.8, 0.7)]
     best = max([placed, *(wrap(placed, diagram, sizes, w) for w in widths)], key=scale)
-    if scale(best) >= smallest:
-        return best
-    return wrap(placed, diagram, sizes, window[0] / smallest)
+    return best if scale(best) >= legible else wrap(placed, diagram, sizes, window[0] / easy)
 
 
 def _choose_cuts(

@@ -39,10 +39,10 @@ MARGIN = 8.0
 LEGEND_WIDTH = 440.0  # at least; a wider graph has a wider legend
 HEAD = 6.0  # the length of an arrow's head
 
-# Where the page shows the graph on a screen of 1440 × 900, and the smallest factor at which its
-# numbers, of size 10, are legible.
+# Where the page shows the graph on a screen of 1440 × 900, at which factor its numbers, of size 10,
+# are easy to read, and at which one they still are legible.
 STAGE = (1006.0, 736.0)
-LEGIBLE = 0.9
+EASY, LEGIBLE = 0.9, 0.75
 
 
 def svg_of(
@@ -164,7 +164,9 @@ class _Layout:
     def wrap_to_fit(self) -> None:
         """Go on in as many rows as make it largest on the page's stage."""
         window = STAGE[0] - 2 * MARGIN, STAGE[1] - 2 * MARGIN
-        self.placement = wrap_to_fit(self.placement, self.diagram, self._sizes(), window, LEGIBLE)
+        self.placement = wrap_to_fit(
+            self.placement, self.diagram, self._sizes(), window, EASY, LEGIBLE
+        )
 
     def parts(self) -> Iterator[str]:
         """Yield everything, the outermost first."""
@@ -219,8 +221,7 @@ class _Layout:
             kind = "edge" if edge.differentiable else "edge constant"
             label = ""
             if edge.argument:
-                x, y = _beside_the_head(route, self.placement.centers[edge.target])
-                label = _text(edge.argument, x, y)
+                label = _text(edge.argument, *_beside_the_head(route))
             arrow = _arrow(route)
             if self.interactive:
                 arrow = f'<g class="forth">{arrow}</g>'
@@ -341,13 +342,13 @@ def _at(point: Point) -> str:
     return f"{point[0]:.1f} {point[1]:.1f}"
 
 
-def _beside_the_head(route: Route, target: Point) -> Point:
-    """Where the letter of an argument is: on the outer side of the arrow, before its head."""
-    (x, y), (bx, by) = route.tip, route.curves[-1][-1]
+def _beside_the_head(route: Route) -> Point:
+    """Where the letter of an argument is: before the head, on the side where the arrow is from."""
+    (x, y), (bx, by), (from_x, from_y) = route.tip, route.curves[-1][-1], route.curves[-1][-4]
     length = math.hypot(bx - x, by - y) or 1.0
     ux, uy = (bx - x) / length, (by - y) / length  # from the tip back
-    outward = ux * (y - target[1]) - uy * (x - target[0])
-    side = 1 if outward > 0 or (outward == 0 and ux < 0) else -1
+    level = abs(ux) > abs(uy)
+    side = 1 if ((from_y < y) == (ux < 0) if level else (from_x < x) == (uy > 0)) else -1
     return x + 11 * ux - 6 * side * uy, y + 11 * uy + 6 * side * ux + 3
 
 

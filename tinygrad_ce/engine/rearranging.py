@@ -415,7 +415,9 @@ def repeat(a: TensorLike, repeats: Value, axis: int | None = None) -> Tensor:
     x = as_tensor(a)
     if axis is None or not x.ndim:
         x, axis = x.flatten(), 0
-    times = as_integers("repeats", repeats)
+    times = as_numbers(repeats, "repeats")
+    if times.dtype.kind not in "biu":
+        raise TypeError(f"repeats are integers, got {times.dtype}")
     along = from_the_end(axis, x.ndim)
     try:
         places = np.repeat(np.arange(x.shape[along]), times)

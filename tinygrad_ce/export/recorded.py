@@ -130,7 +130,7 @@ def record_for_any_batch(
     first, *others = (_record(step, name, batch) for batch in batches)
     check_same(name, first.program, again.program)
     if others:
-        _compare(name, first.program, [other.program for other in others])
+        _compare(name, first, [other.program for other in others])
     return first
 
 
@@ -190,13 +190,21 @@ class _DifferError(Exception):
     """Numbers that are no function of the size of the batch that is known here."""
 
 
-def _compare(name: str, first: Program, others: list[Program]) -> None:
-    """Put a Length into the first program wherever its numbers differ from those of others."""
+def _compare(name: str, recorded: Recorded, others: list[Program]) -> None:
+    """Put a Length into the program wherever its numbers differ from those of others."""
+    first, needed = recorded.program, recorded.needed
     numbers = [{op: i for i, op in enumerate(program.ops)} for program in (first, *others)]
-    if any(len(program.ops) != len(first.ops) for program in others):
+    wanted = [
+        [number[op] for op in program.wanted]
+        for program, number in zip((first, *others), numbers, strict=True)
+    ]
+    alike = all(len(program.ops) == len(first.ops) for program in others)
+    if not alike or any(places != wanted[0] for places in wanted):
         raise _refusal(name, "computes other things for batches of other sizes")
     for ops in zip(first.ops, *(program.ops for program in others), strict=True):
         op = ops[0]
+        if op not in needed and op not in first.arguments:  # a copy, say, of what is used itself
+            continue
         sources = [[n[x] for x in o.inputs] for o, n in zip(ops, numbers, strict=True)]
         alike = all(o.primitive is op.primitive and o.kind == op.kind for o in ops)
         if not alike or any(s != sources[0] for s in sources):

@@ -16,7 +16,7 @@ from ..engine.commit import clear_gradients
 from ..engine.context import active_recorder, scope
 from ..engine.names import printable
 from ..engine.tensor import Tensor, set_values
-from ..other_names import NotOfModules, check_keywords, keyword_error, show_constructor
+from ..other_names import ConstructorSignature, NotOfModules, check_keywords, keyword_error
 
 # In quotes, since looking it up would load numpy.random at import.
 Rng: TypeAlias = "np.random.Generator | int | None"
@@ -43,6 +43,7 @@ class Module(NotOfModules):
     {'factor': Tensor(2., name='factor', requires_grad=True)}
     """
 
+    __signature__ = ConstructorSignature()
     _training: bool = True
     _scope: ClassVar[scope] = scope("Module")
 
@@ -54,7 +55,6 @@ class Module(NotOfModules):
         return super().__new__(cls)
 
     def __init_subclass__(cls) -> None:
-        show_constructor(cls)
         cls._scope = scope(cls.__name__)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -208,7 +208,6 @@ class Module(NotOfModules):
         return f"{printable(type(self).__name__)}({', '.join(parts)})"
 
 
-show_constructor(Module)
 Part: TypeAlias = Tensor | Module
 
 

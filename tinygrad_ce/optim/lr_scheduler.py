@@ -15,7 +15,7 @@ import numpy as np
 from ..arguments import check_choice, check_integer, check_kind, check_real
 from ..engine.context import active_recorder
 from ..engine.tensor import as_tensor
-from ..other_names import NotOfSchedules, check_keywords, name_error, show_constructor
+from ..other_names import ConstructorSignature, NotOfSchedules, check_keywords, name_error
 from .optimizer import Optimizer
 from .state import Stateful
 
@@ -58,11 +58,9 @@ class LRScheduler(Stateful, NotOfSchedules):
         An optimizer that is none.
     """
 
+    __signature__ = ConstructorSignature()
     settings = ("initial_lrs",)
     scalar_state: ClassVar[tuple[str, ...]] = ("count",)
-
-    def __init_subclass__(cls) -> None:
-        show_constructor(cls)
 
     def __new__(cls, *args: Any, **options: Any) -> Self:
         """Make one, once its keywords are known."""
@@ -94,9 +92,6 @@ class LRScheduler(Stateful, NotOfSchedules):
     def __repr__(self) -> str:
         rates = ", ".join(f"{group.lr:.6g}" for group in self.optimizer.param_groups)
         return f"{type(self).__name__}(after {self.count} steps: lr={rates})"
-
-
-show_constructor(LRScheduler)
 
 
 class StepLR(LRScheduler):

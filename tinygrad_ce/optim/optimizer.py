@@ -13,7 +13,7 @@ from ..arguments import check_iterable, check_kind, shown
 from ..engine.commit import clear_gradients, commit
 from ..engine.context import active_recorder
 from ..engine.tensor import Tensor
-from ..other_names import NotOfOptimizers, check_keywords, keyword_error, show_constructor
+from ..other_names import ConstructorSignature, NotOfOptimizers, check_keywords, keyword_error
 from .state import Stateful, at_least
 
 _VALUE = repeat("_value")
@@ -54,12 +54,10 @@ class Optimizer(Stateful, NotOfOptimizers):
 
     __slots__ = ("_uncleared_steps",)
 
+    __signature__ = ConstructorSignature()
     settings: ClassVar[tuple[str, ...]] = ("lr", "weight_decay")
     scalar_state: ClassVar[tuple[str, ...]] = ("lr",)
     _checks = at_least(0, "lr", "weight_decay")
-
-    def __init_subclass__(cls) -> None:
-        show_constructor(cls)
 
     def __new__(cls, params: Any = (), *args: Any, **options: Any) -> Any:
         """Return one optimizer; or, of a list of dicts, one for each, as `ParameterGroups`."""

@@ -128,6 +128,8 @@ class ExampleGraph:
             arrived[c.source] += 1
             assert c.node.primitive is not None
             call = c.node.primitive, c.place, c.node.params, len(c.node.inputs or ())
+            rule = formulas.rule_formula(*call)
+            assert rule is not None
             letters = formulas.letters(c.node.primitive, call[-1]).inputs
             inputs = (names[source] for source in c.node.inputs or ())
             steps.append(
@@ -139,7 +141,7 @@ class ExampleGraph:
                     "primitive": c.node.primitive.name,
                     "name": names[c.source],
                     "from_name": names[c.node],
-                    "rule": formulas.write(formulas.rule_formula(*call)),
+                    "rule": formulas.write(rule),
                     "letters": dict(zip(letters, inputs, strict=False)),
                     "added": _in_short(c.added),
                     "number": arrived[c.source],

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 from ..arguments import check_flag, check_integer, shown
-from ..nn import Module
 from .session import Session
 
 
@@ -66,6 +65,8 @@ def session_maker(what: tuple[Any, ...]) -> Callable[[], Session]:
     expected = "play() takes a function and its tensors, or a model with X and y, or nothing; got"
     if not what:
         return Session
+    from ..nn import Module
+
     first, *rest = what
     if isinstance(first, Module):
         if len(rest) != 2:

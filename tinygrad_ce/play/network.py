@@ -112,7 +112,10 @@ class Network:
         self, steps: int = 0, play: bool = False, request: int = 0, **changes: Any
     ) -> list[Message]:
         """Begin another training; `request` is sent back, for the page to know which it is."""
+        example = self.frames.example
         self._begin(self.settings.with_changes(changes))
+        if example < len(self.training.problem.X):
+            self.frames.example = example
         self._until, self._playing = steps, play
         started, *more = self._everything()
         return [started | {"request": request}, *more]

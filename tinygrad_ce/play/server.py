@@ -176,6 +176,8 @@ class Server:
             pass
         except ConnectionClosedError as error:
             if error.rcvd is None and error.sent is None:  # neither side has ended it
+                if len(self.kept) >= MAX_TABS:
+                    del self.kept[next(iter(self.kept))]
                 self.kept[tab] = session
                 loop = asyncio.get_running_loop()
                 loop.call_later(SECONDS_KEPT, self.kept.pop, tab, None)

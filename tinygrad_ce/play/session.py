@@ -76,7 +76,9 @@ class Session:
         try:
             checked = validate(message, self._schemas)
         except REFUSALS as error:
-            return [{"part": "session", "kind": "error", "message": str(error)}]
+            given = message.get("part") if isinstance(message, dict) else None
+            part = given if isinstance(given, str) and given in self.parts else "session"
+            return [{"part": part, "kind": "error", "message": str(error)}]
         name = checked["part"]
         if name != "session":
             return self._answer(name, lambda: self.parts[name].handle(checked))

@@ -16,7 +16,7 @@ from .. import functional as F
 from .. import nn, optim
 from ..engine.context import no_grad
 from ..engine.tensor import Tensor, as_tensor
-from .network_settings import OPTIMIZERS, Rates, Settings
+from .network_settings import MAX_RATES, OPTIMIZERS, Rates, Settings
 from .problem import Problem
 from .recording import Recording, Snapshot
 from .statistics import update_ratio
@@ -113,6 +113,8 @@ class Training:
         """Let the next steps have another learning rate, and return the list of rates."""
         step = self.recording.last
         kept = tuple((at, r) for at, r in self.rates if at < step)
+        if len(kept) >= MAX_RATES:
+            raise ValueError(f"the learning rate was changed {MAX_RATES} times: start again")
         self.rates = (*kept, (step, rate))
         return self.rates
 

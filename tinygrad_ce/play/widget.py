@@ -109,7 +109,7 @@ class Views:
     def _start(self, view: str) -> None:
         if view not in self._ticking and self.sessions[view].running:
             self._ticking.add(view)
-            asyncio.get_event_loop().call_later(SECONDS_PER_FRAME, self._tick, view)
+            asyncio.get_running_loop().call_later(SECONDS_PER_FRAME, self._tick, view)
 
     def _tick(self, view: str) -> None:
         self._ticking.discard(view)

@@ -55,6 +55,9 @@ def run(arguments: argparse.Namespace) -> int:
     for name, what in FILES.items():
         if contents[name] is not None:
             print(f"{what:<23} {paths[name]}")
+    if contents["backprop.html"] is not None:
+        address = paths["backprop.html"].resolve().as_uri()
+        print(f"\nWhy is the gradient p − y? {address}#why")
     if arguments.open:
         webbrowser.open(paths["index.html"].resolve().as_uri())
     return 0 if all(c.comparison.close for checks in all_checks.values() for c in checks) else 1

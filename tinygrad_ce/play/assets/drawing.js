@@ -4,7 +4,7 @@ export const CLASS_COLORS = [
   "#0072b2", "#d55e00", "#009e73", "#b4589a", "#b58900", "#4b9fd5", "#7a5195", "#8c564b", "#6b7280", "#2e4057",
 ];
 
-const dark = matchMedia("(prefers-color-scheme: dark)");
+const dark = matchMedia("screen and (prefers-color-scheme: dark)"); // paper is light
 const SCALES = {
   light: [[0x00, 0x5a, 0x9c], [0xf7, 0xf7, 0xf7], [0xc8, 0x52, 0x00]],
   dark: [[0x62, 0xb5, 0xee], [0x2b, 0x31, 0x38], [0xff, 0x9a, 0x4d]],
@@ -178,7 +178,8 @@ function stroke(context, points) {
 function ticksOf(low, high, scale) {
   if (scale === "log") {
     const found = [];
-    for (let e = Math.floor(low); e <= Math.ceil(high); e++)
+    const decades = Math.ceil((high - low) / 5); // from one tick to the next
+    for (let e = Math.floor(low / decades) * decades; e <= Math.ceil(high); e += decades)
       for (const m of high - low > 1.5 ? [1] : [1, 2, 5]) found.push(m * 10 ** e);
     return found.filter((v) => Math.log10(v) >= low && Math.log10(v) <= high);
   }

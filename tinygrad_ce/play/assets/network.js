@@ -67,7 +67,7 @@ export function create(root, play) {
   const scrub = el("input", { type: "range", min: 0, max: 0, value: 0, "aria-label": "Step that is shown", oninput: () => scrubTo(Number(scrub.value)) });
   const counter = el("output", { class: "counter" });
   const pace = el("select", { "aria-label": "Steps of training for each picture", onchange: () => playing && send("play", { pace: Number(pace.value) }) },
-    PACES.map((n) => el("option", { value: n }, n === 1 ? "1 step a frame" : `${n} steps a frame`)));
+    PACES.map((n) => el("option", { value: n }, n === 1 ? "1 step" : `${n} steps`)));
   const exportButton = button("Export the recording", "One file that replays it, without Python", () => send("export"));
   const status = el("p", { class: "status", role: "status" });
   const pointed = el("p", { class: "note pointed" });
@@ -84,6 +84,7 @@ export function create(root, play) {
     controls.root,
     el("section", { class: "card seen", "aria-label": "Data and what the network says" },
       plot.root,
+      controls.drawing,
       legend,
       el("p", { class: "note" }, key("training", "is-train"), key("test", "is-test"), key("in this batch", "is-batch"),
         "Click on a point to see its graph.")),
@@ -110,7 +111,7 @@ export function create(root, play) {
           button("−", "Zoom out", () => graph.zoom(1 / 1.25), { "aria-label": "Zoom out" }),
           button("+", "Zoom in", () => graph.zoom(1.25), { "aria-label": "Zoom in" }),
           button("Fit", "Fit the graph into the page", graph.fit))),
-      graph.view, contribution,
+      contribution, graph.view,
       el("p", { class: "note" }, "An edge is the thicker, the larger the gradient that comes back along it. “Backward step” shows one contribution after the other; “Step through” has the rule and the numbers of each.")),
     questions.root,
   );
@@ -138,6 +139,7 @@ export function create(root, play) {
   function startPainting() {
     const points = settings.drawn.length ? settings.drawn : known.features === 2 && !known.image ? plot.points() : [[-0.5, 0, 0], [0.5, 0, 1]];
     begin({ data: "drawn", drawn: points, play: playing });
+    plot.root.scrollIntoView({ block: "nearest" });
   }
 
   /** Draw by hand: with the points that were drawn last, or those given. */
@@ -230,7 +232,7 @@ export function create(root, play) {
     },
     paused: () => setPlaying(false),
     backward(reply) {
-      graph.view.scrollIntoView({ block: "nearest" });
+      example.closest(".graph-card").scrollIntoView({ block: "start" });
       graph.show(frame.example);
       graph.back(reply.steps);
     },
@@ -393,6 +395,7 @@ export function create(root, play) {
     },
     receive: (reply) => RECEIVE[reply.kind]?.(reply),
     refused() {
+      setPlaying(false); // as the session has stopped
       if (known) controls.set(settings, known.given, replay);
       return false;
     },

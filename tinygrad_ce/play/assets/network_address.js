@@ -4,6 +4,7 @@ const DEFAULTS = {
   data: "two_moons", points: 200, noise: 0.15, data_seed: 0, hidden: [16, 16], activation: "tanh",
   weight_scale: 1, optimizer: "SGD", batch: 32, seed: 0,
 };
+const OWN = ["optimizer", "batch", "seed"]; // which have other defaults for a model of one's own
 const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 const REACH = 3, CELLS = 128; // drawn points lie on a lattice, 128 to a unit
 const MOST = 20_000; // steps that a link trains again
@@ -11,14 +12,15 @@ const MOST = 20_000; // steps that a link trains again
 /** What is in the address. */
 export function write(settings, { step, example }) {
   const state = {};
+  const own = settings.data === "given";
   for (const [name, usual] of Object.entries(DEFAULTS)) {
     const value = settings[name];
-    if (String(value) !== String(usual)) state[name] = Array.isArray(value) ? value.join("-") || "none" : value;
+    if (String(value) !== String(usual) || (own && OWN.includes(name))) state[name] = Array.isArray(value) ? value.join("-") || "none" : value;
   }
   if (settings.data === "drawn") state.drawn = settings.drawn.map(pointAsText).join("");
   if (settings.data === "csv") delete state.data; // a file is not in the address
   const rates = settings.rates.map(([from, rate]) => (from ? `${from}:${rate}` : rate)).join(",");
-  if (rates !== "0.3") state.lr = rates;
+  if (rates !== "0.3" || own) state.lr = rates;
   if (step) state.steps = Math.min(step, MOST);
   if (example) state.example = example;
   return state;

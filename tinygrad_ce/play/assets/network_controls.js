@@ -155,7 +155,7 @@ export function createControls({ changed, rate, brush, clear, failed }) {
 
   const group = (title, ...content) => el("fieldset", {}, el("legend", {}, title), content);
   const root = el("form", { class: "settings card", onsubmit: (event) => event.preventDefault() },
-    group("Data", data.row, points.row, noise.row, dataSeed.row, draw, drawing, csv),
+    group("Data", data.row, points.row, noise.row, dataSeed.row, draw, csv),
     group("Network", layers, activation.row, scale.row, seed.row),
     group("Optimizer", optimizer.row, lr.row, batch.row),
     el("p", { class: "note" }, "Another learning rate counts from the next step on. All else starts the network again."));
@@ -187,13 +187,13 @@ export function createControls({ changed, rate, brush, clear, failed }) {
   }
 
   return {
-    root,
+    root, drawing,
     set(all, given, replay) {
       settings = all;
       data.input.querySelector('[value="given"]').hidden = !given;
-      for (const control of root.elements) if (control.tagName !== "FIELDSET") control.disabled = replay;
       fill();
-      if (replay) for (const control of root.querySelectorAll("button, input, select")) control.disabled = true;
+      for (const control of [...root.elements, ...drawing.querySelectorAll("button, input")])
+        if (replay && control.tagName !== "FIELDSET") control.disabled = true;
     },
     get brush() { return BRUSHES[brushes.querySelector(":checked").value]; },
   };

@@ -121,7 +121,7 @@ export function create(root, play) {
   }
 
   function softTo(c, share) {
-    const soft = setting.soft.with(c, share);
+    const soft = (setting.soft ?? frame.target).with(c, within(share, 0, 1));
     if (soft.some((value) => value > 0)) set({ soft });
     else showControls();
   }
@@ -171,6 +171,7 @@ export function create(root, play) {
   const stage = el("div", { class: "stage", tabindex: "0", role: "group", "aria-label": "Computation graph" });
   const graph = liveGraph(stage, {
     z: { read: (i) => setting.logits[i], write: (i, z) => setLogit(i, round(z)), range: () => 2 * range() },
+    y: { read: (i) => (setting.soft ?? frame.target)[i], write: (i, share) => softTo(i, round(share)), range: () => 1 },
   });
 
   function showFrame() {
@@ -256,7 +257,7 @@ function read(state) {
   known.label = within(Math.trunc(Number(state.label)) || 0, 0, n - 1);
   known.smoothing = within(Number(state.smoothing) || 0, 0, 1);
   if (soft?.length === n && soft.some((share) => share > 0)) known.soft = soft.map((share) => within(share, 0, 1));
-  if (state.form in FORMS) known.form = state.form;
+  if (Object.hasOwn(FORMS, state.form)) known.form = state.form;
   if (state.dtype === "float32") known.dtype = "float32";
   known.expression = (state.expression ?? "").slice(0, 200);
   return known;

@@ -10,7 +10,8 @@ const MODULES = { computation, loss, network };
 
 const states = readAddress(); // of each part, as last remembered
 const parts = {};
-let active = states.part in MODULES ? states.part : null;
+let available = []; // the parts that the session has
+let active = states.part;
 let started = new Set(); // parts that the session knows
 let resumed = false;
 
@@ -23,7 +24,7 @@ const connection = connect({
   lost: () => {
     for (const name of started) parts[name].lost?.();
     started = new Set();
-    $("connection").textContent = "connection lost, trying again…";
+    $("connection").textContent = "connection lost, trying again… Is tinygrad-ce play still running?";
     document.body.classList.add("is-lost");
   },
 });
@@ -46,8 +47,9 @@ function ready(reply) {
   $("step-through").hidden = Boolean(reply.recording);
   document.body.classList.remove("is-lost");
   resumed = reply.resumed;
-  for (const tab of $("tabs").children) tab.hidden = !reply.parts.includes(tab.dataset.part);
-  show(reply.parts.includes(active) ? active : reply.first);
+  available = reply.parts;
+  for (const tab of $("tabs").children) tab.hidden = !available.includes(tab.dataset.part);
+  show(available.includes(active) ? active : reply.first);
 }
 
 function alert(message) {
@@ -131,7 +133,7 @@ addEventListener("hashchange", (event) => {
   clearTimeout(writing); // what was to be written is older
   writing = null;
   Object.assign(states, readAddress(event.newURL));
-  if (!(states.part in MODULES)) return;
+  if (!available.includes(states.part)) return;
   if (started.has(states.part)) parts[states.part].start(states[states.part], true);
   show(states.part);
 });

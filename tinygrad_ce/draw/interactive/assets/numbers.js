@@ -127,11 +127,15 @@ const inHtml = (formula, look) => el("span", {}, written(formula, look, HTML));
 const plainly = (text) => ({ text });
 const italic = (text) => ({ text, html: () => el("i", {}, text) });
 
+/** A name in a formula: in parentheses if it is an expression such as x @ W. */
+const inFormula = (name) => (name.includes(" ") ? `(${name})` : name);
+
 /** ∂L/∂name, as a fraction. */
 function derivative(name) {
-  const under = () => el("span", {}, "∂", el("i", {}, name));
+  const shown = inFormula(name);
+  const under = () => el("span", {}, "∂", el("i", {}, shown));
   const html = () => el("span", { class: "frac gradient" }, el("span", {}, "∂L"), under());
-  return { text: `∂L/∂${name}`, html };
+  return { text: `∂L/∂${shown}`, html };
 }
 
 /** What variables look like: the index or a constant as it is, of others what `shown` says. */
@@ -149,7 +153,7 @@ const lookOf = (times, vars, shown, index) => ({
 function named(vars, node) {
   const index = node.primitive === "getitem" ? node.params.slice(1, -1) : "";
   const gradient = ({ name, id }) => (isOne(id) ? plainly("1") : derivative(name));
-  const shown = (known, letter) => (letter === "g" ? gradient(known) : italic(known.name));
+  const shown = (known, letter) => (letter === "g" ? gradient(known) : italic(inFormula(known.name)));
   return lookOf(" · ", vars, shown, index);
 }
 

@@ -209,6 +209,7 @@ function climaxRow(row) {
   return { label, columns };
 }
 
+const MOST_CLASSES = 3;
 const SYMBOLS = { sum: "Σ", getitem: "the index", subtract: MINUS, divide: "÷", negative: MINUS };
 const inRow = (names) => names.map((name) => SYMBOLS[name] ?? name).join(", ");
 
@@ -245,8 +246,7 @@ function explainClimax() {
   const { rows, largest, step } = climax;
   const row = rowShown();
   const { label, columns } = climaxRow(row);
-  const shown = columns?.slice(0, 10);
-  if (columns?.length > 10 && label > 9) shown[9] = columns[label];
+  const shown = columns && ofInterest(columns, label);
   const cell = (text, j, tag = "td") => el(tag, { class: j === label ? "label" : null }, text);
   const line = (title, what, more = "") => el("tr", { class: more },
     el("th", { scope: "row" }, title), shown.map((column) => cell(what(column), column.j)));
@@ -257,7 +257,7 @@ function explainClimax() {
     line("softmax p", ({ p }) => p),
     line(`${MINUS} one-hot y`, ({ y }) => (y ? `${MINUS}1` : "0")),
     line(closedForm, ({ closed }) => closed, "total"),
-    line("from backprop", ({ g }) => g))));
+    line("backprop", ({ g }) => g))));
   const several = size(shape) > shape.at(-1);
   const where = state.step === step ? "" : el("a", { href: `#step=${step}` }, `See it at step ${step}`);
   const agree = largest ? `They differ by ${number(largest, 2)} at most: rounding. `
@@ -268,7 +268,18 @@ function explainClimax() {
     el("p", {}, explainPaths(name)),
     table,
     el("p", { class: "note" }, several && `Row ${row + 1} of ${size(shape) / shape.at(-1)}. `,
+      columns?.length > shown?.length && `${shown.length} of ${columns.length} classes. `,
       agree, where));
+}
+
+/** So many classes as fit into the panel: the label, and those of the largest probability. */
+function ofInterest(columns, label) {
+  if (columns.length <= MOST_CLASSES) return columns;
+  const p = elements(climax.softmax);
+  const start = rowShown() * columns.length;
+  const rank = ({ j }) => (j === label ? 2 : p[start + j]);
+  return columns.toSorted((a, b) => rank(b) - rank(a)).slice(0, MOST_CLASSES)
+    .sort((a, b) => a.j - b.j);
 }
 
 /* ── Matrices ───────────────────────────────────────────────────────────────────────────────── */
