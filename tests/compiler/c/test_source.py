@@ -7,6 +7,7 @@ import subprocess
 import sys
 import sysconfig
 import tracemalloc
+import warnings
 from itertools import pairwise
 
 import numpy as np
@@ -51,6 +52,18 @@ def test_source_of_the_mlp_reads_like_a_page_of_c():
     ):
         assert line in lines, f"{line}\n{step.source}"
     assert not re.search(r"\b1 \*|\* 1\b|_\d+_\d+\b|\(-[\d.]+f\)", step.source)
+
+
+def test_only_arrays_and_scalars_of_numpy_need_its_warnings_off():
+    """Entering errstate takes as long as the whole rest of a small step."""
+    step, _ = recorded("Adam")
+    assert "def by_numpy(t, lr):" in step.source
+    assert "errstate" not in step.source
+    halves = tg.compile(lambda x: x * x, backend="c")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.isinf(halves(np.full(3, 6e4, np.float16)).data).all()
+    assert "errstate" in halves.source
 
 
 STEPS = [
