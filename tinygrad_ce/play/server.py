@@ -36,7 +36,8 @@ HOW_TO_GET_A_SERVER = (
 )
 
 MAX_TABS = 16  # that are open at once
-MESSAGES_PER_SECOND, BURST = 200, 400  # of a tab; the page sends far fewer
+# Of a tab. The page sends two for each picture, and a screen can show 240 a second.
+MESSAGES_PER_SECOND, BURST = 1_000, 2_000
 SECONDS_KEPT = 120  # a session whose connection was lost
 SECONDS_PER_FRAME = 1 / 60
 
