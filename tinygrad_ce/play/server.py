@@ -41,13 +41,7 @@ MESSAGES_PER_SECOND, BURST = 1_000, 2_000
 SECONDS_KEPT = 120  # a session whose connection was lost
 SECONDS_PER_FRAME = 1 / 60
 
-TYPES = {
-    ".html": "text/html",
-    ".css": "text/css",
-    ".js": "text/javascript",
-    ".svg": "image/svg+xml",
-    ".txt": "text/plain",
-}
+TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     "connect-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none'; "
