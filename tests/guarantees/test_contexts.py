@@ -20,7 +20,12 @@ import tinygrad_ce as tg
 from tinygrad_ce import functional as F
 from tinygrad_ce import nn, optim
 from tinygrad_ce.compiler import RecordingError
-from tinygrad_ce.draw.source_lines import line_of, remember_lines
+from tinygrad_ce.draw.source_lines import (
+    assigned_names,
+    line_of,
+    remember_lines,
+    remember_variables,
+)
 from tinygrad_ce.engine.context import (
     MODE,
     Mode,
@@ -58,6 +63,11 @@ def x():
     return T([0.5, 1.0], requires_grad=True)
 
 
+def notes_a_variable():
+    doubled = x() * 2
+    return [*assigned_names([doubled]).values()] == ["doubled"]
+
+
 def finds_nan():
     zero = T(0.0)
     with pytest.raises(FloatingPointError, match="out of finite numbers"):
@@ -88,6 +98,7 @@ CONTEXTS = {
     ),
     tg.detect_nan: Context(tg.detect_nan, finds_nan, "observers"),
     remember_lines: Context(remember_lines, lambda: line_of(x() * 2) != "", "observers"),
+    remember_variables: Context(remember_variables, notes_a_variable, "observers"),
     observing: Context(lambda: observing(OBSERVER), is_observed, "observers"),
     recording_with: Context(
         lambda: recording_with(RECORDER), lambda: MODE.get().recorder is RECORDER, "recorder"

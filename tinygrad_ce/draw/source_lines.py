@@ -97,7 +97,7 @@ class _Origins(Observer):
             (inside if is_inside else calls).append(instruction)
             if len(calls) == MAX_CALLS:
                 break
-        line = line_of_user() if self.lines else ""
+        line = line_of_user() if self.lines else line_of(node)
         _ORIGINS[node.index] = _Origin(line, tuple(calls), tuple(inside))
         finalize(node, _ORIGINS.pop, node.index, None).atexit = False
 

@@ -222,12 +222,14 @@ class _Layout:
             label = ""
             if edge.argument:
                 label = _text(edge.argument, *_beside_the_head(route))
-            arrow = _arrow(route)
+            arrow, at = _arrow(route), ""
             if self.interactive:
+                # A point near the source, at which the page writes what comes back.
+                at = f' data-at="{_at(split_at(route.curves[0][:4], 0.5)[1][0])}"'
                 arrow = f'<g class="forth">{arrow}</g>'
                 if edge.differentiable:  # drawn the other way while gradients come back
                     arrow += f'<g class="back" display="none">{_arrow(_turned(route))}</g>'
-            yield f'<g class="{kind}" data-uses="{edge.uses}">{arrow}{label}</g>'
+            yield f'<g class="{kind}" data-uses="{edge.uses}"{at}>{arrow}{label}</g>'
 
     def _box(self, box: TensorBox) -> str:
         x, y = self.placement.centers[box.id]

@@ -68,6 +68,7 @@ def test_two_paths_bring_softmax_and_minus_one_hot(form, shape, dtype):
     np.testing.assert_allclose(
         array_of(data, paths["one_hot"]["array"]), -y / shape[0], **tolerance
     )
+    assert found["is_cross_entropy"]
     assert "sum" in paths["softmax"]["through"]
     assert "sum" not in paths["one_hot"]["through"]
 
@@ -113,6 +114,7 @@ def test_where_more_is_added_to_the_gradient_it_is_said_of_what_is_before_that()
     z = parameter([[2.0, 1.0, 0.1]], "z")
     trace, data = trace_of(F.cross_entropy(z, [0]) + (z * z).sum())
     (found,) = data["logits"]
+    assert not found["is_cross_entropy"]
     shifted = trace.nodes[int(found["node"][1:])]
     assert shifted.primitive.name == "subtract"
     assert shifted.inputs[0] is z

@@ -176,7 +176,16 @@ class Trace:
                 numbers = {name: self.pool.add(array) for name, array in arrays.items()}
                 largest = float(np.max(np.abs(arrays["difference"])))
                 known = {"node": self.id[node], **numbers, "largest": largest, "rows": rows}
+                known["is_cross_entropy"] = self._is_cross_entropy(node, arrays["one_hot"], rows)
                 yield known | self._two_paths(node, arrays["softmax"], arrays["one_hot"], rows)
+
+    def _is_cross_entropy(self, logits: Tensor, one_hot: Array, rows: int) -> bool:
+        """Whether the output is log Σ exp(z) − z at the label, the mean or the sum of all rows."""
+        (output,) = self.walks
+        z, reduction = self.values[logits], "mean" if rows > 1 else "sum"
+        loss = closed_form.cross_entropy(z, one_hot.argmax(-1), reduction)
+        close = 1e3 * float(np.finfo(z.dtype).eps)
+        return bool(np.allclose(output.data, loss, rtol=close, atol=close))
 
     def _two_paths(self, logits: Tensor, p: Array, y: Array, rows: int) -> dict[str, Any]:
         """Along which contributions softmax comes, and along which one − one-hot: why it is p − y.

@@ -181,11 +181,25 @@ function crosses([from, to], obstacle) {
   return false;
 }
 
+const FARTHEST = 600; // that a callout can be from what it is about
+
+const pen = document.createElement("canvas").getContext("2d");
+
+/** How wide lines are: measured without the page, which would have to be laid out for it. */
+function widthOf(lines, isClimax) {
+  return Math.max(...lines.map(([kind, line], i) => {
+    const face = kind === "row" ? "10px 'DejaVu Sans Mono', Menlo, Consolas, monospace"
+      : "10.5px Helvetica, Arial, 'Liberation Sans', sans-serif";
+    pen.font = isClimax && !i ? `bold ${face}` : face;
+    return pen.measureText(line).width;
+  }));
+}
+
 /** The nearest place for a label of some size where neither it nor its line hides anything. */
 function freePlace(anchor, width, height, taken) {
   const [left, top, wide, high] = viewBox();
-  const others = [...obstacles(), ...taken];
-  for (let away = 12; away < 600; away += 10)
+  const others = [...obstacles(), ...taken].filter((other) => touch(other, anchor, FARTHEST + width));
+  for (let away = 12; away < FARTHEST; away += 10)
     for (let turn = 0; turn < 16; turn++) {
       const angle = ((turn + 4) % 16) * (Math.PI / 8); // below comes first
       const place = (at, size, direction, own) => at + size / 2 - own / 2 +
@@ -208,33 +222,27 @@ function freePlace(anchor, width, height, taken) {
 function addCallout(anchor, lines, kind = "") {
   const callouts = drawn.svg.querySelector(".callouts");
   const taken = Array.from(callouts.querySelectorAll("rect"), (rect) => rect.getBBox());
-  const group = svgEl("g", { class: `callout ${kind}` });
-  group.append(...lines.map(([kind, line]) => svgEl("text", { class: kind }, line)));
-  callouts.append(group);
-  const texts = [...group.children];
-  const width = Math.max(...texts.map((text) => text.getComputedTextLength())) + 14;
+  const width = widthOf(lines, kind === "climax") + 14;
   const found = freePlace(anchor, width, 14 * lines.length + 6, taken);
-  if (!found) return group.remove();
+  if (!found) return;
   const { box, way } = found;
-  texts.forEach((text, i) => {
-    text.setAttribute("x", box.x + 7);
-    text.setAttribute("y", box.y + 14 + 14 * i);
-  });
-  group.prepend(
+  const group = svgEl("g", { class: `callout ${kind}` });
+  group.append(
     svgEl("path", { d: `M${way.map(({ x, y }) => `${x} ${y}`).join("L")}` }),
     svgEl("rect", { ...box, rx: 4 }),
+    ...lines.map(([kind, line], i) =>
+      svgEl("text", { class: kind, x: box.x + 7, y: box.y + 14 + 14 * i }, line)),
   );
+  callouts.append(group);
 }
 
 /** What a step adds, at the edge along which it comes. */
 function addStepCallout(edge, step) {
   if (!edge) return;
-  const path = edge.querySelector(".back path") ?? edge.querySelector("path");
-  const length = path.getTotalLength();
   const { formula, plain, total } = say(step);
   const short = (text, end = "") =>
     text.length > 40 ? `${text.slice(0, 38 - end.length)}…${end}` : text;
-  const { x, y } = path.getPointAtLength(Math.max(length / 2, length - 40));
+  const [x, y] = edge.dataset.at.split(" ").map(Number);
   const anchor = { x, y, width: 0, height: 0 };
   addCallout(anchor, [["", short(`+= ${formula}`)], ["", short(plain, ` = ${total}`)]]);
 }

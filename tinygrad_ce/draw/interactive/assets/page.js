@@ -221,13 +221,17 @@ function explainPaths(name) {
   const isLogSumExp = [...through].sort().join() === "exp,log,sum";
   const power = () => ["e", el("sup", {}, "z")];
   const share = ["(1 / Σ ", power(), ") · ", power(), " = "];
+  const loss = linkTo(trace.outputs[0]);
+  const lead = climax.is_cross_entropy
+    ? [loss, rows > 1 ? " = mean of log Σ " : " = log Σ ", power(), ` ${MINUS} z`,
+      el("sub", {}, "label"), ", with z = ", linkTo(climax.node), ": two paths lead back"]
+    : ["Two paths lead from ", loss, " back to ", linkTo(climax.node)];
   return [
-    "Two paths lead from ", linkTo(trace.outputs[0]), " back to ", linkTo(climax.node),
-    ". Through ", inRow(through) || "one",
+    ...lead, ". Through ", inRow(through) || "one",
     " comes ", isLogSumExp && share, el("b", {}, "softmax p"), "; through ",
     inRow(paths.one_hot.through) || "the other",
     ` comes ${MINUS}1 at the label and 0 elsewhere: `, el("b", {}, `${MINUS} one-hot y`),
-    `. Their sum is p ${MINUS} y`, rows > 1 && `, divided by the ${rows} rows of the mean`,
+    `. Their sum is p ${MINUS} y`, rows > 1 && `, divided by ${rows}`,
     ". No rule contains it.",
   ];
 }
@@ -259,7 +263,7 @@ function explainClimax() {
     line(closedForm, ({ closed }) => closed, "total"),
     line("backprop", ({ g }) => g))));
   const several = size(shape) > shape.at(-1);
-  const where = state.step === step ? "" : el("a", { href: `#step=${step}` }, `See it at step ${step}`);
+  const where = state.step === step ? "" : el("a", { href: `#step=${step}` }, `See step ${step}`);
   const agree = largest ? `They differ by ${number(largest, 2)} at most: rounding. `
     : "They agree to the last digit. ";
   const title = state.step ? [] : el("span", { class: "lead" }, "Where it leads: ");
