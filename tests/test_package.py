@@ -100,7 +100,11 @@ def test_command_runs_the_main_function_of_cli():
 
 
 @pytest.mark.parametrize(
-    "path", ["py.typed", "datasets/iris.csv", "datasets/digits.csv.gz", "datasets/SOURCES.md"]
+    "path",
+    [
+        *("py.typed", "datasets/iris.csv", "datasets/digits.csv.gz", "datasets/SOURCES.md"),
+        *("play/assets/index.html", "play/assets/play.js", "play/assets/play.css"),
+    ],
 )
 def test_package_carries_its_files(path):
     assert (files("tinygrad_ce") / path).is_file()

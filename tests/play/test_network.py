@@ -10,7 +10,7 @@ import tinygrad_ce as tg
 from tinygrad_ce import functional as F
 from tinygrad_ce import nn
 from tinygrad_ce.draw.heatmap import cells
-from tinygrad_ce.play.frames import MAX_CELLS, MAX_PROBED
+from tinygrad_ce.play.frames import MAX_CELLS
 from tinygrad_ce.play.messages import write
 from tinygrad_ce.play.network import MAX_AHEAD, Network
 from tinygrad_ce.play.network_settings import (
@@ -148,7 +148,7 @@ def test_what_a_frame_shows_is_what_the_engine_computes(seed):
         expected = np.concatenate([cells(array, MAX_CELLS).ravel() for array in arrays])
         assert same_bits(floats(shown[what]), expected.astype("<f4"))
     # The activations: layer after layer, by hand.
-    X = problem.X[:MAX_PROBED]
+    X = made.frames.probe
     function = {"tanh": np.tanh, "relu": lambda z: z.relu(), "sigmoid": lambda z: z.sigmoid()}
     h, outputs = tg.Tensor(X), []
     for i, layer in enumerate(model.layers[::2]):
@@ -166,7 +166,9 @@ def test_what_a_frame_shows_is_what_the_engine_computes(seed):
     # The regions.
     region = np.frombuffer(base64.b64decode(frame["region"]["classes"]), np.uint8)
     grid = problem.plane.grid(made.frames.grid).astype(problem.X.dtype)
-    assert np.array_equal(region, model(grid).data.argmax(axis=1))
+    whole = F.softmax(model(grid)).data  # which is not computed in blocks, and differs by an ulp
+    certain = np.ptp(np.sort(whole, axis=1)[:, -2:], axis=1) > 1e-5
+    assert np.array_equal(region[certain], whole.argmax(axis=1)[certain])
 
 
 def test_the_example_shows_its_own_gradients():

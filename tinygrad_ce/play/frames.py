@@ -21,7 +21,7 @@ from ..engine.tensor import Tensor, as_tensor
 from .example_graph import ExampleGraph
 from .recording import Snapshot
 from .statistics import ACTIVATIONS, histogram, layer_statistics
-from .training import Training
+from .training import Training, compute_logits, rows_at_once
 
 Array = NDArray[Any]
 
@@ -40,6 +40,15 @@ class Frames:
     ----------
     training
         Whose recording it is; its model is copied, and the copy gets the recorded weights.
+
+    Attributes
+    ----------
+    grid
+        How many cells the plane has along each side.
+    probe
+        The examples of which activations are shown.
+    example
+        The row of the training set whose graph is shown.
     """
 
     def __init__(self, training: Training) -> None:
@@ -48,7 +57,7 @@ class Frames:
         X = self.problem.X
         self.grid = GRID if self.problem.n_features <= 2 else SLICE_GRID
         self._cells = self.problem.plane.grid(self.grid).astype(X.dtype).reshape(-1, *X.shape[1:])
-        self._probe = X[:MAX_PROBED]
+        self.probe = X[: min(MAX_PROBED, rows_at_once(self.model))]
         self.example = 0
 
     def settle(self, example: int) -> None:
@@ -63,7 +72,7 @@ class Frames:
         """Return what all frames of the training have in common."""
         problem, plane = self.problem, self.problem.plane
         self._load(self.training.recording[0])
-        found = self._activations(self._probe[:1])
+        found = self._activations(self.probe[:1])
         return {
             "classes": problem.class_names,
             "axes": plane.names,
@@ -92,7 +101,7 @@ class Frames:
                 }
                 for i, node in enumerate(found)
             ],
-            "rows": min(len(self._probe), MAX_ROWS),
+            "rows": min(len(self.probe), MAX_ROWS),
         }
 
     def _test_points(self) -> dict[str, Any] | None:
@@ -178,7 +187,7 @@ class Frames:
     def _layers(self) -> dict[str, Any]:
         """Of each activation: its statistics, what reaches it backward, and a few examples."""
         problem = self.problem
-        X, y = self._probe, problem.y[: len(self._probe)]
+        X, y = self.probe, problem.y[: len(self.probe)]
         loss = F.cross_entropy(as_tensor(self.model(X)), y)
         found = [node for node in topological_order(loss) if _name(node) in ACTIVATIONS]
         seed = np.ones((), loss.dtype)
@@ -195,8 +204,7 @@ class Frames:
 
     def _region(self) -> dict[str, str]:
         """The class that the model says at each cell of the plane, and how sure it is."""
-        with no_grad():
-            p = F.softmax(as_tensor(self.model(self._cells))).data
+        p = F.softmax(compute_logits(self.model, self._cells)).data
         sure = np.nan_to_num(p.max(axis=1))
         return {
             "classes": _base64(p.argmax(axis=1).astype(np.uint8)),

@@ -24,6 +24,9 @@ from .statistics import update_ratio
 Array = NDArray[Any]
 
 MAX_PARAMETERS = 200_000
+# Up to so many multiplications, BLAS uses one thread. More threads wait for one another where a
+# browser is busy beside them, which takes a hundred times as long.
+ONE_THREAD = 2**18
 
 
 def make_model(settings: Settings, problem: Problem) -> nn.Module:
@@ -103,11 +106,10 @@ class Training:
             return None, None
         X, y = self.problem.test_set
         self.model.eval()
-        with no_grad():
-            logits = self.model(X)
-            loss = F.cross_entropy(logits, y).item()
+        logits = compute_logits(self.model, X)
         self.model.train()
-        return loss, accuracy_of(logits, y)
+        with no_grad():
+            return F.cross_entropy(logits, y).item(), accuracy_of(logits, y)
 
     def change_rate(self, rate: float) -> Rates:
         """Let the next steps have another learning rate, and return the list of rates."""
@@ -117,6 +119,24 @@ class Training:
             raise ValueError(f"the learning rate was changed {MAX_RATES} times: start again")
         self.rates = (*kept, (step, rate))
         return self.rates
+
+
+def rows_at_once(model: nn.Module) -> int:
+    """Return how many examples a model can map on one thread.
+
+    >>> rows_at_once(nn.MLP([64, 64, 10], rng=0))
+    64
+    """
+    largest = max((p.size for p in model.parameters() if p.ndim == 2), default=1)
+    return max(ONE_THREAD // largest, 16)
+
+
+def compute_logits(model: nn.Module, X: Array) -> Tensor:
+    """Return the logits of many examples, computed some at a time, without a graph."""
+    n = rows_at_once(model)
+    with no_grad():
+        blocks = [as_tensor(model(X[i : i + n])).data for i in range(0, len(X), n)]
+    return Tensor(np.concatenate(blocks), copy=False)
 
 
 def accuracy_of(logits: Tensor, y: NDArray[np.int64]) -> float:
