@@ -24,7 +24,7 @@ SHOWN = (960, 600)
 FRAMES_A_SECOND = 6
 STEPS = 350
 START = f"&data=spirals&points=300&noise=0.08&optimizer=Adam&lr=0.03&steps={STEPS}"
-QUALITY = 38  # of WebP
+QUALITY = 45  # of WebP
 POINTER = [(0, 0), (0, 17), (4, 13), (7, 20), (10, 19), (7, 12), (12, 12)]
 
 
@@ -78,7 +78,7 @@ class Film:
         first.quantize(160).save(path.with_suffix(".png"), optimize=True)
         first.save(
             path, save_all=True, append_images=others, duration=round(1000 / FRAMES_A_SECOND),
-            loop=0, quality=QUALITY, method=4, allow_mixed=True,
+            loop=0, quality=QUALITY, method=4, allow_mixed=True, minimize_size=True,
         )  # fmt: skip
 
 

@@ -248,15 +248,14 @@ LONG = "rows.csv --target kind --epochs 400 --dropout 0.2 --early-stopping 400 -
 def test_a_training_that_was_killed_goes_on_to_the_same_end(here):
     start_process(here, *LONG.split(), "--out", "whole").communicate()
     expected = final_state("whole/model.safetensors")
-    for delay in (0.3, 0.6, 0.9):
-        more = ["--resume", "run"] if (here / "run/run.json").exists() else [*LONG.split(),
-                "--out", "run"]  # fmt: skip
+    for delay in (0.3, 0.6, 0.9, None):
+        begun = (here / "run/run.json").exists()
+        more = ["--resume", "run"] if begun else [*LONG.split(), "--out", "run"]
         process = start_process(here, *more)
-        time.sleep(delay)
-        process.kill()
+        if delay is not None:
+            time.sleep(delay)
+            process.kill()
         process.communicate()
-    process = start_process(here, "--resume", "run")
-    process.communicate()
     assert process.returncode == 0
     assert final_state("run/model.safetensors") == expected
     assert {path.name for path in (here / "run").iterdir()} == FILES

@@ -221,6 +221,7 @@ def test_a_row_that_is_wrong_has_nan_in_onnx(tmp_path):
     assert found["prediction"][2] == ""
 
 
+@pytest.mark.slow
 def test_a_missing_cell_that_is_refused_here_is_refused_there(tmp_path):
     text = "size,color,kind\n1,red,a\n2,blue,b\n"
     checkpoint, path = checkpoint_of(tmp_path, text, missing="refuse", categories=())

@@ -466,3 +466,13 @@ def test_gradients_that_add_up_are_read_and_left(tmp_path):
     assert [*state] == ["grad_p"]
     found = run(tmp_path / "step.onnx", np.array([1.0, 3.0]), **state)
     np.testing.assert_array_equal(found["new_grad_p"], [11, 23])
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_the_network_of_an_estimator_is_exported():
+    from tinygrad_ce.sklearn import MLPClassifier
+
+    X, y, _ = data.iris()
+    classifier = MLPClassifier((8,), max_iter=5, dropout=0.1, random_state=0).fit(X, y)
+    logits = run(dumps(classifier.model_, X[:1]), X)["output"]
+    np.testing.assert_allclose(F.softmax(logits).data, classifier.predict_proba(X), 0, 1e-6)

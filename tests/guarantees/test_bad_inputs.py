@@ -1124,7 +1124,7 @@ for name in ("iadd", "isub", "imul", "itruediv", "ipow", "imatmul"):
 
 # Not of a class but of its subclasses, always refused, or of objects that we make and return.
 WITHOUT_A_ROW = {
-    "nn.Module.forward", "Tensor.__setitem__", "Tensor.nonzero", "optim.Optimizer.__getitem__",
+    "nn.Module.forward", "Tensor.__setitem__", "optim.Optimizer.__getitem__",
     "optim.Optimizer.__setitem__", "optim.ParameterGroups.__getattr__", "nn.Checkpoint",
     "data.as_table", "data.Table", "data.Encoder", "data.NumberColumn", "data.CategoryColumn",
     "train.History", "train.EarlyStopping.restore", "train.Training",

@@ -55,11 +55,9 @@ def open_page(browser):  # noqa: F811
     opened = []
     stack = contextlib.ExitStack()
 
-    def open_page(fragment="", make_session=Session, width=1280, scheme="light"):
-        size = {"width": width, "height": 900}
-        context = browser.new_context(
-            viewport=size, color_scheme=scheme, reduced_motion="reduce", accept_downloads=True
-        )
+    def open_page(fragment="", make_session=Session):
+        size = {"width": 1280, "height": 900}
+        context = browser.new_context(viewport=size, reduced_motion="reduce")
         server = stack.enter_context(running(make_session))
         page = Page(context.new_page(), server)
         opened.append((page, context))

@@ -71,6 +71,19 @@ def frame_of(replies):
     return frame
 
 
+def frames_of(made, steps):
+    """The frames of some steps of training, however few a slice of time has room for."""
+    frames = [frame_of(ask(made, "step", n=steps))]
+    while made.running:
+        frames.append(frame_of(made.tick()))
+    return frames
+
+
+def advance(made, steps):
+    """The frame after some steps."""
+    return frames_of(made, steps)[-1]
+
+
 def session(given=None):
     opened = Session(given)
     opened.handle({"part": "session", "do": "open"})
@@ -96,12 +109,8 @@ def test_the_code_that_is_shown_makes_the_same_bits(seed, tmp_path, monkeypatch)
     (tmp_path / "kinds.csv").write_text(CSV)
     monkeypatch.chdir(tmp_path)
     made = network(**fields)
-    frame = frame_of(ask(made, "step", n=1))
-    while made.running:
-        frame = frame_of(made.tick())
-    frame = frame_of(ask(made, "step", n=7))
-    while made.running:
-        frame = frame_of(made.tick())
+    advance(made, 1)
+    frame = advance(made, 7)
     (code,) = ask(made, "code")
     names = {"print": lambda *_: None}
     exec(compile(code["text"], "shown", "exec"), names)
@@ -126,7 +135,7 @@ def test_what_a_frame_shows_is_what_the_engine_computes(seed):
     rng = np.random.default_rng(seed)
     fields = random_settings(rng) | {"rates": [[0, 0.05]], "weight_scale": 1.0}
     made = network(**fields)
-    frame = frame_of(ask(made, "step", n=1))
+    frame = advance(made, 1)
     problem, training = made.training.problem, made.training
     model, snapshot = training.model, training.recording[1]
     batch = snapshot.batch
@@ -162,7 +171,7 @@ def test_what_a_frame_shows_is_what_the_engine_computes(seed):
 
 def test_the_example_shows_its_own_gradients():
     made = network(hidden=[5])
-    ask(made, "step", n=1)
+    advance(made, 1)
     example = frame_of(ask(made, "example", index=17))["example"]
     problem, model = made.training.problem, made.training.model
     (_, graph, _) = ask(made, "resume")
@@ -209,7 +218,7 @@ def test_a_step_that_is_shown_again_has_the_same_bits(fields):
         assert {k: v for k, v in again.items() if k not in changing} == {
             k: v for k, v in live[step].items() if k not in changing
         }
-    assert frame_of(ask(made, "step", n=1))["step"] == 13  # it goes on where it was
+    assert advance(made, 1)["step"] == 13  # it goes on where it was
     assert frame_of(ask(made, "show", step=10**6))["step"] == 13
 
 
@@ -237,7 +246,7 @@ def test_the_recording_forgets_the_oldest_steps():
 
 def test_what_one_step_changed_is_what_the_optimizer_did():
     made = network(hidden=[4], rates=[[0, 0.01]], batch=150)
-    last = frame_of(ask(made, "step", n=1))["last_step"]
+    last = advance(made, 1)["last_step"]
     before, after = (made.training.recording[k] for k in (0, 1))
     weight = last["weight"]
     place = tuple(weight["place"])
@@ -253,7 +262,7 @@ def test_saturated_tanh_stop_learning():
     """What the page lets one find out."""
     shares, gradients = [], []
     for scale in (1.0, 30.0):
-        frame = frame_of(ask(network(weight_scale=scale), "step", n=5))
+        frame = advance(network(weight_scale=scale), 5)
         layer = frame["activations"]["layers"][1]
         shares.append(layer["saturated"])
         gradients.append(layer["gradients"])
@@ -284,23 +293,21 @@ def test_a_link_trains_as_far_as_it_says():
 
 def test_another_learning_rate_counts_from_the_next_step_on():
     made = network()
-    ask(made, "step", n=2)
+    advance(made, 2)
     (rates,) = ask(made, "rate", lr=0.5)
     assert rates["rates"] == ((0, 0.3), (2, 0.5))
     (rates,) = ask(made, "rate", lr=0.25)
     assert rates["rates"] == ((0, 0.3), (2, 0.25))
-    ask(made, "step", n=1)
+    advance(made, 1)
     assert made.training.optimizer.lr == 0.25
     again = network(rates=[[0, 0.3], [2, 0.25]])
-    ask(again, "step", n=3)
+    advance(again, 3)
     assert again.training.recording[3].loss == made.training.recording[3].loss
 
 
 def test_the_learning_rate_is_not_changed_without_end():
     made = network(rates=[[i, 0.1] for i in range(MAX_RATES)])
-    ask(made, "step", n=MAX_RATES)
-    while made.running:
-        made.tick()
+    advance(made, MAX_RATES)
     before = made.training.rates
     with pytest.raises(ValueError, match="start again"):
         ask(made, "rate", lr=0.2)
@@ -316,8 +323,8 @@ def test_the_example_stays_where_the_data_have_it():
 
 def test_the_curves_come_once_and_whole_after_a_new_connection():
     made = network()
-    ask(made, "step", n=3)
-    assert frame_of(ask(made, "step", n=2))["curves"]["steps"] == [4, 5]
+    advance(made, 3)
+    assert [step for frame in frames_of(made, 2) for step in frame["curves"]["steps"]] == [4, 5]
     frame = frame_of(ask(made, "resume"))
     assert frame["step"] == 5
     assert frame["curves"]["steps"] == [0, 1, 2, 3, 4, 5]
@@ -325,9 +332,9 @@ def test_the_curves_come_once_and_whole_after_a_new_connection():
 
 def test_a_training_that_diverges_is_shown():
     made = network(rates=[[0, 100.0]], activation="relu", weight_scale=100.0)
-    frame = frame_of(ask(made, "step", n=1))
+    frame = advance(made, 1)
     for _ in range(40):
-        frame = frame_of(ask(made, "step", n=1))
+        frame = advance(made, 1)
         write(frame)  # it can be sent: JSON has no nan
     assert frame["step"] == 41
 
@@ -392,7 +399,7 @@ def test_the_largest_network_fits_into_memory_and_messages():
     made = network(data="digits", hidden=[MAX_UNITS] * MAX_LAYERS)
     sizes = [len(write(reply)) for reply in ask(made, "resume")]
     assert max(sizes) < 1_000_000
-    frame_of(ask(made, "step", n=3))
+    advance(made, 3)
 
 
 # ── One's own model ───────────────────────────────────────────────────────────────────────────────
@@ -458,7 +465,7 @@ def test_what_is_no_model_or_no_examples_is_refused(model, X, y):
 
 def test_a_model_without_activations_is_shown():
     made = Network(given(nn.Linear(3, 3, rng=0)))
-    assert frame_of(ask(made, "step", n=1))["activations"]["layers"] == []
+    assert advance(made, 1)["activations"]["layers"] == []
 
 
 # ── Export ────────────────────────────────────────────────────────────────────────────────────────
@@ -466,7 +473,7 @@ def test_a_model_without_activations_is_shown():
 
 def test_an_exported_page_has_the_recorded_frames():
     made = network(hidden=[4])
-    ask(made, "step", n=1)
+    advance(made, 1)
     frames = [frame_of(made.tick()) for _ in range(5) if ask(made, "play", pace=1) == []]
     ask(made, "export")
     replies = []

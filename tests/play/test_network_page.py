@@ -73,7 +73,7 @@ def wait_for_step(page, step):
 
 def wait_until(page, condition):
     """Wait for something in the session, which works in a thread of its own."""
-    for _ in range(200):
+    for _ in range(600):
         if condition():
             return
         page.tab.wait_for_timeout(25)

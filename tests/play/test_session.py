@@ -181,6 +181,19 @@ def test_the_stepping_page_of_what_is_seen_is_kept_for_a_while():
     assert "Backprop through loss" in session.pages[reply["page"]]
 
 
+def test_without_graphviz_everything_but_the_graph_is_there(monkeypatch):
+    def render(*_):
+        raise ImportError("pictures need Graphviz")
+
+    monkeypatch.setattr("tinygrad_ce.draw.placement.render", render)
+    monkeypatch.setattr("tinygrad_ce.play.live_graph._drawings", {})
+    session = Session()
+    graph, frame = session.handle(SETTING)
+    assert (graph["svg"], graph["reason"]) == ("", "pictures need Graphviz")
+    assert frame["gradient"]
+    assert [reply["kind"] for reply in session.handle(SETTING)] == ["frame"]
+
+
 # ── One's own computation ─────────────────────────────────────────────────────────────────────────
 
 

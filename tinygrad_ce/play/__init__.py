@@ -3,6 +3,10 @@
 * session.py is what the page talks to: messages in, messages out, no I/O; messages.py is the gate
   for what comes in;
 * one_loss.py and network.py are the parts of the page; expression.py reads a typed loss;
+* a network: network_settings.py says what can be set, problem.py and point_sets.py make what it
+  learns from; training.py trains it and recording.py keeps the last steps, of which frames.py,
+  statistics.py and example_graph.py make what is shown; network_code.py writes the code, and
+  replay.py the page that needs no Python;
 * server.py serves the files of assets/ and the session, on this machine alone.
 
 The package can be called: ``tinygrad_ce.play()`` is ``tinygrad_ce.play.play()``.

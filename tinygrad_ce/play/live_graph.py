@@ -6,6 +6,7 @@ again where its structure is another one: primitives, shapes, dtypes, names.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Any
 
@@ -15,12 +16,16 @@ from ..draw import formatting as text
 from ..draw import heatmap, svg
 from ..draw.boxes import BoxContent
 from ..draw.diagram import Diagram, diagram_of, differentiable
+from ..draw.render import RenderError
 from ..engine.graph import topological_order
 from ..engine.tensor import Tensor
 from ..engine.transforms import gradients_where_reached
 from .messages import Message
 
 Array = np.ndarray[Any, Any]
+
+MAX_DRAWINGS = 64  # that are kept, for all pages: a layout takes a process of Graphviz
+_drawings: OrderedDict[Hashable, Message] = OrderedDict()
 
 WIDEST = -1.235e-05  # with as many characters as a number has in a box
 
@@ -29,14 +34,16 @@ class LiveGraph:
     """The graph of a computation that is done again and again, on a page."""
 
     def __init__(self) -> None:
-        self._structure: Hashable = None
+        self._structure: tuple[Hashable, ...] = ()
 
     def forget(self) -> None:
         """Lay it out again next time: the page is a new one."""
-        self._structure = None
+        self._structure = ()
 
     def replies(self, output: Tensor, direction: str) -> tuple[list[Message], Message]:
         """Return what the page needs to draw a graph of another structure, and all numbers.
+
+        Without Graphviz, that is the reason why there is no graph.
 
         The numbers are by the id of a tensor, each with "value" and "grad": a list of numbers as
         they are written, or a heat map with the words below it. Where no gradient arrives, "grad"
@@ -48,11 +55,12 @@ class LiveGraph:
         if differentiable([output]):
             gradients = dict(zip(wanted, gradients_where_reached(output, wanted), strict=True))
         new = []
-        structure = direction, _structure_of(nodes, gradients)
+        structure = (direction, *_structure_of(nodes, gradients))
         if structure != self._structure:
-            names = {node.index: node.name for node in nodes if node.name}
-            diagram = diagram_of([output], None, names, gradients=False)
-            new = [_drawing(diagram, gradients, direction)]
+            try:
+                new = [_drawing(output, nodes, gradients, structure)]
+            except (ImportError, RenderError) as error:  # the rest of the page does without
+                new = [{"kind": "graph", "svg": "", "leaves": {}, "reason": str(error)}]
             self._structure = structure
         numbers = {}
         for i, node in enumerate(nodes):
@@ -62,7 +70,7 @@ class LiveGraph:
         return new, numbers
 
 
-def _structure_of(nodes: list[Tensor], gradients: dict[Tensor, Any]) -> Hashable:
+def _structure_of(nodes: list[Tensor], gradients: dict[Tensor, Any]) -> tuple[Hashable, ...]:
     """All of a graph but its numbers."""
     place = {node: i for i, node in enumerate(nodes)}
     return tuple(
@@ -77,7 +85,23 @@ def _structure_of(nodes: list[Tensor], gradients: dict[Tensor, Any]) -> Hashable
     )
 
 
-def _drawing(diagram: Diagram, gradients: dict[Tensor, Any], direction: str) -> Message:
+def _drawing(
+    output: Tensor,
+    nodes: list[Tensor],
+    gradients: dict[Tensor, Any],
+    structure: tuple[Any, ...],
+) -> Message:
+    """Return the graph as it is drawn, by its structure."""
+    if structure not in _drawings:
+        names = {node.index: node.name for node in nodes if node.name}
+        diagram = diagram_of([output], None, names, gradients=False)
+        _drawings[structure] = _draw(diagram, gradients, structure[0])
+        if len(_drawings) > MAX_DRAWINGS:
+            _drawings.popitem(last=False)
+    return _drawings[structure]
+
+
+def _draw(diagram: Diagram, gradients: dict[Tensor, Any], direction: str) -> Message:
     contents = {
         box.id: BoxContent(
             box.name,

@@ -13,6 +13,7 @@ POLICY = (
     "img-src data: blob:; base-uri 'none'; form-action 'none'"
 )
 _IMPORT = re.compile(r'(?<=from )"\./(\w+\.js)"')
+_PRELOAD = re.compile(r'<link rel="modulepreload" href="\w+\.js">\n')
 _STYLE = re.compile(r'<link rel="stylesheet" href="(\w+\.css)">')
 
 
@@ -34,7 +35,8 @@ def page_in_one_file(transport: str) -> str:
     def with_imports(source: str) -> str:
         return _IMPORT.sub(lambda match: f'"{address(match[1])}"', source)
 
-    page = _STYLE.sub(lambda match: f"<style>\n{assets[match[1]]}</style>", assets["index.html"])
+    page = _PRELOAD.sub("", assets["index.html"])
+    page = _STYLE.sub(lambda match: f"<style>\n{assets[match[1]]}</style>", page)
     script = f'<script type="module">\n{with_imports(assets["play.js"])}</script>'
     page = page.replace('<script type="module" src="play.js"></script>', script)
     policy = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'

@@ -111,6 +111,10 @@ class Setting:
         return z, loss
 
 
+# What the page shows first.
+FIRST = Setting([2.0, 1.0, 0.1], 0, "naive", "float64", 0.0)
+
+
 class OneLoss:
     """The first part of the page."""
 
@@ -133,7 +137,7 @@ class OneLoss:
 
     def __init__(self) -> None:
         self._graph = LiveGraph()
-        self._setting = Setting([2.0, 1.0, 0.1], 0, "naive", "float64", 0.0)
+        self._setting = FIRST
 
     def handle(self, message: Message) -> list[Message]:
         match message["do"]:
@@ -152,6 +156,11 @@ class OneLoss:
 
     def tick(self) -> list[Message]:
         return []
+
+
+def warm_up() -> None:
+    """Lay out the graph that the page shows first; the layout is kept."""
+    LiveGraph().replies(FIRST.compute()[1], FIRST.direction)
 
 
 def observe(setting: Setting, z: Tensor, loss: Tensor) -> Message:

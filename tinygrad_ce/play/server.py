@@ -22,6 +22,7 @@ from urllib.parse import parse_qs
 
 from .asset_files import read_assets
 from .messages import MAX_BYTES, Message, parse, write
+from .one_loss import warm_up
 from .session import Session
 
 if TYPE_CHECKING:
@@ -83,7 +84,9 @@ class Server:
         self.token = secrets.token_urlsafe(24)
         self.assets = read_assets()
         self.sessions: dict[str, Session] = {}  # of the tabs that are open
-        self.kept: dict[str, Session] = {}  # of connections that were lost
+        # Of connections that were lost, and when to forget them.
+        self.kept: dict[str, tuple[Session, asyncio.TimerHandle]] = {}
+        self._talks: dict[str, tuple[ServerConnection, asyncio.Event]] = {}  # until they have ended
 
     @property
     def address(self) -> str:
@@ -164,25 +167,36 @@ class Server:
         assert connection.request is not None
         query = parse_qs(connection.request.path.partition("?")[2])
         tab = query.get("tab", [""])[0][:64] or secrets.token_urlsafe(24)
-        if tab in self.sessions:
-            await connection.close(1008, "this tab is connected already")
-            return
-        session = self.sessions[tab] = (
-            self.kept.pop(tab) if tab in self.kept else self.make_session()
-        )
+        while tab in self._talks:  # its connection was lost, which nobody has noticed
+            before, ended = self._talks[tab]
+            before.transport.abort()
+            await ended.wait()
+        self._talks[tab] = connection, asyncio.Event()
+        self.sessions[tab] = self._take_back(tab) or self.make_session()
         try:
-            await _converse(connection, session)
+            await _converse(connection, self.sessions[tab])
         except ConnectionClosedOK:
             pass
         except ConnectionClosedError as error:
             if error.rcvd is None and error.sent is None:  # neither side has ended it
-                if len(self.kept) >= MAX_TABS:
-                    del self.kept[next(iter(self.kept))]
-                self.kept[tab] = session
-                loop = asyncio.get_running_loop()
-                loop.call_later(SECONDS_KEPT, self.kept.pop, tab, None)
+                self._keep(tab)
         finally:
             del self.sessions[tab]
+            self._talks.pop(tab)[1].set()
+
+    def _keep(self, tab: str) -> None:
+        """Keep a session for a while: its page will ask for it again."""
+        if len(self.kept) >= MAX_TABS:
+            self._take_back(next(iter(self.kept)))
+        timer = asyncio.get_running_loop().call_later(SECONDS_KEPT, self._take_back, tab)
+        self.kept[tab] = self.sessions[tab], timer
+
+    def _take_back(self, tab: str) -> Session | None:
+        """Keep a session no longer; return it, if there is one."""
+        session, timer = self.kept.pop(tab, (None, None))
+        if timer is not None:
+            timer.cancel()
+        return session
 
 
 async def _converse(connection: ServerConnection, session: Session) -> None:
@@ -249,8 +263,10 @@ def serve_page(
 
     def ready(address: str) -> None:
         print(address, flush=True)
+        loop = asyncio.get_running_loop()
         if open_browser:
-            asyncio.get_running_loop().run_in_executor(None, webbrowser.open, address)
+            loop.run_in_executor(None, webbrowser.open, address)
+        loop.run_in_executor(None, warm_up)  # while the browser asks for the page
 
     with suppress(KeyboardInterrupt):
         asyncio.run(Server(make_session, port).run(ready))

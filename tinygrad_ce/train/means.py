@@ -53,7 +53,7 @@ def total_weight(loss: Loss, y: Array, weight: Array | None = None) -> float:
     """What the mean loss of rows with the targets y is divided by."""
     if weight is not None:
         return float(weight.sum())
-    options = _options(loss)
+    options = _options(loss) or {}
     of_class, ignored = options.get("weight"), options.get("ignore_index")
     is_plain = of_class is None and ignored is None
     if is_plain or y.dtype.kind == "f" or options.get("reduction", "mean") != "mean":
@@ -68,9 +68,8 @@ def with_known_weight(loss: Loss) -> Loss:
     A function of a user's own may ignore rows, so that the mean of a part says nothing of its share
     in a whole.
     """
-    function = loss.func if isinstance(loss, partial) else loss
-    is_mean = _options(loss).get("reduction", "mean") != "sum"
-    if is_mean and (function in MEANS or isinstance(loss, _Loss | nn.KLDivLoss)):
+    options = _options(loss)
+    if options is not None and options.get("reduction", "mean") != "sum":
         return loss
 
     def loss_of_rows(logits: Tensor, y: Any) -> Tensor:
@@ -85,7 +84,10 @@ def with_known_weight(loss: Loss) -> Loss:
     return loss_of_rows
 
 
-def _options(loss: Loss) -> Mapping[str, Any]:
+def _options(loss: Loss) -> Mapping[str, Any] | None:
+    """The options of a loss of this package; None for one of a user's own."""
     if isinstance(loss, partial):
-        return loss.keywords
-    return vars(loss) if isinstance(loss, nn.Module) else {}
+        return loss.keywords if loss.func in MEANS else None
+    if isinstance(loss, _Loss | nn.KLDivLoss):
+        return vars(loss)
+    return {} if loss in MEANS else None

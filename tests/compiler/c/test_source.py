@@ -2,10 +2,12 @@
 
 import gc
 import re
+import shlex
 import subprocess
 import sys
 import sysconfig
 import tracemalloc
+import warnings
 from itertools import pairwise
 
 import numpy as np
@@ -52,6 +54,19 @@ def test_source_of_the_mlp_reads_like_a_page_of_c():
     assert not re.search(r"\b1 \*|\* 1\b|_\d+_\d+\b|\(-[\d.]+f\)", step.source)
 
 
+def test_only_arrays_and_scalars_of_numpy_need_its_warnings_off():
+    """Entering errstate takes as long as the whole rest of a small step."""
+    step, _ = recorded("Adam")
+    assert "def by_numpy(t, lr):" in step.source
+    assert "errstate" not in step.source
+    halves = tg.compile(lambda x: x * x, backend="c", verify=0)
+    halves(np.ones(3, np.float16))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.isinf(halves(np.full(3, 6e4, np.float16)).data).all()
+    assert "errstate" in halves.source
+
+
 STEPS = [
     (name, fast, threads) for name in OPTIMIZERS for fast in (False, True) for threads in (1, 2)
 ]
@@ -74,6 +89,22 @@ def test_no_line_is_long_and_no_compiler_warns(optimizer, fast, threads, tmp_pat
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
+def test_the_command_at_the_top_makes_a_module(tmp_path):
+    step, _ = recorded()
+    step.save(tmp_path / "step.c")
+    command = step.source.partition("*/")[0].partition("       cc ")[2]
+    command = f"{shlex.join(native.find_compiler())} {command}"
+    command = command.replace("python3", shlex.quote(sys.executable))
+    subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True)
+    code = (
+        "import numpy as np, step; given = [np.ones(n, 'f') for n in ((4, 16), 16, (16, 3), 3)]\n"
+        "found = step.step(np.ones((32, 4), 'f'), np.arange(32) % 3, *given, 0.1)\n"
+        "assert len(found) == 9 and abs(found[0] - np.log(3)) < 1e-6"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+
+
 def test_helpers_have_lines_to_be_read():
     for text in vars(helpers).values():
         if isinstance(text, str) and text.startswith("\n"):
@@ -90,6 +121,7 @@ def test_a_number_of_elements_fits_its_type(sizes, text):
     assert sizes_text(sizes) == text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [3, 60])
 @pytest.mark.parametrize("threads", [1, 2])
 def test_rows_that_are_kept_need_little_of_the_stack(n, threads):
@@ -126,6 +158,7 @@ def test_a_result_can_be_whatever_there_is_and_be_returned_twice():
     assert "PyMODINIT_FUNC" in compiled.source
 
 
+@pytest.mark.slow
 def test_no_call_leaves_anything_behind_that_fails_or_not():
     step, (X, y) = recorded(verify=0)
     several = tg.compile(results, backend="c", verify=0)

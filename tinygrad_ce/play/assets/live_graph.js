@@ -11,7 +11,9 @@ export const directionFor = (element) => (element.clientWidth < NARROW ? "TB" : 
 export function liveGraph(element, handles = {}) {
   let slots = new Map(); // by tensor and by "value" or "grad": the text elements, or a picture
 
-  function draw({ svg, leaves }) {
+  function draw({ svg, leaves, reason }) {
+    slots = new Map();
+    if (reason) return element.replaceChildren(`No graph: ${reason}`);
     element.innerHTML = svg;
     const picture = element.firstElementChild;
     const width = picture.viewBox.baseVal.width;
@@ -19,7 +21,6 @@ export function liveGraph(element, handles = {}) {
     picture.setAttribute("role", "img");
     picture.style.minWidth = `${LEAST_SCALE * width}px`;
     picture.style.maxWidth = `${1.25 * width}px`;
-    slots = new Map();
     for (const part of picture.querySelectorAll("[data-id]")) {
       for (const name of ["role", "tabindex", "aria-label", "aria-expanded"]) part.removeAttribute(name);
       part.querySelector(".fold")?.remove();

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...ir import Op, Program
 from ...memory import Plan
+from ...primitives import verified
 from ..bundled_helpers import collect_helpers, imports, strip_underscores
 from ..literals import argument, array
 from ..naming import assign_names
@@ -72,7 +73,9 @@ class NumpyLines:
         self.helpers.update(dict.fromkeys(collect_helpers(program, plan)))
         printer.statements()
         given = [*(printer.names[x] for x in arguments), *self.generators.values()]
-        self.functions += ["", "", '@np.errstate(all="ignore")']
+        # NumPy warns of arrays and of its scalars; errstate takes longer than a few numbers.
+        warns = any(op.kind != "number" and op.primitive is not verified for op in ops)
+        self.functions += ["", "", *['@np.errstate(all="ignore")'] * warns]
         self.functions += [f"def {name}({', '.join(given)}):"]
         lines = "\n".join([*printer.constants, *printer.body]).strip("\n").split("\n")
         self.functions += ["    " + line if line else "" for line in lines]

@@ -212,7 +212,7 @@ class _Printer:
         """The command that makes a module of the source."""
         flags = native.compile_flags(self.style.fast, self.threads)
         lines = textwrap.wrap(f"cc -O3 {' '.join(flags)}", 80, break_on_hyphens=False)
-        lines += ["$(python3-config --includes)"]
+        lines += ["-I$(python3 -c \"import sysconfig; print(sysconfig.get_path('include'))\")"]
         lines += ['-I$(python3 -c "import numpy; print(numpy.get_include())")']
         lines += [f"{self.function}.c -o {self.function}.so"]
         return [f"       {line} \\" for line in lines[:-1]] + [f"       {lines[-1]}"]
