@@ -90,7 +90,6 @@ class _Origins(Observer):
         self.lines = lines
 
     def forward(self, node: Node, primitive: Primitive, arguments: tuple[Any, ...]) -> None:
-        line = line_of_user() if self.lines else line_of(node)  # of an observer around this one
         inside: list[Instruction] = []
         calls: list[Instruction] = []
         for instruction in _instructions():
@@ -98,6 +97,7 @@ class _Origins(Observer):
             (inside if is_inside else calls).append(instruction)
             if len(calls) == MAX_CALLS:
                 break
+        line = line_of_user() if self.lines else line_of(node)
         _ORIGINS[node.index] = _Origin(line, tuple(calls), tuple(inside))
         finalize(node, _ORIGINS.pop, node.index, None).atexit = False
 
