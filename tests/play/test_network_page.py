@@ -122,6 +122,28 @@ def test_it_plays_pauses_steps_and_goes_back(open_network):
         wait_for_step(page, 0)
 
 
+def test_a_frame_that_was_under_way_does_not_undo_a_pause(open_network):
+    with open_network() as page:
+        network = page.network
+
+        def pause():
+            late = network._frame(2) | {"running": True}  # as if made before, and shown late
+            network._stop()
+            return [late]
+
+        network._do_pause = pause
+        page.press(" ")
+        wait_until(page, lambda: network.training.recording.last >= 10)
+        page.press(" ")
+        wait_for_step(page, 2)
+        assert page.text("[title^='Play or pause']") == "▶ Play"
+        first = network.training
+        page.press("r")
+        wait_until(page, lambda: network.training is not first)
+        wait_for_step(page, 0)
+        assert not network.running
+
+
 def test_each_setting_reaches_the_engine(open_network):
     with open_network() as page:
         changes = [

@@ -18,6 +18,7 @@ export function create(root, play) {
   let settings = null;
   let frame = null;
   let playing = false;
+  let stopping = false; // asked to pause, but frames from before may still come
   let curves = empty();
   let charts = {};
   let replay = false;
@@ -153,6 +154,7 @@ export function create(root, play) {
   function toggle() {
     graph.end();
     setPlaying(!playing);
+    stopping = !playing;
     if (playing) send("play", { pace: Number(pace.value) });
     else send("pause");
   }
@@ -179,6 +181,7 @@ export function create(root, play) {
 
   function scrubTo(target) {
     graph.end();
+    stopping = playing || stopping;
     setPlaying(false);
     send("show", { step: target });
   }
@@ -212,13 +215,15 @@ export function create(root, play) {
       for (const control of [exportButton, backButton, restart]) control.disabled = replay;
       say("");
       if (settings.data === "drawn" && reply.request === requests && !plot.drawing) paint(settings.drawn.map((point) => [...point]));
+      stopping = false;
       setPlaying(reply.playing);
     },
     graph: (reply) => graph.start(reply),
     frame(reply) {
       graph.end();
       frame = reply;
-      setPlaying(reply.running);
+      stopping &&= reply.running;
+      setPlaying(reply.running && !stopping);
       addCurves(reply.curves);
       show();
       if (!playing) settled();
@@ -230,7 +235,10 @@ export function create(root, play) {
       settings.rates = reply.rates;
       play.remember();
     },
-    paused: () => setPlaying(false),
+    paused() {
+      stopping = false;
+      setPlaying(false);
+    },
     backward(reply) {
       example.closest(".graph-card").scrollIntoView({ block: "start" });
       graph.show(frame.example);
@@ -395,6 +403,7 @@ export function create(root, play) {
     },
     receive: (reply) => RECEIVE[reply.kind]?.(reply),
     refused() {
+      stopping = false;
       setPlaying(false); // as the session has stopped
       if (known) controls.set(settings, known.given, replay);
       return false;
