@@ -162,6 +162,7 @@ export function create(root, play) {
   function setPlaying(on) {
     if (on === playing) return;
     playing = on;
+    showQuestions();
     playButton.textContent = on ? "❚❚ Pause" : "▶ Play";
     if (!on) settled();
   }
@@ -208,6 +209,7 @@ export function create(root, play) {
       replay = Boolean(reply.replay);
       curves = empty();
       frame = null;
+      showQuestions();
       if (reply.request === requests || !reply.request) controls.set(settings, reply.given, replay);
       plot.start(reply);
       layers.start(reply);
@@ -324,6 +326,7 @@ export function create(root, play) {
   }
 
   function showQuestions() {
+    if (playing || !frame) return questions.clear(playing);
     const rate = settings.rates.filter(([from]) => from < Math.max(frame.step, 1)).at(-1)[1];
     questions.show({ ...frame, lr: rate }, settings.optimizer);
   }

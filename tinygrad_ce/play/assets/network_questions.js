@@ -42,14 +42,21 @@ export function createQuestions({ set, step }) {
 
   const row = (name, ...cells) => el("tr", {}, el("th", { scope: "row" }, name), cells.map((cell) => el("td", {}, cell)));
 
+  const note = (words) => change.replaceChildren(el("p", { class: "note" }, words));
+
+  /** Show no step: it is playing, or another training has begun. */
+  function clear(playing) {
+    note(playing ? "Pause to see what the last step changed." : "No step has been made yet.");
+  }
+
   function show(frame, optimizer) {
     const last = frame.last_step;
     if (!last) {
-      change.replaceChildren(el("p", { class: "note" }, "No step has been made yet, or it is no longer recorded."));
+      note("No step has been made yet, or it is no longer recorded.");
       return;
     }
     const { weight } = last;
-    const rows = [row("loss of the batch", brief(last.before, 5), brief(last.after, 5),
+    const rows = [row("loss of the batch of this step", brief(last.before, 5), brief(last.after, 5),
       brief(last.after == null || last.before == null ? null : last.after - last.before, 3))];
     if (weight) rows.unshift(row(`${weight.name}[${weight.place.join(", ")}]`, brief(weight.before, 5), brief(weight.after, 5),
       brief(weight.after == null || weight.before == null ? null : weight.after - weight.before, 3)));
@@ -59,8 +66,9 @@ export function createQuestions({ set, step }) {
         el("tbody", {}, rows)),
       el("p", {}, weight && `The gradient of this weight, the largest of its layer, was ${brief(weight.gradient, 4)}`,
         weight && rate != null && ["SGD"].includes(optimizer) ? `; −${brief(rate)} × ${brief(weight.gradient, 4)} = ${brief(-rate * weight.gradient, 3)}. ` : ". ",
-        `To first order, the loss was to change by ${brief(last.predicted, 3)}: the sum of gradient × change over all weights.`));
+        `To first order, the loss was to change by ${brief(last.predicted, 3)}: the sum of gradient × change over all weights. `,
+        "The loss beside the buttons is that of the next batch."));
   }
 
-  return { root, show };
+  return { root, show, clear };
 }
