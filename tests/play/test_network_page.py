@@ -247,6 +247,25 @@ def test_a_csv_file_is_learned_from(open_network, tmp_path):
         page.press("Escape")
 
 
+def test_a_choice_that_succeeds_takes_an_error_back(open_network, tmp_path):
+    (tmp_path / "wrong.csv").write_text("width,kind\n1,a\n2\n")
+    with open_network() as page:
+        choice = page.tab.get_by_label("Data", exact=True)
+        assert choice.locator("option[value=given]").count() == 0  # no model was given
+        choice.select_option("csv")
+        page.tab.get_by_label("A CSV file").set_input_files(tmp_path / "wrong.csv")
+        page.wait_until("document.querySelectorAll('.csv-tools option').length === 3")
+        page.tab.get_by_label("Column with the classes").select_option("kind")
+        page.wait_until("!document.querySelector('#alert').hidden")
+        choice.select_option("csv")
+        page.wait_until("document.querySelector('#alert').hidden")
+        page.tab.get_by_label("Column with the classes").select_option("kind")
+        page.wait_until("!document.querySelector('#alert').hidden")
+        choice.select_option("circles")
+        wait_until(page, lambda: page.network.settings.data == "circles")
+        page.wait_until("document.querySelector('#alert').hidden")
+
+
 def test_a_link_shows_the_same_bits(open_network):
     state = "&data=circles&hidden=6-5&activation=sigmoid&lr=0.5,4:0.05&optimizer=Adam&steps=9"
     with open_network(state + "&example=11") as page:

@@ -85,8 +85,9 @@ def layer_statistics(activation: str, y: Array) -> dict[str, Any]:
     Returns
     -------
     dict
-        `mean` and `std`; `derivative`, the mean of the derivative; `saturated`, the share of outputs that hardly pass a gradient on; `dead`,
-        the share of units of which no output does; and the histogram.
+        `mean` and `std`; `derivative`, the mean of the derivative; `saturated`, the share of
+        outputs that hardly pass a gradient on; `dead`, the share of units of which no output does;
+        and the histogram.
 
     >>> found = layer_statistics("relu", np.array([[0.0, 1.0], [0.0, 0.0]]))
     >>> found["saturated"], found["dead"]

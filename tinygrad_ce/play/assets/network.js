@@ -56,7 +56,10 @@ export function create(root, play) {
     rate: (lr) => send("rate", { lr }),
     brush: () => settings?.data === "drawn" && paint(),
     clear: () => paint([]),
-    failed: (words) => say(words),
+    failed(words) {
+      play.forgive();
+      say(words);
+    },
   });
 
   const button = (words, label, onclick, more = {}) =>
@@ -216,6 +219,7 @@ export function create(root, play) {
       listClasses();
       for (const control of [exportButton, backButton, restart]) control.disabled = replay;
       say("");
+      if (reply.request === requests) play.forgive();
       if (settings.data === "drawn" && reply.request === requests && !plot.drawing) paint(settings.drawn.map((point) => [...point]));
       stopping = false;
       setPlaying(reply.playing);
@@ -235,6 +239,7 @@ export function create(root, play) {
     },
     rates(reply) {
       settings.rates = reply.rates;
+      if (frame?.loss != null) say("");
       play.remember();
     },
     paused() {
