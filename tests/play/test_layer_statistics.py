@@ -8,6 +8,7 @@ from tinygrad_ce.play.statistics import (
     ACTIVATIONS,
     BINS,
     SATURATED,
+    derivative,
     histogram,
     layer_statistics,
     saturated,
@@ -24,6 +25,16 @@ def test_an_output_is_saturated_where_the_derivative_has_all_but_vanished(activa
     vanished = x.grad / steepest < 1 - SATURATED**2
     assert np.array_equal(saturated(activation, y.data), vanished)
     assert 0.1 < vanished.mean() < 0.9
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_the_derivative_is_that_of_backprop(activation):
+    x = tg.Tensor(np.random.default_rng(0).normal(0, 2, (50, 4)), requires_grad=True)
+    y = getattr(x, activation)()
+    y.sum().backward()
+    assert derivative(activation, y.data) == pytest.approx(x.grad, abs=1e-12)
+    found = layer_statistics(activation, y.data)["derivative"]
+    assert found == pytest.approx(x.grad.mean())
 
 
 def test_a_unit_is_dead_if_it_is_saturated_for_every_example():

@@ -260,16 +260,22 @@ def test_what_one_step_changed_is_what_the_optimizer_did():
     assert last["after"] - last["before"] == pytest.approx(last["predicted"], rel=0.05)
 
 
-def test_saturated_tanh_stop_learning():
-    """What the page lets one find out."""
-    shares, gradients = [], []
-    for scale in (1.0, 30.0):
-        frame = advance(network(weight_scale=scale), 5)
-        layer = frame["activations"]["layers"][1]
-        shares.append(layer["saturated"])
-        gradients.append(layer["gradients"])
-    assert shares[0] < 0.05
-    assert shares[1] > 0.5
+def test_saturated_tanh_learn_slowly():
+    """What the page asks, with the numbers of its answer."""
+    small, large = (advance(network(weight_scale=scale), 100) for scale in (1.0, 30.0))
+    for layer in small["activations"]["layers"]:
+        assert layer["saturated"] < 0.05
+        assert layer["derivative"] > 0.7
+        assert layer["passed_std"] > 0.7 * layer["gradient_std"]
+    for layer, other in zip(
+        large["activations"]["layers"], small["activations"]["layers"], strict=True
+    ):
+        assert layer["saturated"] > 0.5
+        assert layer["derivative"] < 0.1
+        assert layer["passed_std"] < 0.15 * layer["gradient_std"]
+        assert layer["gradient_std"] > other["gradient_std"]
+    ratios = [frame["parameters"]["ratios"][0] for frame in (small, large)]
+    assert ratios == pytest.approx([-2.2, -3.4], abs=0.3)
 
 
 # ── Play ──────────────────────────────────────────────────────────────────────────────────────────

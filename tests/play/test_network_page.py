@@ -122,6 +122,28 @@ def test_it_plays_pauses_steps_and_goes_back(open_network):
         wait_for_step(page, 0)
 
 
+def test_a_frame_that_was_under_way_does_not_undo_a_pause(open_network):
+    with open_network() as page:
+        network = page.network
+
+        def pause():
+            late = network._frame(2) | {"running": True}  # as if made before, and shown late
+            network._stop()
+            return [late]
+
+        network._do_pause = pause
+        page.press(" ")
+        wait_until(page, lambda: network.training.recording.last >= 10)
+        page.press(" ")
+        wait_for_step(page, 2)
+        assert page.text("[title^='Play or pause']") == "▶ Play"
+        first = network.training
+        page.press("r")
+        wait_until(page, lambda: network.training is not first)
+        wait_for_step(page, 0)
+        assert not network.running
+
+
 def test_each_setting_reaches_the_engine(open_network):
     with open_network() as page:
         changes = [
@@ -225,6 +247,25 @@ def test_a_csv_file_is_learned_from(open_network, tmp_path):
         page.press("Escape")
 
 
+def test_a_choice_that_succeeds_takes_an_error_back(open_network, tmp_path):
+    (tmp_path / "wrong.csv").write_text("width,kind\n1,a\n2\n")
+    with open_network() as page:
+        choice = page.tab.get_by_label("Data", exact=True)
+        assert choice.locator("option[value=given]").count() == 0  # no model was given
+        choice.select_option("csv")
+        page.tab.get_by_label("A CSV file").set_input_files(tmp_path / "wrong.csv")
+        page.wait_until("document.querySelectorAll('.csv-tools option').length === 3")
+        page.tab.get_by_label("Column with the classes").select_option("kind")
+        page.wait_until("!document.querySelector('#alert').hidden")
+        choice.select_option("csv")
+        page.wait_until("document.querySelector('#alert').hidden")
+        page.tab.get_by_label("Column with the classes").select_option("kind")
+        page.wait_until("!document.querySelector('#alert').hidden")
+        choice.select_option("circles")
+        wait_until(page, lambda: page.network.settings.data == "circles")
+        page.wait_until("document.querySelector('#alert').hidden")
+
+
 def test_a_link_shows_the_same_bits(open_network):
     state = "&data=circles&hidden=6-5&activation=sigmoid&lr=0.5,4:0.05&optimizer=Adam&steps=9"
     with open_network(state + "&example=11") as page:
@@ -317,6 +358,11 @@ def test_the_questions_set_up_what_they_are_about(open_network):
         page.tab.get_by_title("Play or pause").click()
         wait_until(page, lambda: not page.network.running)
         page.wait_until("document.querySelectorAll('.facts.is-bad').length === 2")
+        page.wait_until("document.querySelector('.change table')")
+        page.tab.get_by_title("Play or pause").click()
+        page.wait_until("document.querySelector('.change').textContent.includes('Pause to see')")
+        page.tab.get_by_title("Play or pause").click()
+        page.wait_until("document.querySelector('.change table')")
         button(page, "Set it up")
         wait_for_step(page, 0)
         assert "No step has been made" in page.text(".change")

@@ -20,7 +20,7 @@ from ..engine.graph import topological_order
 from ..engine.tensor import Tensor, as_tensor
 from .example_graph import ExampleGraph
 from .recording import Snapshot
-from .statistics import ACTIVATIONS, histogram, layer_statistics
+from .statistics import ACTIVATIONS, derivative, histogram, layer_statistics
 from .training import Training, compute_logits, rows_at_once
 
 Array = NDArray[Any]
@@ -197,7 +197,9 @@ class Frames:
             g = gradients.get(node)
             statistics = layer_statistics(_name(node), node.data.reshape(len(X), -1))
             statistics["gradients"] = histogram(np.zeros(node.shape) if g is None else g)
-            statistics["gradient_std"] = None if g is None else _number(float(np.std(g)))
+            passed = None if g is None else g * derivative(_name(node), node.data)
+            statistics["gradient_std"] = None if g is None else _number(np.std(g))
+            statistics["passed_std"] = None if passed is None else _number(np.std(passed))
             layers.append(statistics)
         rows = [cells(node.data[:MAX_ROWS].reshape(-1, _units(node)), MAX_CELLS) for node in found]
         return {"layers": layers, "values": pack(rows)}

@@ -1,4 +1,4 @@
-"""What is shown of a layer: histograms, and which units have stopped to learn.
+"""What is shown of a layer: histograms, and which units hardly learn.
 
 Which units these are is decided by the derivative of the activation: where tanh is beyond ±0.97,
 its derivative 1 − y² is below 0.06, and where a ReLU is 0, it is 0. Histograms, and the ratio of
@@ -61,6 +61,17 @@ def saturated(activation: str, y: Array) -> NDArray[np.bool_]:
     return np.asarray(stopped, bool)
 
 
+def derivative(activation: str, y: Array) -> Array:
+    """Return the derivative of an activation, from its output: what backprop multiplies by.
+
+    >>> derivative("tanh", np.array([0.0, -0.5, 1.0])).tolist()
+    [1.0, 0.75, 0.0]
+    """
+    if activation == "relu":
+        return (y > 0).astype(y.dtype)
+    return 1 - y * y if activation == "tanh" else y * (1 - y)
+
+
 def layer_statistics(activation: str, y: Array) -> dict[str, Any]:
     """Summarize the output of an activation for many examples.
 
@@ -74,8 +85,9 @@ def layer_statistics(activation: str, y: Array) -> dict[str, Any]:
     Returns
     -------
     dict
-        `mean` and `std`; `saturated`, the share of outputs that hardly pass a gradient on; `dead`,
-        the share of units of which no output does; and the histogram.
+        `mean` and `std`; `derivative`, the mean of the derivative; `saturated`, the share of
+        outputs that hardly pass a gradient on; `dead`, the share of units of which no output does;
+        and the histogram.
 
     >>> found = layer_statistics("relu", np.array([[0.0, 1.0], [0.0, 0.0]]))
     >>> found["saturated"], found["dead"]
@@ -88,6 +100,7 @@ def layer_statistics(activation: str, y: Array) -> dict[str, Any]:
     return {
         "mean": _finite(y.mean()),
         "std": _finite(y.std()),
+        "derivative": _finite(derivative(activation, y).mean()),
         "saturated": float(stopped.mean()),
         "dead": float(stopped.all(axis=0).mean()),
         "histogram": histogram(y, limits if limits is None or np.isfinite(limits[1]) else None),

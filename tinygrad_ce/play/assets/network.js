@@ -18,6 +18,7 @@ export function create(root, play) {
   let settings = null;
   let frame = null;
   let playing = false;
+  let stopping = false; // asked to pause, but frames from before may still come
   let curves = empty();
   let charts = {};
   let replay = false;
@@ -55,7 +56,10 @@ export function create(root, play) {
     rate: (lr) => send("rate", { lr }),
     brush: () => settings?.data === "drawn" && paint(),
     clear: () => paint([]),
-    failed: (words) => say(words),
+    failed(words) {
+      play.forgive();
+      say(words);
+    },
   });
 
   const button = (words, label, onclick, more = {}) =>
@@ -153,6 +157,7 @@ export function create(root, play) {
   function toggle() {
     graph.end();
     setPlaying(!playing);
+    stopping = !playing;
     if (playing) send("play", { pace: Number(pace.value) });
     else send("pause");
   }
@@ -160,6 +165,7 @@ export function create(root, play) {
   function setPlaying(on) {
     if (on === playing) return;
     playing = on;
+    showQuestions();
     playButton.textContent = on ? "❚❚ Pause" : "▶ Play";
     if (!on) settled();
   }
@@ -179,6 +185,7 @@ export function create(root, play) {
 
   function scrubTo(target) {
     graph.end();
+    stopping = playing || stopping;
     setPlaying(false);
     send("show", { step: target });
   }
@@ -205,20 +212,24 @@ export function create(root, play) {
       replay = Boolean(reply.replay);
       curves = empty();
       frame = null;
+      showQuestions();
       if (reply.request === requests || !reply.request) controls.set(settings, reply.given, replay);
       plot.start(reply);
       layers.start(reply);
       listClasses();
       for (const control of [exportButton, backButton, restart]) control.disabled = replay;
       say("");
+      if (reply.request === requests) play.forgive();
       if (settings.data === "drawn" && reply.request === requests && !plot.drawing) paint(settings.drawn.map((point) => [...point]));
+      stopping = false;
       setPlaying(reply.playing);
     },
     graph: (reply) => graph.start(reply),
     frame(reply) {
       graph.end();
       frame = reply;
-      setPlaying(reply.running);
+      stopping &&= reply.running;
+      setPlaying(reply.running && !stopping);
       addCurves(reply.curves);
       show();
       if (!playing) settled();
@@ -228,9 +239,13 @@ export function create(root, play) {
     },
     rates(reply) {
       settings.rates = reply.rates;
+      if (frame?.loss != null) say("");
       play.remember();
     },
-    paused: () => setPlaying(false),
+    paused() {
+      stopping = false;
+      setPlaying(false);
+    },
     backward(reply) {
       example.closest(".graph-card").scrollIntoView({ block: "start" });
       graph.show(frame.example);
@@ -316,6 +331,7 @@ export function create(root, play) {
   }
 
   function showQuestions() {
+    if (playing || !frame) return questions.clear(playing);
     const rate = settings.rates.filter(([from]) => from < Math.max(frame.step, 1)).at(-1)[1];
     questions.show({ ...frame, lr: rate }, settings.optimizer);
   }
@@ -395,6 +411,7 @@ export function create(root, play) {
     },
     receive: (reply) => RECEIVE[reply.kind]?.(reply),
     refused() {
+      stopping = false;
       setPlaying(false); // as the session has stopped
       if (known) controls.set(settings, known.given, replay);
       return false;

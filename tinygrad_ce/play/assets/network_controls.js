@@ -90,7 +90,17 @@ export function createControls({ changed, rate, brush, clear, failed }) {
   const csv = el("div", { class: "csv-tools" }, picker, target.row,
     el("p", { class: "note" }, "It is read by the engine on this machine, and goes nowhere else. Columns of numbers are standardized."));
 
+  const ownData = data.input.querySelector('[value="given"]');
+
+  /** Offer the X and y of tg.play(model, X, y), where there are such. */
+  function offerGiven(given) {
+    if (given) data.input.append(ownData);
+    else ownData.remove();
+  }
+  offerGiven(false);
+
   function chooseFile() {
+    failed("");
     csv.hidden = false;
     data.input.value = "csv";
     picker.focus();
@@ -101,6 +111,7 @@ export function createControls({ changed, rate, brush, clear, failed }) {
     if (chosen.size > LARGEST_FILE) return failed(`${chosen.name} has ${chosen.size.toLocaleString("en")} bytes: ${LARGEST_FILE.toLocaleString("en")} at most are read here; tg.play(model, X, y) shows larger data`);
     const text = await chosen.text();
     const names = text.split(/\r?\n/, 1)[0].split(",").map((name) => name.trim().replace(/^"(.*)"$/, "$1"));
+    failed("");
     file = { name: chosen.name.slice(0, 200), text, names };
     offerTargets("");
     target.input.focus();
@@ -190,7 +201,7 @@ export function createControls({ changed, rate, brush, clear, failed }) {
     root, drawing,
     set(all, given, replay) {
       settings = all;
-      data.input.querySelector('[value="given"]').hidden = !given;
+      offerGiven(given);
       fill();
       for (const control of [...root.elements, ...drawing.querySelectorAll("button, input")])
         if (replay && control.tagName !== "FIELDSET") control.disabled = true;

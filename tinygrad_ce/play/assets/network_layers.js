@@ -6,6 +6,9 @@ import { el } from "./elements.js";
 const WIDE = 168; // pixels of a heat map, at most
 const LINE_COLORS = ["#0072b2", "#d55e00", "#009e73", "#b4589a", "#b58900", "#4b9fd5", "#7a5195"];
 
+// What backprop multiplies a gradient by.
+const FACTORS = { tanh: "1 − y²", sigmoid: "y(1 − y)", relu: "0 or 1" };
+
 export const lineColor = (i) => LINE_COLORS[i % LINE_COLORS.length];
 
 /** The layers, each of which is a row; tells what is under the mouse by told(words). */
@@ -96,10 +99,12 @@ export function createLayers({ told }) {
       drawHeatMap(a.outputs, outputs[i], rows, a.cells, a.kind === "relu" ? 0 : 1);
       drawHistogram(a.histogram, layer.histogram, color("accent"));
       drawHistogram(a.gradients, layer.gradients, color("grad"));
+      const factor = FACTORS[a.kind];
       const word = a.kind === "relu" ? "zero" : "saturated";
       a.stopped.textContent = `${percent(layer.saturated)} ${word}, ${percent(layer.dead)} of units dead`;
       a.stopped.classList.toggle("is-bad", layer.saturated > 0.5 || layer.dead > 0.2);
-      a.spread.textContent = `std ${brief(layer.std, 2)}, of the gradient ${brief(layer.gradient_std, 2)}`;
+      a.spread.textContent = `std ${brief(layer.std, 2)}, of the gradient ${brief(layer.gradient_std, 2)}, times ${factor} ${brief(layer.passed_std, 2)}`
+        + (a.kind === "relu" ? "" : `, mean of ${factor}: ${brief(layer.derivative, 2)}`);
     });
   }
 

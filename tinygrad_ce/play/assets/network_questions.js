@@ -12,10 +12,10 @@ export function createQuestions({ set, step }) {
 
   const root = el("div", { class: "questions" },
     el("section", { class: "card question" },
-      el("h2", {}, "Why do saturated tanh stop learning?"),
-      el("p", {}, "Make the initial weights too large, and train. Look at the layers: what share of the outputs is near ±1, ",
-        "and how wide is the distribution of the gradients that reach a layer, and of those of its weights? ",
-        "Then do the same with small weights."),
+      el("h2", {}, "Why do saturated tanh learn slowly?"),
+      el("p", {}, "Make the initial weights too large, train, and pause at about step 100. Look at each tanh layer: what is the mean of 1 − y², ",
+        "and how large (std) is the gradient before and after it is multiplied by 1 − y²? And what is log₁₀ update∕data of the first weights, 0.weight? ",
+        "Then compare with small weights, at the same step."),
       el("p", { class: "buttons" },
         button("Weights × 30", () => set({ ...moons, activation: "tanh", weight_scale: 30 }, true)),
         button("Weights × 1", () => set({ ...moons, activation: "tanh", weight_scale: 1 }, true)),
@@ -23,9 +23,14 @@ export function createQuestions({ set, step }) {
       answer(
         el("p", {}, "Backprop multiplies the gradient that comes back through y = tanh(x) by the derivative, 1 − y². ",
           "At y = 0 that is 1; at y = ±0.97 it is 0.06, and at y = ±0.9999 it is 0.0002. An output near ±1 is called saturated: ",
-          "whatever gradient arrives, next to nothing goes on to the weights before it, so they hardly change, and the output stays where it is."),
-        el("p", {}, "A unit that is saturated for every example gets no gradient at all: it is dead. A ReLU passes the gradient on where its ",
-          "output is above 0 and multiplies it by 0 elsewhere, so that a unit which is 0 for every example is dead too."))),
+          "of the gradient that arrives, little goes on to the weights before it."),
+        el("p", {}, "With weights × 30, the mean of 1 − y² is about 0.06 and 0.03, and at step 100 the gradient is about a tenth or less after the factor; ",
+          "with weights × 1, the mean is about 0.8 and 0.9, and the gradient hardly shrinks. The gradient that arrives is no measure of it: ",
+          "it is larger with large weights, which it was multiplied by on the way."),
+        el("p", {}, "What counts is how far a weight moves compared with its size: of the first weights, log₁₀ update∕data is about −3.4 at step 100, against −2.2. ",
+          "So the network with saturated tanh does learn, but slowly, and its outputs stay near ±1 for long: after 500 steps its loss on the test set is still several times larger."),
+        el("p", {}, "A unit that is saturated for every example, which is called dead here, gets next to no gradient. A ReLU passes the gradient on where its ",
+          "output is above 0 and multiplies it by 0 elsewhere, so that a unit which is 0 for every example gets none at all, and does not learn: see how many are dead with ReLU × 30."))),
     el("section", { class: "card question" },
       el("h2", {}, "What does one step of SGD change?"),
       el("p", {}, "Make a step, and compare: each weight before and after, the gradient between them, and the loss of the same batch."),
@@ -42,14 +47,21 @@ export function createQuestions({ set, step }) {
 
   const row = (name, ...cells) => el("tr", {}, el("th", { scope: "row" }, name), cells.map((cell) => el("td", {}, cell)));
 
+  const note = (words) => change.replaceChildren(el("p", { class: "note" }, words));
+
+  /** Show no step: it is playing, or another training has begun. */
+  function clear(playing) {
+    note(playing ? "Pause to see what the last step changed." : "No step has been made yet.");
+  }
+
   function show(frame, optimizer) {
     const last = frame.last_step;
     if (!last) {
-      change.replaceChildren(el("p", { class: "note" }, "No step has been made yet, or it is no longer recorded."));
+      note("No step has been made yet, or it is no longer recorded.");
       return;
     }
     const { weight } = last;
-    const rows = [row("loss of the batch", brief(last.before, 5), brief(last.after, 5),
+    const rows = [row("loss of the batch of this step", brief(last.before, 5), brief(last.after, 5),
       brief(last.after == null || last.before == null ? null : last.after - last.before, 3))];
     if (weight) rows.unshift(row(`${weight.name}[${weight.place.join(", ")}]`, brief(weight.before, 5), brief(weight.after, 5),
       brief(weight.after == null || weight.before == null ? null : weight.after - weight.before, 3)));
@@ -59,8 +71,9 @@ export function createQuestions({ set, step }) {
         el("tbody", {}, rows)),
       el("p", {}, weight && `The gradient of this weight, the largest of its layer, was ${brief(weight.gradient, 4)}`,
         weight && rate != null && ["SGD"].includes(optimizer) ? `; −${brief(rate)} × ${brief(weight.gradient, 4)} = ${brief(-rate * weight.gradient, 3)}. ` : ". ",
-        `To first order, the loss was to change by ${brief(last.predicted, 3)}: the sum of gradient × change over all weights.`));
+        `To first order, the loss was to change by ${brief(last.predicted, 3)}: the sum of gradient × change over all weights. `,
+        "The loss beside the buttons is that of the next batch."));
   }
 
-  return { root, show };
+  return { root, show, clear };
 }

@@ -64,6 +64,8 @@ function playOf(name) {
       alert("");
       return started.has(name) && connection.send({ part: name, do: what, ...fields });
     },
+    /** Take back what was said to be wrong: a later choice was right. */
+    forgive: () => alert(""),
     remember() {
       states[name] = parts[name].state();
       writeAddress();
