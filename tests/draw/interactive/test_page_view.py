@@ -165,6 +165,24 @@ def test_why_is_in_view_without_scrolling(open_page, make, window):
             assert words in said, said
 
 
+@pytest.mark.parametrize("make", [one_flower, three_flowers])
+def test_no_class_is_cut_off_where_the_panel_is_narrow(open_page, make):
+    page = open_page(make(), **DESKTOP)
+    page.press("w")
+    for width, digits in ((1440, 4), (1070, 3), (960, 3)):
+        page.tab.set_viewport_size({"width": width, "height": 800})
+        page.go(0)
+        page.press("w")
+        table = page.tab.locator("#explanation .closed .scroll")
+        assert table.evaluate("(element) => element.scrollWidth <= element.clientWidth"), width
+        p = page.tab.evaluate("elements(climax.softmax)[3 * rowShown()]")
+        written = table.locator("tbody tr").first.locator("td").first.inner_text()
+        assert written == page.tab.evaluate("([p, digits]) => number(p, digits)", [p, digits])
+    page.tab.set_viewport_size({"width": 1440, "height": 800})
+    page.tab.set_viewport_size({"width": 1070, "height": 800})
+    page.wait_until("document.querySelector('.closed .narrow') !== null")
+
+
 @pytest.mark.parametrize("window", [DESKTOP, PHONE])
 @pytest.mark.parametrize("make", [by_hand, mlp])
 def test_softmax_minus_one_hot_appears_beside_the_logits(open_page, make, window):
