@@ -163,6 +163,14 @@ def test_why_is_in_view_without_scrolling(open_page, make, window):
         said = page.text("#explanation .closed")
         for words in ("softmax − one-hot", "log, Σ, exp", "the index", "p − y"):
             assert words in said, said
+        assert re.search(r"\(subtracting \w+ cancels\)", said), said
+
+
+def test_nothing_is_said_of_a_shift_where_there_is_none(open_page):
+    page = open_page(by_hand())
+    page.press("w")
+    assert "softmax p" in page.text("#explanation .closed")
+    assert "cancels" not in page.text("#explanation .closed")
 
 
 @pytest.mark.parametrize("make", [one_flower, three_flowers])

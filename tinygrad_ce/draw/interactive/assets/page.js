@@ -214,6 +214,16 @@ const MOST_CLASSES = 3;
 const SYMBOLS = { sum: "Σ", getitem: "the index", subtract: MINUS, divide: "÷", negative: MINUS };
 const inRow = (names) => names.map((name) => SYMBOLS[name] ?? name).join(", ");
 
+/** The constant that is subtracted from the logits before the two paths part, if there is one. */
+function shift() {
+  for (let node = byId.get(climax.meeting); node && node.id !== climax.node;) {
+    const [of, by] = node.inputs.map((input) => byId.get(input));
+    if (node.primitive === "subtract" && !by.wanted) return by.id;
+    node = [of, by].find((input) => input?.wanted);
+  }
+  return null;
+}
+
 /** Along which paths softmax and one-hot come. */
 function explainPaths(name) {
   const { paths, rows } = climax;
@@ -229,7 +239,8 @@ function explainPaths(name) {
     : ["Two paths lead from ", loss, " back to ", linkTo(climax.node)];
   return [
     ...lead, ". Through ", inRow(through) || "one",
-    " comes ", isLogSumExp && share, el("b", {}, "softmax p"), "; through ",
+    " comes ", isLogSumExp && share, el("b", {}, "softmax p"),
+    isLogSumExp && shift() && [" (subtracting ", linkTo(shift()), " cancels)"], "; through ",
     inRow(paths.one_hot.through) || "the other",
     ` comes ${MINUS}1 at the label and 0 elsewhere: `, el("b", {}, `${MINUS} one-hot y`),
     `. Their sum is p ${MINUS} y`, rows > 1 && `, divided by ${rows}`,
