@@ -369,6 +369,20 @@ def test_steps_are_listed_on_demand_as_the_button_says(open_page):
     assert page.tab.evaluate(mark) == '"▾"'
 
 
+@pytest.mark.parametrize("window", [DESKTOP, PHONE])
+def test_the_list_of_steps_comes_into_view_when_it_is_opened(open_page, window):
+    page = open_page(three_flowers(), **window)
+    page.press("w")
+    page.tab.locator("#steps summary").focus()
+    page.press("Enter")
+    page.wait_until("document.querySelectorAll('#steps li').length > 0")
+    third = "document.querySelectorAll('#steps li')[2].getBoundingClientRect()"
+    page.wait_until(
+        f"{third}.bottom < document.querySelector('.player').getBoundingClientRect().bottom"
+    )
+    page.wait_until("document.getElementById('steps').getBoundingClientRect().top >= -1")
+
+
 def test_graph_can_be_turned_from_top_to_bottom_and_back(open_page):
     page = open_page(three_flowers())
     page.go(20)

@@ -487,6 +487,16 @@ function listSteps() {
   list.children[state.step].setAttribute("aria-current", "step");
 }
 
+/** Bring the list into view once it has opened. */
+function showList() {
+  requestAnimationFrame(() => {
+    if (!$("steps").open) return;
+    listSteps();
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    $("steps").scrollIntoView({ block: "start", behavior: still ? "auto" : "smooth" });
+  });
+}
+
 /* ── Finding ────────────────────────────────────────────────────────────────────────────────── */
 
 let [found, foundAt] = [[], -1];
@@ -742,6 +752,7 @@ function start() {
   on($("slider"), "input", () => byHand(Number($("slider").value)));
   on($("search"), "input", find);
   on($("steps"), "toggle", () => $("steps").open && listSteps());
+  on($("steps").querySelector("summary"), "click", showList);
   on(document, "keydown", onKey);
   on(document, "click", followLink);
   on(view, "pointerdown", () => { state.dragged = 0; });
