@@ -188,6 +188,14 @@ def test_the_code_makes_what_is_seen(setting, tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("no_layout")
+def test_the_code_says_how_a_label_is_smoothed():
+    session = Session()
+    frame_of(session, SETTING | {"logits": [2.0, 1.0, 0.1], "label": 0, "smoothing": 0.2})
+    (code,) = session.handle({"part": "loss", "do": "code"})
+    assert "y = tg.Tensor((1 - 0.2) * np.eye(C)[t] + 0.2 / C," in code["text"]
+
+
+@pytest.mark.usefixtures("no_layout")
 @pytest.mark.parametrize(
     "line", ["softmax(z)[t].log()", "exp(z).sum().log() - maximum(z, 0)[t]", "abs(z).sum()"]
 )

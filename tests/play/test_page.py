@@ -125,12 +125,23 @@ def test_an_expression_is_edited_and_redrawn_and_a_wrong_one_is_explained(open_p
     page.settled()
     assert "never closed" in page.tab.inner_text("#expression-error")
     assert line.get_attribute("aria-invalid") == "true"
+    last = page.tab.get_by_text("of the last expression that could be computed")
+    parts = ".verdict, .stage, figure, .row:not(.heads) > .found"
+    greyed = f"[...document.querySelectorAll('#loss :is({parts})')]"
+    greyed += ".map((element) => getComputedStyle(element).opacity)"
+    assert last.is_visible()
+    assert set(page.tab.evaluate(greyed)) == {"0.45"}
     line.fill("-z[t]")
     page.settled()
     assert not page.tab.is_visible("#expression-error")
+    assert not last.is_visible()
+    assert set(page.tab.evaluate(greyed)) == {"1"}
+    line.fill("z.sum(")
+    last.wait_for()
     choose(page, "naive")
     page.settled()
     assert line.input_value() == "-(e / e.sum())[t].log()"
+    assert not last.is_visible()
 
 
 def test_random_settings_show_the_engines_numbers(open_page):

@@ -261,7 +261,7 @@ from tinygrad_ce import closed_form
 {imports}
 z = tg.Tensor({logits}, requires_grad=True, dtype=np.{dtype}, name="z")
 t, C = {label}, {n}
-y = tg.Tensor({target}, dtype=np.{dtype}, name="y")
+{soft}y = tg.Tensor({target}, dtype=np.{dtype}, name="y")
 {helpers}
 loss = {line}
 loss.backward()
@@ -286,13 +286,18 @@ def code_of(setting: Setting) -> str:
     used = expression.names_in(setting.line)
     functions = sorted(used.intersection(expression.FUNCTIONS) - {"abs"})
     imports = "".join(f"from {home_of(name)} import {name}\n" for name in functions)
+    soft = setting.soft is not None
+    target = "w / w.sum()" if soft else "np.eye(C)[t]"
+    if smoothing := setting.smoothing:
+        target = f"(1 - {smoothing}) * {target} + {smoothing} / C"
     return CODE.format(
         imports=imports,
         logits=setting.logits,
         dtype=setting.dtype,
         label=setting.label,
         n=len(setting.logits),
-        target=setting.target.tolist(),
+        soft=f"w = np.array({setting.soft})\n" if soft else "",
+        target=target,
         helpers="".join(f"{code}\n" for name, code in HELPERS.items() if name in used).rstrip(),
         line=" ".join(setting.line.split()),
     )

@@ -163,6 +163,32 @@ def test_why_is_in_view_without_scrolling(open_page, make, window):
         said = page.text("#explanation .closed")
         for words in ("softmax − one-hot", "log, Σ, exp", "the index", "p − y"):
             assert words in said, said
+        assert re.search(r"\(subtracting \w+ cancels\)", said), said
+
+
+def test_nothing_is_said_of_a_shift_where_there_is_none(open_page):
+    page = open_page(by_hand())
+    page.press("w")
+    assert "softmax p" in page.text("#explanation .closed")
+    assert "cancels" not in page.text("#explanation .closed")
+
+
+@pytest.mark.parametrize("make", [one_flower, three_flowers])
+def test_no_class_is_cut_off_where_the_panel_is_narrow(open_page, make):
+    page = open_page(make(), **DESKTOP)
+    page.press("w")
+    for width, digits in ((1440, 4), (1070, 3), (960, 3)):
+        page.tab.set_viewport_size({"width": width, "height": 800})
+        page.go(0)
+        page.press("w")
+        table = page.tab.locator("#explanation .closed .scroll")
+        assert table.evaluate("(element) => element.scrollWidth <= element.clientWidth"), width
+        p = page.tab.evaluate("elements(climax.softmax)[3 * rowShown()]")
+        written = table.locator("tbody tr").first.locator("td").first.inner_text()
+        assert written == page.tab.evaluate("([p, digits]) => number(p, digits)", [p, digits])
+    page.tab.set_viewport_size({"width": 1440, "height": 800})
+    page.tab.set_viewport_size({"width": 1070, "height": 800})
+    page.wait_until("document.querySelector('.closed .narrow') !== null")
 
 
 @pytest.mark.parametrize("window", [DESKTOP, PHONE])
@@ -341,6 +367,20 @@ def test_steps_are_listed_on_demand_as_the_button_says(open_page):
     assert page.tab.evaluate(mark) == '"▸"'
     page.tab.click("#steps summary")
     assert page.tab.evaluate(mark) == '"▾"'
+
+
+@pytest.mark.parametrize("window", [DESKTOP, PHONE])
+def test_the_list_of_steps_comes_into_view_when_it_is_opened(open_page, window):
+    page = open_page(three_flowers(), **window)
+    page.press("w")
+    page.tab.locator("#steps summary").focus()
+    page.press("Enter")
+    page.wait_until("document.querySelectorAll('#steps li').length > 0")
+    third = "document.querySelectorAll('#steps li')[2].getBoundingClientRect()"
+    page.wait_until(
+        f"{third}.bottom < document.querySelector('.player').getBoundingClientRect().bottom"
+    )
+    page.wait_until("document.getElementById('steps').getBoundingClientRect().top >= -1")
 
 
 def test_graph_can_be_turned_from_top_to_bottom_and_back(open_page):

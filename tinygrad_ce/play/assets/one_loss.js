@@ -161,6 +161,8 @@ export function create(root, play) {
 
   /* ── What the engine finds ────────────────────────────────────────────────────────────────── */
 
+  const outdated = el("p", { class: "note", hidden: true },
+    "Numbers and graph are of the last expression that could be computed.");
   const verdict = el("p", { class: "verdict", role: "status" });
   const curve = lossCurve((probability) => {
     const others = setting.logits.toSpliced(setting.label, 1);
@@ -173,6 +175,12 @@ export function create(root, play) {
     z: { read: (i) => setting.logits[i], write: (i, z) => setLogit(i, round(z)), range: () => 2 * range() },
     y: { read: (i) => (setting.soft ?? frame.target)[i], write: (i, share) => softTo(i, round(share)), range: () => 1 },
   });
+
+  /** Grey out what is of another expression than the one that is written there. */
+  function markOutdated(is) {
+    root.classList.toggle("is-outdated", is);
+    outdated.hidden = !is;
+  }
 
   function showFrame() {
     graph.update(frame.tensors);
@@ -189,7 +197,7 @@ export function create(root, play) {
     if (setting.form !== "expression") expression.value = frame.line;
   }
 
-  root.append(controls,
+  root.append(controls, outdated,
     el("div", { class: "beside" }, table, el("figure", { class: "card" }, curve.element)),
     verdict, el("div", { class: "card" }, stage),
     questions((changes) => set({ ...structuredClone(DEFAULTS), ...changes })));
@@ -219,6 +227,7 @@ export function create(root, play) {
       frame = reply;
       stale = false;
       refusal.hidden = true;
+      markOutdated(false);
       expression.removeAttribute("aria-invalid");
       showFrame();
       sending.answered();
@@ -228,6 +237,7 @@ export function create(root, play) {
       if (setting.form !== "expression") return false;
       refusal.textContent = message;
       refusal.hidden = false;
+      markOutdated(frame != null);
       expression.setAttribute("aria-invalid", "true");
       return true;
     },

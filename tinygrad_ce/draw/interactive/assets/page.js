@@ -46,6 +46,7 @@ function explain() {
   };
   const content = explanations[step.kind](step, step.to && say(step));
   $("explanation").replaceChildren(kicker(step), ...content.filter(Boolean));
+  fitClasses();
 }
 
 function kicker(step) {
@@ -193,7 +194,7 @@ const inShort = () =>
   climax.rows > 1 ? `(softmax ${MINUS} one-hot) / ${climax.rows}` : `softmax ${MINUS} one-hot`;
 
 /** One row of the logits: the column of its label, and of each column p, y, closed form, gradient. */
-function climaxRow(row) {
+function climaxRow(row, digits = 4) {
   const width = byId.get(climax.node).shape.at(-1);
   const arrays = {
     p: climax.softmax, y: climax.one_hot, closed: climax.closed,
@@ -203,7 +204,7 @@ function climaxRow(row) {
   const of = (name, j) => elements(arrays[name])[row * width + j];
   const label = Array.from({ length: width }, (_, j) => of("y", j)).indexOf(1);
   const columns = Array.from({ length: width }, (_, j) => {
-    const at = (name) => number(of(name, j));
+    const at = (name) => number(of(name, j), digits);
     return { j, p: at("p"), y: of("y", j), closed: at("closed"), g: at("g") };
   });
   return { label, columns };
@@ -212,6 +213,16 @@ function climaxRow(row) {
 const MOST_CLASSES = 3;
 const SYMBOLS = { sum: "Σ", getitem: "the index", subtract: MINUS, divide: "÷", negative: MINUS };
 const inRow = (names) => names.map((name) => SYMBOLS[name] ?? name).join(", ");
+
+/** The constant that is subtracted from the logits before the two paths part, if there is one. */
+function shift() {
+  for (let node = byId.get(climax.meeting); node && node.id !== climax.node;) {
+    const [of, by] = node.inputs.map((input) => byId.get(input));
+    if (node.primitive === "subtract" && !by.wanted) return by.id;
+    node = [of, by].find((input) => input?.wanted);
+  }
+  return null;
+}
 
 /** Along which paths softmax and one-hot come. */
 function explainPaths(name) {
@@ -228,7 +239,8 @@ function explainPaths(name) {
     : ["Two paths lead from ", loss, " back to ", linkTo(climax.node)];
   return [
     ...lead, ". Through ", inRow(through) || "one",
-    " comes ", isLogSumExp && share, el("b", {}, "softmax p"), "; through ",
+    " comes ", isLogSumExp && share, el("b", {}, "softmax p"),
+    isLogSumExp && shift() && [" (subtracting ", linkTo(shift()), " cancels)"], "; through ",
     inRow(paths.one_hot.through) || "the other",
     ` comes ${MINUS}1 at the label and 0 elsewhere: `, el("b", {}, `${MINUS} one-hot y`),
     `. Their sum is p ${MINUS} y`, rows > 1 && `, divided by ${rows}`,
@@ -245,11 +257,11 @@ function rowShown() {
 }
 
 /** softmax − one-hot beside the gradient from backprop, and why. */
-function explainClimax() {
+function explainClimax(digits = 4) {
   const { name, shape } = byId.get(climax.node);
   const { rows, largest, step } = climax;
   const row = rowShown();
-  const { label, columns } = climaxRow(row);
+  const { label, columns } = climaxRow(row, digits);
   const shown = columns && ofInterest(columns, label);
   const cell = (text, j, tag = "td") => el(tag, { class: j === label ? "label" : null }, text);
   const line = (title, what, more = "") => el("tr", { class: more },
@@ -257,7 +269,7 @@ function explainClimax() {
   const head = el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "class"), shown?.map(({ j }) =>
     el("th", { scope: "col", class: j === label ? "label" : null }, j === label ? `label ${j}` : j))));
   const closedForm = rows > 1 ? `(p ${MINUS} y) / ${rows}` : `p ${MINUS} y`;
-  const table = shown && el("div", { class: "scroll" }, el("table", {}, head, el("tbody", {},
+  const table = shown && el("div", { class: "scroll" }, el("table", { class: digits < 4 ? "narrow" : null }, head, el("tbody", {},
     line("softmax p", ({ p }) => p),
     line(`${MINUS} one-hot y`, ({ y }) => (y ? `${MINUS}1` : "0")),
     line(closedForm, ({ closed }) => closed, "total"),
@@ -274,6 +286,13 @@ function explainClimax() {
     el("p", { class: "note" }, several && `Row ${row + 1} of ${size(shape) / shape.at(-1)}. `,
       columns?.length > shown?.length && `${shown.length} of ${columns.length} classes. `,
       agree, where));
+}
+
+/** Write fewer digits where the table of the classes is wider than the panel. */
+function fitClasses() {
+  const scroll = $("explanation").querySelector(".closed > .scroll");
+  if (scroll && scroll.scrollWidth > scroll.clientWidth)
+    scroll.parentElement.replaceWith(explainClimax(3));
 }
 
 /** So many classes as fit into the panel: the label, and those of the largest probability. */
@@ -466,6 +485,16 @@ function listSteps() {
   if (!list.children.length) list.append(...steps.map(item));
   list.querySelector("[aria-current]")?.removeAttribute("aria-current");
   list.children[state.step].setAttribute("aria-current", "step");
+}
+
+/** Bring the list into view once it has opened. */
+function showList() {
+  requestAnimationFrame(() => {
+    if (!$("steps").open) return;
+    listSteps();
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    $("steps").scrollIntoView({ block: "start", behavior: still ? "auto" : "smooth" });
+  });
 }
 
 /* ── Finding ────────────────────────────────────────────────────────────────────────────────── */
@@ -723,12 +752,14 @@ function start() {
   on($("slider"), "input", () => byHand(Number($("slider").value)));
   on($("search"), "input", find);
   on($("steps"), "toggle", () => $("steps").open && listSteps());
+  on($("steps").querySelector("summary"), "click", showList);
   on(document, "keydown", onKey);
   on(document, "click", followLink);
   on(view, "pointerdown", () => { state.dragged = 0; });
   on(view, "pointermove", drag);
   on(view, "scroll", hintAtTheRest);
   on(window, "resize", hintAtTheRest);
+  on(window, "resize", fitClasses);
   for (const name of ["touchstart", "touchmove"])
     view.addEventListener(name, pinch, { passive: false });
   for (const name of ["touchstart", "touchend"]) on($("explanation"), name, swipe);
