@@ -67,7 +67,8 @@ def contents(folder):
     found = {p.name: p.read_bytes() for p in sorted(folder.iterdir()) if p.is_file()}
     run = folder / "run"
     if (run / "model.safetensors").exists():
-        found["run"] = " ".join(sorted(p.name for p in run.iterdir())).encode()
+        names = sorted(p.name for p in run.iterdir() if not p.name.endswith(".part"))
+        found["run"] = " ".join(names).encode()
         found["weights"] = (run / "model.safetensors").read_bytes()
     return {name: content for name, content in found.items() if not name.endswith(".part")}
 

@@ -112,7 +112,7 @@ def test_at_the_logits_the_closed_form_stands_beside_backprop(open_page, make):
     p, y, closed, backprop = ([float(c.replace("−", "-")) for c in r[1:]] for r in rows)
     assert sorted(y)[:2] == [-1, 0]
     rows_in_all = page.tab.evaluate("trace.logits[0].rows")
-    np.testing.assert_allclose((np.array(p) + y) / rows_in_all, closed, atol=2e-4)
+    np.testing.assert_allclose((np.array(p) + y) / rows_in_all, closed, rtol=5e-3, atol=2e-4)
     np.testing.assert_allclose(backprop, closed, rtol=1e-3)
 
 
